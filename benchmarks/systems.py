@@ -1,0 +1,187 @@
+"""The three systems behind one small interface, so that a workload is written once.
+
+This module is imported by the measured process, which may be an environment that has only Parsl: nothing but the
+standard library is imported before ``start()``, since imports are part of what is measured.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+KINDS = ("processes", "threads")
+WORKERS = 2
+MODULES = {"ours": "parsl_on_dask", "parsl": "parsl", "dask": "distributed"}
+
+
+class System(Protocol):
+    """What a workload may do with a system."""
+
+    module: str
+
+    def start(self) -> None:
+        """Import the system and bring it up, as a user's script does."""
+
+    def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """Give the callable that submits `fn` and returns a future; futures are accepted as its arguments."""
+
+    def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Submit one call of `fn`."""
+
+    def result(self, future: Any) -> Any:
+        """Wait for one value and bring it to the client."""
+
+    def gather(self, futures: Sequence[Any]) -> list[Any]:
+        """Bring many values to the client, in the way which that system's users are told to."""
+
+    def wait(self, futures: Sequence[Any]) -> None:
+        """Wait for many calls, without asking for their values."""
+
+    def stop(self) -> None:
+        """End everything that `start` began."""
+
+
+class ParslSystem:
+    """Parsl, or something that is used like it: the same lines run on both."""
+
+    def __init__(self, module: str, kind: str, log: bool) -> None:
+        self.module = module
+        self.kind = kind
+        self.log = log
+        self._parsl: Any = None
+        self._apps: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+    def start(self) -> None:
+        self._parsl = importlib.import_module(self.module)
+        executors = importlib.import_module(f"{self.module}.executors")
+        executor: Any
+        if self.kind == "threads":
+            executor = executors.ThreadPoolExecutor(label="bench", max_threads=WORKERS)
+        else:
+            providers = importlib.import_module(f"{self.module}.providers")
+            executor = executors.HighThroughputExecutor(
+                label="bench",
+                address="127.0.0.1",
+                max_workers_per_node=WORKERS,
+                provider=providers.LocalProvider(init_blocks=1, max_blocks=1),
+            )
+        config = importlib.import_module(f"{self.module}.config")
+        self._parsl.load(config.Config(executors=[executor], initialize_logging=self.log))
+
+    def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        if fn not in self._apps:
+            self._apps[fn] = self._parsl.python_app(fn)
+        return self._apps[fn]
+
+    def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
+        return self.app(fn)(*args)
+
+    def result(self, future: Any) -> Any:
+        return future.result()
+
+    def gather(self, futures: Sequence[Any]) -> list[Any]:
+        return [future.result() for future in futures]
+
+    def wait(self, futures: Sequence[Any]) -> None:
+        import concurrent.futures
+
+        concurrent.futures.wait(futures)
+
+    def stop(self) -> None:
+        if self._parsl is not None:
+            self._parsl.dfk().cleanup()
+            self._parsl.clear()
+
+
+class DaskSystem:
+    """Bare Dask: one ``client.submit`` a call, on the cluster that Dask itself starts on one machine."""
+
+    module = MODULES["dask"]
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._client: Any = None
+        self._cluster: Any = None
+        self._wait: Any = None
+
+    def start(self) -> None:
+        distributed = importlib.import_module("distributed")
+        self._wait = distributed.wait
+        # The dashboard stays on, as by default, but on a port that is free.
+        if self.kind == "threads":
+            self._client = distributed.Client(
+                processes=False, n_workers=1, threads_per_worker=WORKERS, dashboard_address="127.0.0.1:0"
+            )
+            return
+        if os.name == "nt":
+            self._cluster = distributed.LocalCluster(
+                n_workers=WORKERS, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+            )
+        else:
+            deploy = importlib.import_module("distributed.deploy.subprocess")
+            self._cluster = deploy.SubprocessCluster(
+                n_workers=WORKERS, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+            )
+        self._client = distributed.Client(self._cluster)
+
+    def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        submit = self._client.submit
+        # Every call of an app runs; Dask would otherwise merge equal calls (and pay for hashing the arguments).
+        return lambda *args: submit(fn, *args, pure=False)
+
+    def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
+        return self._client.submit(fn, *args, pure=False)
+
+    def result(self, future: Any) -> Any:
+        return future.result()
+
+    def gather(self, futures: Sequence[Any]) -> list[Any]:
+        values: list[Any] = self._client.gather(futures)
+        return values
+
+    def wait(self, futures: Sequence[Any]) -> None:
+        self._wait(futures)
+
+    def stop(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+def make(name: str, kind: str, log: bool = False) -> System:
+    """Make the system called `name` ("ours", "parsl", "dask") on `kind` ("processes", "threads"); nothing starts.
+
+    `log` leaves ``parsl.log`` on. It is on by default in Parsl, where it costs most of the time of a short call, so
+    that a comparison with it would flatter whoever writes less.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of workers {kind!r}: give one of {', '.join(KINDS)}")
+    if name == "dask":
+        return DaskSystem(kind)
+    if name in MODULES:
+        return ParslSystem(MODULES[name], kind, log)
+    raise ValueError(f"unknown system {name!r}: give one of {', '.join(MODULES)}")
+
+
+def where_am_i(seconds: float) -> tuple[int, int]:
+    """Stay a while and say which worker this is."""
+    import os
+    import threading
+    import time
+
+    time.sleep(seconds)
+    return os.getpid(), threading.get_ident()
+
+
+def warm_up(system: System, limit: float = 60.0) -> int:
+    """Run short calls until every worker has answered, and say how many did within `limit` seconds."""
+    deadline = time.monotonic() + limit
+    seen: set[tuple[int, int]] = set()
+    while len(seen) < WORKERS and time.monotonic() < deadline:
+        calls = [system.submit(where_am_i, 0.02 + i / 10_000) for i in range(2 * WORKERS)]
+        seen.update(tuple(place) for place in system.gather(calls))
+    return len(seen)

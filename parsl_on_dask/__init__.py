@@ -1,0 +1,108 @@
+"""Parsl scripts on Dask: the Parsl API, with ``dask.distributed`` running the tasks.
+
+``import parsl_on_dask as parsl`` is the changed import line of a Parsl script; ``python -m parsl_on_dask
+script.py`` needs no change at all. Importing this package imports neither Dask nor distributed: that happens
+when a Config is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.version import VERSION
+
+if TYPE_CHECKING:
+    from parsl_on_dask.alias import install
+    from parsl_on_dask.app.app import App, bash_app, join_app, python_app
+    from parsl_on_dask.config import Config
+    from parsl_on_dask.data_provider.files import File
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
+    from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
+    from parsl_on_dask.ipython import load_ipython_extension, unload_ipython_extension
+    from parsl_on_dask.log_utils import set_file_logger, set_stream_logger
+
+    load = DataFlowKernelLoader.load
+    clear = DataFlowKernelLoader.clear
+    dfk = DataFlowKernelLoader.dfk
+    wait_for_current_tasks = DataFlowKernelLoader.wait_for_current_tasks
+
+__author__ = "The parsl_on_dask developers"
+__version__ = VERSION
+
+#: ``stdout=parsl.AUTO_LOGNAME`` gives each task's output a file of its own.
+AUTO_LOGNAME = -1
+
+# A script that attaches no handler should see nothing, as with any library
+logging.getLogger("parsl").addHandler(logging.NullHandler())
+
+_LOADER = "dataflow.loader:DataFlowKernelLoader"
+_WHERE = {
+    "App": "app.app:App",
+    "Config": "config:Config",
+    "DaskExecutor": "executors:DaskExecutor",
+    "DataFlowKernel": "dataflow.dflow:DataFlowKernel",
+    "DataFlowKernelLoader": _LOADER,
+    "File": "data_provider.files:File",
+    "HighThroughputExecutor": "executors:HighThroughputExecutor",
+    "ThreadPoolExecutor": "executors:ThreadPoolExecutor",
+    "bash_app": "app.app:bash_app",
+    "clear": f"{_LOADER}.clear",
+    "dfk": f"{_LOADER}.dfk",
+    "install": "alias:install",
+    "join_app": "app.app:join_app",
+    "load": f"{_LOADER}.load",
+    "load_ipython_extension": "ipython:load_ipython_extension",
+    "python_app": "app.app:python_app",
+    "set_file_logger": "log_utils:set_file_logger",
+    "set_stream_logger": "log_utils:set_stream_logger",
+    "unload_ipython_extension": "ipython:unload_ipython_extension",
+    "wait_for_current_tasks": f"{_LOADER}.wait_for_current_tasks",
+}
+
+__all__ = [
+    "AUTO_LOGNAME",
+    "Config",
+    "DaskExecutor",
+    "DataFlowKernel",
+    "DataFlowKernelLoader",
+    "File",
+    "HighThroughputExecutor",
+    "ThreadPoolExecutor",
+    "bash_app",
+    "clear",
+    "dfk",
+    "install",
+    "join_app",
+    "load",
+    "python_app",
+    "set_file_logger",
+    "set_stream_logger",
+    "wait_for_current_tasks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name, or a submodule, when it is first asked for."""
+    where = _WHERE.get(name)
+    if where is None:
+        if not name.startswith("_"):
+            # Parsl imports its submodules eagerly: scripts write parsl.app.app.python_app after `import parsl`
+            try:
+                return importlib.import_module(f"parsl_on_dask.{name}")
+            except ModuleNotFoundError as e:
+                if e.name != f"parsl_on_dask.{name}":
+                    raise
+        raise AttributeError(f"module 'parsl_on_dask' has no attribute {name!r}")
+    module, _, path = where.partition(":")
+    value: Any = importlib.import_module(f"parsl_on_dask.{module}")
+    for part in path.split("."):
+        value = getattr(value, part)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

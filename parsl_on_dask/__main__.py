@@ -1,0 +1,39 @@
+"""``python -m parsl_on_dask script.py``: run a Parsl script, unchanged, on Dask."""
+
+from __future__ import annotations
+
+import sys
+
+from parsl_on_dask import alias, cli, overrides, run_as_main
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the program that the command line names, with ``import parsl`` meaning this package.
+
+    Raises
+    ------
+    SystemExit
+        The program called ``sys.exit``; or the command line is wrong (code 2), which is explained.
+    BaseException
+        Whatever the program does not catch.
+    """
+    call = cli.parse(sys.argv[1:])
+    try:
+        alias.install()
+    except alias.AliasError as error:
+        sys.exit(f"parsl_on_dask: {error}")
+    overrides.set_cluster_override(call.cluster)
+    if call.kind == "script":
+        run_as_main.run_script(call.target, call.args)
+    elif call.kind == "module":
+        run_as_main.run_module(call.target, call.args)
+    elif call.kind == "code":
+        run_as_main.run_code(call.target, call.args)
+    else:
+        run_as_main.run_stdin(call.args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Ways to find an address of this machine, for arguments such as ``HighThroughputExecutor(address=...)``.
+
+Which one suits depends on the network between the submitting machine and the workers. None of them asks a
+service on the internet. Where the behaviour comes from: Parsl's ``parsl.addresses``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import platform
+import socket
+import struct
+from collections.abc import Callable
+
+from parsl_on_dask.legacy import warn_once
+
+logger = logging.getLogger("parsl.addresses")
+
+_SIOCGIFADDR = 0x8915
+_INTERFACE_NAME_LIMIT = 15
+
+
+def address_by_route() -> str:
+    """Return the IPv4 address of the interface that traffic to the outside leaves by.
+
+    Nothing is sent: the operating system is only asked which way it would go.
+
+    Raises
+    ------
+    OSError
+        When this machine has no route to the outside.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("8.8.8.8", 80))
+        return str(probe.getsockname()[0])
+
+
+def address_by_query(timeout: float = 30) -> str:
+    """Return the address of the outside route; unlike Parsl's, no internet service is asked for it.
+
+    Parsl asks a public web service under which address this machine is seen. That fails without internet
+    access, leaks the machine's name to a third party, and behind NAT gives an address at which nothing listens.
+    Here the answer is :func:`address_by_route`'s, or else :func:`address_by_hostname`'s, and a ``UserWarning``
+    says so once. Workers that have to come in through a public address need it given as ``address="..."``.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds; kept for Parsl's signature, nothing here waits for a reply.
+
+    Raises
+    ------
+    OSError
+        When this machine has neither a route to the outside nor a host name that resolves.
+    """
+    if timeout <= 0:
+        raise ValueError(f"address_by_query(timeout={timeout!r}): the timeout is in seconds and must be positive.")
+    warn_once(
+        "addresses.address_by_query",
+        "address_by_query() asks no internet service here and returns the address of the outside route. "
+        "Write address_by_route() or address_by_interface('eth0'), or give a public address as address='...'.",
+        category=UserWarning,
+    )
+    try:
+        return address_by_route()
+    except OSError:
+        return address_by_hostname()
+
+
+def address_by_hostname() -> str:
+    """Return the IPv4 address that this machine's own host name resolves to.
+
+    Raises
+    ------
+    OSError
+        When the host name does not resolve.
+
+    Examples
+    --------
+    >>> address_by_hostname().count(".")
+    3
+    """
+    return socket.gethostbyname(platform.node())
+
+
+def address_by_interface(ifname: str) -> str:
+    """Return the IPv4 address of one network interface.
+
+    Parameters
+    ----------
+    ifname : str
+        Name of the interface, for example ``"eth0"``, ``"ib0"`` or ``"lo"``.
+
+    Raises
+    ------
+    OSError
+        When there is no such interface or it has no IPv4 address; the text lists the interfaces there are.
+
+    Examples
+    --------
+    >>> address_by_interface("lo")
+    '127.0.0.1'
+    """
+    name = ifname.encode()[:_INTERFACE_NAME_LIMIT]
+    try:
+        return _ask_kernel(name)
+    except ImportError:
+        found = _ask_psutil(ifname)
+        if found is not None:
+            return found
+        problem = "has no IPv4 address here"
+    except OSError as error:
+        problem = error.strerror or str(error)
+    raise OSError(
+        f"address_by_interface({ifname!r}): {problem}. Interfaces of this machine: "
+        f"{', '.join(name for _, name in socket.if_nameindex()) or 'none'}."
+    )
+
+
+def _ask_kernel(name: bytes) -> str:
+    import fcntl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        reply = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, struct.pack("256s", name))
+    return socket.inet_ntoa(reply[20:24])
+
+
+def _ask_psutil(ifname: str) -> str | None:
+    import psutil
+
+    for entry in psutil.net_if_addrs().get(ifname, ()):
+        if entry.family == socket.AF_INET:
+            return str(entry.address)
+    return None
+
+
+def _by_interfaces() -> list[str]:
+    found = []
+    for _, name in socket.if_nameindex():
+        try:
+            found.append(address_by_interface(name))
+        except OSError:
+            logger.debug("Interface %s has no IPv4 address", name)
+    return found
+
+
+def get_all_addresses() -> set[str]:
+    """Return every IPv4 address of this machine that interfaces, host name and routing table tell of.
+
+    Examples
+    --------
+    >>> "127.0.0.1" in get_all_addresses()
+    True
+    """
+    addresses = set(_by_interfaces())
+    finders: tuple[Callable[[], str], ...] = (address_by_hostname, address_by_route)
+    for finder in finders:
+        try:
+            addresses.add(finder())
+        except OSError as error:
+            logger.debug("%s found nothing: %s", finder.__name__, error)
+    return addresses
+
+
+def get_any_address() -> str:
+    """Return one IPv4 address of this machine, the first that an interface has.
+
+    Raises
+    ------
+    OSError
+        When this machine has no address at all.
+    """
+    for address in _by_interfaces():
+        return address
+    return address_by_hostname()
+
+
+def tcp_url(address: str, port: str | int | None = None) -> str:
+    """Write a ``tcp://`` URL, with brackets around an IPv6 address that is followed by a port.
+
+    Parameters
+    ----------
+    address : str
+        An IPv4 or IPv6 address, or ``"*"`` for all of them.
+    port : str or int, optional
+        Left out of the URL when it is not given.
+
+    Raises
+    ------
+    ValueError
+        When ``address`` is a name and not an address.
+
+    Examples
+    --------
+    >>> tcp_url("127.0.0.1", 8786)
+    'tcp://127.0.0.1:8786'
+    >>> tcp_url("::1", 8786)
+    'tcp://[::1]:8786'
+    >>> tcp_url("*")
+    'tcp://*'
+    """
+    if not port:
+        if address != "*":
+            _checked_address(address)
+        return f"tcp://{address}"
+    if address != "*" and _checked_address(address).version == 6:
+        return f"tcp://[{address}]:{port}"
+    return f"tcp://{address}:{port}"
+
+
+def _checked_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(address)

@@ -1,0 +1,77 @@
+"""Apps that run a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
+
+from parsl_on_dask.app.base import AppBase, Executors, current_kernel
+from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.remote.shell import run_bash
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+
+P = ParamSpec("P")
+
+#: Parsl's name for the function that runs commands on workers.
+remote_side_bash_executor = run_bash
+
+
+class BashApp(AppBase[P, int]):
+    """What :func:`~parsl_on_dask.app.app.bash_app` makes of a function.
+
+    Parameters
+    ----------
+    func : callable
+        Returns the command line. It is called on the worker.
+    data_flow_kernel, cache, executors, ignore_for_cache, walltime
+        As of :class:`~parsl_on_dask.app.app.AppBase`.
+
+    Examples
+    --------
+    >>> app = BashApp(lambda text, times=2: f"for i in $(seq {times}); do echo {text}; done")
+    >>> app.kwargs
+    {'times': 2}
+    """
+
+    decorator = "bash_app"
+    all_defaults = True
+
+    def __init__(
+        self,
+        func: Callable[P, str],
+        data_flow_kernel: DataFlowKernel | None = None,
+        cache: bool = False,
+        executors: Executors = "all",
+        ignore_for_cache: Sequence[str] | None = None,
+        *,
+        walltime: float | None = None,
+    ) -> None:
+        super().__init__(func, data_flow_kernel, executors, cache, ignore_for_cache, walltime=walltime)
+        self.wrapped_remote_function = partial(run_bash, self.func)
+        # The kernel shows this name. The module stays that of partial: keys of cached results depend on it.
+        self.wrapped_remote_function.__name__ = self.__name__  # type: ignore[attr-defined]
+
+    # The second form is for type checkers: any argument may be a future of what the function takes.
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AppFuture[int]: ...
+
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[int]: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[int]:
+        """Make a task, and return its future at once."""
+        args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
+        kernel = self.data_flow_kernel
+        if kernel is None:
+            kernel = current_kernel()
+        return kernel.submit(
+            self.wrapped_remote_function,
+            app_args=args,
+            executors=self.executors,
+            cache=self.cache,
+            ignore_for_cache=self.ignore_for_cache,
+            app_kwargs=kwargs,
+        )

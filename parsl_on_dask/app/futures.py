@@ -1,0 +1,129 @@
+"""The promise of a file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from typing import Any
+
+from parsl_on_dask.data_provider.files import File
+
+logger = logging.getLogger("parsl.app.futures")
+
+
+class DataFuture(Future[File]):
+    """A file that a task is going to make.
+
+    ``AppFuture.outputs`` holds one for each element of ``outputs``, in order. Give it to another app, and that
+    app starts when the file is there, and gets the :class:`~parsl_on_dask.data_provider.files.File`.
+    (Parsl's page on futures.)
+
+    Parameters
+    ----------
+    fut : Future
+        Completes when the file is there: the task's own future, or the one of its stage-out.
+    file_obj : File
+        The file; it becomes the result.
+    tid : int
+        The task's number.
+
+    Raises
+    ------
+    TypeError
+        When `file_obj` is no File.
+
+    Examples
+    --------
+    >>> task = Future()
+    >>> data = DataFuture(task, File("out.txt"), tid=7)
+    >>> data.filepath, data.done()
+    ('out.txt', False)
+    >>> task.set_result(0)
+    >>> data.result() is data.file_obj
+    True
+    """
+
+    def __init__(self, fut: Future[Any], file_obj: File, tid: int) -> None:
+        if not isinstance(file_obj, File):
+            raise TypeError(f"a DataFuture is about a File, got {file_obj!r}: write File({str(file_obj)!r})")
+        super().__init__()
+        self._tid = tid
+        self.file_obj = file_obj
+        self.parent = fut
+        fut.add_done_callback(self.parent_callback)
+
+    def parent_callback(self, parent_fu: Future[Any]) -> None:
+        """Take over how the parent ended."""
+        if parent_fu.cancelled():
+            if super().cancel():
+                self.set_running_or_notify_cancel()
+            return
+        try:
+            error = parent_fu.exception()
+        except CancelledError as e:
+            error = e
+        if error is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(self.file_obj)
+
+    @property
+    def tid(self) -> int:
+        """Number of the task that makes the file."""
+        return self._tid
+
+    @property
+    def filepath(self) -> str:
+        """Path of the file."""
+        return self.file_obj.filepath
+
+    @property
+    def filename(self) -> str:
+        """Path of the file, as :attr:`filepath`."""
+        return self.filepath
+
+    def cancel(self) -> bool:
+        """Not for a file: cancel the task that makes it, ``parent``.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError("Cancel not implemented")
+
+    def cancelled(self) -> bool:
+        """Whether the task was cancelled before it made the file."""
+        return super().cancelled()
+
+    def running(self) -> bool:
+        """Whether the task runs."""
+        return self.parent.running()
+
+    def __await__(self) -> Generator[Any, None, File]:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        woken = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        def done(_: Future[File]) -> None:
+            with suppress(RuntimeError):  # the loop was closed in the meantime
+                loop.call_soon_threadsafe(wake)
+
+        # not asyncio.wrap_future: it cancels what it wraps when the waiting is cancelled
+        self.add_done_callback(done)
+        yield from woken
+        return self.result()
+
+    def __repr__(self) -> str:
+        kind = type(self)
+        done = "done" if self.done() else "not done"
+        return (
+            f"<{kind.__module__}.{kind.__qualname__} object at {id(self):#x} representing {self.file_obj!r} {done}>"
+        )

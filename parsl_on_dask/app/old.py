@@ -1,0 +1,73 @@
+"""Spellings of the decorators that Parsl has removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from parsl_on_dask.arguments import wrong_value
+from parsl_on_dask.legacy import warn_once
+
+
+def old_walltime(decorator: str, walltime: Any) -> None:
+    """``walltime=`` of the decorators, gone since 1.0."""
+    if walltime is not None:
+        warn_once(
+            f"{decorator}-walltime",
+            f"{decorator}(walltime={walltime!r}) limits nothing, as in all releases that had it. Give the function a "
+            f"parameter, def f(..., walltime={walltime!r}), or give walltime= in the call.",
+        )
+
+
+def old_join(decorator: str, join: Any) -> None:
+    """``python_app(join=True)``, gone since 2023.8."""
+    if join:
+        warn_once(f"{decorator}-join", f"{decorator}(join=True) is spelled join_app today.")
+
+
+def old_executors(executors: Any) -> None:
+    """``join_app(executors=)``, gone since 2023.8."""
+    if executors is not None:
+        warn_once(
+            "join_app-executors",
+            "join_app(executors=...) has no effect: the function always runs in the submitting process, and the apps "
+            "that it calls have executors of their own. Leave it out.",
+        )
+
+
+def App(
+    apptype: str,
+    data_flow_kernel: Any = None,
+    walltime: Any = None,
+    cache: bool = False,
+    executors: Any = "all",
+) -> Callable[[Callable[..., Any]], Any]:
+    """Make a function into an app, as releases up to 0.9 spelled it.
+
+    Parameters
+    ----------
+    apptype : 'python' or 'bash'
+        Today's spellings are ``python_app`` and ``bash_app``.
+    data_flow_kernel, cache, executors
+        As of those.
+    walltime : int, optional
+        Did nothing.
+
+    Raises
+    ------
+    ConfigurationError
+        For another `apptype`.
+    """
+    from parsl_on_dask.app.bash import BashApp
+    from parsl_on_dask.app.python import PythonApp
+
+    if apptype not in ("python", "bash"):
+        problem = "an app is 'python' or 'bash'. Write @python_app or @bash_app."
+        raise wrong_value("App", "apptype", apptype, problem)
+    warn_once(f"App-{apptype}", f"@App({apptype!r}) is spelled @{apptype}_app today.")
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        kind: Any = PythonApp if apptype == "python" else BashApp
+        return kind(function, data_flow_kernel, cache, executors, walltime=walltime)
+
+    return decorate

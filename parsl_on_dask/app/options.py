@@ -1,0 +1,57 @@
+"""Checks of what a decorator is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from parsl_on_dask.arguments import wrong_type, wrong_value
+
+
+def checked_executors(decorator: str, name: str, executors: Any) -> Any:
+    """'all', or the list of labels.
+
+    >>> checked_executors("python_app", "f", ("cpu", "gpu"))
+    ['cpu', 'gpu']
+    """
+    if isinstance(executors, str):
+        if executors.lower() == "all":
+            return "all"
+        hint = f"Write executors=[{executors!r}] for app {name!r}."
+        raise wrong_type(decorator, "executors", executors, "'all' or a list of labels", hint)
+    if not isinstance(executors, Sequence) or not all(isinstance(label, str) for label in executors):
+        hint = f"Write for example executors=['cpu'] for app {name!r}."
+        raise wrong_type(decorator, "executors", executors, "'all' or a list of labels", hint)
+    if not executors:
+        raise wrong_value(decorator, "executors", executors, f"nothing is left to run app {name!r}. Name a label.")
+    return executors if isinstance(executors, list) else list(executors)
+
+
+def checked_flag(decorator: str, name: str, option: str, value: Any) -> bool:
+    """A bool."""
+    if not isinstance(value, (bool, int)) or value not in (0, 1):
+        raise wrong_type(decorator, option, value, "True or False", f"Write {option}=True for app {name!r}.")
+    return bool(value)
+
+
+def checked_names(decorator: str, name: str, value: Any) -> Sequence[str] | None:
+    """Names of parameters, or None."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        hint = f"Write ignore_for_cache=[{value!r}] for app {name!r}."
+        raise wrong_type(decorator, "ignore_for_cache", value, "a list of names of parameters", hint)
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value)
+    if not isinstance(value, Sequence) or not all(isinstance(n, str) for n in value):
+        hint = f"Write for example ignore_for_cache=['seed'] for app {name!r}."
+        raise wrong_type(decorator, "ignore_for_cache", value, "a list of names of parameters", hint)
+    return value
+
+
+def checked_kernel(decorator: str, name: str, kernel: Any) -> Any:
+    """Something that tasks can be submitted to, or None."""
+    if kernel is not None and not callable(getattr(kernel, "submit", None)):
+        hint = f"Leave it out for app {name!r} to use the one that is loaded."
+        raise wrong_type(decorator, "data_flow_kernel", kernel, "a DataFlowKernel, as load() returns it", hint)
+    return kernel

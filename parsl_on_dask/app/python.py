@@ -1,0 +1,82 @@
+"""Apps that run a Python function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from parsl_on_dask.app.base import AppBase, Executors, current_kernel
+from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.remote.walltime import timeout
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+
+__all__ = ["PythonApp", "timeout"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class PythonApp(AppBase[P, R]):
+    """What :func:`~parsl_on_dask.app.app.python_app` and :func:`~parsl_on_dask.app.app.join_app` make of a function.
+
+    Parameters
+    ----------
+    func : callable
+    data_flow_kernel, cache, executors, ignore_for_cache, walltime
+        As of :class:`~parsl_on_dask.app.app.AppBase`.
+    join : bool, default False
+        Whether the result is that of the future, or list of futures, which the function returns.
+
+    Examples
+    --------
+    >>> app = PythonApp(lambda x, inputs=(): x)
+    >>> app.__name__, app.kwargs, app.join
+    ('<lambda>', {'inputs': ()}, False)
+    """
+
+    decorator = "python_app"
+
+    def __init__(
+        self,
+        func: Callable[P, Any],
+        data_flow_kernel: DataFlowKernel | None = None,
+        cache: bool = False,
+        executors: Executors = "all",
+        ignore_for_cache: Sequence[str] | None = None,
+        join: bool = False,
+        *,
+        walltime: float | None = None,
+    ) -> None:
+        self.join = join
+        if join:
+            self.decorator = "join_app"
+        super().__init__(func, data_flow_kernel, executors, cache, ignore_for_cache, walltime=walltime)
+
+    # The second form is for type checkers: any argument may be a future of what the function takes.
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AppFuture[R]: ...
+
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]:
+        """Make a task, and return its future at once."""
+        args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
+        func = self.func
+        walltime = kwargs.get("walltime")
+        if walltime is not None:
+            func = timeout(func, walltime)
+        kernel = self.data_flow_kernel
+        if kernel is None:
+            kernel = current_kernel()
+        return kernel.submit(
+            func,
+            app_args=args,
+            executors=self.executors,
+            cache=self.cache,
+            ignore_for_cache=self.ignore_for_cache,
+            app_kwargs=kwargs,
+            join=self.join,
+        )

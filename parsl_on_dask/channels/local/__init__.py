@@ -1,0 +1,1 @@
+"""The channel that goes nowhere."""

@@ -1,0 +1,1 @@
+"""A channel over ssh with OAuth tokens, which is refused."""

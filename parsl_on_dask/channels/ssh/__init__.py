@@ -1,0 +1,1 @@
+"""A channel over ssh, which is refused."""

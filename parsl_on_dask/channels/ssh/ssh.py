@@ -1,0 +1,37 @@
+"""Channels over ssh, which Parsl removed in 2024 and which are refused here."""
+
+from __future__ import annotations
+
+from parsl_on_dask.errors import ConfigurationError
+
+
+class SSHChannel:
+    """Refused: a script runs on the machine that submits its blocks.
+
+    Raises
+    ------
+    ConfigurationError
+        Always; the text names what to do instead.
+    """
+
+    def __init__(
+        self,
+        hostname: str,
+        username: str | None = None,
+        password: str | None = None,
+        script_dir: str | None = None,
+        envs: dict[str, str] | None = None,
+        gssapi_auth: bool = False,
+        skip_auth: bool = False,
+        port: int = 22,
+        key_filename: str | None = None,
+        host_keys_filename: str | None = None,
+    ) -> None:
+        raise ConfigurationError(
+            f"{type(self).__name__}({hostname!r}): submitting over ssh is not supported (Parsl removed it in 2024.8). "
+            f"Run the script on {hostname} and leave the channel out, or start a Dask cluster there and use "
+            "DaskExecutor('tcp://...') with its scheduler's address."
+        )
+
+
+DeprecatedSSHChannel = SSHChannel

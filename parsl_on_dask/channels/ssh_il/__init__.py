@@ -1,0 +1,1 @@
+"""A channel over ssh with a password prompt, which is refused."""

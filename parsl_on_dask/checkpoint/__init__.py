@@ -1,0 +1,1 @@
+"""The result cache: keys, store and file format."""

@@ -1,0 +1,191 @@
+"""The command line of ``python -m parsl_on_dask``: what its words mean, and nothing of what they do."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+from parsl_on_dask.overrides import ClusterOverride
+
+__all__ = ["Invocation", "parse"]
+
+Kind = Literal["script", "module", "code", "stdin"]
+
+DESCRIPTION = """\
+Run a Parsl script, unchanged, on Dask: in the script "import parsl", and the import of every
+parsl.x, mean parsl_on_dask. Apart from that it runs as "python script.py args..." would."""
+
+EPILOG = """\
+what to run, and everything after it belongs to the program:
+  script.py args...   a Python file, or a folder or zip file with a __main__.py
+  -m module args...   a module or package, as "python -m" does
+  -c code args...     code from the command line, as "python -c" does
+  -                   code from standard input
+
+examples:
+  python -m parsl_on_dask workflow.py --input data.csv
+  python -m parsl_on_dask --scheduler tcp://10.0.0.1:8786 workflow.py
+  python -m parsl_on_dask --scheduler-file ~/scheduler.json -m mypackage.workflow
+"""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A command line, understood.
+
+    Attributes
+    ----------
+    kind
+        What ``target`` is: the path of a script, the name of a module, code, or nothing (standard input).
+    target
+        The script, module or code.
+    args
+        The program's own arguments, ``sys.argv[1:]`` of the script.
+    cluster
+        The cluster given by ``--scheduler`` or ``--scheduler-file``.
+    """
+
+    kind: Kind
+    target: str
+    args: tuple[str, ...] = ()
+    cluster: ClusterOverride | None = None
+
+
+def parse(argv: Sequence[str]) -> Invocation:
+    """Read a command line; explain and leave with exit code 2 when it makes no sense.
+
+    Parameters
+    ----------
+    argv
+        The words after ``python -m parsl_on_dask``.
+
+    Raises
+    ------
+    SystemExit
+        After ``--help`` or ``--version`` (code 0), or for a wrong command line (code 2).
+
+    Examples
+    --------
+    >>> parse(["--scheduler", "tcp://10.0.0.1:8786", "script.py", "--fast"])
+    ... # doctest: +NORMALIZE_WHITESPACE
+    Invocation(kind='script', target='script.py', args=('--fast',),
+               cluster=ClusterOverride(address='tcp://10.0.0.1:8786', scheduler_file=None))
+    """
+    parser = _parser()
+    at = _program_index(argv)
+    options = parser.parse_args(argv[:at])
+    cluster = _cluster(parser, options)
+    program = list(argv[at:])
+    if program and program[0] == "--":
+        del program[0]
+    if not program:
+        parser.error(
+            "nothing to run: name a script (workflow.py), a module (-m mypackage.workflow) or code (-c 'import parsl')"
+        )
+    kind, target, args = _program(parser, program)
+    return Invocation(kind, target, tuple(args), cluster)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n(see {self.prog} --help)\n")
+
+
+class _Version(argparse.Action):
+    """Prints the version; looks it up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: object, **kwargs: object) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version
+
+        from parsl_on_dask.version import VERSION
+
+        try:
+            engine = f"distributed {version('distributed')}"
+        except PackageNotFoundError:
+            engine = "distributed is missing: pip install distributed"
+        print(f"parsl-on-dask {VERSION} ({engine}, Python {sys.version.split()[0]})")
+        parser.exit()
+
+
+# Options that take the next word: the search for the program has to step over it.
+_VALUE_OPTIONS = ("--scheduler", "--scheduler-file")
+
+
+def _parser() -> _Parser:
+    called = os.path.basename(sys.argv[0])
+    parser = _Parser(
+        prog=called if called.startswith("parsl-on-dask") else "python -m parsl_on_dask",
+        usage="%(prog)s [options] (script.py | -m module | -c code | -) [args...]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run every executor of every Config that the program loads on the Dask cluster of the scheduler at "
+        "ADDRESS, such as tcp://10.0.0.1:8786",
+    )
+    parser.add_argument(
+        "--scheduler-file",
+        metavar="FILE",
+        help="the same, the address taken from the file that 'dask scheduler --scheduler-file FILE' writes",
+    )
+    parser.add_argument("--version", nargs=0, action=_Version, help="print the version and leave")
+    return parser
+
+
+def _program_index(argv: Sequence[str]) -> int:
+    """Return where the program begins: everything from there on is the program's, whatever it looks like."""
+    at = 0
+    while at < len(argv):
+        word = argv[at]
+        if word in _VALUE_OPTIONS:
+            at += 2
+        elif word in ("-", "--") or not word.startswith("-") or word[:2] in ("-m", "-c"):
+            return at
+        else:
+            at += 1
+    return len(argv)
+
+
+def _program(parser: _Parser, words: list[str]) -> tuple[Kind, str, list[str]]:
+    first, rest = words[0], words[1:]
+    if first == "-":
+        return "stdin", "", rest
+    if first[:2] not in ("-m", "-c"):
+        return "script", first, rest
+    kind: Kind = "module" if first[:2] == "-m" else "code"
+    if len(first) > 2:  # -mpackage, as python allows
+        return kind, first[2:], rest
+    if not rest:
+        parser.error(f"{first} needs the {'name of a module' if kind == 'module' else 'code to run'} after it")
+    return kind, rest[0], rest[1:]
+
+
+def _cluster(parser: _Parser, options: argparse.Namespace) -> ClusterOverride | None:
+    address, file = options.scheduler, options.scheduler_file
+    if address is None and file is None:
+        return None
+    if address is not None and file is not None:
+        parser.error("--scheduler and --scheduler-file both name a cluster: give one of them")
+    if file is None:
+        if not address.rpartition(":")[2].isdigit():
+            parser.error(
+                f"--scheduler {address!r} is no scheduler address: write protocol://host:port, "
+                "such as tcp://10.0.0.1:8786 or tls://10.0.0.1:8786 ('dask scheduler' prints it when it starts)"
+            )
+        return ClusterOverride(address=address)
+    # The file itself may still be on its way (a scheduler started a moment ago); its folder may not.
+    path = os.path.abspath(os.path.expanduser(file))
+    if not file or os.path.isdir(path) or not os.path.isdir(os.path.dirname(path)):
+        parser.error(
+            f"--scheduler-file {file!r}: no such file ({path}): "
+            "give the path that 'dask scheduler --scheduler-file PATH' was started with"
+        )
+    return ClusterOverride(scheduler_file=path)

@@ -1,0 +1,65 @@
+"""What lanes need of a cluster."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class Cluster(abc.ABC):
+    """A Dask cluster that was started or joined."""
+
+    client: Client
+    #: whether this process started the cluster, so that its settings are ours
+    ours: bool = False
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Leave the cluster, and end it if it is ours. Quiet when called again."""
+
+    def slots(self) -> int:
+        """Number of calls that can run at a time, at least 1."""
+        return max(1, sum(int(w["nthreads"]) for w in self.workers()))
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers that the scheduler knows."""
+        found = []
+        for address, info in self.client.scheduler_info(n_workers=-1)["workers"].items():
+            found.append(
+                {
+                    "address": address,
+                    "name": str(info["name"]),
+                    "host": info["host"],
+                    "pid": info.get("pid"),
+                    "block": self.block_of(str(info["name"])),
+                    "nthreads": info["nthreads"],
+                }
+            )
+        return found
+
+    def block_of(self, worker: str) -> str | None:
+        """Id of the block that a worker belongs to."""
+        return None
+
+    def running_on(self, worker: str) -> int | None:
+        """Number of the call that a dead worker was running; 0 for none, None when that cannot be known."""
+        return None
+
+    def trouble(self) -> BaseException | None:
+        """Why the cluster can no longer run calls, or None when it can."""
+        return None
+
+    def status(self) -> dict[str, Any]:
+        """State of each block, by block id."""
+        return {}
+
+    def scale_out(self, blocks: int) -> list[str]:
+        """Ask for more blocks."""
+        return []
+
+    def scale_in(self, blocks: int) -> list[str]:
+        """Give blocks back."""
+        return []

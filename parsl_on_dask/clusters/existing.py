@@ -1,0 +1,155 @@
+"""Dask clusters that are there already: what ``DaskExecutor`` becomes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.clusters.base import Cluster
+from parsl_on_dask.errors import ConfigurationError, ExecutorError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from parsl_on_dask.overrides import ClusterOverride
+
+logger = logging.getLogger("parsl.clusters.existing")
+
+#: Clients that labels on one cluster share, with the number of labels: a value on it can then go from label to label.
+_shared: dict[tuple[str, int], tuple[Client, int]] = {}
+
+
+class ExistingCluster(Cluster):
+    """A cluster that somebody else started, and that goes on when we leave.
+
+    Parameters
+    ----------
+    executor : DaskExecutor
+        With one of ``address``, ``client``, ``cluster``, ``scheduler_file``.
+
+    Raises
+    ------
+    ExecutorError
+        When it cannot be reached.
+    ConfigurationError
+        When its Python does not match this one, or the client is an asynchronous one.
+    """
+
+    def __init__(self, executor: Any) -> None:
+        self.executor = executor
+        self.key: tuple[str, int] | None = None
+        self.owns_client = executor.client is None
+        self.client = executor.client if executor.client is not None else self._connected()
+        if self.client.asynchronous:
+            raise ConfigurationError(
+                f"executor {executor.label!r}: client= was made with asynchronous=True, and a Parsl script is not "
+                "asynchronous. Give DaskExecutor(address=client.scheduler.address) instead"
+            )
+        try:
+            check_versions(self.client, executor.label)
+            from parsl_on_dask.lanes.bootstrap import send_modules
+
+            send_modules(self.client)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connected(self) -> Client:
+        executor = self.executor
+        target = self._target()
+        if isinstance(target, str):
+            key = (target, id(executor.security))
+            if key in _shared:
+                client, users = _shared[key]
+                _shared[key] = (client, users + 1)
+                self.key = key
+                return client
+        from distributed import Client
+
+        try:
+            client = Client(target, security=executor.security, set_as_default=False, name=f"parsl-{executor.label}")
+        except (OSError, TimeoutError) as e:
+            shown = target if isinstance(target, str) else repr(target)
+            raise ExecutorError(
+                executor,
+                f"no Dask scheduler answers at {shown} ({type(e).__name__}: {e}). Start one with 'dask scheduler', "
+                "check the address (tcp:// or tls://), and give security= if it wants TLS",
+            ) from e
+        if isinstance(target, str):
+            self.key = key
+            _shared[key] = (client, 1)
+        return client
+
+    def _target(self) -> Any:
+        executor = self.executor
+        if executor.cluster is not None:
+            return executor.cluster
+        if executor.address is not None:
+            return executor.address
+        path = os.fspath(executor.scheduler_file)
+        try:
+            with open(path) as file:
+                return str(json.load(file)["address"])
+        except (OSError, ValueError, KeyError) as e:
+            raise ExecutorError(
+                executor,
+                f"scheduler_file {path!r} cannot be read as one ({type(e).__name__}: {e}). "
+                "'dask scheduler --scheduler-file FILE' writes it",
+            ) from e
+
+    def close(self) -> None:
+        if not self.owns_client or not hasattr(self, "client"):
+            return
+        self.owns_client = False
+        if self.key is not None:
+            client, users = _shared.pop(self.key)
+            if users > 1:
+                _shared[self.key] = (client, users - 1)
+                return
+        self.client.close(timeout=5)
+
+    def trouble(self) -> BaseException | None:
+        if self.client.status in ("running", "connecting"):
+            return None
+        return ExecutorError(self.executor, f"the connection to the Dask scheduler is {self.client.status}")
+
+
+def check_versions(client: Client, label: str) -> None:
+    """Refuse a cluster whose Python cannot run what this one pickles.
+
+    Functions travel as bytecode, which differs between minor versions of Python.
+    """
+    versions = client.get_versions()
+    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+    places = {"the scheduler": versions["scheduler"], **{f"worker {a}": v for a, v in versions["workers"].items()}}
+    for place, found in places.items():
+        python = ".".join(str(found["host"]["python"]).split(".")[:2])
+        if python != ours:
+            raise ConfigurationError(
+                f"executor {label!r}: {place} runs Python {python}, this script Python {ours}. Functions cannot be sent "
+                f"between them: start the cluster, or the script, with the other one's Python"
+            )
+        theirs, mine = (v["packages"].get("distributed") for v in (found, versions["client"]))
+        if theirs != mine:
+            logger.warning(
+                "Executor %s: %s has distributed %s, this script %s; install the same version in both",
+                label,
+                place,
+                theirs,
+                mine,
+            )
+
+
+def overridden(executor: Any, override: ClusterOverride) -> Any:
+    """The executor that takes the place of ``executor`` when all are to run on one given cluster."""
+    from parsl_on_dask.executors.dask import DaskExecutor
+
+    logger.info("Executor %s runs on %s instead of what its arguments say", executor.label, override)
+    made = DaskExecutor(
+        override.address, scheduler_file=override.scheduler_file, label=executor.label, inline_limit=executor.inline_limit
+    )
+    made.run_dir = executor.run_dir
+    return made

@@ -1,0 +1,365 @@
+"""Workers on this machine: what ``HighThroughputExecutor`` with a ``LocalProvider`` becomes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from typing import Any
+
+import parsl_on_dask
+from parsl_on_dask.clusters.base import Cluster
+from parsl_on_dask.clusters.members import read_mark
+from parsl_on_dask.errors import ExecutorError
+
+logger = logging.getLogger("parsl.clusters.local")
+
+#: Seconds for the first process to answer. Generous: a loaded machine, or a worker_init that activates something large.
+START_TIMEOUT = 120.0
+
+#: Settings of Dask that hold in the processes that we start.
+DASK_CONFIG: dict[str, Any] = {
+    "distributed": {
+        # a call whose worker died is a failed try, and Parsl's retries decide
+        "scheduler": {"allowed-failures": 0, "worker-saturation": 1.0},
+        "worker": {"memory": {"target": False, "spill": False, "pause": False, "terminate": False}},
+        # results ride on event streams; Dask would keep the last thousand of them
+        "admin": {"low-level-log-length": 50},
+    }
+}
+
+
+class LocalCluster(Cluster):
+    """A scheduler process, and one process per worker, of this machine.
+
+    Parameters
+    ----------
+    executor : HighThroughputExecutor
+        With a ``LocalProvider``.
+
+    Raises
+    ------
+    ExecutorError
+        When the processes do not come up; the text has the end of their error output.
+    """
+
+    ours = True
+
+    def __init__(self, executor: Any) -> None:
+        self.executor = executor
+        self.provider = executor.provider
+        self.label = executor.label
+        self.lock = threading.Lock()
+        self.error: str | None = None
+        self.closed = False
+        self.blocks: dict[str, _Block] = {}
+        self.numbers = 0
+        self.pems: dict[str, str] | None = None
+        self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-")
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        wanted = int(self.provider.init_blocks)
+        hub = self._prepare("0" if wanted else None)
+        hub.launch()
+        # both sides import distributed at the same time
+        from distributed import Client
+        from distributed.security import Security
+
+        security = None
+        if self.executor.encrypted:
+            security = Security.temporary()
+            self.pems = _pems(security)
+        self.address = hub.begin({"host": "127.0.0.1", "dashboard": _has_bokeh()}, "")
+        self.hub = hub
+        for _ in range(1, wanted):
+            self._add()
+        self.client = Client(self.address, security=security, set_as_default=False, name=f"parsl-{self.label}")
+        logger.info("Executor %s runs on the Dask cluster %s", self.label, self.address)
+
+    def _prepare(self, block: str | None) -> _Block:
+        if block is not None:
+            self.numbers = max(self.numbers, int(block) + 1)
+        made = _Block(self, block)
+        if block is not None:
+            self.blocks[block] = made
+        return made
+
+    def _add(self) -> str:
+        block = str(self.numbers)
+        added = self._prepare(block)
+        added.launch()
+        added.begin(None, self.address)
+        return block
+
+    def workers_per_block(self) -> int:
+        from psutil import virtual_memory
+
+        cores = self.provider_hint("cores_per_node") or _cpu_count()
+        memory = self.provider_hint("mem_per_node") or virtual_memory().available / 2**30
+        per_node: int = self.executor.workers_per_node_for(cores, memory)
+        return per_node * int(getattr(self.provider, "nodes_per_block", 1))
+
+    def provider_hint(self, name: str) -> Any:
+        return getattr(self.provider, name, None)
+
+    def slots(self) -> int:
+        return max(1, sum(b.count for b in self.blocks.values()))
+
+    def block_of(self, worker: str) -> str | None:
+        return worker.rsplit("-", 2)[-2].removeprefix("block") if worker.count("-") >= 2 else None
+
+    def running_on(self, worker: str) -> int | None:
+        return read_mark(os.path.join(self.scratch, worker + ".mark"))
+
+    def trouble(self) -> BaseException | None:
+        return ExecutorError(self.executor, self.error) if self.error else None
+
+    def scale_out(self, blocks: int) -> list[str]:
+        with self.lock:
+            return [self._add() for _ in range(blocks)]
+
+    def scale_in(self, blocks: int) -> list[str]:
+        with self.lock:
+            gone = list(self.blocks)[::-1][:blocks]
+            for block in gone:
+                ended = self.blocks.pop(block)
+                if ended is self.hub:
+                    ended.drop_workers()
+                else:
+                    ended.close()
+            return gone
+
+    def status(self) -> dict[str, Any]:
+        from parsl_on_dask.jobs.states import JobState, JobStatus
+
+        return {name: JobStatus(JobState.FAILED if b.ended() else JobState.RUNNING) for name, b in self.blocks.items()}
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        if hasattr(self, "client"):
+            try:
+                self.client.close(timeout=5)
+            except Exception:  # the scheduler may be gone already, and then there is nothing to say goodbye to
+                logger.debug("closing the client of %s", self.label, exc_info=True)
+        blocks = list(self.blocks.values())
+        if hasattr(self, "hub") and self.hub not in blocks:
+            blocks.append(self.hub)
+        for block in reversed(blocks):
+            block.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+class _Block:
+    """One supervisor process with its workers."""
+
+    def __init__(self, cluster: LocalCluster, name: str | None) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.count = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self.link: socket.socket | None = None
+
+    def launch(self) -> None:
+        """Start the process and tell it where to import from."""
+        cluster, executor = self.cluster, self.cluster.executor
+        folder = os.path.join(executor.run_dir or cluster.scratch, "submit_scripts")
+        os.makedirs(folder, exist_ok=True)
+        job = f"parsl.{executor.label}.block-{self.name or 'scheduler'}.{time.time()}"
+        script = os.path.join(folder, job + ".sh")
+        self.stderr = script + ".err"
+        path = os.path.join(cluster.scratch, f"{self.name or 'scheduler'}.sock")
+        package = os.path.dirname(os.path.dirname(os.path.abspath(parsl_on_dask.__file__)))
+        code = f"import sys; sys.path.insert(0, {package!r}); from parsl_on_dask.clusters.node import main; main({path!r})"
+        command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+        with open(script, "w") as file:
+            file.write(f"{cluster.provider_hint('worker_init') or ''}\nexport JOBNAME={job}\n")
+            file.write(self._launched(command, folder))
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(path)
+            os.chmod(path, 0o600)
+            listener.listen(1)
+            with open(script + ".out", "wb") as out, open(self.stderr, "wb") as err:
+                self.process = subprocess.Popen(
+                    ["/bin/bash", script], stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+                )
+            self.link = self._accepted(listener)
+        finally:
+            listener.close()
+        self._tell({"path": [os.path.abspath(p) for p in sys.path if p]})
+
+    def _launched(self, command: str, folder: str) -> str:
+        from parsl_on_dask.launchers import SimpleLauncher, SingleNodeLauncher
+
+        launcher = self.cluster.provider_hint("launcher")
+        if launcher is None or type(launcher) in (SimpleLauncher, SingleNodeLauncher):
+            return f"exec {command}\n"
+        text: str = launcher(command, 1, 1)
+        return text
+
+    def _accepted(self, listener: socket.socket) -> socket.socket:
+        assert self.process is not None
+        listener.settimeout(0.05)
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                link, _ = listener.accept()
+                link.settimeout(None)
+                return link
+            except TimeoutError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise self._failed("its processes did not start") from None
+
+    def _failed(self, what: str) -> ExecutorError:
+        try:
+            with open(self.stderr, errors="replace") as file:
+                tail = "".join(file.readlines()[-15:])
+        except OSError:
+            tail = ""
+        code = self.process.poll() if self.process else None
+        text = f"{what}" + (f" (exit code {code})" if code is not None else "")
+        return ExecutorError(self.cluster.executor, f"{text}. The end of {self.stderr}:\n{tail}")
+
+    def _tell(self, message: Any) -> None:
+        assert self.link is not None
+        self.link.sendall(json.dumps(message).encode() + b"\n")
+
+    def begin(self, scheduler: dict[str, Any] | None, address: str) -> str:
+        """Say what to start; returns the scheduler's address."""
+        from dask import config
+
+        from parsl_on_dask import alias
+
+        workers = [] if self.name is None else self._workers()
+        self.count = len(workers)
+        self._tell(
+            {
+                "scheduler": scheduler,
+                "address": address,
+                "workers": workers,
+                "security": self.cluster.pems,
+                "config": config.merge(config.global_config, DASK_CONFIG),
+                "alias": alias.environment(),
+                "scratch": self.cluster.scratch,
+            }
+        )
+        assert self.link is not None
+        lines = self.link.makefile("rb")
+        first = lines.readline()
+        if not first:
+            raise self._failed("its scheduler did not start")
+        answer = json.loads(first)
+        if "error" in answer:
+            raise self._failed(answer["error"])
+        threading.Thread(target=self._listen, args=(lines,), name="parsl-block", daemon=True).start()
+        return str(answer["scheduler"])
+
+    def _workers(self) -> list[dict[str, Any]]:
+        from parsl_on_dask.executors.high_throughput.placement import affinity_for, count_cuda_devices, worker_environment
+
+        executor = self.cluster.executor
+        count = self.cluster.workers_per_block()
+        logs = os.path.join(executor.worker_logdir, f"block-{self.name}")
+        os.makedirs(logs, exist_ok=True)
+        devices = count_cuda_devices() if executor.available_accelerators else None
+        made = []
+        for rank in range(count):
+            affinity = affinity_for(rank, count, executor.cpu_affinity, sorted(_usable_cpus()))
+            environment = worker_environment(
+                rank,
+                count,
+                executor.available_accelerators,
+                pool_id=f"{self.cluster.label}-{self.name}",
+                block_id=str(self.name),
+                cores=affinity,
+                cuda_devices=devices,
+            )
+            made.append(
+                {
+                    "name": f"{self.cluster.label}-block{self.name}-{rank}",
+                    "host": "127.0.0.1",
+                    "env": environment,
+                    "affinity": affinity,
+                    "log": os.path.join(logs, f"worker_{rank}.log"),
+                    "debug": bool(executor.worker_debug),
+                    "resources": None,
+                }
+            )
+        return made
+
+    def _listen(self, lines: Any) -> None:
+        try:
+            for line in lines:
+                message = json.loads(line)
+                if "died" in message:
+                    logger.warning("Worker %s (pid %s) died: %s", message["died"], message["pid"], message["how"])
+                elif "error" in message:
+                    logger.error("Executor %s: %s", self.cluster.label, message["error"])
+                    self.cluster.error = message["error"]
+        except (OSError, ValueError):
+            pass
+        if not self.cluster.closed and self.process is not None and self is getattr(self.cluster, "hub", None):
+            self.cluster.error = self.cluster.error or "the process that keeps its scheduler and workers ended"
+
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def drop_workers(self) -> None:
+        """End the workers, and keep the scheduler."""
+        self.count = 0
+        self._tell("drop workers")
+
+    def close(self) -> None:
+        """End the process and all that it started, and wait for that."""
+        if self.link is not None:
+            try:
+                self.link.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            self.link.close()
+        if self.process is None:
+            return
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            logger.warning("block %s of %s did not end by itself; killing it", self.name, self.cluster.label)
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def _pems(security: Any) -> dict[str, str]:
+    fields = ["tls_ca_file"]
+    fields += [f"tls_{role}_{part}" for role in ("client", "scheduler", "worker") for part in ("key", "cert")]
+    return {field: getattr(security, field) for field in fields}
+
+
+def _has_bokeh() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("bokeh") is not None
+
+
+def _usable_cpus() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _cpu_count() -> int:
+    return len(_usable_cpus())

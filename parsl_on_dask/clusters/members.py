@@ -1,0 +1,165 @@
+"""What the scheduler process and the worker processes of a local block do. Runs after the fork."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mmap
+import os
+import queue
+import random
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+from parsl_on_dask.clusters.node import worker_name
+
+
+def scheduler_main(spec: dict[str, Any], tell: Callable[[str], None]) -> None:
+    """Run a Dask scheduler; its address goes to ``tell`` once it listens."""
+    from distributed import Scheduler
+
+    settings = spec["scheduler"]
+
+    async def serve() -> None:
+        scheduler = await Scheduler(
+            host=settings["host"],
+            port=0,
+            protocol="tls" if spec["security"] else "tcp",
+            security=security_of(spec["security"]),
+            dashboard=settings["dashboard"],
+            dashboard_address=f"{settings['host']}:0",
+        )
+        tell(scheduler.address)
+        await scheduler.finished()
+
+    asyncio.run(serve())
+
+
+def worker_main(spec: dict[str, Any], number: int, life: int, address: str) -> None:
+    """Run one Dask worker: its event loop in a thread, the calls in the main thread.
+
+    Calls run in the main thread because Parsl's do: a call may set signal handlers there.
+    """
+    settings = spec["workers"][number]
+    name = worker_name(settings["name"], life)
+    os.environ.update(settings["env"])
+    for variable in settings.get("unset", ()):
+        os.environ.pop(variable, None)
+    if settings["affinity"] and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, settings["affinity"])
+    # a terminal's Ctrl-C is the script's business; the end of the script ends the workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    keep_mark(os.path.join(spec["scratch"], name + ".mark"))
+    log_to(settings["log"], settings["debug"])
+    main_thread = MainThreadPoolExecutor()
+    threading.Thread(
+        target=_serve_worker, args=(spec, settings, name, address, main_thread), name="dask-worker", daemon=True
+    ).start()
+    main_thread.run()
+
+
+def _serve_worker(spec: dict[str, Any], settings: dict[str, Any], name: str, address: str, pool: MainThreadPoolExecutor) -> None:
+    from distributed import Worker
+
+    async def serve() -> None:
+        worker = await Worker(
+            address,
+            name=name,
+            host=settings["host"],
+            nthreads=1,
+            executor=pool,
+            memory_limit=0,
+            dashboard=False,
+            local_directory=spec["scratch"],
+            security=security_of(spec["security"]),
+            resources=settings["resources"],
+        )
+        await worker.finished()
+
+    code = 77
+    try:
+        asyncio.run(serve())
+        code = 0
+    except BaseException:
+        logging.getLogger("distributed").exception("worker %s failed", name)
+    finally:
+        os._exit(code)
+
+
+class MainThreadPoolExecutor(Executor):
+    """A pool of one thread: the thread that calls :meth:`run`.
+
+    distributed gives a task its context (``get_worker`` and the rest) only in pools whose class has
+    "ThreadPoolExecutor" in its name.
+    """
+
+    def __init__(self) -> None:
+        self.jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.jobs.put((future, fn, args, kwargs))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.jobs.put(None)
+
+    def run(self) -> None:
+        """Run jobs until shutdown."""
+        while (job := self.jobs.get()) is not None:
+            future, function, args, kwargs = job
+            del job
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function(*args, **kwargs))
+                except BaseException as e:
+                    future.set_exception(e)
+            del future, function, args, kwargs
+
+
+def keep_mark(path: str) -> None:
+    """Note the number of the running call in a file that outlives this process."""
+    from parsl_on_dask.remote.runner import set_mark
+
+    with open(path, "wb") as file:
+        file.write(bytes(8))
+    with open(path, "r+b") as file:
+        view = mmap.mmap(file.fileno(), 8)
+    pack_into = struct.Struct("<q").pack_into
+    set_mark(lambda number: pack_into(view, 0, number))
+
+
+def read_mark(path: str) -> int | None:
+    """The number that :func:`keep_mark` noted last, or None when there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            return int(struct.unpack("<q", file.read(8))[0])
+    except (OSError, struct.error):
+        return None
+
+
+def security_of(pems: dict[str, str] | None) -> Any:
+    """The Security object for certificates that came as text."""
+    from distributed.security import Security
+
+    return Security(require_encryption=True, **pems) if pems else None
+
+
+def log_to(path: str | None, debug: bool) -> None:
+    """Send what Dask logs in this process to a file."""
+    root = logging.getLogger()
+    for logger in (root, logging.getLogger("distributed")):
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+    handler2: logging.Handler = logging.FileHandler(path) if path else logging.NullHandler()
+    handler2.setFormatter(logging.Formatter("%(created)f %(asctime)s %(name)s [%(levelname)s]  %(message)s"))
+    root.addHandler(handler2)
+    logging.getLogger("distributed").setLevel(logging.DEBUG if debug else logging.INFO)

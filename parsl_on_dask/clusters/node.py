@@ -1,0 +1,258 @@
+"""The process that keeps the scheduler and the workers of one block on this machine.
+
+It imports distributed once and then forks the scheduler and every worker from itself, which makes a worker
+ready in a tenth of the time and memory that a fresh interpreter takes. A worker that dies is replaced by a
+new fork. The process holds a Unix socket to the one that started it: a line of JSON on it says what to start,
+lines of JSON back say what happened, and its end, however it comes, ends everything here.
+
+Nothing in this process starts a thread before it forks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any, NoReturn
+
+#: A worker that lives shorter than this many seconds failed to start.
+INFANCY = 5.0
+#: So many failed starts in a row end the attempts.
+FAILED_STARTS = 3
+
+
+class Node:
+    """The supervisor.
+
+    Parameters
+    ----------
+    link : socket
+        To the process that started this one.
+    spec : dict
+        ``scheduler`` (None or its settings), ``workers`` (a list of their settings), ``security``, ``config``.
+    """
+
+    def __init__(self, link: socket.socket, spec: dict[str, Any]) -> None:
+        self.link = link
+        self.spec = spec
+        self.address: str = spec.get("address") or ""
+        self.scheduler_pid = 0
+        self.workers: dict[int, tuple[int, int, float]] = {}
+        self.failed: dict[int, int] = {}
+        self.closing = False
+        self.unread = b""
+
+    def run(self) -> None:
+        """Start everything and keep it until the link ends."""
+        wake_read, wake_write = os.pipe()
+        os.set_blocking(wake_write, False)
+        os.set_blocking(wake_read, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_write)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        try:
+            if self.spec.get("scheduler") is not None:
+                self.address = self.start_scheduler()
+            self.say({"scheduler": self.address, "pid": os.getpid()})
+            for number in range(len(self.spec["workers"])):
+                self.start_worker(number, 0)
+            while not self.closing:
+                ready, _, _ = select.select([self.link, wake_read], [], [])
+                if self.link in ready and not self.obey():
+                    break
+                if wake_read in ready:
+                    os.read(wake_read, 4096)
+                    self.reap()
+        finally:
+            self.stop()
+            self.end_children()
+
+    def say(self, message: dict[str, Any]) -> None:
+        try:
+            self.link.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:  # the other side is gone; the loop ends on its own
+            self.closing = True
+
+    def obey(self) -> bool:
+        """Read a command. False when the other side is gone."""
+        part = self.link.recv(4096)
+        *lines, self.unread = (self.unread + part).split(b"\n")
+        for line in lines:
+            if json.loads(line) == "drop workers":
+                workers, self.workers = self.workers, {}
+                for pid in workers:
+                    _kill(pid, signal.SIGKILL)
+        return bool(part)
+
+    def stop(self) -> None:
+        self.closing = True
+
+    def fork(self) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            _die_with_parent()
+            self.link.close()
+        return pid
+
+    def start_scheduler(self) -> str:
+        read, write = os.pipe()
+        pid = self.fork()
+        if pid == 0:
+            from parsl_on_dask.clusters.members import scheduler_main
+
+            os.close(read)
+            _run(scheduler_main, self.spec, lambda address: _tell(write, address))
+        os.close(write)
+        self.scheduler_pid = pid
+        with os.fdopen(read) as answers:
+            address = answers.readline().strip()
+        if not address:
+            self.say({"error": "the Dask scheduler process ended before it was ready"})
+            raise SystemExit(1)
+        return address
+
+    def start_worker(self, number: int, life: int) -> None:
+        pid = self.fork()
+        if pid == 0:
+            from parsl_on_dask.clusters.members import worker_main
+
+            _run(worker_main, self.spec, number, life, self.address)
+        self.workers[pid] = (number, life, time.monotonic())
+
+    def reap(self) -> None:
+        """Replace the workers that died."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.scheduler_pid:
+                self.say({"error": f"the Dask scheduler process {pid} ended ({_how(status)})"})
+                self.stop()
+            elif pid in self.workers:
+                number, life, since = self.workers.pop(pid)
+                self.say({"died": self.name(number, life), "pid": pid, "how": _how(status)})
+                if self.closing:
+                    continue
+                young = time.monotonic() - since < INFANCY and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 77
+                self.failed[number] = self.failed.get(number, 0) + 1 if young else 0
+                if self.failed[number] >= FAILED_STARTS:
+                    self.say({"error": f"worker {self.name(number, life)} failed to start {FAILED_STARTS} times"})
+                else:
+                    self.start_worker(number, life + 1)
+
+    def name(self, number: int, life: int) -> str:
+        return worker_name(self.spec["workers"][number]["name"], life)
+
+    def end_children(self) -> None:
+        """Leave no process behind, nor the files that Dask's workers keep."""
+        pids = [*self.workers, *([self.scheduler_pid] if self.scheduler_pid else [])]
+        for pid in pids:
+            _kill(pid, signal.SIGKILL)
+        for pid in pids:
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass
+
+
+def worker_name(name: str, life: int) -> str:
+    """Name of a worker in its n-th life; a replacement must not be taken for the one that died."""
+    return name if life == 0 else f"{name}.{life}"
+
+
+def _run(function: Any, *args: Any) -> NoReturn:
+    code = 77
+    try:
+        function(*args)
+        code = 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _tell(fd: int, text: str) -> None:
+    os.write(fd, text.encode() + b"\n")
+    os.close(fd)
+
+
+def _how(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        try:
+            return f"signal {signal.Signals(os.WTERMSIG(status)).name}"
+        except ValueError:
+            return f"signal {os.WTERMSIG(status)}"
+    return f"exit code {os.WEXITSTATUS(status)}"
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process when the supervisor dies, where it can be asked."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(1, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() == 1:
+        os._exit(1)
+
+
+def main(path: str) -> None:
+    """Connect to ``path``, read what to start, and keep it.
+
+    Two lines come: first where to import from, so that the imports run while the other side still
+    prepares the second line, which says what to start.
+    """
+    link = socket.socket(socket.AF_UNIX)
+    link.connect(path)
+    lines = link.makefile("rb")
+    first = lines.readline()
+    if not first:
+        return
+    early = json.loads(first)
+    sys.path[:] = [*early["path"], *[p for p in sys.path if p not in early["path"]]]
+    import dask
+    import distributed.worker  # noqa: F401
+
+    second = lines.readline()
+    if not second:
+        return
+    spec = json.loads(second)
+    dask.config.update(dask.config.config, spec["config"])
+    if spec["alias"]:
+        from parsl_on_dask.alias import install_from_environment
+
+        os.environ.update(spec["alias"])
+        install_from_environment()
+    Node(link, spec).run()
+
+
+if __name__ == "__main__":
+    # as the module that others import, not as a second copy called __main__
+    from parsl_on_dask.clusters.node import main as run_node
+
+    run_node(sys.argv[1])

@@ -1,0 +1,340 @@
+"""What a run is made of: its executors, and how calls are treated."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from parsl_on_dask.arguments import (
+    need,
+    need_callable,
+    need_choice,
+    need_methods,
+    need_number,
+    short,
+    wrong_type,
+    wrong_value,
+)
+from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.executors.base import ParslExecutor
+from parsl_on_dask.executors.threads import ThreadPoolExecutor
+from parsl_on_dask.legacy import note_once, warn_once
+from parsl_on_dask.usage_tracking.api import UsageInformation
+from parsl_on_dask.usage_tracking.levels import DISABLED, LEVEL_3
+from parsl_on_dask.utils import RepresentationMixin
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dependency_resolvers import DependencyResolver
+    from parsl_on_dask.dataflow.memoization import Memoizer
+    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+    from parsl_on_dask.logconfigs.base import LogConfig
+
+CheckpointMode = Literal["task_exit", "periodic", "dfk_exit", "manual"]
+
+_EXIT_MODES = ("cleanup", "skip", "wait")
+_STRATEGIES = ("simple", "htex_auto_scale", "none", None)
+_CHECKPOINT_MODES = ("task_exit", "periodic", "dfk_exit", "manual", None)
+_INTERNAL_LABEL = "_parsl_internal"
+
+
+class Config(RepresentationMixin, UsageInformation):
+    """Describes a run; given to ``load()``.
+
+    All arguments are attributes that can be set until ``load()``, except ``executors``, which is read-only. Where the
+    behaviour comes from: Parsl's ``parsl.config.Config``.
+
+    Parameters
+    ----------
+    executors : iterable of ParslExecutor, optional
+        Where apps run; labels must be unique. Default: one ``ThreadPoolExecutor()``.
+    memoizer : Memoizer, optional
+        Knows the results of earlier calls. Default ``BasicMemoizer()``.
+    dependency_resolver : DependencyResolver, optional
+        Finds futures among arguments. Default: direct arguments, elements of ``inputs``, and those nested in
+        containers.
+    exit_mode : {'cleanup', 'wait', 'skip'}
+        What leaving ``with parsl.load(config)`` does: clean up at once; wait for all tasks first, unless there was an
+        exception; leave the kernel running. Default ``'cleanup'``.
+    garbage_collect : bool
+        Forget the records of finished tasks. Default True.
+    internal_tasks_max_threads : int
+        Threads for the bodies of join apps and for staging. Default 10.
+    retries : int
+        How often a failed call is tried again. Default 0.
+    retry_handler : callable, optional
+        ``(exception, task_record) -> float``: how much of ``retries`` a failure costs. Default: 1.
+    run_dir : str
+        Directory of all runs; each gets a numbered directory in it. Default ``'runinfo'``.
+    std_autopath : callable, optional
+        ``(task_record, 'stdout' or 'stderr') -> path or (path, mode)`` for ``AUTO_LOGNAME``.
+    strategy : {'simple', 'htex_auto_scale', 'none'}
+        How executors get and give back blocks. Default ``'simple'``. None is an old spelling of ``'none'``.
+    strategy_period : float
+        Seconds between two looks at the blocks. Default 5.
+    max_idletime : float
+        Seconds after which an idle block may be given back. Default 120.
+    monitoring : MonitoringHub, optional
+        Must be None in this version.
+    usage_tracking : int
+        0 to 3, accepted as Parsl's; nothing is ever sent. Default 0.
+    project_name : str, optional
+        Accepted as Parsl's; nothing is ever sent.
+    initialize_logging : bool or LogConfig
+        Write ``parsl.log`` in the run's directory. Default True.
+    app_cache : bool, optional
+        Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
+    checkpoint_mode, checkpoint_files, checkpoint_period : optional
+        Old spellings of ``BasicMemoizer``'s arguments. In this version there may be no mode and no files.
+    data_management_max_threads : int, optional
+        Old spelling of ``internal_tasks_max_threads``.
+    lazy_errors : bool, optional
+        Old; True is what happens anyway.
+
+    Raises
+    ------
+    ConfigurationError
+        When an argument cannot be used; a :class:`~parsl_on_dask.errors.TypeCheckError` for a wrong type.
+
+    Examples
+    --------
+    >>> config = Config(executors=[ThreadPoolExecutor(label="pool", max_threads=4)], retries=2)
+    >>> config.executors[0].label, config.retries
+    ('pool', 2)
+    """
+
+    _legacy_arguments = frozenset(
+        {
+            "app_cache",
+            "checkpoint_files",
+            "checkpoint_mode",
+            "checkpoint_period",
+            "data_management_max_threads",
+            "lazy_errors",
+        }
+    )
+
+    def __init__(
+        self,
+        executors: Iterable[ParslExecutor] | None = None,
+        memoizer: Memoizer | None = None,
+        dependency_resolver: DependencyResolver | None = None,
+        exit_mode: Literal["cleanup", "skip", "wait"] = "cleanup",
+        garbage_collect: bool = True,
+        internal_tasks_max_threads: int = 10,
+        retries: int = 0,
+        retry_handler: Callable[[Exception, TaskRecord], float] | None = None,
+        run_dir: str | os.PathLike[str] = "runinfo",
+        std_autopath: Callable[..., Any] | None = None,
+        strategy: str | None = "simple",
+        strategy_period: float = 5,
+        max_idletime: float = 120.0,
+        monitoring: Any = None,
+        usage_tracking: int = 0,
+        project_name: str | None = None,
+        initialize_logging: bool | LogConfig = True,
+        *,
+        app_cache: bool | None = None,
+        checkpoint_files: Sequence[Any] | None = None,
+        checkpoint_mode: CheckpointMode | None = None,
+        checkpoint_period: str | None = None,
+        data_management_max_threads: int | None = None,
+        lazy_errors: bool | None = None,
+    ) -> None:
+        self._executors = _executors(executors)
+        self.memoizer = memoizer
+        self.dependency_resolver = dependency_resolver
+        self.exit_mode = exit_mode
+        self.garbage_collect = garbage_collect
+        self.internal_tasks_max_threads = internal_tasks_max_threads
+        self.retries = retries
+        self.retry_handler = retry_handler
+        self.run_dir = run_dir
+        self.std_autopath = std_autopath
+        self.strategy = strategy
+        self.strategy_period = strategy_period
+        self.max_idletime = max_idletime
+        self.monitoring = monitoring
+        self.usage_tracking = usage_tracking
+        self.project_name = project_name
+        self.initialize_logging = initialize_logging
+        self.app_cache = app_cache
+        self.checkpoint_files = checkpoint_files
+        self.checkpoint_mode = checkpoint_mode
+        self.checkpoint_period = checkpoint_period
+        self.data_management_max_threads = data_management_max_threads
+        self.lazy_errors = lazy_errors
+        self._translate()
+        self.validate()
+
+    @property
+    def executors(self) -> Sequence[ParslExecutor]:
+        """The executors, as a tuple."""
+        return self._executors
+
+    def validate(self) -> None:
+        """Check everything, also what was set after construction; the kernel calls this at load.
+
+        Raises
+        ------
+        ConfigurationError
+            Naming the argument and what to write instead.
+        """
+        labels = [executor.label for executor in self.executors]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            listed = ", ".join(f"label={label!r}" for label in twice)
+            raise ConfigurationError(
+                f"Executors must have unique labels ({listed}). Give each executor its own label=."
+            )
+        if _INTERNAL_LABEL in labels:
+            raise ConfigurationError(f"The label {_INTERNAL_LABEL!r} is the kernel's own; write another label=.")
+        self._validate_plug_ins()
+        self._validate_values()
+        self.refuse_unavailable()
+
+    def _validate_plug_ins(self) -> None:
+        if self.memoizer is not None:
+            need_methods(
+                "Config", "memoizer", self.memoizer, ("check_memo", "update_memo_result", "close"), "a Memoizer"
+            )
+            if self.app_cache is False:
+                raise ConfigurationError(
+                    "Config(app_cache=False, memoizer=...): app_cache is the old spelling of a memoizer's argument. "
+                    "Write only memoizer=BasicMemoizer(memoize=False)."
+                )
+        if self.dependency_resolver is not None:
+            need_methods(
+                "Config",
+                "dependency_resolver",
+                self.dependency_resolver,
+                ("traverse_to_gather", "traverse_to_unwrap"),
+                "a DependencyResolver",
+            )
+        need_callable("Config", "retry_handler", self.retry_handler, signature="(exception, task_record) -> float")
+        need_callable("Config", "std_autopath", self.std_autopath, signature="(task_record, 'stdout' or 'stderr')")
+        if not isinstance(self.initialize_logging, bool):
+            need_methods(
+                "Config",
+                "initialize_logging",
+                self.initialize_logging,
+                ("initialize_logging",),
+                "a bool or a LogConfig",
+            )
+
+    def _validate_values(self) -> None:
+        need_choice("Config", "exit_mode", self.exit_mode, _EXIT_MODES)
+        need("Config", "garbage_collect", self.garbage_collect, bool)
+        need_number("Config", "internal_tasks_max_threads", self.internal_tasks_max_threads, at_least=1, example="10")
+        need_number("Config", "retries", self.retries, at_least=0, example="0")
+        need("Config", "run_dir", self.run_dir, str, os.PathLike, hint="Write for example run_dir='runinfo'.")
+        if not os.fspath(self.run_dir):
+            raise wrong_value("Config", "run_dir", self.run_dir, "an empty path. Write for example run_dir='runinfo'.")
+        need_choice("Config", "strategy", self.strategy, _STRATEGIES)
+        if self.strategy is None:
+            warn_once("Config.strategy", "Config(strategy=None) is now strategy='none'.")
+        need_number("Config", "strategy_period", self.strategy_period, kind=float, above=0, example="5")
+        need_number("Config", "max_idletime", self.max_idletime, kind=float, at_least=0, example="120")
+        need("Config", "usage_tracking", self.usage_tracking, int, hint="Write 0, 1, 2 or 3.")
+        if not DISABLED <= self.usage_tracking <= LEVEL_3:
+            raise wrong_value("Config", "usage_tracking", self.usage_tracking, "the levels are 0, 1, 2 and 3.")
+        if self.usage_tracking:
+            note_once("Config.usage_tracking", "Config(usage_tracking=) is accepted, and nothing is sent to anybody")
+        need("Config", "project_name", self.project_name, str, type(None))
+        need("Config", "app_cache", self.app_cache, bool, type(None))
+        need_choice("Config", "checkpoint_mode", self.checkpoint_mode, _CHECKPOINT_MODES)
+        need("Config", "checkpoint_period", self.checkpoint_period, str, type(None), hint="Write it as 'HH:MM:SS'.")
+        need(
+            "Config", "checkpoint_files", self.checkpoint_files, list, tuple, type(None), hint="Write a list of paths."
+        )
+
+    def refuse_unavailable(self) -> None:
+        """Refuse what this version does not do; the kernel calls this at load.
+
+        Raises
+        ------
+        ConfigurationError
+            Naming the argument and what to do without it.
+        """
+        if self.monitoring is not None:
+            raise ConfigurationError(
+                f"not available in this version: Config(monitoring={short(self.monitoring)}). Leave monitoring out; "
+                "parsl.log and Dask's dashboard show what runs."
+            )
+        for owner, holder in (("Config", self), ("BasicMemoizer", _basic(self.memoizer))):
+            mode, files = getattr(holder, "checkpoint_mode", None), getattr(holder, "checkpoint_files", None)
+            if mode is not None or _flat(files):
+                wanted = f"checkpoint_mode={mode!r}" if mode is not None else f"checkpoint_files={short(files)}"
+                raise ConfigurationError(
+                    f"not available in this version: {owner}({wanted}). Leave it out; "
+                    "apps with cache=True reuse results within one run."
+                )
+
+    def get_usage_information(self) -> dict[str, Any]:
+        """Return what Parsl would report of a Config; nothing is sent."""
+        return {
+            "executors_len": len(self.executors),
+            "dependency_resolver": self.dependency_resolver is not None,
+        }
+
+    def _translate(self) -> None:
+        """Report old spellings, and put their meaning into today's."""
+        for name, today in (
+            ("app_cache", "memoizer=BasicMemoizer(memoize=...)"),
+            ("checkpoint_files", "memoizer=BasicMemoizer(checkpoint_files=...)"),
+            ("checkpoint_mode", "memoizer=BasicMemoizer(checkpoint_mode=...)"),
+            ("checkpoint_period", "memoizer=BasicMemoizer(checkpoint_period=...)"),
+        ):
+            if getattr(self, name) is not None:
+                warn_once(f"Config.{name}", f"Config({name}=) is now {today}.")
+        if self.data_management_max_threads is not None:
+            warn_once(
+                "Config.data_management_max_threads",
+                "Config(data_management_max_threads=) is now internal_tasks_max_threads=.",
+            )
+            need_number(
+                "Config", "data_management_max_threads", self.data_management_max_threads, at_least=1, example="10"
+            )
+            self.internal_tasks_max_threads = self.data_management_max_threads
+        if self.lazy_errors is not None:
+            need("Config", "lazy_errors", self.lazy_errors, bool)
+            if not self.lazy_errors:
+                raise ConfigurationError(
+                    "Config(lazy_errors=False): an error is raised by the future of its call, not when it happens. "
+                    "Leave lazy_errors out, and add a callback to the future to hear of an error at once."
+                )
+            warn_once("Config.lazy_errors", "Config(lazy_errors=True) is what happens anyway; leave it out.")
+
+
+def _executors(given: Any) -> tuple[ParslExecutor, ...]:
+    if given is None:
+        return (ThreadPoolExecutor(),)
+    hint = "Write a list, for example executors=[ThreadPoolExecutor()]."
+    if isinstance(given, (ParslExecutor, str, bytes)) or not isinstance(given, Iterable):
+        raise wrong_type("Config", "executors", given, "an iterable of executors or None", hint)
+    executors = tuple(given)
+    for executor in executors:
+        if isinstance(executor, type):
+            hint = f"Give instances, not classes: executors=[{executor.__name__}()]."
+        if not isinstance(executor, ParslExecutor):
+            raise wrong_type("Config", "executors", executor, "executors of this package or your own subclass", hint)
+    if not executors:
+        raise ConfigurationError(
+            "Config(executors=[]): at least one executor is needed. Leave executors out for a thread pool, or write "
+            "for example executors=[HighThroughputExecutor()]."
+        )
+    return executors
+
+
+def _basic(memoizer: Any) -> Any:
+    # a memoizer of the user's own keeps what it likes; a basic one can only exist once its module is loaded
+    module = sys.modules.get("parsl_on_dask.dataflow.memoization")
+    return memoizer if module is not None and isinstance(memoizer, module.BasicMemoizer) else None
+
+
+def _flat(files: Any) -> list[Any]:
+    """The paths in ``checkpoint_files``, which may hold lists (``[get_last_checkpoint(d)]``)."""
+    if isinstance(files, (list, tuple)):
+        return [path for entry in files for path in _flat(entry)]
+    return [] if files is None else [files]

@@ -1,0 +1,1 @@
+"""Sample configurations: ``from parsl.configs.htex_local import config``."""

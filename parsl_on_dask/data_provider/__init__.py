@@ -1,0 +1,1 @@
+"""Files, and how they get to where an app runs."""

@@ -1,0 +1,1 @@
+"""What happens to a call: kernel, task records and states, futures, dependencies, retries, joins."""

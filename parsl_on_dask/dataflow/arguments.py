@@ -1,0 +1,194 @@
+"""What happens to the arguments of a call: staging before, and values in the places of futures at launch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.app.futures import DataFuture
+from parsl_on_dask.data_provider.files import File
+from parsl_on_dask.dataflow.futures import AppFuture, values_for
+from parsl_on_dask.lanes.interop import adopt, is_dask_object
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+
+#: Value of ``stdout=`` and ``stderr=`` that asks for a name made by the kernel.
+AUTO_LOGNAME = -1
+
+#: Classes of values in which there is nothing to look for. Exact types, so that one dict look-up decides.
+PLAIN = frozenset({int, float, str, bytes, bool, complex, type(None), range, slice})
+
+
+def fill_in_lognames(kernel: DataFlowKernel, record: TaskRecord) -> None:
+    """Replace AUTO_LOGNAME by paths, for calls that use it."""
+    for name in ("stdout", "stderr"):
+        spec = record.kwargs.get(name)
+        if type(spec) is int and spec == AUTO_LOGNAME:
+            if name not in record.ignore_for_cache:
+                record.ignore_for_cache = [*record.ignore_for_cache, name]
+            autopath = kernel.config.std_autopath or kernel.default_std_autopath
+            record.kwargs[name] = autopath(record, name)
+
+
+def default_std_autopath(kernel: DataFlowKernel, record: TaskRecord, kw: str) -> str:
+    """Path that AUTO_LOGNAME stands for: a thousand tasks' worth of folders below the run directory."""
+    label = record.kwargs.get("label")
+    name = f"task_{record.id:04d}_{record.func_name}" + ("" if label is None else f"_{label}")
+    return os.path.join(kernel.run_dir, "task_logs", f"{record.id // 10000:04d}", f"{name}.{kw}")
+
+
+def stage_in(kernel: DataFlowKernel, record: TaskRecord) -> None:
+    """Give the executor's staging providers the Files among the arguments. Replaces, and never changes, the caller's lists."""
+    if record.kwargs.get("_parsl_staging_inhibit", False):
+        return
+    offer = kernel.data_manager.optionally_stage_in
+    executor = record.executor
+    func = record.func
+
+    def staged(value: Any) -> Any:
+        nonlocal func
+        if isinstance(value, (File, DataFuture)):
+            value, func = offer(value, func, executor)
+        return value
+
+    if any(type(a) not in PLAIN for a in record.args):
+        record.args = tuple([staged(a) for a in record.args])
+    for key, value in record.kwargs.items():
+        if key == "inputs":
+            if isinstance(value, (list, tuple)):
+                record.kwargs[key] = [staged(v) for v in value]
+        elif type(value) not in PLAIN and key not in ("stdout", "stderr", "outputs"):
+            record.kwargs[key] = staged(value)
+    record.func = func
+
+
+def stage_out(kernel: DataFlowKernel, record: TaskRecord) -> None:
+    """Make the DataFutures of ``outputs`` and of File ``stdout`` and ``stderr``."""
+    kwargs = record.kwargs
+    future = record.app_fu
+    outputs = kwargs.get("outputs")
+    inhibited = kwargs.get("_parsl_staging_inhibit", False)
+
+    def promised(file: File) -> tuple[File, DataFuture]:
+        if inhibited:
+            return file, DataFuture(future, file, tid=record.id)
+        # the staging provider may change the copy; the caller's File stays as it is
+        mine = file.cleancopy()
+        staged = kernel.data_manager.stage_out(mine, record.executor, future)
+        record.func = kernel.data_manager.replace_task_stage_out(mine, record.func, record.executor)
+        return mine, DataFuture(staged if staged is not None else future, file, tid=record.id)
+
+    if outputs:
+        for file in outputs:
+            if not isinstance(file, File):
+                raise TypeError(
+                    f"outputs of app {record.func_name!r} must be File objects, not {type(file).__name__}: "
+                    f"write File({str(file)!r})"
+                )
+        pairs = [promised(file) for file in outputs]
+        kwargs["outputs"] = [p[0] for p in pairs]
+        future._outputs = [p[1] for p in pairs]
+    if isinstance(kwargs.get("stdout"), File):
+        kwargs["stdout"], future._stdout_future = promised(kwargs["stdout"])
+    if isinstance(kwargs.get("stderr"), File):
+        kwargs["stderr"], future._stderr_future = promised(kwargs["stderr"])
+
+
+def adopt_dask_objects(kernel: DataFlowKernel, record: TaskRecord) -> None:
+    """Have Dask's futures and collections among the arguments computed on the executor's cluster."""
+
+    def adopted(value: Any) -> Any:
+        if type(value) in PLAIN:
+            return value
+        if type(value) is list and any(is_dask_object(v) for v in value):
+            return [adopted(v) for v in value]
+        if not is_dask_object(value):
+            return value
+        lane = getattr(kernel.executors.get(record.executor), "lane", None)
+        if lane is None or not hasattr(lane, "client"):
+            raise TypeError(
+                f"app {record.func_name!r} was given {type(value).__name__}, which has to be computed by Dask, and its "
+                f"executor {record.executor!r} does not run on Dask: give its .compute() instead"
+            )
+        return adopt(value, lane)
+
+    if any(type(a) not in PLAIN for a in record.args):
+        record.args = tuple([adopted(a) for a in record.args])
+    for key, value in record.kwargs.items():
+        if type(value) not in PLAIN and key != "outputs":
+            record.kwargs[key] = adopted(value)
+
+
+def gather(kernel: DataFlowKernel, record: TaskRecord) -> list[Future[Any]]:
+    """The futures that a call has to wait for."""
+    find = kernel.dependency_resolver.traverse_to_gather
+    found: list[Future[Any]] = []
+    for value in record.args:
+        if type(value) not in PLAIN:
+            found.extend(find(value))
+    for key, value in record.kwargs.items():
+        if type(value) in PLAIN:
+            continue
+        if key == "inputs" and isinstance(value, (list, tuple)):
+            for element in value:
+                if type(element) not in PLAIN:
+                    found.extend(find(element))
+        else:
+            found.extend(find(value))
+    return found
+
+
+def unwrap(
+    kernel: DataFlowKernel, record: TaskRecord, lane: Any
+) -> tuple[tuple[Any, ...], dict[str, Any], list[tuple[BaseException, str]]]:
+    """Arguments and keyword arguments with values in the places of futures, and the failures among these futures."""
+    failures: list[tuple[BaseException, str]] = []
+    replace = kernel.dependency_resolver.traverse_to_unwrap
+
+    def value_of(value: Any) -> Any:
+        if type(value) in PLAIN:
+            return value
+        try:
+            return replace(value)
+        except Exception as e:
+            failures.append((e, describe(value)))
+            return None
+
+    with values_for(lane):
+        args = tuple([value_of(a) for a in record.args])
+        kwargs = {}
+        for key, value in record.kwargs.items():
+            if key == "inputs" and isinstance(value, (list, tuple)):
+                kwargs[key] = [value_of(v) for v in value]
+            else:
+                kwargs[key] = value_of(value)
+    return args, kwargs, failures
+
+
+def describe(future: Any) -> str:
+    """How a future is named in errors."""
+    if isinstance(future, AppFuture):
+        return f"task {future.tid}"
+    if isinstance(future, DataFuture):
+        return f"DataFuture from task {future.tid}"
+    return repr(future)
+
+
+def remote_values(depends: Sequence[Future[Any]], lane: Any) -> tuple[Any, ...]:
+    """The results of dependencies that stay on the lane's cluster."""
+    if lane is None:
+        return ()
+    found = []
+    for future in depends:
+        value = getattr(future, "_result", None)
+        if lane.accepts(value):
+            found.append(value)
+    return tuple(found)
+
+
+Unwrapped = tuple[tuple[Any, ...], dict[str, Any], list[tuple[BaseException, str]]]
+Describe = Callable[[Any], str]

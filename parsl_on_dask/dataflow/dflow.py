@@ -1,0 +1,433 @@
+"""The kernel: what knows all tasks of a run."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import random
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from parsl_on_dask.data_provider.data_manager import DataManager
+from parsl_on_dask.dataflow import arguments, exits
+from parsl_on_dask.dataflow.arguments import AUTO_LOGNAME
+from parsl_on_dask.dataflow.dependency_resolvers import DEFAULT_DEPENDENCY_RESOLVER
+from parsl_on_dask.dataflow.flow import Flow
+from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.internal import LABEL as INTERNAL
+from parsl_on_dask.dataflow.internal import InternalExecutor
+from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
+from parsl_on_dask.dataflow.memoization import BasicMemoizer, Memoizer
+from parsl_on_dask.dataflow.rundirs import make_rundir
+from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
+from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError
+from parsl_on_dask.logconfigs.start import start_logging
+from parsl_on_dask.version import VERSION
+
+if TYPE_CHECKING:
+    from parsl_on_dask.config import Config
+    from parsl_on_dask.executors.base import ParslExecutor
+
+__all__ = ["AUTO_LOGNAME", "AppFuture", "DataFlowKernel", "DataFlowKernelLoader", "make_rundir"]
+
+logger = logging.getLogger("parsl.dataflow.dflow")
+
+
+class DataFlowKernel:
+    """Runs tasks when what they depend on is done.
+
+    ``parsl.load`` makes one and gives it to the apps; make your own to have several at a time.
+
+    Parameters
+    ----------
+    config : Config, optional
+        Default: two threads.
+    close_bad_executors : bool, default True
+        Whether the executors are shut down when one of them cannot be started.
+    disable_cleanup : bool, default False
+        Whether clean-up at interpreter exit is left to you.
+
+    Raises
+    ------
+    ConfigurationError
+        When the configuration asks for what cannot be done.
+    ExecutorError
+        When an executor cannot be started.
+
+    Notes
+    -----
+    Members are those of Parsl's DataFlowKernel.
+    """
+
+    def __init__(
+        self, config: Config | None = None, *, close_bad_executors: bool = True, disable_cleanup: bool = False
+    ) -> None:
+        from parsl_on_dask.config import Config
+
+        if config is None:
+            config = Config()
+        config.refuse_unavailable()
+        self.cleanup_called = False
+        self._config = config
+        self._cleanup_lock = threading.Lock()
+        self.run_dir = make_rundir(config.run_dir)
+        self.run_id = str(uuid4())
+        setting = config.initialize_logging
+        self.log_config = None if isinstance(setting, bool) else setting
+        self._end_logging = start_logging(setting, self.run_dir)
+        self.workflow_name = _workflow_name()
+        self.time_began = datetime.now()
+        self.time_completed: datetime | None = None
+        self.workflow_version = str(self.time_began.replace(microsecond=0))
+        self.monitoring = None
+        self.monitoring_radio = None
+        logger.info("Starting DataFlowKernel with config\n%r", config)
+        logger.info("Parsl version: parsl_on_dask %s", VERSION)
+        logger.info("Run id is: %s", self.run_id)
+        self.task_state_counts = dict.fromkeys(States, 0)
+        self.task_state_counts_lock = threading.Lock()
+        self.submitter_lock = threading.Lock()
+        self.task_count = 0
+        self.tasks: dict[int, TaskRecord] = {}
+        self.executors: dict[str, ParslExecutor] = {}
+        self.dependency_resolver = config.dependency_resolver or DEFAULT_DEPENDENCY_RESOLVER
+        self.data_manager = DataManager(self)
+        self.flow = Flow(self)
+        self._log_start()
+        try:
+            self.memoizer: Memoizer = config.memoizer if config.memoizer is not None else BasicMemoizer()
+            self.memoizer.start(run_dir=self.run_dir, config_run_dir=config.run_dir)
+            self.add_executors([*config.executors, InternalExecutor(config.internal_tasks_max_threads)])
+        except BaseException:
+            logger.exception("the kernel could not be started")
+            if close_bad_executors:
+                self._shut_executors_down()
+            self.cleanup_called = True
+            self._end_logging()
+            raise
+        exits.watch(self, clean_up=not disable_cleanup)
+
+    def _log_start(self) -> None:
+        info = {
+            "python_version": ".".join(map(str, sys.version_info[:3])),
+            "parsl_version": VERSION,
+            "time_began": self.time_began,
+            "run_id": self.run_id,
+            "workflow_name": self.workflow_name,
+            "workflow_version": self.workflow_version,
+            "rundir": self.run_dir,
+            "tasks_completed_count": 0,
+            "tasks_failed_count": 0,
+            "user": _user(),
+            "host": socket.gethostname(),
+        }
+        extra = {"parsl.dfk": self.run_id, **{f"parsl.workflow_info.{k}": v for k, v in info.items()}}
+        logger.info("Workflow startup information: %r", info, extra=extra)
+
+    # -- configuration -------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> Config:
+        """The Config that the kernel was made with."""
+        return self._config
+
+    def labels(self) -> list[str]:
+        """Labels of the executors that apps can choose."""
+        return [label for label in self.executors if label != INTERNAL]
+
+    def add_executors(self, executors: Sequence[ParslExecutor]) -> None:
+        """Start executors and make them available to apps.
+
+        Raises
+        ------
+        ConfigurationError
+            When a label is taken.
+        ExecutorError
+            When one cannot be started.
+        """
+        for executor in executors:
+            if executor.label in self.executors:
+                raise ConfigurationError(
+                    f"Executors must have unique labels (label={executor.label!r}): give one of them another label="
+                )
+            executor.run_id = self.run_id
+            executor.run_dir = self.run_dir
+            executor.log_config = self.log_config
+            if hasattr(executor, "provider") and hasattr(executor.provider, "script_dir"):
+                executor.provider.script_dir = os.path.join(self.run_dir, "submit_scripts")
+                os.makedirs(executor.provider.script_dir, exist_ok=True)
+            # first, so that one which fails half-way is shut down too
+            self.executors[executor.label] = executor
+            executor.start()
+
+    def default_std_autopath(self, taskrecord: TaskRecord, kw: str) -> str:
+        """Path that AUTO_LOGNAME stands for, unless Config has a ``std_autopath``."""
+        return arguments.default_std_autopath(self, taskrecord, kw)
+
+    # -- tasks ----------------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        func: Callable[..., Any],
+        *args: Any,
+        app_args: Sequence[Any] | None = None,
+        executors: str | Sequence[str] = "all",
+        cache: bool = False,
+        ignore_for_cache: Sequence[str] | None = None,
+        app_kwargs: dict[str, Any] | None = None,
+        join: bool = False,
+        **kwargs: Any,
+    ) -> AppFuture[Any]:
+        """Make a task of a function call.
+
+        Two spellings: Parsl's, with ``app_args=`` and ``app_kwargs=``, which apps use; and
+        ``submit(func, *args, **kwargs)`` for one call of a plain function.
+
+        Parameters
+        ----------
+        func : callable
+        app_args : sequence
+        executors : "all" or list of str
+            Labels to choose from.
+        cache : bool
+            Whether a known result of the same call is taken.
+        ignore_for_cache : sequence of str, optional
+            Keyword arguments that do not count for that.
+        app_kwargs : dict, optional
+        join : bool
+            Whether the result is that of the futures which the function returns.
+
+        Raises
+        ------
+        NoDataFlowKernelError
+            After :meth:`cleanup`.
+
+        Examples
+        --------
+        >>> import parsl_on_dask as parsl  # doctest: +SKIP
+        >>> parsl.load().submit(pow, 2, 5).result()  # doctest: +SKIP
+        32
+        """
+        if app_args is None and args and isinstance(args[0], (tuple, list)) and len(args) >= 5:
+            # Parsl's own order, given by position
+            app_args, executors, cache, ignore_for_cache, app_kwargs, *rest = args
+            join = bool(rest[0]) if rest else join
+        elif app_args is None and app_kwargs is None:
+            app_args, app_kwargs = args, kwargs
+        elif args or kwargs:
+            raise TypeError("submit() takes either app_args= and app_kwargs=, or the arguments themselves, not both")
+        record = self._record(func, app_args or (), executors, cache, ignore_for_cache, app_kwargs or {}, join)
+        future = record.app_fu
+        arguments.fill_in_lognames(self, record)
+        arguments.stage_in(self, record)
+        arguments.stage_out(self, record)
+        arguments.adopt_dask_objects(self, record)
+        depends = arguments.gather(self, record)
+        self.tasks[record.id] = record
+        self._log_submission(record, depends)
+        self.set_state(record, States.pending)
+        self.flow.admit(record, depends)
+        return future
+
+    def _record(
+        self,
+        func: Callable[..., Any],
+        args: Sequence[Any],
+        executors: str | Sequence[str],
+        cache: bool,
+        ignore_for_cache: Sequence[str] | None,
+        kwargs: dict[str, Any],
+        join: bool,
+    ) -> TaskRecord:
+        if self.cleanup_called:
+            raise NoDataFlowKernelError(
+                "Cannot submit to a DFK that has been cleaned up: parsl.load() a Config before calling apps again"
+            )
+        with self.submitter_lock:
+            number = self.task_count
+            self.task_count += 1
+        if join:
+            label = INTERNAL
+        elif isinstance(executors, str):
+            if executors.lower() != "all":
+                raise ValueError(f"Task {number} supplied executors={executors!r}: write executors=[{executors!r}]")
+            choices = self.labels()
+            label = choices[0] if len(choices) == 1 else random.choice(choices)
+        elif isinstance(executors, (list, tuple)):
+            label = executors[0] if len(executors) == 1 else random.choice(executors)
+        else:
+            raise ValueError(f"Task {number} supplied invalid type for executors: {type(executors)}; write a list of labels")
+        record = TaskRecord(
+            id=number,
+            dfk=self,
+            func=func,
+            func_name=getattr(func, "__name__", None) or type(func).__name__,
+            args=args,
+            kwargs=dict(kwargs),
+            executor=label,
+            resource_specification=kwargs.get("parsl_resource_specification") or {},
+            memoize=cache,
+            ignore_for_cache=ignore_for_cache or (),
+            join=join,
+            time_invoked=datetime.now(),
+        )
+        record.app_fu = AppFuture(record)
+        return record
+
+    def _log_submission(self, record: TaskRecord, depends: Sequence[Future[Any]]) -> None:
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        if depends:
+            what = "waiting on " + ", ".join(arguments.describe(f) for f in depends)
+        else:
+            what = "not waiting on any dependency"
+        logger.info("Task %s submitted for App %s, %s", record.id, record.func_name, what)
+
+    def submit_internal(self, func: Callable[..., Any], args: Sequence[Any]) -> AppFuture[Any]:
+        """Make a task that runs in this process."""
+        return self.submit(func, app_args=tuple(args), executors=[INTERNAL], app_kwargs={})
+
+    def cancel_task(self, record: TaskRecord) -> bool:
+        """Cancel a task that has not been begun. True when it will not run."""
+        return self.flow.cancel(record)
+
+    def set_state(self, record: TaskRecord, state: States) -> None:
+        """Change a task's state, with all that counts and logs states."""
+        before: States | None = getattr(record, "status", None)
+        with self.task_state_counts_lock:
+            if before is not None:
+                self.task_state_counts[before] -= 1
+            self.task_state_counts[state] += 1
+            record.status = state
+        if logger.isEnabledFor(logging.INFO):
+            extra = {"parsl.dfk": self.run_id, "parsl.task": record.id, "parsl.task_state": state.name}
+            if before is None:
+                logger.info("Task %s initializing state to %s", record.id, state.name, extra=extra)
+            else:
+                logger.info("Task %s changing state from %s to %s", record.id, before.name, state.name, extra=extra)
+
+    def forget(self, record: TaskRecord) -> None:
+        """Drop a finished task's record, unless Config keeps them."""
+        if self.config.garbage_collect:
+            self.tasks.pop(record.id, None)
+
+    def log_task_states(self) -> None:
+        """Log how many tasks are in each state."""
+        logger.info("Summary of tasks in DFK:")
+        with self.task_state_counts_lock:
+            for state in States:
+                logger.info("Tasks in state %s: %s", state, self.task_state_counts[state])
+
+    def wait_for_current_tasks(self) -> None:
+        """Wait for all tasks that were submitted before this call, and for nothing that they raise."""
+        logger.info("Waiting for all remaining tasks to complete")
+        for record in list(self.tasks.values()):
+            future = getattr(record, "app_fu", None)
+            if future is not None:
+                try:
+                    future.exception()
+                except BaseException as e:
+                    if isinstance(e, (KeyboardInterrupt, SystemExit)):
+                        raise
+        logger.info("All remaining tasks completed")
+
+    def checkpoint(self, tasks: Sequence[TaskRecord] | None = None) -> str:
+        """Write what is to be checkpointed now; the spelling of ``memoizer.checkpoint()`` until 2025."""
+        write = getattr(self.memoizer, "checkpoint", None)
+        if write is None:
+            raise ConfigurationError("this kernel's memoizer writes no checkpoints")
+        write()
+        return os.path.join(self.run_dir, "checkpoint")
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> DataFlowKernel:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        mode = self.config.exit_mode
+        logger.debug("Exiting context manager, with exit mode '%s'", mode)
+        if mode == "skip":
+            return
+        if mode == "wait" and exc_type is None:
+            self.wait_for_current_tasks()
+        elif mode not in ("cleanup", "wait"):
+            raise InternalConsistencyError(f"exit_mode {mode!r} should have been refused by Config")
+        if not self.cleanup_called:
+            self.cleanup()
+
+    def cleanup(self) -> None:
+        """Shut everything down. Tasks that are not done fail with an error that says so.
+
+        Quiet after ``parsl.clear()``, which does the same.
+
+        Raises
+        ------
+        Exception
+            When called a second time on a kernel that was not cleared.
+        """
+        with self._cleanup_lock:
+            if self.cleanup_called:
+                if getattr(self, "_cleared", False):
+                    return
+                raise Exception("attempt to clean up DFK when it has already been cleaned-up")
+            self.cleanup_called = True
+        logger.info("DFK cleanup initiated")
+        self.log_task_states()
+        exits.forget(self)
+        self._shut_executors_down()
+        self._fail_unfinished()
+        self.memoizer.close()
+        self.time_completed = datetime.now()
+        DataFlowKernelLoader.unregister(self)
+        logger.info("DFK cleanup complete")
+        self._end_logging()
+
+    def _shut_executors_down(self) -> None:
+        for executor in self.executors.values():
+            try:
+                executor.shutdown()
+            except Exception:
+                logger.exception("Executor %s could not be shut down", executor.label)
+
+    def _fail_unfinished(self) -> None:
+        """No future stays pending for ever."""
+        from parsl_on_dask.dataflow.ending import never_ran
+
+        for record in list(self.tasks.values()):
+            if not record.app_fu.done():
+                self.flow.soon(self.flow.complete_failure, record, States.failed, never_ran(record))
+
+    def __repr__(self) -> str:
+        state = "cleaned up" if self.cleanup_called else "running"
+        return f"<DataFlowKernel {state}, {self.task_count} tasks, executors {', '.join(self.labels())}>"
+
+
+def _workflow_name() -> str:
+    """File name of the script, as far as there is one."""
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not os.path.abspath(name).startswith(here) and not name.startswith("<frozen"):
+            return os.path.basename(name)
+        frame = frame.f_back  # type: ignore[assignment]
+    return "unnamed"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without an entry
+        return str(os.getuid())

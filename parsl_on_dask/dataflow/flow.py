@@ -1,0 +1,313 @@
+"""What moves tasks on: launching, tries, completion.
+
+Whatever happens to a task happens in :meth:`Flow.settle`'s loop of the thread that noticed it. Completing a task
+may complete or launch others; those are put into the loop's list instead of being called, so a chain of any length
+is walked without recursion.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.dataflow.arguments import describe, remote_values, unwrap
+from parsl_on_dask.dataflow.errors import DependencyError
+from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
+from parsl_on_dask.dataflow.joins import Joins
+from parsl_on_dask.dataflow.states import FINAL_STATES, States
+from parsl_on_dask.lanes.call import Call, Outcome
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+
+logger = logging.getLogger("parsl.dataflow.dflow")
+
+
+class Flow:
+    """Moves the tasks of one kernel."""
+
+    def __init__(self, kernel: DataFlowKernel) -> None:
+        self.kernel = kernel
+        self.lock = threading.Lock()
+        self.local = threading.local()
+        self.joins = Joins(self)
+
+    # -- the loop ------------------------------------------------------------------------------------------
+
+    def soon(self, step: Callable[..., None], *args: Any) -> None:
+        """Do a step now, or, inside a step, after the current one."""
+        work: deque[Any] | None = getattr(self.local, "work", None)
+        if work is not None:
+            work.append((step, args))
+            return
+        work = self.local.work = deque(((step, args),))
+        try:
+            while work:
+                step, args = work.popleft()
+                step(*args)
+        finally:
+            self.local.work = None
+
+    # -- dependencies ------------------------------------------------------------------------------------------
+
+    def admit(self, record: TaskRecord, depends: list[Future[Any]]) -> None:
+        """Launch a new task when its dependencies are done."""
+        record.depends = depends
+        waiting = [f for f in depends if not f.done()]
+        if not waiting:
+            self.soon(self.launch, record)
+            return
+        record._waiting = len(waiting)
+
+        def one_done(_: Future[Any]) -> None:
+            with self.lock:
+                record._waiting -= 1
+                left = record._waiting
+            if not left:
+                self.soon(self.launch, record)
+
+        for future in waiting:
+            future.add_done_callback(one_done)
+
+    # -- launching -----------------------------------------------------------------------------------------------
+
+    def launch(self, record: TaskRecord) -> None:
+        """Start a try of a task whose dependencies are done."""
+        with self.lock:
+            if record.status is not States.pending or record._phase == "cancelled":
+                return
+            record._phase = "launching"
+        kernel = self.kernel
+        executor = kernel.executors.get(record.executor)
+        lane = getattr(executor, "lane", None)
+        refs: tuple[Any, ...] = ()
+        if record.depends:
+            failures = [(e, describe(f)) for f in record.depends if (e := outcome_of(f)) is not None]
+            if not failures:
+                try:
+                    record.args, record.kwargs, failures = unwrap(kernel, record, lane)
+                except Exception as e:
+                    self.failed(record, e)
+                    return
+                refs = remote_values(record.depends, lane)
+            if failures:
+                logger.info("Task %s failed due to dependency failure", record.id)
+                self.failed(record, DependencyError(failures, record.id))
+                return
+        record.try_time_launched = datetime.now()
+        try:
+            known = kernel.memoizer.check_memo(record)
+            if known is not None:
+                logger.info("Reusing cached result for task %s", record.id)
+                record.from_memo = True
+                record.exec_fu = known
+                known.add_done_callback(lambda f: self.soon(self.reuse, record, f))
+                return
+            record.from_memo = False
+            if executor is None:
+                logger.error("Task %s requested invalid executor %s", record.id, record.executor)
+                raise ValueError(
+                    f"Task {record.id} requested invalid executor {record.executor}: "
+                    f"the loaded Config has {', '.join(map(repr, kernel.labels()))}"
+                )
+            self.hand_over(record, executor, lane, refs)
+        except Exception as e:
+            self.failed(record, e)
+
+    def hand_over(self, record: TaskRecord, executor: Any, lane: Any, refs: tuple[Any, ...]) -> None:
+        """Give a try to its executor."""
+        spec = record.resource_specification
+        if lane is None:  # an executor of somebody else's making
+            future = executor.submit(record.func, spec, *record.args, **record.kwargs)
+            self.launched(record, future)
+            record.exec_fu = future
+            future.add_done_callback(lambda f: self.soon(self.foreign_done, record, f))
+            return
+        if spec:
+            executor.validate_resource_spec(spec)
+        call = Call(record.func_name, record.func, record.args, record.kwargs, spec, self.lane_done, record)
+        call.refs = refs
+        record._call = call
+        record._lane = lane
+        # before the lane has it: its outcome may come while this thread is still here
+        self.launched(record, None)
+        lane.submit(call)
+
+    def launched(self, record: TaskRecord, future: Any) -> None:
+        kernel = self.kernel
+        kernel.set_state(record, States.launched)
+        if logger.isEnabledFor(logging.INFO):
+            number = getattr(future, "parsl_executor_task_id", None)
+            extra = {
+                "parsl.dfk": kernel.run_id,
+                "parsl.task": record.id,
+                "parsl.try": record.fail_count,
+                "parsl.executor": record.executor,
+            }
+            text = f"Parsl task {record.id} try {record.fail_count} launched on executor {record.executor}"
+            if number is not None:
+                extra["parsl.executor_task"] = number
+                text += f" with executor id {number}"
+            logger.info(text, extra=extra)
+            for name in ("stdout", "stderr"):
+                if record.kwargs.get(name) is not None:
+                    logger.info("%s for task %s is %s", name, record.id, record.kwargs[name])
+
+    def cancel(self, record: TaskRecord) -> bool:
+        """Cancel a task that nobody has begun; False when it is too late."""
+        with self.lock:
+            if record.status in FINAL_STATES or record._phase == "cancelled":
+                return record._phase == "cancelled"
+            if record._phase != "launching":
+                record._phase = "cancelled"
+        call = record._call
+        if record._phase != "cancelled":
+            if call is None or record._lane is None or not record._lane.cancel(call):
+                return False
+            record._phase = "cancelled"
+            record._call = None
+        logger.info("Task %s was cancelled", record.id)
+        record.time_returned = datetime.now()
+        self.kernel.set_state(record, States.failed)
+        self.kernel.forget(record)
+        self.let_go(record)
+        record.app_fu._cancelled()
+        return True
+
+    # -- outcomes ------------------------------------------------------------------------------------------------
+
+    def lane_done(self, call: Call, outcome: Outcome) -> None:
+        """A lane's answer. Runs in the lane's thread."""
+        self.soon(self.returned, call.owner, call, outcome)
+
+    def returned(self, record: TaskRecord, call: Call, outcome: Outcome) -> None:
+        if record._call is not call or record.status in FINAL_STATES:
+            return
+        record._call = None
+        record._worker = (outcome.worker, outcome.host)
+        record.try_time_returned = datetime.now()
+        if outcome.error is not None:
+            self.failed(record, outcome.error)
+        else:
+            self.succeeded(record, outcome.value)
+
+    def foreign_done(self, record: TaskRecord, future: Future[Any]) -> None:
+        record.try_time_returned = datetime.now()
+        error = outcome_of(future)
+        if error is not None:
+            self.failed(record, error)
+            return
+        value = future.result()
+        reraise = getattr(value, "reraise", None)
+        if reraise is not None and type(value).__name__ == "RemoteExceptionWrapper":
+            try:
+                reraise()
+            except Exception as e:
+                self.failed(record, e)
+                return
+        self.succeeded(record, value)
+
+    def reuse(self, record: TaskRecord, known: Future[Any]) -> None:
+        record.try_time_returned = datetime.now()
+        error = outcome_of(known)
+        if error is not None:
+            self.failed(record, error)
+        else:
+            value = known._result if isinstance(known, AppFuture) else known.result()
+            self.complete(record, States.memo_done, value)
+
+    def succeeded(self, record: TaskRecord, value: Any) -> None:
+        if record.join:
+            self.joins.begin(record, value)
+        else:
+            self.complete(record, States.exec_done, value)
+
+    def failed(self, record: TaskRecord, error: BaseException) -> None:
+        """A try failed: try again, or let the task fail."""
+        kernel = self.kernel
+        logger.info("Task %s try %s failed with exception of type %s", record.id, record.try_id, type(error).__name__)
+        record.fail_history.append(repr(error))
+        record.fail_count += 1
+        retries = kernel.config.retries
+        cost: float = 1
+        if kernel.config.retry_handler is not None:
+            try:
+                cost = kernel.config.retry_handler(error, record)
+            except Exception as e:
+                logger.exception("retry_handler raised an exception - will not retry")
+                record.fail_cost = retries + 1
+                cost, error = 0, e
+        record.fail_cost += cost
+        if isinstance(error, DependencyError):
+            logger.info("Task %s failed due to dependency failure so skipping retries", record.id)
+            self.complete_failure(record, States.dep_fail, error)
+        elif record.fail_cost <= retries and not kernel.cleanup_called:
+            kernel.set_state(record, States.fail_retryable)
+            record.try_id += 1
+            record.try_time_launched = None
+            record.try_time_returned = None
+            record.fail_history = []
+            record._phase = ""
+            kernel.set_state(record, States.pending)
+            self.soon(self.launch, record)
+        else:
+            logger.info(
+                "Task %s failed after %s retry attempts",
+                record.id,
+                record.try_id,
+                exc_info=(type(error), error, error.__traceback__),
+            )
+            self.complete_failure(record, States.failed, error)
+
+    # -- completion ----------------------------------------------------------------------------------------------
+
+    def complete(self, record: TaskRecord, state: States, value: Any) -> None:
+        """Give a task its result: first the cache and the counters, then whoever waits."""
+        if record.status in FINAL_STATES:
+            return
+        kernel = self.kernel
+        record.time_returned = datetime.now()
+        try:
+            kernel.memoizer.update_memo_result(record, value)
+        except Exception:
+            logger.exception("the memoizer failed for the result of task %s", record.id)
+        kernel.set_state(record, state)
+        kernel.forget(record)
+        future = record.app_fu
+        self.let_go(record)
+        future.set_result(value)
+
+    def complete_failure(self, record: TaskRecord, state: States, error: BaseException) -> None:
+        """Let a task fail."""
+        if record.status in FINAL_STATES:
+            return
+        kernel = self.kernel
+        record.time_returned = datetime.now()
+        try:
+            kernel.memoizer.update_memo_exception(record, error)
+        except Exception:
+            logger.exception("the memoizer failed for the exception of task %s", record.id)
+        kernel.set_state(record, state)
+        kernel.forget(record)
+        future = record.app_fu
+        self.let_go(record)
+        future.set_exception(error)
+
+    def let_go(self, record: TaskRecord) -> None:
+        """Drop what a finished task held: the values of its arguments, and the futures that it waited for.
+
+        Otherwise the last future of a chain would keep every value of the chain on the workers.
+        """
+        if not self.kernel.config.garbage_collect:
+            return
+        record.args = ()
+        record.depends = ()
+        kwargs = record.kwargs
+        if kwargs:
+            record.kwargs = {k: kwargs[k] for k in ("outputs", "stdout", "stderr", "label") if k in kwargs}

@@ -1,0 +1,264 @@
+"""The future of an app call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from parsl_on_dask.app.futures import DataFuture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+    from parsl_on_dask.lanes.base import Lane
+
+__all__ = ["AppFuture", "DataFuture", "Future"]
+
+T = TypeVar("T")
+_target = threading.local()
+
+
+@contextmanager
+def values_for(lane: Lane | None) -> Iterator[None]:
+    """While this lasts, :meth:`AppFuture.peek` leaves those values where they are which ``lane`` can use there."""
+    before = getattr(_target, "lane", None)
+    _target.lane = lane
+    try:
+        yield
+    finally:
+        _target.lane = before
+
+
+def _element(value: Any, key: Any) -> Any:
+    return value[key]
+
+
+def _attribute(value: Any, name: str) -> Any:
+    return getattr(value, name)
+
+
+class AppFuture(Future[T], Generic[T]):
+    """What calling an app returns: the promise of its result.
+
+    It is a ``concurrent.futures.Future``, so ``wait``, ``as_completed`` and callbacks work, and it can be awaited.
+    ``future[key]`` and ``future.name`` are futures of an element and of an attribute of the result. It can be
+    given to other apps, and to ``client.submit``, ``dask.delayed`` and ``dask.compute``.
+
+    A large result stays on the worker that made it, until :meth:`result` is called or another task needs it.
+
+    Parameters
+    ----------
+    task_record : TaskRecord
+
+    Notes
+    -----
+    Parsl's page on futures; members are Parsl's, except :meth:`cancel`, which works here.
+    """
+
+    def __init__(self, task_record: TaskRecord) -> None:
+        super().__init__()
+        self.task_record = task_record
+        self._outputs: Sequence[DataFuture] = ()
+        self._stdout_future: DataFuture | None = None
+        self._stderr_future: DataFuture | None = None
+
+    # -- the result --------------------------------------------------------------------------------------
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the task and return its result.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for the task; None waits for ever.
+
+        Raises
+        ------
+        concurrent.futures.TimeoutError
+            When the task is not done by then.
+        concurrent.futures.CancelledError
+            When it was cancelled.
+        Exception
+            Whatever the task failed with.
+        """
+        value = super().result(timeout)
+        fetch = getattr(type(value), "fetch", None)
+        if fetch is not None and type(value).__name__ == "RemoteValue":
+            value = fetch(value)
+            with self._condition:
+                self._result: Any = value
+        return value
+
+    def peek(self) -> Any:
+        """The result of a finished task, or what stands for it when it can stay on its worker. For the kernel."""
+        if self._exception is not None or self.cancelled():
+            return super().result()
+        value = self._result
+        lane = getattr(_target, "lane", None)
+        if lane is not None and lane.accepts(value):
+            return value
+        return self.result()
+
+    @property
+    def dask_future(self) -> Any:
+        """The ``distributed.Future`` that holds the result; None while there is none, or when the result is small."""
+        value = self._result
+        if type(value).__name__ == "RemoteValue" and value.item is None:
+            return value.future
+        return None
+
+    def cancel(self) -> bool:
+        """Cancel the task, if it has not been handed to Dask yet.
+
+        Returns
+        -------
+        bool
+            True when the task will not run, and this future raises ``CancelledError``. Tasks that depend on it
+            fail with a DependencyError.
+
+        Notes
+        -----
+        In Parsl this raises NotImplementedError, always. Code that expects that simply sees tasks cancelled.
+        """
+        return self.task_record.dfk.cancel_task(self.task_record)
+
+    def _cancelled(self) -> None:
+        """Take the end of a cancelled task."""
+        if super().cancel():
+            self.set_running_or_notify_cancel()
+
+    def running(self) -> bool:
+        """Whether the task was launched and is not done."""
+        from parsl_on_dask.dataflow.states import States
+
+        return not self.done() and getattr(self.task_record, "status", None) in (States.launched, States.joining)
+
+    # -- Parsl's members -----------------------------------------------------------------------------------
+
+    @property
+    def tid(self) -> int:
+        """The task's number."""
+        return self.task_record.id
+
+    @property
+    def task_def(self) -> TaskRecord:
+        """The task's record, by the name it had until 2023."""
+        from parsl_on_dask.legacy import warn_once
+
+        warn_once("AppFuture.task_def", "AppFuture.task_def is now AppFuture.task_record")
+        return self.task_record
+
+    @property
+    def stdout(self) -> Any:
+        """What ``stdout`` was, with AUTO_LOGNAME replaced by the path; a DataFuture when it was a File."""
+        return self._stdout_future or self.task_record.kwargs.get("stdout")
+
+    @property
+    def stderr(self) -> Any:
+        """What ``stderr`` was, as :attr:`stdout`."""
+        return self._stderr_future or self.task_record.kwargs.get("stderr")
+
+    @property
+    def outputs(self) -> list[DataFuture]:
+        """A DataFuture for each element of ``outputs``, in order."""
+        return self._outputs if isinstance(self._outputs, list) else list(self._outputs)
+
+    def task_status(self) -> str:
+        """Name of the task's state, for example ``"pending"`` or ``"exec_done"``."""
+        return self.task_record.status.name
+
+    # -- futures of parts of the result ----------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> AppFuture[Any]:
+        return self.task_record.dfk.submit_internal(_element, (self, key))
+
+    def __getattr__(self, name: str) -> Any:
+        # names with an underscore are probes for protocols, and the parts of a half-made object
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if name == "task_record":
+            raise AttributeError(name)
+        return self.task_record.dfk.submit_internal(_attribute, (self, name))
+
+    # iter() would otherwise try future[0], future[1], ... for ever
+    __iter__ = None
+
+    # -- asyncio, pickle, Dask -----------------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, T]:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        woken = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        def done(_: Future[T]) -> None:
+            with suppress(RuntimeError):  # the loop was closed in the meantime
+                loop.call_soon_threadsafe(wake)
+
+        # not asyncio.wrap_future: it cancels what it wraps, and calls result(), which may fetch, inside the loop
+        self.add_done_callback(done)
+        yield from woken
+        if type(self._result).__name__ == "RemoteValue":
+            return (yield from loop.run_in_executor(None, self.result).__await__())
+        return self.result()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # whoever receives a copy elsewhere can only use the value
+        from parsl_on_dask.remote.standin import FinishedFuture
+
+        return (FinishedFuture, (self.result(),))
+
+    def __dask_graph__(self) -> dict[Any, Any]:
+        from parsl_on_dask.lanes.interop import graph_of
+
+        return graph_of(self)
+
+    def __dask_keys__(self) -> list[Any]:
+        return [self.__dask_tokenize__()]
+
+    def __dask_layers__(self) -> tuple[Any, ...]:
+        return (self.__dask_tokenize__(),)
+
+    def __dask_tokenize__(self) -> str:
+        return f"parsl-{self.task_record.func_name}-{self.task_record.dfk.run_id}-{self.tid}"
+
+    def __dask_postcompute__(self) -> tuple[Any, tuple[Any, ...]]:
+        return _first, ()
+
+    def __dask_postpersist__(self) -> tuple[Any, tuple[Any, ...]]:
+        from parsl_on_dask.lanes.interop import persisted
+
+        return persisted, (self.__dask_tokenize__(),)
+
+    @staticmethod
+    def __dask_scheduler__(dsk: Any, keys: Any, **kwargs: Any) -> Any:
+        from dask.threaded import get
+
+        return get(dsk, keys, **kwargs)
+
+    def __repr__(self) -> str:
+        state = self._state.lower() if self.done() else "not done"
+        if self._exception is not None:
+            state = f"raised {type(self._exception).__name__}"
+        record = self.task_record
+        return f"<AppFuture of task {record.id}, app {record.func_name}: {state}>"
+
+
+def _first(results: Sequence[Any]) -> Any:
+    return results[0]
+
+
+def outcome_of(future: Future[Any]) -> BaseException | None:
+    """What a finished future failed with; a cancelled one failed with CancelledError."""
+    try:
+        return future.exception()
+    except CancelledError as e:
+        return e

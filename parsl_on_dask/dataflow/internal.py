@@ -1,0 +1,143 @@
+"""The kernel's own threads, ``_parsl_internal``: bodies of join apps, futures of parts, staging in this process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from parsl_on_dask.executors.base import ParslExecutor
+from parsl_on_dask.lanes.base import Lane
+from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.failures import from_failure
+
+LABEL = "_parsl_internal"
+
+
+class InternalExecutor(ParslExecutor):
+    """A pool of threads that start when there is work, outside any Dask cluster.
+
+    Parameters
+    ----------
+    max_threads : int
+    """
+
+    storage_access = None
+    working_dir = None
+    remote_monitoring_radio = None
+
+    def __init__(self, max_threads: int) -> None:
+        super().__init__()
+        self.label = LABEL
+        self.max_threads = max_threads
+        self.lane: InternalLane | None = None
+
+    def start(self) -> None:
+        """Get ready; threads start with the first task."""
+        self.lane = InternalLane(self)
+
+    def submit(
+        self, func: Callable[..., Any], resource_specification: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        """Run a function on one of the threads."""
+        assert self.lane is not None
+        return self.lane.submit_call(func, resource_specification, args, kwargs)
+
+    def validate_resource_spec(self, spec: Any) -> None:
+        """Anything goes: it means nothing here."""
+
+    def shutdown(self) -> None:
+        """Let the threads end."""
+        if self.lane is not None:
+            self.lane.close()
+
+
+class InternalLane(Lane):
+    """Threads over one queue."""
+
+    def __init__(self, executor: InternalExecutor) -> None:
+        self.executor = executor
+        self.label = executor.label
+        self.queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self.lock = threading.Lock()
+        self.numbers = itertools.count()
+        self.threads = 0
+        self.idle = 0
+        self.pending = 0
+        self.closing = False
+
+    def submit(self, call: Call) -> None:
+        with self.lock:
+            self.pending += 1
+            start = self.queue.qsize() >= self.idle and self.threads < self.executor.max_threads
+            self.threads += start
+        self.queue.put(call)
+        if start:
+            threading.Thread(target=self._work, name=f"{LABEL}_{next(self.numbers)}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self.lock:
+                self.idle += 1
+            call = self.queue.get()
+            with self.lock:
+                self.idle -= 1
+            if call is None:
+                with self.lock:
+                    self.threads -= 1
+                return
+            if call.claim():
+                self._run(call)
+            with self.lock:
+                self.pending -= 1
+            del call
+
+    def _run(self, call: Call) -> None:
+        began = time.time()
+        value, error = None, None
+        assert call.function is not None
+        try:
+            value = call.function(*call.args, **call.kwargs)
+        except BaseException as e:
+            error = from_failure(e)
+        call.function, call.args, call.kwargs = None, (), {}
+        call.done(call, Outcome(value, error, threading.current_thread().name, "", began, time.time()))
+
+    def cancel(self, call: Call) -> bool:
+        return call.claim()
+
+    def outstanding(self) -> int:
+        return self.pending
+
+    def workers(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "address": "",
+                "name": LABEL,
+                "host": "",
+                "pid": os.getpid(),
+                "block": None,
+                "nthreads": self.executor.max_threads,
+            }
+        ]
+
+    def close(self, wait: bool = False) -> None:
+        from parsl_on_dask.lanes.batches import closed_error
+
+        self.closing = True
+        with self.lock:
+            threads = self.threads
+        while True:
+            try:
+                call = self.queue.get_nowait()
+            except queue.Empty:
+                break
+            if call is not None and call.claim():
+                call.done(call, Outcome(error=closed_error(self.executor)))
+        for _ in range(threads):
+            self.queue.put(None)

@@ -1,0 +1,80 @@
+"""Join apps: a task whose result is that of the futures which its body returned."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.dataflow.arguments import describe
+from parsl_on_dask.dataflow.errors import JoinError
+from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
+from parsl_on_dask.dataflow.states import States
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.flow import Flow
+    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+
+logger = logging.getLogger("parsl.dataflow.dflow")
+
+
+class Joins:
+    """Waits for inner futures on behalf of outer tasks."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+
+    def begin(self, record: TaskRecord, inner: Any) -> None:
+        """Take what the body returned."""
+        single = isinstance(inner, Future)
+        if not single and not (type(inner) is list and all(isinstance(f, Future) for f in inner)):
+            text = f"join_app body must return a Future or list of Futures, got {inner} of type {type(inner)}"
+            if isinstance(inner, tuple):
+                text += ": return list(...) of it"
+            self.flow.complete_failure(record, States.failed, TypeError(text))
+            return
+        record.joins = inner
+        self.flow.kernel.set_state(record, States.joining)
+        futures: list[Future[Any]] = [inner] if single else inner
+        waiting = [f for f in futures if not f.done()]
+        if not waiting:
+            self.finish(record)
+            return
+        left = len(waiting)
+        lock = threading.Lock()
+
+        def one_done(_: Future[Any]) -> None:
+            nonlocal left
+            with lock:
+                left -= 1
+                last = not left
+            if last:
+                self.flow.soon(self.finish, record)
+
+        for future in waiting:
+            future.add_done_callback(one_done)
+
+    def finish(self, record: TaskRecord) -> None:
+        """Complete the outer task: all inner futures are done."""
+        joins = record.joins
+        assert joins is not None
+        futures = [joins] if isinstance(joins, Future) else joins
+        failures = [(e, describe(f)) for f in futures if (e := outcome_of(f)) is not None]
+        if failures:
+            logger.debug("Task %s failed due to failure of an inner join future", record.id)
+            error = JoinError(failures, record.id)
+            record.fail_history.append(repr(error))
+            record.fail_count += 1
+            self.flow.complete_failure(record, States.failed, error)
+            return
+        try:
+            if isinstance(joins, Future):
+                # what stays on a worker stays there
+                result: Any = joins._result if isinstance(joins, AppFuture) else joins.result()
+            else:
+                result = [f.result() for f in joins]
+        except Exception as e:
+            self.flow.complete_failure(record, States.failed, e)
+            return
+        self.flow.complete(record, States.exec_done, result)

@@ -1,0 +1,124 @@
+"""The kernel that apps use when they are not told which."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from parsl_on_dask.errors import AlreadyLoadedError, NoDataFlowKernelError
+
+if TYPE_CHECKING:
+    from parsl_on_dask.config import Config
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+
+
+class DataFlowKernelLoader:
+    """Holds the loaded kernel of this process. ``parsl.load``, ``clear``, ``dfk`` and ``wait_for_current_tasks`` are here."""
+
+    _dfk: ClassVar[DataFlowKernel | None] = None
+    _lock: ClassVar[Any] = threading.RLock()
+
+    @classmethod
+    def load(
+        cls, config: Config | Any = None, close_bad_executors: bool = True, disable_cleanup: bool = False
+    ) -> DataFlowKernel:
+        """Start a kernel and make it the one that apps use.
+
+        Parameters
+        ----------
+        config : Config, distributed.Client or Dask cluster object, optional
+            Default: ``Config()``, two threads. A client or a cluster object stands for a Config with one
+            :class:`~parsl_on_dask.executors.DaskExecutor` on it.
+        close_bad_executors : bool, default True
+            When an executor cannot be started, whether all are shut down; nothing stays loaded in either case.
+        disable_cleanup : bool, default False
+            Whether clean-up at interpreter exit is left to you.
+
+        Returns
+        -------
+        DataFlowKernel
+            Also a context manager; what leaving it does is ``Config.exit_mode``.
+
+        Raises
+        ------
+        ConfigurationError
+            (also a RuntimeError) When a kernel is loaded already.
+        ExecutorError
+            When an executor cannot be started.
+
+        Examples
+        --------
+        >>> import parsl_on_dask as parsl  # doctest: +SKIP
+        >>> with parsl.load():  # doctest: +SKIP
+        ...     print(parsl.python_app(lambda: 42)().result())
+        42
+        """
+        from parsl_on_dask.dataflow.dflow import DataFlowKernel
+
+        with cls._lock:
+            if cls._dfk is not None:
+                raise AlreadyLoadedError(
+                    "Config has already been loaded: call parsl.clear() first, or use the loaded kernel, parsl.dfk()"
+                )
+            cls._dfk = DataFlowKernel(
+                as_config(config), close_bad_executors=close_bad_executors, disable_cleanup=disable_cleanup
+            )
+            return cls._dfk
+
+    @classmethod
+    def clear(cls) -> None:
+        """Wait for running tasks, shut the loaded kernel down, and forget it. Quiet when nothing is loaded."""
+        with cls._lock:
+            kernel, cls._dfk = cls._dfk, None
+        if kernel is None or kernel.cleanup_called:
+            return
+        kernel.wait_for_current_tasks()
+        kernel._cleared = True
+        if not kernel.cleanup_called:
+            kernel.cleanup()
+
+    @classmethod
+    def unregister(cls, kernel: DataFlowKernel) -> None:
+        """Forget a kernel that was cleaned up, if it is the loaded one."""
+        if cls._dfk is kernel:
+            cls._dfk = None
+
+    @classmethod
+    def dfk(cls) -> DataFlowKernel:
+        """The loaded kernel.
+
+        Raises
+        ------
+        NoDataFlowKernelError
+            When there is none.
+        """
+        kernel = cls._dfk
+        if kernel is None:
+            raise NoDataFlowKernelError("Must first load config: call parsl.load(), or parsl.load(Config(...))")
+        return kernel
+
+    @classmethod
+    def wait_for_current_tasks(cls) -> None:
+        """Wait for all tasks that the loaded kernel has now."""
+        cls.dfk().wait_for_current_tasks()
+
+
+def as_config(given: Any) -> Config:
+    """The Config that an argument of ``load`` stands for."""
+    from parsl_on_dask.config import Config
+    from parsl_on_dask.errors import ConfigurationError
+
+    if given is None:
+        return Config()
+    if isinstance(given, Config):
+        return given
+    from parsl_on_dask.executors.dask import DaskExecutor
+
+    if callable(getattr(given, "submit", None)) and hasattr(given, "scheduler_info"):
+        return Config(executors=[DaskExecutor(client=given)])
+    if hasattr(given, "scheduler_address") and hasattr(given, "close"):
+        return Config(executors=[DaskExecutor(cluster=given)])
+    raise ConfigurationError(
+        f"load() takes a Config, a distributed.Client or a Dask cluster object, not {type(given).__name__}: "
+        "write parsl.load(Config(executors=[...]))"
+    )

@@ -1,0 +1,173 @@
+"""What the kernel knows about one task."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, MutableMapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.dataflow.states import States
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.dataflow.futures import AppFuture
+
+#: The keys, in the order in which iteration gives them.
+FIELDS = (
+    "id",
+    "dfk",
+    "func",
+    "func_name",
+    "args",
+    "kwargs",
+    "executor",
+    "resource_specification",
+    "status",
+    "depends",
+    "app_fu",
+    "exec_fu",
+    "try_id",
+    "fail_count",
+    "fail_cost",
+    "fail_history",
+    "memoize",
+    "hashsum",
+    "ignore_for_cache",
+    "from_memo",
+    "checkpoint",
+    "join",
+    "joins",
+    "join_lock",
+    "task_launch_lock",
+    "time_invoked",
+    "time_returned",
+    "try_time_launched",
+    "try_time_returned",
+)
+_FIELDS = frozenset(FIELDS)
+_NO_HISTORY: list[str] = []
+
+
+class TaskRecord(MutableMapping[str, Any]):
+    """A task's record: ``record["status"]`` as in Parsl, and ``record.status`` as well.
+
+    It is a mapping, not a dict: a million of them have to fit into memory. Keys of one's own may be added.
+
+    Examples
+    --------
+    >>> record = TaskRecord(id=3, func_name="double")
+    >>> record["func_name"], record.id, record["try_id"]
+    ('double', 3, 0)
+    >>> record["note"] = "mine"
+    >>> record["note"]
+    'mine'
+    """
+
+    __slots__ = (*FIELDS, "__weakref__", "_call", "_lane", "_lock", "_more", "_phase", "_waiting", "_worker")
+
+    id: int
+    dfk: DataFlowKernel
+    func: Any
+    func_name: str
+    args: Sequence[Any]
+    kwargs: dict[str, Any]
+    executor: str
+    resource_specification: dict[str, Any]
+    status: States
+    depends: Sequence[Future[Any]]
+    app_fu: AppFuture[Any]
+    exec_fu: Future[Any] | None
+    try_id: int
+    fail_count: int
+    fail_cost: float
+    fail_history: list[str]
+    memoize: bool
+    hashsum: str | None
+    ignore_for_cache: Sequence[str]
+    from_memo: bool | None
+    checkpoint: bool | None
+    join: bool
+    joins: Future[Any] | list[Future[Any]] | None
+    join_lock: Any
+    task_launch_lock: Any
+    time_invoked: datetime | None
+    time_returned: datetime | None
+    try_time_launched: datetime | None
+    try_time_returned: datetime | None
+
+    def __init__(self, **fields: Any) -> None:
+        self.try_id = 0
+        self.fail_count = 0
+        self.fail_cost = 0
+        self.fail_history = []
+        self.depends = ()
+        self.exec_fu = None
+        self.hashsum = None
+        self.from_memo = None
+        self.joins = None
+        self.time_returned = None
+        self.try_time_launched = None
+        self.try_time_returned = None
+        self._call: Any = None
+        self._lane: Any = None
+        self._waiting = 0
+        self._phase = ""
+        self._more: dict[str, Any] | None = None
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    def __getitem__(self, key: str) -> Any:
+        if key in _FIELDS:
+            try:
+                return getattr(self, key)
+            except AttributeError:
+                if key in ("join_lock", "task_launch_lock"):  # made only when somebody asks
+                    setattr(self, key, threading.Lock())
+                    return getattr(self, key)
+        elif self._more is not None and key in self._more:
+            return self._more[key]
+        raise KeyError(key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key in _FIELDS:
+            setattr(self, key, value)
+        else:
+            if self._more is None:
+                self._more = {}
+            self._more[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        if key in _FIELDS:
+            try:
+                delattr(self, key)
+            except AttributeError:
+                raise KeyError(key) from None
+        elif self._more is not None and key in self._more:
+            del self._more[key]
+        else:
+            raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        for name in FIELDS:
+            if hasattr(self, name):
+                yield name
+        yield from self._more or ()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        status = getattr(self, "status", None)
+        return f"<task {self.id} of app {self.func_name}: {'new' if status is None else status.name}>"
+
+    def copy(self) -> dict[str, Any]:
+        """A plain dict of the record as it is now."""
+        return dict(self)

@@ -1,0 +1,1 @@
+"""Worker processes, in blocks that a provider gives."""

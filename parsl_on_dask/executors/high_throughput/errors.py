@@ -1,0 +1,80 @@
+"""Losses of workers and nodes. Where names and texts come from: Parsl's ``parsl.executors.high_throughput.errors``."""
+
+from __future__ import annotations
+
+import time
+
+
+class WorkerLost(Exception):
+    """The worker that ran a task has died.
+
+    Parameters
+    ----------
+    worker_id : object
+        The worker, as its cluster knows it.
+    hostname : str
+
+    Examples
+    --------
+    >>> print(WorkerLost("block-0-1", "node7"))
+    Task failure due to loss of worker block-0-1 on host node7
+    """
+
+    def __init__(self, worker_id: object, hostname: str) -> None:
+        super().__init__(worker_id, hostname)
+        self.worker_id = worker_id
+        self.hostname = hostname
+
+    def __str__(self) -> str:
+        return f"Task failure due to loss of worker {self.worker_id} on host {self.hostname}"
+
+
+class ManagerLost(Exception):
+    """All workers of one node of a block were lost together.
+
+    Parameters
+    ----------
+    manager_id : bytes
+    hostname : str
+    """
+
+    def __init__(self, manager_id: bytes, hostname: str) -> None:
+        super().__init__(manager_id, hostname)
+        self.manager_id = manager_id
+        self.hostname = hostname
+        self.tstamp = time.time()
+
+    def __str__(self) -> str:
+        name = self.manager_id.decode() if isinstance(self.manager_id, bytes) else self.manager_id
+        return f"Task failure due to loss of manager {name} on host {self.hostname}"
+
+
+class VersionMismatch(Exception):
+    """Workers and the submitting side run versions that do not go together.
+
+    Parameters
+    ----------
+    interchange_version : str
+        What runs on the submitting side.
+    manager_version : str
+        What runs on the workers.
+    """
+
+    def __init__(self, interchange_version: str, manager_version: str) -> None:
+        super().__init__(interchange_version, manager_version)
+        self.interchange_version = interchange_version
+        self.manager_version = manager_version
+
+    def __str__(self) -> str:
+        return (
+            f"Manager version info {self.manager_version} does not match "
+            f"interchange version info {self.interchange_version}"
+        )
+
+
+class CommandClientTimeoutError(Exception):
+    """A question to the scheduler was not answered in time."""
+
+
+class CommandClientBadError(Exception):
+    """A question could not be asked, since an earlier one was never answered."""

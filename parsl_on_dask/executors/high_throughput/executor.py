@@ -1,0 +1,400 @@
+"""Apps in worker processes, in blocks that a provider gives."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from parsl_on_dask.arguments import need, need_number, short, wrong_type
+from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.executors.high_throughput.legacy import removed_arguments
+from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
+from parsl_on_dask.executors.high_throughput.placement import check_cpu_affinity
+from parsl_on_dask.executors.lane_executor import LaneExecutor, refuse_keys
+from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
+from parsl_on_dask.legacy import note_once, warn_once
+from parsl_on_dask.providers.base import ExecutionProvider
+from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.usage_tracking.api import UsageInformation
+from parsl_on_dask.utils import RepresentationMixin
+
+logger = logging.getLogger("parsl.executors.high_throughput.executor")
+
+# They steer Parsl's own transport, which Dask's takes the place of.
+_TRANSPORT_DEFAULTS: dict[str, Any] = {
+    "interchange_launch_cmd": None,
+    "loopback_address": "127.0.0.1",
+    "interchange_port_range": (55000, 56000),
+    "prefetch_capacity": 0,
+    "heartbeat_threshold": 120,
+    "heartbeat_period": 30,
+    "poll_period": 10,
+    "address_probe_timeout": None,
+}
+
+
+class HighThroughputExecutor(LaneExecutor, BlockProviderExecutor, RepresentationMixin, UsageInformation):
+    """Runs apps in worker processes, in blocks of nodes that a provider gives.
+
+    On each node of a block there are as many workers as its cores, memory and accelerators have room for, see
+    :meth:`workers_per_node_for`. Where the behaviour comes from: Parsl's ``parsl.executors.high_throughput``; the
+    workers are Dask workers.
+
+    Parameters
+    ----------
+    label : str
+        Name of the executor in its Config.
+    provider : ExecutionProvider, optional
+        Where blocks come from. Default ``LocalProvider()``.
+    address : str, optional
+        Address of this machine that workers connect to.
+    worker_port, worker_port_range : int, (int, int), optional
+        Port, or range of ports, that workers connect to.
+    storage_access : list of Staging, optional
+        How files get to the apps. Default: the usual ways; an empty list: none.
+    working_dir : str, optional
+        Where staged files go; apps do not start there.
+    worker_debug : bool
+        Let workers log at debug level. Default False.
+    cores_per_worker : float
+        Cores for each worker, below 1 to share them. Default 1.
+    mem_per_worker : float, optional
+        GB of memory for each worker.
+    max_workers_per_node : int, optional
+        The most workers on a node.
+    cpu_affinity : str
+        ``"none"`` (default), ``"block"``, ``"block-reverse"``, ``"alternating"`` or ``"list:0-3:4-7"``, see
+        :func:`~parsl_on_dask.executors.high_throughput.placement.affinity_for`.
+    available_accelerators : int or sequence of str
+        How many accelerators a node has, or their names. Each worker gets one, and there are no more workers.
+    drain_period : int, optional
+        Seconds after its start at which a block takes no more tasks.
+    worker_logdir_root : str, optional
+        Directory for workers' logs. Default: the run directory.
+    block_error_handler : bool or callable
+        See :class:`~parsl_on_dask.executors.status_handling.BlockProviderExecutor`. Default True.
+    encrypted : bool
+        Talk TLS with certificates of the run's own. Default True.
+    remote_monitoring_radio : optional
+        How apps report to monitoring, when there is any.
+    interchange_launch_cmd, loopback_address, interchange_port_range, prefetch_capacity, heartbeat_threshold, \
+heartbeat_period, poll_period, address_probe_timeout, manager_selector
+        They steer Parsl's own transport and have no meaning on Dask: accepted, kept and shown.
+    launch_cmd
+        Must be None: Parsl's worker program is not what starts. Use ``launcher=WrappedLauncher("...")`` of the provider
+        to put a command in front of the workers'.
+    max_workers, worker_ports, managed, start_method, suppress_failure, enable_mpi_mode, mpi_launcher
+        Of Parsl's earlier releases: accepted where they have a meaning, and reported once.
+    batching, max_batch, in_flight, inline_limit
+        See :class:`~parsl_on_dask.executors.lane_executor.LaneExecutor`.
+
+    Raises
+    ------
+    ConfigurationError
+        When an argument cannot be used.
+
+    Examples
+    --------
+    >>> executor = HighThroughputExecutor(max_workers_per_node=8, cores_per_worker=2)
+    >>> executor.workers_per_node_for(cores=6)
+    3
+    """
+
+    kind: ClassVar[str] = "processes"
+    _legacy_arguments = frozenset(
+        {
+            "max_workers",
+            "worker_ports",
+            "managed",
+            "start_method",
+            "suppress_failure",
+            "enable_mpi_mode",
+            "mpi_launcher",
+        }
+    )
+
+    def __init__(
+        self,
+        label: str = "HighThroughputExecutor",
+        provider: ExecutionProvider | None = None,
+        launch_cmd: str | None = None,
+        interchange_launch_cmd: Sequence[str] | None = None,
+        address: str | None = None,
+        loopback_address: str = "127.0.0.1",
+        worker_port: int | None = None,
+        worker_port_range: tuple[int, int] | None = (54000, 55000),
+        interchange_port_range: tuple[int, int] | None = (55000, 56000),
+        storage_access: list[Any] | None = None,
+        working_dir: str | None = None,
+        worker_debug: bool = False,
+        cores_per_worker: float = 1.0,
+        mem_per_worker: float | None = None,
+        max_workers_per_node: int | float | None = None,
+        cpu_affinity: str = "none",
+        available_accelerators: int | Sequence[str] = (),
+        prefetch_capacity: int = 0,
+        heartbeat_threshold: int = 120,
+        heartbeat_period: int = 30,
+        drain_period: int | None = None,
+        poll_period: int = 10,
+        address_probe_timeout: int | None = None,
+        worker_logdir_root: str | None = None,
+        manager_selector: ManagerSelector | None = None,
+        block_error_handler: bool | BlockErrorHandler = True,
+        encrypted: bool = True,
+        remote_monitoring_radio: Any = None,
+        *,
+        max_workers: int | float | None = None,
+        worker_ports: tuple[int, int] | None = None,
+        managed: bool | None = None,
+        start_method: str | None = None,
+        suppress_failure: bool | None = None,
+        enable_mpi_mode: bool | None = None,
+        mpi_launcher: str | None = None,
+        batching: bool = True,
+        max_batch: int = 512,
+        in_flight: int | None = None,
+        inline_limit: int = 65536,
+    ) -> None:
+        given = removed_arguments(
+            type(self).__name__,
+            max_workers_per_node=max_workers_per_node,
+            worker_port=worker_port,
+            max_workers=max_workers,
+            worker_ports=worker_ports,
+            managed=managed,
+            start_method=start_method,
+            suppress_failure=suppress_failure,
+            enable_mpi_mode=enable_mpi_mode,
+            mpi_launcher=mpi_launcher,
+        )
+        check_provider(type(self).__name__, provider)
+        BlockProviderExecutor.__init__(
+            self,
+            provider=LocalProvider() if provider is None else provider,
+            block_error_handler=block_error_handler,
+        )
+        self._describe(label, working_dir, storage_access, batching, max_batch, in_flight, inline_limit)
+        self.launch_cmd = launch_cmd
+        self.interchange_launch_cmd = interchange_launch_cmd
+        self.address = address
+        self.loopback_address = loopback_address
+        self.worker_port = given.worker_port
+        self.worker_port_range = worker_port_range
+        self.interchange_port_range = interchange_port_range
+        self.worker_debug = worker_debug
+        self.cores_per_worker = cores_per_worker
+        self.mem_per_worker = mem_per_worker
+        self.max_workers_per_node: int | float | None = given.max_workers_per_node
+        self.cpu_affinity = cpu_affinity
+        self.available_accelerators = available_accelerators
+        self.prefetch_capacity = prefetch_capacity
+        self.heartbeat_threshold = heartbeat_threshold
+        self.heartbeat_period = heartbeat_period
+        self.drain_period = drain_period
+        self.poll_period = poll_period
+        self.address_probe_timeout = address_probe_timeout
+        self.worker_logdir_root = worker_logdir_root
+        self.manager_selector = RandomManagerSelector() if manager_selector is None else manager_selector
+        self.encrypted = encrypted
+        self.remote_monitoring_radio = remote_monitoring_radio
+        self.validate()
+        self._note_transport()
+
+    #: Parsl reads these two on the class; an executor that runs MPI apps would set them.
+    enable_mpi_mode: bool = False
+    mpi_launcher: str = "mpiexec"
+
+    @property
+    def available_accelerators(self) -> list[str]:
+        """Names of a node's accelerators; a number n set here becomes the names 0 to n - 1."""
+        return self._accelerators
+
+    @available_accelerators.setter
+    def available_accelerators(self, value: int | Sequence[str]) -> None:
+        owner, example = type(self).__name__, "Write for example available_accelerators=4 or ['0', '1']."
+        if isinstance(value, int):
+            need_number(owner, "available_accelerators", value, at_least=0, example="4")
+            self._accelerators = [str(i) for i in range(value)]
+        elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            for name in value:
+                need(owner, "available_accelerators", name, str, hint=example)
+            self._accelerators = list(value)
+        else:
+            raise wrong_type(owner, "available_accelerators", value, "an int or a sequence of str", example)
+
+    @property
+    def max_workers(self) -> int | float | None:
+        """Old name of ``max_workers_per_node``."""
+        warn_once(
+            "HighThroughputExecutor.max_workers", "HighThroughputExecutor.max_workers is now max_workers_per_node."
+        )
+        return self.max_workers_per_node
+
+    @max_workers.setter
+    def max_workers(self, value: int | float | None) -> None:
+        warn_once(
+            "HighThroughputExecutor.max_workers", "HighThroughputExecutor.max_workers is now max_workers_per_node."
+        )
+        self.max_workers_per_node = value
+
+    def validate(self) -> None:
+        super().validate()
+        owner = type(self).__name__
+        check_provider(owner, self.provider)
+        if self.launch_cmd is not None:
+            raise ConfigurationError(
+                f"{owner}(launch_cmd={short(self.launch_cmd)}): Parsl's worker program does not run here. Leave "
+                "launch_cmd out; to put a command in front of the workers' give the provider "
+                "launcher=WrappedLauncher('...')."
+            )
+        need(owner, "address", self.address, str, type(None), hint="Write for example address='10.0.0.1'.")
+        need_number(owner, "worker_port", self.worker_port, at_least=0, optional=True, example="54321")
+        for name in ("worker_port_range", "interchange_port_range"):
+            _check_port_range(owner, name, getattr(self, name))
+        need(owner, "worker_debug", self.worker_debug, bool)
+        need_number(owner, "cores_per_worker", self.cores_per_worker, kind=float, above=0, example="1")
+        need_number(owner, "mem_per_worker", self.mem_per_worker, kind=float, at_least=0, optional=True, example="4")
+        if self.max_workers_per_node != float("inf"):
+            need_number(
+                owner, "max_workers_per_node", self.max_workers_per_node, at_least=1, optional=True, example="8"
+            )
+        check_cpu_affinity(owner, self.cpu_affinity)
+        need_number(owner, "drain_period", self.drain_period, kind=float, above=0, optional=True, example="3600")
+        need(owner, "worker_logdir_root", self.worker_logdir_root, str, type(None), hint="Write a path.")
+        need(owner, "encrypted", self.encrypted, bool)
+        for name in ("prefetch_capacity", "heartbeat_threshold", "heartbeat_period", "poll_period"):
+            need_number(
+                owner, name, getattr(self, name), kind=float, at_least=0, example=str(_TRANSPORT_DEFAULTS[name])
+            )
+        if not isinstance(self.manager_selector, ManagerSelector):
+            raise wrong_type(owner, "manager_selector", self.manager_selector, "a ManagerSelector", "Leave it out.")
+
+    def _note_transport(self) -> None:
+        set_here = [name for name, default in _TRANSPORT_DEFAULTS.items() if getattr(self, name) != default]
+        if type(self.manager_selector) is not RandomManagerSelector:
+            set_here.append("manager_selector")
+        for name in set_here:
+            note_once(f"htex.{name}", f"HighThroughputExecutor({name}=) has no meaning on Dask and is not used")
+
+    def workers_per_node_for(self, cores: int, mem_gb: float | None = None) -> int:
+        """Return how many workers a node has room for.
+
+        Parameters
+        ----------
+        cores : int
+            The node's cores.
+        mem_gb : float, optional
+            The node's memory in GB, for ``mem_per_worker``.
+
+        Raises
+        ------
+        ConfigurationError
+            When there is room for none.
+        """
+        room = math.floor(cores / self.cores_per_worker)
+        if self.mem_per_worker and mem_gb is not None:
+            room = min(room, math.floor(mem_gb / self.mem_per_worker))
+        if room < 1:
+            memory = "" if mem_gb is None else f" and {mem_gb:g} GB"
+            raise ConfigurationError(
+                f"Executor {self.label}: a node with {cores} cores{memory} has no room for a worker with "
+                f"cores_per_worker={self.cores_per_worker:g}, mem_per_worker={self.mem_per_worker}. "
+                "Write smaller numbers."
+            )
+        return int(self._capped(room))
+
+    @property
+    def workers_per_node(self) -> int:
+        """Workers on a node as far as provider and arguments tell before there is a node, at least 1."""
+        room: float = math.inf
+        cores = getattr(self.provider, "cores_per_node", None)
+        memory = getattr(self.provider, "mem_per_node", None)
+        if cores is not None:
+            room = math.floor(cores / self.cores_per_worker)
+        if memory is not None and self.mem_per_worker:
+            room = min(room, math.floor(memory / self.mem_per_worker))
+        capped = self._capped(room)
+        return 1 if capped == math.inf else int(capped)
+
+    def _capped(self, room: float) -> float:
+        if self.max_workers_per_node:
+            room = min(room, self.max_workers_per_node)
+        if self.available_accelerators:
+            room = min(room, len(self.available_accelerators))
+        return room
+
+    def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
+        """Raise for anything but ``priority``, a number: the lowest runs first.
+
+        Raises
+        ------
+        InvalidResourceSpecification
+        """
+        refuse_keys(self, resource_specification, ("priority",))
+        priority = (resource_specification or {}).get("priority", 0)
+        if isinstance(priority, bool) or not isinstance(priority, (int, float)):
+            raise InvalidResourceSpecification({"priority"}, f"priority must be a number, not {short(priority)}.")
+
+    @property
+    def logdir(self) -> str:
+        """Directory of this executor's logs in the run directory."""
+        return f"{self.run_dir}/{self.label}"
+
+    @property
+    def worker_logdir(self) -> str:
+        """Directory of the workers' logs."""
+        return self.logdir if self.worker_logdir_root is None else f"{self.worker_logdir_root}/{self.label}"
+
+    def connected_workers(self) -> int:
+        """Return the number of workers; Parsl has removed it in favour of :meth:`connected_managers`."""
+        warn_once("HighThroughputExecutor.connected_workers", "connected_workers() is now connected_managers().")
+        return sum(manager["worker_count"] for manager in self.connected_managers())
+
+    def scale_out(self, blocks: int = 1) -> list[str]:
+        """Old name of :meth:`scale_out_facade`."""
+        warn_once("HighThroughputExecutor.scale_out", "scale_out() is now scale_out_facade().")
+        return self.scale_out_facade(blocks)
+
+    def set_bad_state_and_fail_all(self, exception: Exception) -> None:
+        super().set_bad_state_and_fail_all(exception)
+        self._close(wait=False)
+
+    def _refusal(self) -> Exception | None:
+        return self.executor_exception
+
+    def shutdown(self, timeout: float = 10.0) -> None:
+        """End the workers; calls that are not done fail. Quiet when nothing is started.
+
+        Parameters
+        ----------
+        timeout : float
+            Kept for Parsl's signature; closing is bounded on its own.
+        """
+        self._close(wait=False)
+
+    def get_usage_information(self) -> dict[str, Any]:
+        return {"mpi": self.enable_mpi_mode}
+
+
+def check_provider(owner: str, provider: Any) -> None:
+    """Raise unless blocks can be had from ``provider`` in this version."""
+    if provider is None or isinstance(provider, LocalProvider):
+        return
+    if not isinstance(provider, ExecutionProvider):
+        raise wrong_type(owner, "provider", provider, "an ExecutionProvider", "Write for example LocalProvider().")
+    raise ConfigurationError(
+        f"not available in this version: {owner}(provider={type(provider).__name__}(...)). Blocks come from "
+        "LocalProvider; for nodes of a batch system start a Dask cluster there and use DaskExecutor('tcp://...')."
+    )
+
+
+def _check_port_range(owner: str, name: str, value: Any) -> None:
+    if value is None:
+        return
+    two = isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(port, int) for port in value)
+    if not two or value[0] > value[1]:
+        raise wrong_type(owner, name, value, "two ints, the lower first", f"Write for example {name}=(54000, 55000).")

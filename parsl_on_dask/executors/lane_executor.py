@@ -1,0 +1,274 @@
+"""What the executors of this package share: they describe a cluster, and a lane runs the calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from parsl_on_dask.arguments import need, need_label, need_number
+from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.executors.base import ParslExecutor
+from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.jobs.states import JobStatus
+from parsl_on_dask.utils import AtomicIDCounter
+
+if TYPE_CHECKING:
+    from parsl_on_dask.lanes.base import Lane
+
+logger = logging.getLogger("parsl.executors.lane_executor")
+
+
+class LaneExecutor(ParslExecutor):
+    """Base of :class:`ThreadPoolExecutor`, :class:`HighThroughputExecutor` and :class:`DaskExecutor`.
+
+    An executor can be started again after it was shut down, and pickled: what belongs to a run stays behind.
+
+    Attributes
+    ----------
+    kind : str
+        Which kind of cluster it describes: ``"threads"``, ``"processes"`` or ``"existing"``.
+    batching : bool
+        Several short calls may travel as one Dask task.
+    max_batch : int
+        The most calls in one Dask task.
+    in_flight : int or None
+        The most calls that are with Dask at a time; None to choose by the number of workers.
+    inline_limit : int
+        Bytes up to which a result comes back with its report. A larger one stays on its worker until it is asked for.
+    """
+
+    kind: ClassVar[str]
+
+    batching: bool = True
+    max_batch: int = 512
+    in_flight: int | None = None
+    inline_limit: int = 65536
+
+    working_dir: str | None = None
+    storage_access: list[Any] | None = None
+
+    _lane: Lane | None = None
+    _tasks: dict[object, Future[Any]]
+    _task_ids: AtomicIDCounter
+    _of_a_run: ClassVar[frozenset[str]] = frozenset(
+        {
+            "_lane",
+            "_tasks",
+            "_task_ids",
+            "_block_ids",
+            "_executor_bad_state",
+            "_executor_exception",
+            "monitoring_messages",
+            "monitoring_receiver",
+        }
+    )
+
+    def _describe(
+        self,
+        label: str,
+        working_dir: str | None,
+        storage_access: list[Any] | None,
+        batching: bool,
+        max_batch: int,
+        in_flight: int | None,
+        inline_limit: int,
+    ) -> None:
+        """Keep the arguments that all executors have."""
+        self.label = label
+        self.working_dir = working_dir
+        self.storage_access = storage_access
+        self.batching = batching
+        self.max_batch = max_batch
+        self.in_flight = in_flight
+        self.inline_limit = inline_limit
+        self._forget_run()
+
+    def _forget_run(self) -> None:
+        self._tasks = {}
+        self._task_ids = AtomicIDCounter()
+        super_forget = getattr(super(), "_forget_run", None)
+        if super_forget is not None:
+            super_forget()
+
+    def validate(self) -> None:
+        """Check all arguments, also those that were set after construction.
+
+        Raises
+        ------
+        ConfigurationError
+            Naming the argument and what to write instead.
+        """
+        owner = type(self).__name__
+        need_label(owner, self.label)
+        need(owner, "working_dir", self.working_dir, str, type(None), hint="Write a path.")
+        need(owner, "storage_access", self.storage_access, list, type(None), hint="Write a list of staging providers.")
+        need(owner, "batching", self.batching, bool)
+        need_number(owner, "max_batch", self.max_batch, at_least=1, example="512")
+        need_number(owner, "in_flight", self.in_flight, at_least=1, optional=True, example="4096")
+        need_number(owner, "inline_limit", self.inline_limit, at_least=0, example="65536")
+
+    @property
+    def lane(self) -> Lane | None:
+        """The road to the running cluster; None before start() and after shutdown()."""
+        return self._lane
+
+    def start(self) -> None:
+        """Start, or join, the cluster that this executor describes.
+
+        Raises
+        ------
+        ConfigurationError
+            When an argument that was set after construction cannot be used.
+        ExecutorError
+            When the cluster cannot be had, or this executor runs already.
+        """
+        if self._lane is not None:
+            raise ExecutorError(
+                self,
+                "it runs already, for another kernel or by an earlier start(). Call shutdown() first, "
+                "or give each Config executors of its own",
+            )
+        self.validate()
+        self._forget_run()
+        from parsl_on_dask.lanes import open_lane
+
+        self._lane = open_lane(self)
+
+    def submit(
+        self, func: Callable[..., Any], resource_specification: Mapping[str, Any] | None, *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        """Run ``func(*args, **kwargs)`` and return a future for its outcome.
+
+        Raises
+        ------
+        InvalidResourceSpecification
+            When ``resource_specification`` has keys or values that this executor does not take.
+        ExecutorError
+            When the executor is not started.
+        """
+        self.validate_resource_spec(resource_specification)
+        refusal = self._refusal()
+        if refusal is not None:
+            raise refusal
+        if self._lane is None:
+            raise ExecutorError(self, "it is not started: call start(), or load a Config that has it")
+        future = self._lane.submit_call(func, resource_specification or {}, args, kwargs)
+        number = self._task_ids.get_id() + 1
+        future.parsl_executor_task_id = number  # type: ignore[attr-defined]
+        self._tasks[number] = future
+        future.add_done_callback(lambda _: self._tasks.pop(number, None))
+        return future
+
+    def shutdown(self) -> None:
+        """End what :meth:`start` started; calls that are not done fail. Quiet when nothing is started."""
+        self._close(wait=False)
+
+    def _close(self, wait: bool) -> None:
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.close(wait)
+        super().shutdown()
+
+    def _refusal(self) -> Exception | None:
+        """Why no more calls are taken, or None."""
+        return None
+
+    def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
+        """Raise :class:`InvalidResourceSpecification` for what this executor does not take; here: anything."""
+        refuse_keys(self, resource_specification, ())
+
+    def outstanding(self) -> int:
+        """Return the number of calls that wait or run."""
+        return 0 if self._lane is None else self._lane.outstanding()
+
+    @property
+    def tasks(self) -> dict[object, Future[Any]]:
+        """Futures of the calls given to :meth:`submit` that are not done, by number."""
+        return self._tasks
+
+    def status(self) -> dict[str, JobStatus]:
+        """Return the states of all blocks so far, by block id."""
+        return {} if self._lane is None else dict(self._lane.status())
+
+    def connected_blocks(self) -> list[str]:
+        """Return the ids of the blocks that have workers."""
+        return list(dict.fromkeys(m["block_id"] for m in self.connected_managers() if m["block_id"] is not None))
+
+    def connected_managers(self) -> list[dict[str, Any]]:
+        """Return a description of each node that has workers.
+
+        Returns
+        -------
+        list of dict
+            ``manager`` (its name), ``block_id``, ``hostname``, ``worker_count``, ``tasks`` (running on it),
+            ``idle_duration`` (seconds; 0 where it is not known), ``active``, ``draining``.
+        """
+        if self._lane is None:
+            return []
+        nodes: dict[tuple[str | None, str], dict[str, Any]] = {}
+        for worker in self._lane.workers():
+            block, host = worker["block"], worker["host"]
+            node = nodes.setdefault(
+                (block, host),
+                {
+                    "manager": host if block is None else f"block-{block}@{host}",
+                    "block_id": block,
+                    "hostname": host,
+                    "worker_count": 0,
+                    "tasks": 0,
+                    "idle_duration": float("inf"),
+                    "active": True,
+                    "draining": False,
+                },
+            )
+            node["worker_count"] += worker["nthreads"]
+            node["tasks"] += worker.get("tasks", 0)
+            node["idle_duration"] = min(node["idle_duration"], worker.get("idle", 0.0))
+        return list(nodes.values())
+
+    def scale_out_facade(self, n: int) -> list[str]:
+        """Ask for ``n`` more blocks, and return the ids of those that were asked for."""
+        return [] if self._lane is None else self._lane.scale_out(n)
+
+    def scale_in(self, blocks: int, max_idletime: float | None = None) -> list[str]:
+        """Give up to ``blocks`` blocks back, and return their ids.
+
+        Parameters
+        ----------
+        blocks : int
+        max_idletime : float, optional
+            Seconds: take only blocks that run nothing and have been idle for longer. Default: any block.
+        """
+        if self._lane is None:
+            return []
+        if max_idletime is not None:
+            busy = {
+                m["block_id"] for m in self.connected_managers() if m["tasks"] or m["idle_duration"] <= max_idletime
+            }
+            blocks = min(blocks, len(set(self.connected_blocks()) - busy))
+        return self._lane.scale_in(blocks) if blocks > 0 else []
+
+    def scale_in_facade(self, n: int, max_idletime: float | None = None) -> list[str]:
+        """The same as :meth:`scale_in`, under the name by which Parsl's strategies call it."""
+        return self.scale_in(n, max_idletime)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in self._of_a_run}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget_run()
+
+
+def refuse_keys(executor: ParslExecutor, specification: Mapping[str, Any] | None, known: tuple[str, ...]) -> None:
+    """Raise unless all keys of a resource specification are among ``known``."""
+    invalid = set(specification or ()) - set(known)
+    if not invalid:
+        return
+    name = f"{type(executor).__name__} {executor.label!r}"
+    raise InvalidResourceSpecification(
+        invalid,
+        f"{name} takes only the keys {', '.join(known)}." if known else f"{name} takes no resource specification.",
+    )

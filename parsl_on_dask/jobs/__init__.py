@@ -1,0 +1,1 @@
+"""States of the jobs that blocks of workers run in, and what to do when jobs fail."""

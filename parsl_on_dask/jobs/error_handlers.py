@@ -1,0 +1,77 @@
+"""What an executor does about failed blocks: values for ``block_error_handler``.
+
+A handler is called as ``handler(executor, status)`` after each poll, where ``status`` maps block ids to
+:class:`~parsl_on_dask.jobs.states.JobStatus`. It calls ``executor.set_bad_state_and_fail_all(exception)`` when
+the executor should not go on. Where the behaviour comes from: Parsl's ``parsl.jobs.error_handlers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from parsl_on_dask.jobs.errors import TooManyJobFailuresError
+from parsl_on_dask.jobs.states import JobState, JobStatus
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.status_handling import BlockProviderExecutor
+
+_FAILURES = (JobState.FAILED, JobState.MISSING)
+
+
+def noop_error_handler(executor: BlockProviderExecutor, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
+    """Do nothing: blocks may fail for as long as there are tasks (``block_error_handler=False``)."""
+
+
+def simple_error_handler(executor: BlockProviderExecutor, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
+    """Give the executor up when there were enough blocks and every one failed (``block_error_handler=True``).
+
+    Parameters
+    ----------
+    executor : BlockProviderExecutor
+    status : mapping of str to JobStatus
+        All blocks so far, by id.
+    threshold : int
+        How many blocks are enough. The provider's ``init_blocks``, and at least 1, is used instead when there is one.
+    """
+    init_blocks = getattr(executor.provider, "init_blocks", None)
+    enough = threshold if init_blocks is None else max(1, init_blocks)
+    if len(status) >= enough and _failures(status.values()) == len(status):
+        executor.set_bad_state_and_fail_all(_summary(status))
+
+
+def windowed_error_handler(
+    executor: BlockProviderExecutor, status: Mapping[str, JobStatus], threshold: int = 3
+) -> None:
+    """Give the executor up when its newest blocks failed, whatever happened to those before.
+
+    Parameters
+    ----------
+    executor : BlockProviderExecutor
+    status : mapping of str to JobStatus
+        All blocks so far, by id; ids are numbers, the newest the highest.
+    threshold : int
+        How many of the newest blocks are looked at. Default 3; ``functools.partial`` sets another.
+    """
+    newest = [status[block] for block in sorted(status, key=int)[-threshold:]]
+    if _failures(newest) == threshold:
+        executor.set_bad_state_and_fail_all(_summary(status))
+
+
+def _failures(statuses: Iterable[JobStatus]) -> int:
+    return sum(s.state in _FAILURES for s in statuses)
+
+
+def _summary(status: Mapping[str, JobStatus]) -> TooManyJobFailuresError:
+    lines: list[str] = []
+    for number, job in enumerate(status.values(), 1):
+        lines.append(f"Error {number}:")
+        if job.message is not None:
+            lines.append(f"\t{job.message}")
+        if job.exit_code is not None:
+            lines.append(f"\tEXIT CODE: {job.exit_code}")
+        if job.stdout_summary:
+            lines.append(f"\tSTDOUT: {job.stdout_summary}")
+        if job.stderr_summary:
+            lines.append(f"\tSTDERR: {job.stderr_summary}")
+    return TooManyJobFailuresError("\n".join(lines) or "The jobs left no messages")

@@ -1,0 +1,42 @@
+"""Ready calls become Dask tasks, and Dask tasks become outcomes.
+
+A lane is the road to one cluster: :func:`open_lane` starts or joins the cluster that an executor
+describes, and the lane then takes calls (:class:`~parsl_on_dask.lanes.call.Call`) and gives back, for each
+of them, one :class:`~parsl_on_dask.lanes.call.Outcome`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parsl_on_dask.lanes.base import Lane
+
+
+def open_lane(executor: Any) -> Lane:
+    """Start what an executor describes and return the lane to it.
+
+    Parameters
+    ----------
+    executor : LaneExecutor
+        Its ``kind`` says which lane it takes: ``threads``, ``processes`` or ``existing``.
+
+    Raises
+    ------
+    ExecutorError
+        When the cluster cannot be started or reached.
+    """
+    from parsl_on_dask.overrides import cluster_override
+
+    override = cluster_override()
+    if override is not None and executor.kind != "existing":
+        from parsl_on_dask.clusters.existing import overridden
+
+        executor = overridden(executor, override)
+    if executor.kind == "threads":
+        from parsl_on_dask.lanes.threads import ThreadsLane
+
+        return ThreadsLane(executor)
+    from parsl_on_dask.lanes.batches import BatchLane
+
+    return BatchLane(executor)

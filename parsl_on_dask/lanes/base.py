@@ -1,0 +1,78 @@
+"""What every lane offers to the kernel and to the executors."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from parsl_on_dask.lanes.call import Call, Outcome
+
+
+class Lane(abc.ABC):
+    """The road to one cluster.
+
+    Calls are given with :meth:`submit` from any thread. Each call's ``done`` is called exactly once, also
+    when the lane is closed or its cluster is lost.
+    """
+
+    label: str
+
+    @abc.abstractmethod
+    def submit(self, call: Call) -> None:
+        """Take a ready call. Does not block, and raises nothing: what is wrong with a call is its outcome."""
+
+    @abc.abstractmethod
+    def cancel(self, call: Call) -> bool:
+        """Take back a call that has not been handed to Dask. True when it will not run."""
+
+    @abc.abstractmethod
+    def outstanding(self) -> int:
+        """Number of calls taken and not yet done."""
+
+    @abc.abstractmethod
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers there are: address, name, host, pid, block, nthreads of each."""
+
+    @abc.abstractmethod
+    def close(self, wait: bool = False) -> None:
+        """End what this lane started. Calls that are not done fail, unless ``wait``: then they are finished first."""
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value that stays on a cluster can be passed to a call on this lane as it is."""
+        return False
+
+    def status(self) -> dict[str, Any]:
+        """State of each block, by block id."""
+        return {}
+
+    def scale_out(self, blocks: int = 1) -> list[str]:
+        """Ask for more blocks; returns the ids of those that were asked for."""
+        return []
+
+    def scale_in(self, blocks: int) -> list[str]:
+        """Give blocks back; returns the ids of those."""
+        return []
+
+    def submit_call(
+        self, function: Callable[..., Any], spec: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Future[Any]:
+        """Submit without a kernel, as executors used on their own do."""
+        future: Future[Any] = Future()
+
+        def done(call: Call, outcome: Outcome) -> None:
+            if outcome.error is not None:
+                future.set_exception(outcome.error)
+            else:
+                future.set_result(plain(outcome.value))
+
+        self.submit(Call(getattr(function, "__name__", "call"), function, args, kwargs, spec, done))
+        return future
+
+
+def plain(value: Any) -> Any:
+    """The value itself, fetched if it stayed on a cluster."""
+    from parsl_on_dask.lanes.values import RemoteValue
+
+    return value.fetch() if type(value) is RemoteValue else value

@@ -1,0 +1,128 @@
+"""Getting :mod:`parsl_on_dask.remote` to workers that have nothing of ours installed.
+
+Two things travel by value, so that neither a scheduler nor a worker needs this package to unpickle them: the
+function of every batch (:data:`LAUNCH`), and a worker plugin with the text of the ``remote`` modules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pickle
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: Modules below ``parsl_on_dask`` that workers get, in the order in which they can be executed.
+MODULES = (
+    "remote.packing",
+    "remote.errors",
+    "remote.standin",
+    "remote.files",
+    "remote.shell",
+    "remote.walltime",
+    "remote.runner",
+    "data_provider.files",
+)
+
+
+class _Launch:
+    """A picklable function that rebuilds from bytes made once."""
+
+    def __init__(self, blob: bytes) -> None:
+        self.blob = blob
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (pickle.loads, (self.blob,))
+
+    def __call__(self, *args: Any) -> Any:
+        return pickle.loads(self.blob)(*args)
+
+
+def _by_value() -> Any:
+    # made in a function, so that cloudpickle takes it by value wherever this module is imported from
+    def parsl_batch(data: bytes, values: Any) -> Any:
+        from parsl_on_dask.remote.runner import run
+
+        return run(data, values)
+
+    parsl_batch.__module__ = "__main__"
+    return parsl_batch
+
+
+@cache
+def launch() -> _Launch:
+    """The function of every Dask task of ours: runs a bundle where it arrives."""
+    return _Launch(cloudpickle.dumps(_by_value()))
+
+
+@cache
+def sources() -> dict[str, str]:
+    """Text of each module that a worker needs, by name below ``parsl_on_dask``."""
+    here = Path(__file__).resolve().parent.parent
+    return {name: (here / (name.replace(".", "/") + ".py")).read_text() for name in MODULES}
+
+
+@cache
+def digest() -> str:
+    """Names this version of the worker modules."""
+    return hashlib.sha256(repr(sorted(sources().items())).encode()).hexdigest()[:16]
+
+
+def _plugin(name: str, texts: dict[str, str], mark: str) -> Any:
+    from distributed import WorkerPlugin
+
+    class ParslOnDask(WorkerPlugin):
+        """Makes parsl_on_dask.remote importable on a worker that does not have the package."""
+
+        def __init__(self) -> None:
+            self.name = name
+            self.texts = texts
+            self.mark = mark
+
+        def setup(self, worker: Any) -> None:
+            import importlib
+            import importlib.util
+            import sys
+            import types
+
+            top = sys.modules.get("parsl_on_dask")
+            if top is None and importlib.util.find_spec("parsl_on_dask") is not None:
+                top = importlib.import_module("parsl_on_dask")
+            if top is not None and not hasattr(top, "__sent_by__"):
+                return  # installed here; versions are compared by the client
+            if top is not None and top.__sent_by__ == self.mark:
+                return
+            for package in ("parsl_on_dask", "parsl_on_dask.remote", "parsl_on_dask.data_provider"):
+                module = types.ModuleType(package)
+                module.__path__ = []
+                module.__package__ = package
+                module.__sent_by__ = self.mark
+                sys.modules[package] = module
+            for name, text in self.texts.items():
+                full = "parsl_on_dask." + name
+                module = types.ModuleType(full)
+                module.__package__ = full.rpartition(".")[0]
+                sys.modules[full] = module
+                setattr(sys.modules[module.__package__], full.rpartition(".")[2], module)
+                exec(compile(text, f"<{full}, sent by the client>", "exec"), module.__dict__)
+
+    ParslOnDask.__module__ = "__main__"
+    ParslOnDask.__qualname__ = "ParslOnDask"
+    return ParslOnDask()
+
+
+def send_modules(client: Client) -> None:
+    """Make the worker modules importable on every worker of a cluster, present and future."""
+    name = f"parsl-on-dask-{digest()}"
+    client.register_plugin(_plugin(name, sources(), digest()), name=name)
+
+
+def remote(name: str) -> Any:
+    """A module of :mod:`parsl_on_dask.remote`, by its last name."""
+    return importlib.import_module(f"parsl_on_dask.remote.{name}")

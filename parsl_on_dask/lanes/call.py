@@ -1,0 +1,113 @@
+"""What travels on a lane: calls out, outcomes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parsl_on_dask.lanes.values import RemoteValue
+
+
+class Call:
+    """One try of one task, ready to run.
+
+    Parameters
+    ----------
+    name : str
+        The app's name, for error texts and the dashboard.
+    function : callable
+    args, kwargs
+        With all futures replaced by their values; values that stay on a cluster are
+        :class:`~parsl_on_dask.lanes.values.RemoteValue`.
+    spec : mapping
+        The resource specification.
+    done : callable
+        Called once as ``done(call, outcome)``, on a thread of the lane.
+    owner
+        Whatever ``done`` needs to know; the lane does not look at it.
+    """
+
+    __slots__ = (
+        "args",
+        "claimed",
+        "done",
+        "function",
+        "function_key",
+        "kwargs",
+        "name",
+        "number",
+        "owner",
+        "payload",
+        "refs",
+        "solo",
+        "spec",
+        "uncharged",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        spec: Mapping[str, Any],
+        done: Callable[[Call, Outcome], None],
+        owner: Any = None,
+    ) -> None:
+        self.name = name
+        self.function: Callable[..., Any] | None = function
+        self.args: Sequence[Any] = args
+        self.kwargs: Mapping[str, Any] = kwargs
+        self.spec = spec
+        self.done = done
+        self.owner = owner
+        self.number = 0
+        self.function_key = ""
+        self.payload: bytes | None = None
+        self.refs: tuple[RemoteValue, ...] = ()
+        self.solo = False
+        self.uncharged = 0
+        self.claimed = [True]
+
+    def claim(self) -> bool:
+        """Take the call, to run or to cancel it; only the first who asks gets it."""
+        try:
+            self.claimed.pop()
+        except IndexError:
+            return False
+        return True
+
+
+class Outcome:
+    """What became of a call: a value, or an error.
+
+    Attributes
+    ----------
+    value
+        The result; a :class:`~parsl_on_dask.lanes.values.RemoteValue` when it stayed on its worker.
+    error : BaseException or None
+    worker : str
+        Name of the worker that ran the call, "" when none did.
+    host : str
+    began, ended : float
+        Seconds since the epoch, by the worker's clock; 0.0 when unknown.
+    """
+
+    __slots__ = ("began", "ended", "error", "host", "value", "worker")
+
+    def __init__(
+        self,
+        value: Any = None,
+        error: BaseException | None = None,
+        worker: str = "",
+        host: str = "",
+        began: float = 0.0,
+        ended: float = 0.0,
+    ) -> None:
+        self.value = value
+        self.error = error
+        self.worker = worker
+        self.host = host
+        self.began = began
+        self.ended = ended

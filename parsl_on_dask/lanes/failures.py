@@ -1,0 +1,108 @@
+"""What a worker reported becomes the exception that a script sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.remote.errors import Failure, PackedError
+from parsl_on_dask.remote.packing import loads
+
+if TYPE_CHECKING:
+    from parsl_on_dask.lanes.values import RemoteValue
+
+
+def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
+    """The exception of this package that a :class:`~parsl_on_dask.remote.errors.Failure` stands for."""
+    from parsl_on_dask.app import errors as app
+    from parsl_on_dask.executors.high_throughput.errors import WorkerLost
+    from parsl_on_dask.serialize.errors import DeserializationError, SerializationError
+
+    if kind == "WorkerLost":
+        return WorkerLost(*args)
+    if kind == "SerializationError":
+        return explained(SerializationError(args[0]), args[-1])
+    if kind == "DeserializationError":
+        return DeserializationError(*args)
+    if kind == "AppTimeout":
+        return app.AppTimeout(app_timeout_text(*args))
+    made: BaseException = getattr(app, kind)(*args)
+    return made
+
+
+def app_timeout_text(name: str = "?", seconds: Any = "?") -> str:
+    """Text of an AppTimeout."""
+    return f"App {name} exceeded walltime: {seconds} seconds"
+
+
+def explained(error: BaseException, text: str) -> BaseException:
+    """Give an exception whose constructor makes its text a fuller one."""
+    error.args = (text,)
+    error.reason = text  # type: ignore[attr-defined]
+    return error
+
+
+def from_failure(error: BaseException) -> BaseException:
+    """The exception to show for one raised in this process; a Failure becomes the class that it names."""
+    if not isinstance(error, Failure):
+        return error
+    shown = as_exception(error.kind, error.args[1:])
+    shown.__cause__ = error.__cause__
+    return shown.with_traceback(error.__traceback__)
+
+
+def unpack_error(packed: PackedError) -> BaseException:
+    """Rebuild what :func:`parsl_on_dask.remote.errors.pack_error` packed.
+
+    Type, text, causes and traceback frames are those of the worker. An exception whose class cannot be
+    imported here, or that does not survive pickling, becomes a
+    :class:`~parsl_on_dask.app.errors.RemoteException` that shows all of that as text.
+    """
+    error = _rebuilt(packed)
+    frames = packed["frames"]
+    if frames is not None:
+        try:
+            from tblib import Traceback
+
+            error = error.with_traceback(Traceback.from_dict(frames).as_traceback())
+        except Exception:
+            _note(error, packed["traceback"])
+    else:
+        _note(error, packed["traceback"])
+    if packed["cause"] is not None:
+        error.__cause__ = unpack_error(packed["cause"])
+    elif packed["context"] is not None:
+        error.__context__ = unpack_error(packed["context"])
+    error.__suppress_context__ = packed["suppress"]
+    return error
+
+
+def _rebuilt(packed: PackedError) -> BaseException:
+    if packed["failure"] is not None:
+        kind, args = packed["failure"]
+        return as_exception(kind, loads(args))
+    if packed["pickle"] is not None:
+        try:
+            error = loads(packed["pickle"])
+            if isinstance(error, BaseException):
+                return error
+        except Exception:  # its class is not importable here: fall through to the text
+            pass
+    from parsl_on_dask.app.errors import RemoteException
+
+    return RemoteException(packed["type"], packed["text"], packed["traceback"])
+
+
+def _note(error: BaseException, text: str) -> None:
+    if text and hasattr(error, "add_note"):
+        error.add_note("\nOn the worker:\n" + text)
+
+
+def lost_value(value: RemoteValue, e: BaseException) -> BaseException:
+    """The error for a value that was on a cluster and cannot be had any more."""
+    from parsl_on_dask.errors import ExecutorError
+
+    text = (
+        f"the result of {value.size} bytes was left on its worker, and that worker or its cluster is gone "
+        f"({type(e).__name__}: {e}). Call result() before cleanup() or clear(), or raise inline_limit= of the executor"
+    )
+    return ExecutorError(value.future.key, text)

@@ -1,0 +1,98 @@
+"""Calls become bytes, once each, in the thread that made them ready."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.failures import as_exception
+from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.remote.packing import dumps, dumps_with_refs
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: How many functions are remembered in pickled form.
+FUNCTIONS_KEPT = 1024
+
+
+class Packer:
+    """Pickles functions once and arguments at each call.
+
+    A function is pickled when it is called first, as Parsl's executors do: a global variable of the script that
+    changes later is not seen by later calls.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.functions: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+        self._keys: OrderedDict[int, tuple[Any, str]] = OrderedDict()
+
+    def pack(self, call: Call) -> None:
+        """Set the call's ``function_key``, ``payload`` and ``refs``, and let go of its arguments.
+
+        Raises
+        ------
+        SerializationError
+            Names the app, and the argument or the function that cannot be pickled.
+        """
+        function = call.function
+        call.function_key = self._key(call.name, function)
+        try:
+            if call.refs:
+                self._pack_refs(call)
+            else:
+                call.payload = dumps((call.args, call.kwargs))
+        except Exception as e:
+            raise _argument_error(call, e) from e
+        call.args, call.kwargs, call.function = (), {}, None
+
+    def _pack_refs(self, call: Call) -> None:
+        refs: list[RemoteValue] = []
+        numbers: dict[int, int] = {}
+
+        def ref_of(obj: Any) -> int | None:
+            if type(obj) is not RemoteValue or obj.client is not self.client:
+                return None
+            if id(obj) not in numbers:
+                numbers[id(obj)] = len(refs)
+                refs.append(obj)
+            return numbers[id(obj)]
+
+        call.payload = dumps_with_refs((call.args, call.kwargs), ref_of)
+        call.refs = tuple(refs)
+
+    def _key(self, name: str, function: Any) -> str:
+        known = self._keys.get(id(function))
+        if known is not None and known[0] is function:
+            return known[1]
+        try:
+            data = dumps(function)
+        except Exception as e:
+            text = f"the function of app {name!r} cannot be pickled: {type(e).__name__}: {e}"
+            error = as_exception("SerializationError", (name, text))
+            raise error from e
+        key = hashlib.blake2b(data, digest_size=12).hexdigest()
+        self.functions[key] = (name, data)
+        self._keys[id(function)] = (function, key)
+        while len(self._keys) > FUNCTIONS_KEPT:
+            self._keys.popitem(last=False)
+        return key
+
+
+def _argument_error(call: Call, e: Exception) -> BaseException:
+    named = [*((f"argument {i}", a) for i, a in enumerate(call.args)), *((repr(k), v) for k, v in call.kwargs.items())]
+    culprit = "the arguments"
+    for label, value in named:
+        try:
+            dumps(value)
+        except Exception:
+            culprit = f"{'keyword argument ' if label.startswith(chr(39)) else ''}{label}, a {type(value).__name__},"
+            break
+    text = (
+        f"{culprit} of app {call.name!r} cannot be pickled to be sent to a worker: {type(e).__name__}: {e}. "
+        "Pass plain data, or run the app on a ThreadPoolExecutor, which shares objects"
+    )
+    return as_exception("SerializationError", (call.name, text))

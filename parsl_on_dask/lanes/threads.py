@@ -1,0 +1,196 @@
+"""The lane to the worker inside this process.
+
+Dask gives out the slots; the calls themselves are handed over by reference. A Dask task here is a shift: a
+thread of the in-process worker takes calls from one queue for as long as there are any, and a moment longer,
+so that the next call finds somebody waiting.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import threading
+import time
+import uuid
+from typing import Any
+
+from parsl_on_dask.lanes.base import Lane
+from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.failures import from_failure
+from parsl_on_dask.remote.runner import HOST
+
+logger = logging.getLogger("parsl.lanes.threads")
+
+#: Seconds that a thread without work keeps its slot.
+LINGER = 0.05
+
+_lanes: dict[str, ThreadsLane] = {}
+
+
+def serve(token: str) -> None:
+    """One shift. This is the Dask task."""
+    _lanes[token].shift()
+
+
+class ThreadsLane(Lane):
+    """Runs calls on the threads of an in-process Dask worker.
+
+    Parameters
+    ----------
+    executor : ThreadPoolExecutor
+    """
+
+    def __init__(self, executor: Any) -> None:
+        from distributed import Client, LocalCluster
+
+        self.executor = executor
+        self.label = executor.label
+        self.threads = int(executor.max_threads)
+        self.queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self.lock = threading.Lock()
+        self.shifts = 0
+        self.idle = 0
+        self.taken = itertools.count(1)
+        self.given = 0
+        self.done = 0
+        self.closing = False
+        self.token = uuid.uuid4().hex
+        self.keys = itertools.count()
+        self.futures: dict[int, Any] = {}
+        _lanes[self.token] = self
+        self.cluster = LocalCluster(
+            n_workers=1,
+            threads_per_worker=self.threads,
+            processes=False,
+            protocol="inproc",
+            host=None,
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+        )
+        try:
+            self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{self.label}")
+        except BaseException:
+            self.cluster.close()
+            raise
+
+    def submit(self, call: Call) -> None:
+        if self.closing:
+            call.done(call, Outcome(error=self.closed_error()))
+            return
+        with self.lock:
+            self.given += 1
+        self.queue.put(call)
+        if self.shifts < self.threads:
+            self.call_for_help(call.name)
+
+    def call_for_help(self, name: str) -> None:
+        with self.lock:
+            if self.shifts >= self.threads or self.queue.qsize() <= self.idle:
+                return
+            self.shifts += 1
+            number = next(self.keys)
+        try:
+            self.futures[number] = self.client.submit(serve, self.token, key=f"{name}-{uuid.uuid4().hex}", pure=False)
+        except BaseException:
+            with self.lock:
+                self.shifts -= 1
+            raise
+        while len(self.futures) > 4 * self.threads:  # shifts are over in about the order in which they began
+            first = next(iter(self.futures))
+            if not self.futures[first].done():
+                break
+            del self.futures[first]
+
+    def shift(self) -> None:
+        """Take calls until there are none for a while."""
+        while True:
+            with self.lock:
+                self.idle += 1
+            try:
+                call = self.queue.get(timeout=LINGER)
+            except queue.Empty:
+                call = None
+            with self.lock:
+                self.idle -= 1
+                if call is None and (self.closing or self.queue.empty()):
+                    self.shifts -= 1
+                    return
+            if call is not None and call.claim():
+                self.run(call)
+                del call
+
+    def run(self, call: Call) -> None:
+        began = time.time()
+        value, error = None, None
+        function, args, kwargs = call.function, call.args, call.kwargs
+        call.function, call.args, call.kwargs = None, (), {}
+        assert function is not None
+        try:
+            value = function(*args, **kwargs)
+        except BaseException as e:
+            # the first frame is this one
+            error = from_failure(e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None))
+        del function, args, kwargs
+        outcome = Outcome(value, error, threading.current_thread().name, HOST, began, time.time())
+        try:
+            call.done(call, outcome)
+        finally:
+            with self.lock:
+                self.done += 1
+
+    def cancel(self, call: Call) -> bool:
+        if call.claim():
+            with self.lock:
+                self.done += 1
+            return True
+        return False
+
+    def outstanding(self) -> int:
+        return self.given - self.done
+
+    def workers(self) -> list[dict[str, Any]]:
+        import os
+
+        address = next(iter(self.cluster.scheduler.workers), "")
+        return [
+            {
+                "address": address,
+                "name": self.label,
+                "host": HOST,
+                "pid": os.getpid(),
+                "block": None,
+                "nthreads": self.threads,
+            }
+        ]
+
+    def closed_error(self) -> BaseException:
+        from parsl_on_dask.lanes.batches import closed_error
+
+        return closed_error(self.executor)
+
+    def close(self, wait: bool = True) -> None:
+        """End the worker, after the calls that it runs; and after those that wait for it, if ``wait``."""
+        if self.token not in _lanes:
+            return
+        if wait:
+            while self.outstanding() and self.cluster.status.name == "running":
+                time.sleep(0.005)
+        self.closing = True
+        while True:
+            try:
+                call = self.queue.get_nowait()
+            except queue.Empty:
+                break
+            if call is not None and call.claim():
+                call.done(call, Outcome(error=self.closed_error()))
+        for _ in range(self.threads):
+            self.queue.put(None)
+        deadline = time.monotonic() + 1.0
+        while self.shifts and time.monotonic() < deadline:
+            time.sleep(0.002)
+        self.futures.clear()
+        self.client.close(timeout=5)
+        self.cluster.close(timeout=5)
+        _lanes.pop(self.token, None)

@@ -1,0 +1,29 @@
+"""Launchers start a block's workers on the nodes that the block has."""
+
+from __future__ import annotations
+
+from parsl_on_dask.launchers.launchers import (
+    AprunLauncher,
+    GnuParallelLauncher,
+    JsrunLauncher,
+    MpiExecLauncher,
+    MpiRunLauncher,
+    SimpleLauncher,
+    SingleNodeLauncher,
+    SrunLauncher,
+    SrunMPILauncher,
+    WrappedLauncher,
+)
+
+__all__ = [
+    "AprunLauncher",
+    "GnuParallelLauncher",
+    "JsrunLauncher",
+    "MpiExecLauncher",
+    "MpiRunLauncher",
+    "SimpleLauncher",
+    "SingleNodeLauncher",
+    "SrunLauncher",
+    "SrunMPILauncher",
+    "WrappedLauncher",
+]

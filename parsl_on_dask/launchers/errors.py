@@ -1,0 +1,26 @@
+"""Errors about launchers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parsl_on_dask.arguments import short
+from parsl_on_dask.providers.errors import ExecutionProviderException
+
+
+class BadLauncher(ExecutionProviderException, TypeError):
+    """Something that is no launcher was given as ``launcher=``.
+
+    Parameters
+    ----------
+    launcher : object
+    """
+
+    def __init__(self, launcher: Any, reason: str = "") -> None:
+        super().__init__(launcher, reason)
+        self.launcher = launcher
+        self.reason = reason
+
+    def __str__(self) -> str:
+        hint = self.reason or "write for example launcher=SingleNodeLauncher() from parsl.launchers"
+        return f"Bad Launcher provided: {short(self.launcher)}; {hint}"

@@ -1,0 +1,350 @@
+"""Parsl's launchers. Where names, arguments and the commands they run come from: Parsl's ``parsl.launchers``.
+
+All of them are pure functions from a command to shell text (bash). Those that hand the command to a starter on
+several nodes write it to a file ``cmd_<job>.sh`` in the script directory first. Their texts use the
+environment variable ``JOBNAME``, which providers set (the ones for ``srun`` use Slurm's own).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from parsl_on_dask.launchers.base import Launcher
+
+logger = logging.getLogger("parsl.launchers.launchers")
+
+_CORES_HERE = "export CORES=$(getconf _NPROCESSORS_ONLN)"
+_CORES_SLURM = "export CORES=$SLURM_CPUS_ON_NODE\nexport NODES=$SLURM_JOB_NUM_NODES"
+
+
+def _script(*parts: str) -> str:
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def _command_file(command: str, script_dir: str, job: str) -> tuple[str, str]:
+    """Shell text that writes ``command`` to a file, and the file's name in shell text."""
+    # The delimiter is not quoted, so variables in the command are replaced when the block's script runs,
+    # as commands written for Parsl expect.
+    path = f'"{script_dir}/cmd_{job}.sh"' if script_dir else f'"cmd_{job}.sh"'
+    text = _script(f"cat > {path} << COMMAND_OF_A_TASK", command, "COMMAND_OF_A_TASK", f"chmod a+x {path}")
+    return text, path
+
+
+def _node_list(path: str) -> str:
+    """Shell text that writes the block's nodes, each once, to a file."""
+    return _script(
+        'if [ -n "$PBS_NODEFILE" ]; then',
+        f'    sort -u "$PBS_NODEFILE" > {path}',
+        "else",
+        f"    echo localhost > {path}",
+        "fi",
+    )
+
+
+class SimpleLauncher(Launcher):
+    """Runs the command as it is, once, on the block's first node.
+
+    Examples
+    --------
+    >>> SimpleLauncher()("dask worker", 1, 1)
+    'dask worker'
+    """
+
+    def __init__(self, debug: bool = True) -> None:
+        super().__init__(debug=debug)
+
+    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+        if nodes_per_block > 1:
+            logger.warning(
+                "SimpleLauncher starts workers on one of the %d nodes per block; use SrunLauncher, MpiExecLauncher or "
+                "another launcher that reaches all of them",
+                nodes_per_block,
+            )
+        return command
+
+
+class WrappedLauncher(Launcher):
+    """Puts another command in front, for example one that enters a container.
+
+    Parameters
+    ----------
+    prepend : str
+        What stands in front.
+    debug : bool
+        Default True.
+
+    Examples
+    --------
+    >>> WrappedLauncher("apptainer exec image.sif")("dask worker", 1, 1)
+    'apptainer exec image.sif dask worker'
+    """
+
+    def __init__(self, prepend: str, debug: bool = True) -> None:
+        super().__init__(debug=debug)
+        self.prepend = prepend
+
+    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+        for name, number in (("tasks per node", tasks_per_node), ("nodes per block", nodes_per_block)):
+            if number > 1:
+                logger.warning(
+                    "WrappedLauncher starts the command once and ignores the number of %s (%d)", name, number
+                )
+        return f"{self.prepend} {command}"
+
+
+class SingleNodeLauncher(Launcher):
+    """Starts all copies of the command on the block's first node, and waits for them.
+
+    Parameters
+    ----------
+    debug : bool
+        Default True.
+    fail_on_any : bool
+        True: the block fails when one copy fails. False (default): when all copies fail.
+    """
+
+    def __init__(self, debug: bool = True, fail_on_any: bool = False) -> None:
+        super().__init__(debug=debug)
+        self.fail_on_any = fail_on_any
+
+    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+        count = tasks_per_node * nodes_per_block
+        failed = '[ "$failures" -eq 0 ]' if self.fail_on_any else f'[ "$failures" -lt {count} ]'
+        return _script(
+            _CORES_HERE,
+            'echo "Found cores: $CORES"' if self.debug else "",
+            f"WORKERCOUNT={count}",
+            "CMD() {",
+            command,
+            "}",
+            "pids=()",
+            f"for COUNT in $(seq 1 {count}); do",
+            '    echo "Launching worker: $COUNT"' if self.debug else "",
+            '    CMD "$COUNT" &',
+            '    pids+=("$!")',
+            "done",
+            "failures=0",
+            'for pid in "${pids[@]}"; do',
+            '    wait "$pid" || failures=$((failures + 1))',
+            "done",
+            'echo "All workers done, $failures failed"' if self.debug else "",
+            failed,
+        )
+
+
+class GnuParallelLauncher(Launcher):
+    """Starts the command on every node with GNU parallel over ssh.
+
+    GNU parallel has to be on the PATH, ssh between the nodes must ask no password, and the nodes are those in
+    ``$PBS_NODEFILE`` (only this machine without it).
+    """
+
+    def __init__(self, debug: bool = True) -> None:
+        super().__init__(debug=debug)
+
+    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+        count = tasks_per_node * nodes_per_block
+        write, path = _command_file(command, script_dir, "$JOBNAME")
+        nodes, jobs = '"$JOBNAME.nodes"', f'{path[:-1]}.parallel"'
+        return _script(
+            "set -e",
+            _CORES_HERE,
+            'echo "Found cores: $CORES"' if self.debug else "",
+            f"WORKERCOUNT={count}",
+            _node_list(nodes).rstrip(),
+            write.rstrip(),
+            f": > {jobs}",
+            f"for COUNT in $(seq 1 {count}); do",
+            f"    echo sh {path} >> {jobs}",
+            "done",
+            f'parallel --env _ --joblog "$JOBNAME.sh.parallel.log" --sshloginfile {nodes} '
+            f"--jobs {tasks_per_node} < {jobs}",
+            'echo "All workers done"' if self.debug else "",
+        )
+
+
+class MpiExecLauncher(Launcher):
+    """Starts the command on every node with ``mpiexec`` and a host file made from ``$PBS_NODEFILE``.
+
+    Parameters
+    ----------
+    debug : bool
+        Default True.
+    bind_cmd : str
+        mpiexec's option for binding, which is given the value ``none``. Default ``"--bind-to"``
+        (``"--cpu-bind"`` for MPICH and Cray).
+    overrides : str
+        More options for mpiexec.
+    """
+
+    def __init__(self, debug: bool = True, bind_cmd: str = "--bind-to", overrides: str = "") -> None:
+        super().__init__(debug=debug)
+        self.bind_cmd = bind_cmd
+        self.overrides = overrides
+
+    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+        count = tasks_per_node * nodes_per_block
+        write, path = _command_file(command, script_dir, "$JOBNAME")
+        nodes = '"$JOBNAME.nodes"'
+        return _script(
+            "set -e",
+            _CORES_HERE,
+            'echo "Found cores: $CORES"' if self.debug else "",
+            f"WORKERCOUNT={count}",
+            _node_list(nodes).rstrip(),
+            write.rstrip(),
+            f"mpiexec {self.bind_cmd} none {self.overrides} -n {count} --hostfile {nodes} /usr/bin/sh {path}",
+            'echo "All workers done"' if self.debug else "",
+        )
+
+
+class MpiRunLauncher(Launcher):
+    """Starts the command on every node with ``mpirun``.
+
+    Parameters
+    ----------
+    debug : bool
+        Default True.
+    bash_location : str
+        The shell that runs the command. Default ``"/bin/bash"``.
+    overrides : str
+        More options for mpirun.
+    """
+
+    def __init__(self, debug: bool = True, bash_location: str = "/bin/bash", overrides: str = "") -> None:
+        super().__init__(debug=debug)
+        self.bash_location = bash_location
+        self.overrides = overrides
+
+    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+        count = tasks_per_node * nodes_per_block
+        write, path = _command_file(command, script_dir, "$JOBNAME")
+        return _script(
+            "set -e",
+            _CORES_HERE,
+            'echo "Found cores: $CORES"' if self.debug else "",
+            f"WORKERCOUNT={count}",
+            write.rstrip(),
+            f"mpirun -np {count} {self.overrides} {self.bash_location} {path}",
+            'echo "All workers done"' if self.debug else "",
+        )
+
+
+class SrunLauncher(Launcher):
+    """Starts the command on every node of a Slurm job with one ``srun``.
+
+    Parameters
+    ----------
+    debug : bool
+        Default True.
+    overrides : str
+        More options for srun.
+    """
+
+    def __init__(self, debug: bool = True, overrides: str = "") -> None:
+        super().__init__(debug=debug)
+        self.overrides = overrides
+
+    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+        count = tasks_per_node * nodes_per_block
+        write, path = _command_file(command, script_dir, "$SLURM_JOB_NAME")
+        return _script(
+            "set -e",
+            _CORES_SLURM,
+            'echo "Found cores: $CORES, nodes: $NODES"' if self.debug else "",
+            f"WORKERCOUNT={count}",
+            write.rstrip(),
+            f"srun --ntasks {count} -l {self.overrides} bash {path}",
+            'echo "Done"' if self.debug else "",
+        )
+
+
+class SrunMPILauncher(Launcher):
+    """Starts one ``srun`` for each copy of the command, so that each can run MPI programs of its own.
+
+    With more copies than nodes each srun gets an equal share of the block's cores, else an equal share of its nodes.
+
+    Parameters
+    ----------
+    debug : bool
+        Default True.
+    overrides : str
+        More options for srun.
+    """
+
+    def __init__(self, debug: bool = True, overrides: str = "") -> None:
+        super().__init__(debug=debug)
+        self.overrides = overrides
+
+    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+        count = tasks_per_node * nodes_per_block
+        write, path = _command_file(command, script_dir, "$SLURM_JOB_NAME")
+        return _script(
+            "set -e",
+            _CORES_SLURM,
+            'echo "Found cores: $CORES, nodes: $NODES"' if self.debug else "",
+            f"WORKERCOUNT={count}",
+            write.rstrip(),
+            f'if [ {count} -gt "$NODES" ]; then',
+            f'    share="--ntasks $((NODES * CORES / {count}))"',
+            "else",
+            f'    share="--exclusive --nodes $((NODES / {count}))"',
+            "fi",
+            'echo "Each of the $WORKERCOUNT task blocks gets $share"' if self.debug else "",
+            f"for COUNT in $(seq 1 {count}); do",
+            f"    srun $share -l {self.overrides} bash {path} &",
+            "done",
+            "wait",
+            'echo "Done"' if self.debug else "",
+        )
+
+
+class _BackgroundStarter(Launcher):
+    """What aprun and jsrun have in common: started in the background, without a core count."""
+
+    _start = ""
+
+    def __init__(self, debug: bool = True, overrides: str = "") -> None:
+        super().__init__(debug=debug)
+        self.overrides = overrides
+
+    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+        count = tasks_per_node * nodes_per_block
+        write, path = _command_file(command, script_dir, "$JOBNAME")
+        start = self._start.format(count=count, per_node=tasks_per_node)
+        return _script(
+            "set -e",
+            f"WORKERCOUNT={count}",
+            write.rstrip(),
+            f"{start} {self.overrides} /bin/bash {path} &",
+            "wait",
+            'echo "Done"' if self.debug else "",
+        )
+
+
+class AprunLauncher(_BackgroundStarter):
+    """Starts the command on every node with Cray's ``aprun``.
+
+    Parameters
+    ----------
+    debug : bool
+        Default True.
+    overrides : str
+        More options for aprun.
+    """
+
+    _start = "aprun -n {count} -N {per_node}"
+
+
+class JsrunLauncher(_BackgroundStarter):
+    """Starts the command on every node with IBM's ``jsrun``.
+
+    Parameters
+    ----------
+    debug : bool
+        Default True.
+    overrides : str
+        More options for jsrun.
+    """
+
+    _start = "jsrun -n {count} -r {per_node}"

@@ -1,0 +1,108 @@
+"""Old spellings: how they are accepted, and how a script is told about today's.
+
+A name or an argument that Parsl once had goes on working. The first use of each is reported as a
+:class:`ParslDeprecationWarning` at the user's own line; an argument that has no meaning on Dask is
+reported once at debug level instead.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+logger = logging.getLogger("parsl.legacy")
+
+_PACKAGE = __name__.rpartition(".")[0]
+_seen: set[str] = set()
+_lock = threading.Lock()
+
+
+class ParslDeprecationWarning(DeprecationWarning):
+    """A script uses a spelling that Parsl has removed or renamed; the text names today's."""
+
+
+def _first_time(key: str) -> bool:
+    with _lock:
+        if key in _seen:
+            return False
+        _seen.add(key)
+        return True
+
+
+def forget_warnings() -> None:
+    """Let every old spelling be reported again, once (for tests and long-lived programs)."""
+    with _lock:
+        _seen.clear()
+
+
+def warn_once(key: str, message: str, stacklevel: int = 3, category: type[Warning] = ParslDeprecationWarning) -> None:
+    """Report an old spelling, the first time that it is met in this process.
+
+    The warning points at the nearest calling line outside this package, however deep the call came in.
+
+    Parameters
+    ----------
+    key : str
+        Names the spelling; a key that was reported before is silent.
+    message : str
+        What was written and what to write today.
+    stacklevel : int
+        How many frames to go up at the least, counted as :func:`warnings.warn` does. Default 3.
+    category : type of Warning
+        Default :class:`ParslDeprecationWarning`.
+    """
+    if not _first_time(key):
+        return
+    level = stacklevel
+    try:
+        frame = sys._getframe(stacklevel - 1)
+        while frame.f_back is not None and _inside(frame.f_globals.get("__name__", "")):
+            frame = frame.f_back
+            level += 1
+    except ValueError:
+        pass  # called from nearer the top of the stack than stacklevel says
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _inside(module: str) -> bool:
+    # frames of the import system stand between a script and a module that warns while it is imported
+    return module == _PACKAGE or module.startswith((_PACKAGE + ".", "importlib."))
+
+
+def note_once(key: str, message: str) -> None:
+    """Report at debug level, once, an argument which is accepted but has no meaning on Dask."""
+    if _first_time(key):
+        logger.debug(message)
+
+
+def moved(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make a module ``__getattr__`` for names that have moved elsewhere.
+
+    Parameters
+    ----------
+    module : str
+        The module that had the names, as ``__name__`` gives it.
+    names : mapping of str to str
+        Old name to new place, ``"package.module:name"`` relative to this package.
+
+    Returns
+    -------
+    callable
+        To be assigned to ``__getattr__`` in that module.
+    """
+
+    def __getattr__(name: str) -> Any:
+        try:
+            place, _, attribute = names[name].partition(":")
+        except KeyError:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}") from None
+        old = f"parsl{module.removeprefix(_PACKAGE)}.{name}"
+        warn_once(f"moved:{old}", f"{old} has moved: write parsl.{place}.{attribute}.", stacklevel=3)
+        return getattr(importlib.import_module(f"{_PACKAGE}.{place}"), attribute)
+
+    return __getattr__

@@ -1,0 +1,78 @@
+"""Values to bytes and back, on both sides of the wire."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cloudpickle
+
+PROTOCOL = 5
+
+
+def dumps(value: Any) -> bytes:
+    """Pickle a value; what plain pickle cannot do, or would do by a name that only means something here, goes by value.
+
+    Examples
+    --------
+    >>> loads(dumps([1, 2]))
+    [1, 2]
+    """
+    try:
+        data = pickle.dumps(value, PROTOCOL)
+    except Exception:
+        return bytes(cloudpickle.dumps(value, PROTOCOL))
+    if b"__main__" in data or b"__mp_main__" in data:
+        # plain pickle wrote a reference into the script itself, which no worker can import
+        return bytes(cloudpickle.dumps(value, PROTOCOL))
+    return data
+
+
+loads = pickle.loads
+
+
+class _RefPickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def __init__(self, file: io.BytesIO, ref_of: Callable[[Any], int | None]) -> None:
+        super().__init__(file, PROTOCOL)
+        self._ref_of = ref_of
+
+    def persistent_id(self, obj: Any) -> int | None:
+        return self._ref_of(obj)
+
+
+class _RefUnpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, values: Sequence[Any]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._values = values
+
+    def persistent_load(self, pid: Any) -> Any:
+        return self._values[pid]
+
+
+def dumps_with_refs(value: Any, ref_of: Callable[[Any], int | None]) -> bytes:
+    """Pickle a value in which some objects stand for values that are already on the cluster.
+
+    ``ref_of(obj)`` gives the number of such an object, or None for all others.
+    """
+    buffer = io.BytesIO()
+    _RefPickler(buffer, ref_of).dump(value)
+    return buffer.getvalue()
+
+
+def loads_with_refs(data: bytes, values: Sequence[Any]) -> Any:
+    """Unpickle, with ``values`` in the places of the numbered objects."""
+    return _RefUnpickler(data, values).load()
+
+
+def looks_large(value: Any, limit: int) -> bool:
+    """Whether a value is surely larger than ``limit`` bytes, without pickling it."""
+    size = getattr(value, "nbytes", None)
+    if isinstance(size, int):
+        return size > limit
+    if isinstance(value, (bytes, bytearray, str)):
+        return len(value) > limit
+    if isinstance(value, (list, tuple, dict, set, frozenset)):
+        return len(value) > limit
+    return False

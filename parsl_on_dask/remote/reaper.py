@@ -1,0 +1,124 @@
+"""Commands do not outlive the process that started them, not even when that process is killed.
+
+A command runs in a session of its own, so nothing ends it when its worker dies. A small bash process,
+the reaper, is told of the process groups that run and holds the reading end of a pipe whose writing end
+dies with the worker; then it ends those groups. It goes away when no command has run for a while.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+
+#: Seconds without a command after which the reaper ends.
+LINGER = 1.0
+
+_SCRIPT = """
+trap '' INT TERM HUP
+while read -r p; do
+  case $p in
+    -*) unset "g[${p#-}]" ;;
+    *) g[$p]=1 ;;
+  esac
+done
+for p in "${!g[@]}"; do kill -TERM -- "-$p"; done
+for i in 1 2 3 4 5 6 7 8 9 10; do
+  for p in "${!g[@]}"; do kill -0 -- "-$p" || unset "g[$p]"; done
+  [ ${#g[@]} -eq 0 ] && exit
+  sleep 0.1
+done
+for p in "${!g[@]}"; do kill -KILL -- "-$p"; done
+"""
+
+
+class Reaper:
+    """Guard of this process's commands."""
+
+    def __init__(self) -> None:
+        self._begin()
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._running: set[int] = set()
+        self._timer: threading.Timer | None = None
+
+    def _forked(self) -> None:
+        # a copy of the writing end would keep the parent's death from being noticed
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.returncode = 0  # not this process's child
+        self._begin()
+
+    def watch(self, group: int) -> None:
+        """End this process group when the process dies."""
+        with self._lock:
+            self._running.add(group)
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if self._process is None:
+                self._start()
+            elif not self._tell(str(group)):
+                self._close()
+                self._start()
+
+    def forget(self, group: int) -> None:
+        """This process group ended, or may carry on."""
+        with self._lock:
+            self._running.discard(group)
+            self._tell(f"-{group}")
+            if not self._running and self._process is not None and self._timer is None:
+                self._timer = threading.Timer(LINGER, self.close)
+                self._timer.daemon = True
+                self._timer.name = "parsl-reaper"
+                self._timer.start()
+
+    def close(self) -> None:
+        """Let the reaper go, unless commands run."""
+        with self._lock:
+            if not self._running:
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+                self._close()
+
+    def _start(self) -> None:
+        try:
+            self._process = subprocess.Popen(
+                ["/bin/bash", "-c", _SCRIPT, "parsl-reaper"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError:  # no process left to be had: commands run unguarded rather than not at all
+            return
+        for group in self._running:
+            self._tell(str(group))
+
+    def _tell(self, line: str) -> bool:
+        if self._process is None or self._process.stdin is None:
+            return False
+        try:
+            self._process.stdin.write(line.encode() + b"\n")
+        except OSError:
+            return False
+        return True
+
+    def _close(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            try:
+                process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+REAPER = Reaper()

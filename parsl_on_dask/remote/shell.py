@@ -1,0 +1,225 @@
+"""Runs the command of a bash app, on the worker."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import IO, Any
+
+from .errors import Failure
+from .reaper import REAPER
+from .walltime import checked_seconds
+
+#: Seconds that a process group has between SIGTERM and SIGKILL.
+GRACE = 1.0
+#: Seconds after which a waiting thread looks whether somebody wants it to stop.
+TICK = 0.25
+
+
+def run_bash(func: Callable[..., str], /, *args: Any, **kwargs: Any) -> int:
+    """Call a bash app's function for the command line, and run it with ``/bin/bash``.
+
+    Parameters
+    ----------
+    func : callable
+        The app's function, which returns the command line.
+    *args, **kwargs
+        Its arguments. Of the keywords `stdout` and `stderr` say where output goes, `walltime` how many
+        seconds the command may take, and `outputs` which files must be there afterwards.
+
+    Returns
+    -------
+    int
+        Always 0.
+
+    Raises
+    ------
+    Failure
+        ``BashExitFailure``, ``AppTimeout``, ``MissingOutputs``, ``BadStdStreamFile``, ``AppBadFormatting``,
+        ``BashAppNoReturn`` or ``AppException``, as Parsl's page on errors says.
+    ValueError
+        When the function returns something else than a str.
+
+    Examples
+    --------
+    >>> def nothing(walltime=None):
+    ...     return "true"
+    >>> run_bash(nothing, walltime=10)
+    0
+    """
+    name = getattr(func, "__name__", "bash_app")
+    command = command_line(name, func, args, kwargs)
+    walltime = kwargs.get("walltime")
+    seconds = None if walltime is None else checked_seconds(name, walltime)
+    with ExitStack() as files:
+        stdout = open_stream(name, "stdout", kwargs.get("stdout"), files)
+        stderr = open_stream(name, "stderr", kwargs.get("stderr"), files)
+        if stderr is not None:
+            write_header(stderr, command, kwargs["stderr"])
+        code = run_command(name, command, stdout, stderr, seconds, walltime)
+    if code != 0:
+        raise Failure("BashExitFailure", name, code)
+    missing = [output for output in kwargs.get("outputs") or () if not os.path.exists(output_path(output))]
+    if missing:
+        raise Failure("MissingOutputs", f"Missing outputs from app {name}", missing)
+    return code
+
+
+def command_line(name: str, func: Callable[..., str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """What the app's function returns, checked."""
+    try:
+        command = func(*args, **kwargs)
+    except AttributeError as e:
+        text = f"Bash app '{name}' did not return a value, or returned None - with this exception: {e}"
+        raise Failure("BashAppNoReturn", text) from e
+    except IndexError as e:
+        raise Failure("AppBadFormatting", f"App formatting failed for app '{name}' with IndexError: {e}") from e
+    if not isinstance(command, str):
+        raise ValueError(
+            f"Expected a str for bash_app commandline, got {type(command)}: "
+            f"app '{name}' must return the command to run"
+        )
+    return command
+
+
+def open_stream(name: str, which: str, spec: Any, files: ExitStack) -> IO[Any] | None:
+    """Open the file for stdout or stderr."""
+    if spec is None:
+        return None
+    path, mode = stream_target(name, which, spec)
+    try:
+        folder = os.path.dirname(path)
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        if "b" in mode:
+            return files.enter_context(open(path, mode))
+        return files.enter_context(open(path, mode, encoding="utf-8", errors="surrogateescape"))
+    except Exception as e:
+        raise Failure("BadStdStreamFile", path) from e
+
+
+def stream_target(name: str, which: str, spec: Any) -> tuple[str, str]:
+    """Path and mode of a stdout or stderr argument.
+
+    >>> stream_target("sort", "stdout", "a.txt")
+    ('a.txt', 'a+')
+    >>> stream_target("sort", "stdout", ("a.txt", "w"))
+    ('a.txt', 'w')
+    """
+    if hasattr(type(spec), "filepath"):
+        try:
+            return os.fsdecode(spec.filepath), "w"
+        except Exception as e:
+            raise Failure("BadStdStreamFile", f"{which} of app {name}: {e}") from e
+    target, mode = spec, "a+"
+    if isinstance(spec, tuple) and len(spec) == 2:
+        target, mode = spec
+    if isinstance(target, (str, os.PathLike)) and isinstance(mode, str):
+        try:
+            return os.fsdecode(target), mode
+        except Exception as e:
+            raise Failure("BadStdStreamFile", f"{which} of app {name}: {e}") from e
+    raise Failure(
+        "BadStdStreamFile",
+        f"{which} of app {name} must be a path, a File, or a tuple of two, (path, mode), got {spec!r}",
+    )
+
+
+def write_header(stream: IO[Any], command: str, spec: Any) -> None:
+    """Note the command at the top of stderr, as Parsl does."""
+    header = f"--> executable follows <--\n{command}\n--> end executable <--\n"
+    try:
+        if isinstance(stream.mode, str) and "b" in stream.mode:
+            stream.write(header.encode("utf-8", "surrogateescape"))
+        else:
+            stream.write(header)
+        stream.flush()
+    except Exception as e:
+        raise Failure("BadStdStreamFile", f"stderr {spec!r}: the command could not be written to it") from e
+
+
+def output_path(output: Any) -> str:
+    """Where one of the outputs should be."""
+    if isinstance(output, str):
+        return output
+    return os.fsdecode(output.filepath)
+
+
+def run_command(
+    name: str, command: str, stdout: IO[Any] | None, stderr: IO[Any] | None, seconds: float | None, walltime: Any
+) -> int:
+    """Run a command in a process group of its own, and return its exit code (negative: ended by that signal)."""
+    try:
+        process = subprocess.Popen(
+            ["/bin/bash", "-c", command], stdout=stdout, stderr=stderr, close_fds=False, start_new_session=True
+        )
+    except Exception as e:
+        raise Failure("AppException", f"App {name} could not start its command: {e}") from e
+    try:
+        REAPER.watch(process.pid)
+        in_time = wait(process, seconds)
+        if not in_time:
+            end_group(process)
+    except BaseException:
+        end_group(process)
+        raise
+    finally:
+        REAPER.forget(process.pid)
+    code = process.wait()
+    if not in_time:
+        raise Failure("AppTimeout", name, walltime)
+    return code
+
+
+def wait(process: subprocess.Popen[Any], seconds: float | None) -> bool:
+    """Wait until a process ends; False when it has not after so many seconds.
+
+    The wait is in short pieces, since an exception meant for this thread is only raised between two of them.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    with ExitStack() as cleanup:
+        poller: select.poll | None = None
+        with suppress(AttributeError, OSError):  # not on this system: look from time to time
+            fd = os.pidfd_open(process.pid)
+            cleanup.callback(os.close, fd)
+            poller = select.poll()
+            poller.register(fd, select.POLLIN)
+        while True:
+            left = TICK if deadline is None else max(0.0, min(TICK, deadline - time.monotonic()))
+            if poller is not None:
+                if poller.poll(left * 1000):
+                    return True
+            else:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(left)
+                    return True
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+
+
+def end_group(process: subprocess.Popen[Any]) -> None:
+    """End a process and everything in its group: SIGTERM, a short time to tidy up, SIGKILL."""
+    if signal_group(process.pid, signal.SIGTERM):
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline:
+            process.poll()  # a process that nobody waited for still counts as a member
+            if not signal_group(process.pid, 0):
+                break
+            time.sleep(0.005)
+        else:
+            signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def signal_group(group: int, number: int) -> bool:
+    """Signal a process group; False when there is none, or none that may be signalled."""
+    try:
+        os.killpg(group, number)
+    except OSError:
+        return False
+    return True

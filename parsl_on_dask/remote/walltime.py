@@ -1,0 +1,194 @@
+"""A time limit on a Python function, whichever thread runs it.
+
+When the time is up, another thread asks the interpreter to raise an exception in the thread of the
+function. The function sees it at its next step in Python; a call that blocks in C ends first. Whatever
+way the function ends, the request is settled before the wrapper returns, so that it cannot hit what the
+thread does next.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from .errors import Failure
+
+
+class WalltimeOver(Failure):
+    """What is raised in a function whose walltime is over."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__("AppTimeout", *args)
+
+    def __str__(self) -> str:
+        return over_text(*self.args[1:])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Failure, self.args
+
+
+def over_text(name: str = "?", seconds: Any = "?") -> str:
+    """The sentence about a walltime that is over.
+
+    >>> over_text("simulate", 3)
+    'App simulate exceeded walltime: 3 seconds'
+    """
+    return f"App {name} exceeded walltime: {seconds} seconds"
+
+
+_catchable: dict[type[BaseException], type[WalltimeOver]] = {}
+
+
+def over_class() -> type[WalltimeOver]:
+    """The class to raise: one that ``except AppTimeout`` catches, where the function can name AppTimeout."""
+    # A function that names AppTimeout has had its module imported; elsewhere the module may not exist.
+    named = getattr(sys.modules.get("parsl_on_dask.app.errors"), "AppTimeout", None)
+    if named is None:
+        return WalltimeOver
+    if named not in _catchable:
+        _catchable[named] = cast("type[WalltimeOver]", type("AppTimeout", (WalltimeOver, named), {}))
+    return _catchable[named]
+
+
+def checked_seconds(name: str, walltime: Any) -> float:
+    """A walltime as a number of seconds.
+
+    Raises
+    ------
+    TypeError
+        When it is no number.
+
+    >>> checked_seconds("simulate", 3)
+    3.0
+    """
+    if not isinstance(walltime, (str, bytes)):
+        try:
+            return float(walltime)
+        except (TypeError, ValueError):
+            pass
+    raise TypeError(f"walltime of app {name} must be a number of seconds, got {walltime!r}: write walltime=60")
+
+
+class timeout:
+    """Limit how long a function runs.
+
+    Parameters
+    ----------
+    f : callable
+    seconds : float
+        With 0 or less the function is not called at all.
+
+    Raises
+    ------
+    Failure
+        On a call, ``Failure("AppTimeout", name, seconds)``; in a process that has loaded
+        ``parsl_on_dask.app.errors`` it is an ``AppTimeout`` too. A function may catch it to tidy up;
+        the value that it then returns counts.
+    TypeError
+        When `seconds` is no number.
+
+    Notes
+    -----
+    As in Parsl, a call that blocks outside of Python (``time.sleep``, a linear algebra routine) is not
+    interrupted before it returns.
+
+    Examples
+    --------
+    >>> timeout(len, 5)([1, 2, 3])
+    3
+    """
+
+    __name__: str
+    __wrapped__: Callable[..., Any]
+
+    def __init__(self, f: Callable[..., Any], seconds: float) -> None:
+        self.__name__ = getattr(f, "__name__", type(f).__name__)
+        self.__qualname__ = getattr(f, "__qualname__", self.__name__)
+        self.__module__ = getattr(f, "__module__", None) or type(f).__module__
+        self.__doc__ = getattr(f, "__doc__", None)
+        self.__wrapped__ = f
+        self.seconds = seconds
+        self._limit = checked_seconds(self.__name__, seconds)
+
+    def __repr__(self) -> str:
+        return f"timeout({self.__wrapped__!r}, {self.seconds!r})"
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        watch = _Watch(self._limit)
+        if self._limit <= 0:
+            raise watch.kind(self.__name__, self.seconds)
+        try:
+            try:
+                watch.start()
+                return self.__wrapped__(*args, **kwargs)
+            finally:
+                watch.settle()
+        except BaseException as e:
+            watch.settle()  # the exception may have arrived inside the first settle()
+            if watch.fired and type(e) is watch.kind:
+                over = watch.kind(self.__name__, self.seconds)
+                raise over.with_traceback(e.__traceback__) from e.__cause__
+            raise
+
+
+class _Watch:
+    """One call's timer. No locks: an exception may arrive between any two steps of this thread."""
+
+    def __init__(self, seconds: float) -> None:
+        self.kind = over_class()
+        self.fired = False
+        self._seconds = min(seconds, threading.TIMEOUT_MAX)
+        self._ident = threading.get_ident()
+        self._right_to_fire = [True]
+        self._requested = False
+        self._stopped = threading.Lock()
+        self._stopped.acquire()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="parsl-walltime", daemon=True).start()
+
+    def _run(self) -> None:
+        if self._stopped.acquire(timeout=self._seconds):
+            return
+        try:
+            self._right_to_fire.pop()
+        except IndexError:
+            return
+        self.fired = True
+        _request(self._ident, self.kind)
+        self._requested = True
+
+    def settle(self) -> None:
+        """Make sure that nothing arrives any more. May be called again when it was itself interrupted."""
+        try:
+            self._right_to_fire.pop()
+        except IndexError:
+            if self.fired:
+                self._await_arrival()
+        if self._stopped.locked():
+            try:
+                self._stopped.release()
+            except RuntimeError:  # the timer thread took and left it in between
+                pass
+
+    def _await_arrival(self) -> None:
+        try:
+            while not self._requested:
+                time.sleep(0)
+            for _ in range(50):  # a pending request is honoured at the first jump back
+                pass
+        except self.kind:
+            return
+        # Arrived earlier, or not noticed by the interpreter yet: take it back. Not done in the other case,
+        # since this would also take back the request of somebody else.
+        _request(self._ident, None)
+
+
+def _request(ident: int, kind: type[BaseException] | None) -> None:
+    """Ask the interpreter to raise an exception in a thread, or take the request back."""
+    what = None if kind is None else ctypes.py_object(kind)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), what)

@@ -1,0 +1,1 @@
+"""Errors about the way of functions, arguments and results between processes."""

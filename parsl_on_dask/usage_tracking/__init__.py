@@ -1,0 +1,1 @@
+"""Usage tracking levels are accepted, and nothing is ever sent."""

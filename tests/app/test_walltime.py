@@ -1,0 +1,248 @@
+"""Walltime of Python functions."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import random
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from parsl_on_dask.app.errors import AppTimeout
+from parsl_on_dask.app.python import timeout
+from parsl_on_dask.remote import walltime
+from parsl_on_dask.remote.errors import Failure, pack_error
+
+
+def spin(seconds: float, result: Any = 7) -> Any:
+    """Be busy."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+    return result
+
+
+def in_thread(call: Any) -> Any:
+    outcome: list[Any] = []
+
+    def work() -> None:
+        try:
+            outcome.append(call())
+        except BaseException as e:
+            outcome.append(e)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(timeout=20)
+    return outcome[0]
+
+
+def test_in_time() -> None:
+    assert timeout(spin, 30)(0.001, result=8) == 8
+    assert in_thread(lambda: timeout(spin, 30)(0.001)) == 7
+    with pytest.raises(ZeroDivisionError):
+        timeout(lambda: 1 / 0, 30)()
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_too_long(thread: bool) -> None:
+    def call() -> Any:
+        try:
+            return timeout(spin, 0.1)(20)
+        except Failure as e:
+            return e
+
+    began = time.monotonic()
+    e = in_thread(call) if thread else call()
+    assert time.monotonic() - began < 5
+    assert e.args == ("AppTimeout", "spin", 0.1)
+    assert isinstance(e, AppTimeout) and str(e) == "App spin exceeded walltime: 0.1 seconds"
+    frames = []
+    tb = e.__traceback__
+    while tb is not None:
+        frames.append(tb.tb_frame.f_code.co_name)
+        tb = tb.tb_next
+    assert frames[-1] == "spin"
+
+
+def test_it_looks_like_the_function() -> None:
+    limited = timeout(spin, 1)
+    assert (limited.__name__, limited.__module__, limited.__doc__) == ("spin", spin.__module__, "Be busy.")
+    assert limited.__wrapped__ is spin
+    assert timeout(functools.partial(spin, 0), 1).__name__ == "partial"
+    assert timeout(spin, 1)(0, result="self") == "self"
+
+
+def test_it_travels() -> None:
+    back = pickle.loads(pickle.dumps(timeout(len, 5)))
+    assert (back("abc"), back.seconds, back.__name__) == (3, 5, "len")
+
+
+def test_what_a_worker_reports() -> None:
+    with pytest.raises(Failure) as caught:
+        timeout(spin, 0.05)(20)
+    kind, args = pack_error(caught.value)["failure"]  # type: ignore[misc]
+    assert kind == "AppTimeout" and pickle.loads(args) == ("spin", 0.05)
+    assert type(pickle.loads(pickle.dumps(caught.value))) is Failure
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_no_time_at_all(seconds: float) -> None:
+    with pytest.raises(AppTimeout):
+        timeout(lambda: pytest.fail("was called"), seconds)()
+
+
+def test_no_limit_to_speak_of() -> None:
+    assert timeout(len, float("inf"))("ab") == 2
+
+
+@pytest.mark.parametrize("seconds", ["60", None, object()])
+def test_no_number(seconds: Any) -> None:
+    with pytest.raises(TypeError, match="walltime of app spin must be a number of seconds.*write walltime=60"):
+        timeout(spin, seconds)
+
+
+def test_a_function_may_catch_it_to_tidy_up() -> None:
+    def careful() -> str:
+        try:
+            spin(20)
+        except AppTimeout:
+            return "what I had"
+        return "all"
+
+    assert timeout(careful, 0.05)() == "what I had"
+
+
+def test_a_function_that_fails_on_account_of_it() -> None:
+    def failing() -> None:
+        try:
+            spin(20)
+        except AppTimeout as e:
+            raise ValueError("half done") from e
+
+    with pytest.raises(ValueError, match="half done") as caught:
+        timeout(failing, 0.05)()
+    assert isinstance(caught.value.__cause__, AppTimeout)
+
+
+def test_one_inside_the_other() -> None:
+    with pytest.raises(AppTimeout, match="App spin exceeded walltime: 0.05 seconds"):
+        timeout(timeout(spin, 0.05), 10)(20)
+    with pytest.raises(AppTimeout, match="App spin exceeded walltime: 0.05 seconds"):
+        timeout(timeout(spin, 10), 0.05)(20)
+
+
+def test_a_blocking_call_ends_first() -> None:
+    with pytest.raises(AppTimeout):
+        timeout(time.sleep, 0.05)(0.2)
+
+
+def test_a_late_exception_never_hits_what_comes_next() -> None:
+    chance = random.Random(1)
+    counts = {"in time": 0, "too long": 0, "astray": 0}
+
+    def many() -> None:
+        for _ in range(300):
+            limit = chance.uniform(0.0005, 0.002)
+            try:
+                try:
+                    timeout(spin, limit)(limit + chance.uniform(-0.0004, 0.0004))
+                    counts["in time"] += 1
+                except AppTimeout:
+                    counts["too long"] += 1
+                for _ in range(300):
+                    pass
+            except AppTimeout:
+                counts["astray"] += 1
+
+    threads = [threading.Thread(target=many) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    many()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert counts["astray"] == 0
+    assert counts["in time"] + counts["too long"] == 1200
+    assert counts["too long"] > 0
+
+
+def test_a_request_that_comes_while_the_call_settles(monkeypatch: pytest.MonkeyPatch) -> None:
+    # the timer goes off at every single step of settle(), by way of a trace function
+    def value() -> str:
+        return "value"
+
+    for step in range(40):
+        limited = timeout(value, 30)
+        watches: list[Any] = []
+        create = walltime._Watch
+
+        def make(seconds: float, create: Any = create, watches: list[Any] = watches) -> Any:
+            watches.append(create(seconds))
+            return watches[-1]
+
+        steps = iter(range(step + 1))
+
+        def trace(
+            frame: Any, event: str, arg: Any, steps: Any = steps, watches: list[Any] = watches, step: int = step
+        ) -> Any:
+            if frame.f_code.co_name == "settle" and event == "line" and next(steps, None) == step:
+                fire = threading.Thread(target=_fire, args=(watches[0],))
+                fire.start()
+                fire.join()
+            return trace
+
+        monkeypatch.setattr(walltime, "_Watch", make)
+        before = sys.gettrace()
+        try:
+            sys.settrace(trace)
+            try:
+                outcome: Any = limited()
+            except AppTimeout as e:
+                outcome = e
+        finally:
+            sys.settrace(before)
+            monkeypatch.undo()
+        assert outcome == "value" or isinstance(outcome, AppTimeout)
+        for _ in range(300):
+            pass
+
+
+def _fire(watch: Any) -> None:
+    try:
+        watch._right_to_fire.pop()
+    except IndexError:
+        return
+    watch.fired = True
+    walltime._request(watch._ident, watch.kind)
+    watch._requested = True
+
+
+def test_no_threads_stay() -> None:
+    before = threading.active_count()
+    for _ in range(20):
+        timeout(len, 100)("")
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
+def test_where_the_package_is_not_installed() -> None:
+    # the modules of remote/ stand alone: nothing else of the package is imported
+    script = (
+        "import sys, time\n"
+        "from parsl_on_dask.remote import walltime, shell, reaper, apps\n"
+        "def f():\n"
+        "    while True: pass\n"
+        "try: walltime.timeout(f, 0.05)()\n"
+        "except walltime.Failure as e: print(type(e).__name__, e)\n"
+        "print([m for m in sys.modules if m.startswith('parsl_on_dask.') and '.remote' not in m])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    first, second = done.stdout.splitlines()
+    assert first == "WalltimeOver App f exceeded walltime: 0.05 seconds", done.stderr

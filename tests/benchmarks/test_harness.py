@@ -1,0 +1,45 @@
+"""The harness measures: one tiny workload on threads, from the command line to the table and the page."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=110
+    )
+
+
+def test_a_tiny_workload_gives_figures_ratios_and_a_page(tmp_path: Path) -> None:
+    found, page = tmp_path / "run.json", tmp_path / "page.md"
+    ended = run_benchmarks(
+        *("--only", "chain-threads", "--set", "chain.n=5", "--quick", "--systems", "ours,dask"),
+        *("--json", str(found), "--markdown", str(page)),
+    )
+    assert ended.returncode == 0, ended.stderr
+    (line,) = json.loads(found.read_text())["lines"]
+    assert line["problems"] == {}
+    assert line["medians"]["ours"] > 0 and line["medians"]["dask"] > 0
+    assert line["ratios"]["dask"] == line["medians"]["dask"] / line["medians"]["ours"]
+    assert "dependent chain, threads" in ended.stdout
+    assert "| dependent chain, threads, a link | ms |" in page.read_text()
+    assert "processes behind" not in ended.stderr
+
+
+def test_a_system_that_is_not_there_leaves_a_reason() -> None:
+    ended = run_benchmarks("--only", "chain-threads", "--set", "chain.n=5", "--systems", "parsl")
+    assert ended.returncode == 0
+    assert "--parsl-python" in ended.stderr
+
+
+def test_an_unknown_name_is_refused() -> None:
+    for arguments in (["--only", "no-such"], ["--set", "bulk.x=1"], ["--systems", "nobody"]):
+        ended = run_benchmarks(*arguments)
+        assert ended.returncode == 2
+        assert arguments[1].partition("=")[0] in ended.stderr

@@ -1,0 +1,196 @@
+"""One feature suite over three executors: in-process threads, local processes, a Dask cluster that exists already."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import types
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import psutil
+import pytest
+
+from tests import helpers, kernels
+from tests.helpers import SESSION_TAG, Script, describe, eventually, listening_ports, start_script, tagged
+from tests.kernels import CONFIG_NAMES, executor_for, unload
+
+BLOCKER = '''\
+"""Makes this Python unable to import the package under test and the tests, its children included."""
+import sys
+
+
+class Blocker:
+    roots = {"parsl_on_dask", "parsl", "tests"}
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.roots:
+            raise ModuleNotFoundError(f"No module named {name!r} (not installed on this cluster)", name=name)
+        return None
+
+
+sys.meta_path.insert(0, Blocker())
+'''
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes more than ten seconds; leave out with -m 'not slow'")
+    config.addinivalue_line("markers", "timeout: seconds after which pytest-timeout ends the test")
+    os.environ[SESSION_TAG] = uuid.uuid4().hex
+    cloudpickle.register_pickle_by_value(helpers)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # what a test module defines travels by value: no worker can import the module
+    if item.get_closest_marker("timeout") is None:
+        item.add_marker(pytest.mark.timeout(180))
+    module = getattr(item, "module", None)
+    if isinstance(module, types.ModuleType) and module.__name__ in sys.modules:
+        cloudpickle.register_pickle_by_value(module)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """After the last test no process that the session started runs, and this process listens on no new port."""
+    ports = listening_ports()
+    yield
+    session = os.environ[SESSION_TAG]
+    try:
+        eventually(lambda: not tagged(SESSION_TAG, session), "every process of the session has ended", 15)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{describe(tagged(SESSION_TAG, session))}") from None
+    assert listening_ports() <= ports
+
+
+def cluster_python(directory: Path, module: str, *args: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(directory / "site")}
+    with open(directory / f"{module}.log", "ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *args],
+            cwd=directory / "work",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def existing_cluster(nothing_left_behind: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a cluster of two single-threaded workers, on which nothing of ours can be imported."""
+    directory = tmp_path_factory.mktemp("existing")
+    for name in ("site", "work"):
+        (directory / name).mkdir()
+    (directory / "site" / "sitecustomize.py").write_text(BLOCKER)
+    file = directory / "scheduler.json"
+    common = ["--scheduler-file", str(file), "--no-dashboard"]
+    scheduler = cluster_python(
+        directory, "distributed.cli.dask_scheduler", *common, "--host", "127.0.0.1", "--port", "0"
+    )
+    eventually(file.exists, "the scheduler has started", 60)
+    workers = cluster_python(
+        directory,
+        "distributed.cli.dask_worker",
+        *common,
+        *("--host", "127.0.0.1", "--nworkers", "2", "--nthreads", "1", "--local-directory", str(directory / "work")),
+    )
+    from distributed import Client
+
+    address: str = json.loads(file.read_text())["address"]
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+    yield address
+    for process in (workers, scheduler):
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def existing_client(existing_cluster: str) -> Iterator[Any]:
+    """A Dask client of the existing cluster that belongs to the user."""
+    from distributed import Client
+
+    with Client(existing_cluster, set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module", params=CONFIG_NAMES)
+def config_name(request: pytest.FixtureRequest) -> str:
+    """Which executor the test runs on. A module overrides this fixture to leave some out."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def make_executor(config_name: str, request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """A function that makes a fresh executor; keywords go to its constructor."""
+    return lambda **options: executor_for(config_name, request, **options)
+
+
+@pytest.fixture(scope="module")
+def make_config(make_executor: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """A function that makes a fresh Config; keywords go to its constructor."""
+
+    def make(**options: Any) -> Any:
+        from parsl_on_dask.config import Config
+
+        if "executors" not in options:
+            options["executors"] = [make_executor()]
+        options.setdefault("run_dir", str(tmp_path_factory.mktemp("runinfo")))
+        options.setdefault("strategy", "none")
+        return Config(**options)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def kernel(make_config: Callable[..., Any], config_name: str, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A loaded kernel that the tests of a module share; the module's dict CONFIG holds its Config arguments."""
+    config = make_config(**getattr(request.module, "CONFIG", {}))
+    before = set(psutil.Process().children(recursive=True))
+    yield kernels.load(config)
+    unload()
+    if config_name != "existing":
+        assert not set(psutil.Process().children(recursive=True)) - before, "cleanup() left processes"
+
+
+@pytest.fixture
+def load(make_config: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """A function that loads a kernel for one test; keywords go to its Config. Not for modules that use `kernel`."""
+    yield lambda **options: kernels.load(make_config(**options))
+    unload()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[str]:
+    """The path of a file that lets calls of `helpers.hold` end; made at the end of the test in any case."""
+    path = tmp_path / "gate"
+    yield str(path)
+    path.touch()
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Iterator[Callable[..., Script]]:
+    """A function that starts a script (see `helpers.start_script`); what it leaves is killed after the test."""
+    started: list[Script] = []
+
+    def start(text: str, *args: str, **options: Any) -> Script:
+        directory = tmp_path / f"script{len(started)}"
+        directory.mkdir()
+        started.append(start_script(directory, text, *args, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()

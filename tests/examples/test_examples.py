@@ -1,0 +1,107 @@
+"""Every example runs, as its first lines say, and prints what it should."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import SCRIPT_TAG, describe, eventually, tagged
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(directory: Path, name: str, *args: str, before: tuple[str, ...] = ()) -> str:
+    """Standard output of the example; nothing on standard error, and nothing left running."""
+    tag = uuid.uuid4().hex
+    done = subprocess.run(
+        [sys.executable, *before, str(EXAMPLES / name), *args],
+        cwd=directory,
+        env={**os.environ, SCRIPT_TAG: tag},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr and "rror" not in done.stderr, done.stderr
+    try:
+        eventually(lambda: not tagged(SCRIPT_TAG, tag), "nothing is left running", 10)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{describe(tagged(SCRIPT_TAG, tag))}") from None
+    return done.stdout
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes", "existing"])
+def test_mapreduce_identifiers(executor: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if executor == "existing":
+        executor = request.getfixturevalue("existing_cluster")
+    out = run(tmp_path, "mapreduce_identifiers.py", "--executor", executor, "--files", "60", "--calls", "12")
+    lines = out.splitlines()
+    assert "of 60 files" in lines[0]
+    assert len(lines) == 22
+    assert " self " in "".join(lines[1:4]), "the favourite of every Python library"
+    counts = [int(line.split()[2].replace(",", "")) for line in lines[1:21]]
+    assert counts == sorted(counts, reverse=True) and counts[-1] > 100
+    assert lines[-1].endswith(f"on {executor}")
+
+
+def test_mapreduce_gives_the_same_counts_everywhere(tmp_path: Path) -> None:
+    arguments = ("--files", "20", "--top", "200")
+    by_processes = run(tmp_path, "mapreduce_identifiers.py", *arguments, "--calls", "7")
+    by_threads = run(tmp_path, "mapreduce_identifiers.py", *arguments, "--calls", "3", "--executor", "threads")
+    assert by_processes.splitlines()[:-1] == by_threads.splitlines()[:-1]
+    assert len(by_threads.splitlines()) == 202
+
+
+def test_bash_pipeline(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    out = run(tmp_path, "bash_pipeline.py", "--parts", "3", "--numbers", "2000", "--directory", str(kept))
+    assert out.splitlines()[-1] == "6000 lines in the merged file"
+    numbers = [int(x) for x in (kept / "merged.txt").read_text().split()]
+    assert numbers == sorted(numbers) and len(numbers) == 6000
+    best = max(set(numbers), key=lambda n: (numbers.count(n), -n))
+    assert out.splitlines()[1].split() == [str(numbers.count(best)), str(best)]
+
+
+def test_join_recursion(tmp_path: Path) -> None:
+    out = run(tmp_path, "join_recursion.py", "--length", "3000", "--leaf", "400", "--fibonacci", "7")
+    assert out.splitlines() == ["sorted 3000 numbers in 30 calls: True", "fibonacci(7) = 13 in 82 calls"]
+
+
+def test_same_script_everywhere(tmp_path: Path, existing_cluster: str) -> None:
+    lines = run(tmp_path, "same_script_everywhere.py", "threads", "processes", existing_cluster).splitlines()
+    assert [line.split()[0] for line in lines] == ["threads", "processes", "existing"]
+    estimates = {line.split("about ")[1][:6] for line in lines}
+    assert len(estimates) == 1 and abs(float(estimates.pop()) - 3.14) < 0.02
+    assert "below this process" in lines[0]
+    assert "below another process" in lines[1] and "below another process" in lines[2]
+
+
+def test_same_script_with_a_cluster_of_its_own(tmp_path: Path) -> None:
+    [line] = run(tmp_path, "same_script_everywhere.py", "existing").splitlines()
+    assert line.startswith("existing") and "below another process" in line
+
+
+def test_the_runner_runs_an_example_written_for_parsl(tmp_path: Path) -> None:
+    """The same file with Parsl's own import lines, started with `python -m parsl_on_dask`."""
+    text = (EXAMPLES / "join_recursion.py").read_text()
+    (tmp_path / "for_parsl.py").write_text(
+        text.replace("import parsl_on_dask as parsl", "import parsl").replace("from parsl_on_dask", "from parsl")
+    )
+    assert "parsl_on_dask" not in (tmp_path / "for_parsl.py").read_text()
+    out = run(
+        tmp_path,
+        str(tmp_path / "for_parsl.py"),
+        *("--length", "3000", "--leaf", "400", "--fibonacci", "7"),
+        before=("-m", "parsl_on_dask"),
+    )
+    assert out.splitlines() == ["sorted 3000 numbers in 30 calls: True", "fibonacci(7) = 13 in 82 calls"]
+
+
+def test_every_example_has_a_test() -> None:
+    own_text = Path(__file__).read_text()
+    assert not [p.name for p in EXAMPLES.glob("*.py") if f'"{p.name}"' not in own_text]
