@@ -150,7 +150,7 @@ class Config(RepresentationMixin, UsageInformation):
         self.internal_tasks_max_threads = internal_tasks_max_threads
         self.retries = retries
         self.retry_handler = retry_handler
-        self.run_dir = run_dir
+        self.run_dir: str = os.fspath(run_dir) if isinstance(run_dir, os.PathLike) else run_dir
         self.std_autopath = std_autopath
         self.strategy = strategy
         self.strategy_period = strategy_period

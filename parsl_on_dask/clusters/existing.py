@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster
+from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class ExistingCluster(Cluster):
                 f"no Dask scheduler answers at {shown} ({type(e).__name__}: {e}). Start one with 'dask scheduler', "
                 "check the address (tcp:// or tls://), and give security= if it wants TLS",
             ) from e
+        shorten(client)
         if isinstance(target, str):
             self.key = key
             _shared[key] = (client, 1)

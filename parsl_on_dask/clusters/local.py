@@ -18,6 +18,7 @@ from typing import Any
 
 import parsl_on_dask
 from parsl_on_dask.clusters.base import Cluster
+from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.members import read_mark
 from parsl_on_dask.errors import ExecutorError
 
@@ -88,6 +89,7 @@ class LocalCluster(Cluster):
         for _ in range(1, wanted):
             self._add()
         self.client = Client(self.address, security=security, set_as_default=False, name=f"parsl-{self.label}")
+        shorten(self.client)
         logger.info("Executor %s runs on the Dask cluster %s", self.label, self.address)
 
     def _prepare(self, block: str | None) -> _Block:

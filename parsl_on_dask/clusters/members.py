@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
+from parsl_on_dask.clusters.intervals import shorten_in_this_process
 from parsl_on_dask.clusters.node import worker_name
 
 
@@ -23,6 +24,7 @@ def scheduler_main(spec: dict[str, Any], tell: Callable[[str], None]) -> None:
     """Run a Dask scheduler; its address goes to ``tell`` once it listens."""
     from distributed import Scheduler
 
+    shorten_in_this_process()
     settings = spec["scheduler"]
 
     async def serve() -> None:
@@ -68,6 +70,8 @@ def worker_main(spec: dict[str, Any], number: int, life: int, address: str) -> N
 
 def _serve_worker(spec: dict[str, Any], settings: dict[str, Any], name: str, address: str, pool: MainThreadPoolExecutor) -> None:
     from distributed import Worker
+
+    shorten_in_this_process()
 
     async def serve() -> None:
         worker = await Worker(

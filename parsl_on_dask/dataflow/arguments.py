@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -178,6 +178,15 @@ def describe(future: Any) -> str:
     return repr(future)
 
 
+def app_names(futures: Sequence[Future[Any]], failures: Sequence[tuple[BaseException, str]]) -> list[str | None]:
+    """The app of each failed future, in the order of ``failures``; None where there is no app."""
+    known: dict[str, str | None] = {}
+    for future in futures:
+        source = future.parent if isinstance(future, DataFuture) else future
+        known[describe(future)] = source.task_record.func_name if isinstance(source, AppFuture) else None
+    return [known.get(described) for _, described in failures]
+
+
 def remote_values(depends: Sequence[Future[Any]], lane: Any) -> tuple[Any, ...]:
     """The results of dependencies that stay on the lane's cluster."""
     if lane is None:
@@ -189,6 +198,3 @@ def remote_values(depends: Sequence[Future[Any]], lane: Any) -> tuple[Any, ...]:
             found.append(value)
     return tuple(found)
 
-
-Unwrapped = tuple[tuple[Any, ...], dict[str, Any], list[tuple[BaseException, str]]]
-Describe = Callable[[Any], str]

@@ -105,7 +105,7 @@ class DataFlowKernel:
         self._log_start()
         try:
             self.memoizer: Memoizer = config.memoizer if config.memoizer is not None else BasicMemoizer()
-            self.memoizer.start(run_dir=self.run_dir, config_run_dir=config.run_dir)
+            self.memoizer.start(run_dir=self.run_dir, config_run_dir=os.fspath(config.run_dir))
             self.add_executors([*config.executors, InternalExecutor(config.internal_tasks_max_threads)])
         except BaseException:
             logger.exception("the kernel could not be started")

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.dataflow.arguments import describe, remote_values, unwrap
+from parsl_on_dask.dataflow.arguments import app_names, describe, remote_values, unwrap
 from parsl_on_dask.dataflow.errors import DependencyError
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
 from parsl_on_dask.dataflow.joins import Joins
@@ -98,7 +98,8 @@ class Flow:
                 refs = remote_values(record.depends, lane)
             if failures:
                 logger.info("Task %s failed due to dependency failure", record.id)
-                self.failed(record, DependencyError(failures, record.id))
+                names = app_names(record.depends, failures)
+                self.failed(record, DependencyError(failures, record.id, app_name=record.func_name, dependency_app_names=names))
                 return
         record.try_time_launched = datetime.now()
         try:

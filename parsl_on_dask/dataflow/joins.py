@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.dataflow.arguments import describe
+from parsl_on_dask.dataflow.arguments import app_names, describe
 from parsl_on_dask.dataflow.errors import JoinError
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
 from parsl_on_dask.dataflow.states import States
@@ -63,7 +63,8 @@ class Joins:
         failures = [(e, describe(f)) for f in futures if (e := outcome_of(f)) is not None]
         if failures:
             logger.debug("Task %s failed due to failure of an inner join future", record.id)
-            error = JoinError(failures, record.id)
+            names = app_names(futures, failures)
+            error = JoinError(failures, record.id, app_name=record.func_name, dependency_app_names=names)
             record.fail_history.append(repr(error))
             record.fail_count += 1
             self.flow.complete_failure(record, States.failed, error)

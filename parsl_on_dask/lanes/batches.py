@@ -11,8 +11,8 @@ import itertools
 import logging
 import queue
 import threading
+import time
 import uuid
-from collections import deque
 from typing import Any
 
 from parsl_on_dask.clusters import open_cluster
@@ -21,8 +21,9 @@ from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.bootstrap import launch
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception, unpack_error
+from parsl_on_dask.lanes.links import Link, Links
 from parsl_on_dask.lanes.packing import Packer
-from parsl_on_dask.lanes.sizes import Queues
+from parsl_on_dask.lanes.sizes import TARGET, Queues
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import dumps, loads
 from parsl_on_dask.remote.runner import ERROR, HANDED_BACK, KEPT, STARTED, VALUE
@@ -31,21 +32,44 @@ logger = logging.getLogger("parsl.lanes.batches")
 
 #: How often a call may be sent again because its worker died while running another one.
 UNCHARGED = 8
+#: Seconds to wait for the reports of a Dask task that has ended.
+LATE = 3.0
 
 
 class Batch:
-    """Calls that are with Dask as one task."""
+    """Calls that are with Dask as one task: a shift, from the client's side.
 
-    __slots__ = ("calls", "future", "id", "keeps", "single", "started", "worker")
+    Attributes
+    ----------
+    calls : dict of int to Call
+        Those that have not reported yet.
+    initial : set of int
+        Numbers of those that are part of the Dask task itself.
+    feed : bool
+        Whether more calls can be sent after it.
+    over : bool
+        Whether its Dask task has ended.
+    """
 
-    def __init__(self, number: str, calls: dict[int, Call]) -> None:
+    __slots__ = ("calls", "feed", "future", "id", "initial", "link", "name", "over", "started", "worker", "ended_at")
+
+    def __init__(self, number: str, name: str, calls: list[Call], feed: bool) -> None:
         self.id = number
-        self.calls = calls
-        self.single = len(calls) == 1
+        self.name = name
+        self.calls = {c.number: c for c in calls}
+        self.initial = set(self.calls)
+        self.feed = feed
         self.future: Any = None
+        self.link: Link | None = None
         self.started = False
-        self.keeps = False
+        self.over = False
+        self.ended_at = 0.0
         self.worker = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether calls can be sent to it now."""
+        return self.feed and self.started and not self.over and self.link is not None and self.link.ready
 
 
 class BatchLane(Lane):
@@ -67,6 +91,8 @@ class BatchLane(Lane):
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.numbers = itertools.count(1)
         self.batches: dict[str, Batch] = {}
+        self.shifts: dict[str, Batch] = {}
+        self.links = Links(self.client, self.topic, lambda kind, item: self.inbox.put((kind, item)))
         self.live: dict[int, Call] = {}
         self.closing = False
         self.lost: BaseException | None = None
@@ -125,7 +151,9 @@ class BatchLane(Lane):
         self.inbox.put(("close", None))
         if threading.current_thread() is not self.thread:
             self.thread.join(10)
+        self.links.close()
         self.batches.clear()
+        self.shifts.clear()
         self.cluster.close()
 
     # -- the lane's own thread ----------------------------------------------------------------------------
@@ -154,10 +182,11 @@ class BatchLane(Lane):
         if kind == "call":
             self.queues.add(item)
         elif kind == "event":
-            self._read(item)
+            self._read(loads(item))
         elif kind == "ended":
             self._ended(*item)
         elif kind == "tick":
+            self._late()
             trouble = self.cluster.trouble()
             if trouble is not None and self.lost is None:
                 self.lost = trouble
@@ -165,29 +194,78 @@ class BatchLane(Lane):
                 self._fail_all(trouble)
 
     def _dispatch(self) -> None:
-        slots = self.cluster.slots() if self.queues.size else 1
-        while (calls := self.queues.next_batch(slots, len(self.batches))) is not None:
-            claimed = [c for c in calls if c.uncharged or c.claim()]
-            if claimed:
-                self._send(claimed)
+        """Send what can be sent: to shifts that run, and as new Dask tasks."""
+        if not self.queues.size:
+            return
+        slots = self.cluster.slots()
+        limit = self.executor.in_flight or 2 * slots + 2
+        placed = True
+        while placed:
+            placed = False
+            for key, alone in self.queues.heads():
+                if alone:
+                    if len(self.batches) - len(self.shifts) < limit:
+                        placed = self._send(self.queues.take(key, 1), False) or placed
+                    continue
+                count = self.queues.portion(key, slots)
+                shift = self._room(key, count)
+                if shift is not None:
+                    self._feed(shift, self.queues.take(key, count))
+                    placed = True
+                elif len(self.shifts) < slots:
+                    placed = self._send(self.queues.take(key, count), True) or placed
 
-    def _send(self, calls: list[Call]) -> None:
-        batch = Batch(uuid.uuid4().hex, {c.number: c for c in calls})
-        functions = {c.function_key: self.packer.functions[c.function_key] for c in calls}
+    def _room(self, key: Any, count: int) -> Batch | None:
+        """The open shift that should take the next calls of a queue."""
+        known = self.queues.mean(key)
+        best, load = None, 0.0
+        for shift in self.shifts.values():
+            if not shift.open:
+                continue
+            waiting = len(shift.calls)
+            if waiting and (not known or waiting >= 2 * count or waiting * known > 2 * TARGET):
+                continue
+            if best is None or waiting < load:
+                best, load = shift, waiting
+        return best
+
+    def _claimed(self, calls: list[Call]) -> list[Call]:
+        return [c for c in calls if c.uncharged or c.claim()]
+
+    def _feed(self, shift: Batch, calls: list[Call]) -> None:
+        calls = self._claimed(calls)
+        link = shift.link
+        if not calls or link is None:
+            return
+        functions = {}
+        for call in calls:
+            shift.calls[call.number] = call
+            if call.function_key not in link.known:
+                functions[call.function_key] = self.packer.functions[call.function_key]
+        self.links.send(
+            link, dumps((shift.id, functions, [(c.number, c.function_key, c.payload, False) for c in calls]))
+        )
+
+    def _send(self, calls: list[Call], feed: bool) -> bool:
+        """Make a Dask task of calls. False when it did not come to that."""
+        calls = self._claimed(calls)
+        if not calls:
+            return True
+        first = calls[0]
+        batch = Batch(uuid.uuid4().hex, first.name, calls, feed)
         refs: list[RemoteValue] = [ref for c in calls for ref in c.refs]
         data = dumps(
             {
                 "topic": self.topic,
                 "batch": batch.id,
                 "inline": self.executor.inline_limit,
-                "functions": functions,
+                "feed": feed,
                 "items": [ref.item for ref in refs],
+                "functions": {c.function_key: self.packer.functions[c.function_key] for c in calls},
                 "calls": [(c.number, c.function_key, c.payload, bool(c.refs)) for c in calls],
             }
         )
-        spec = calls[0].spec
-        name = calls[0].name if len(calls) == 1 else f"{calls[0].name} x{len(calls)}"
-        self.batches[batch.id] = batch
+        name = first.name if len(calls) == 1 else f"{first.name} x{len(calls)}"
         try:
             batch.future = self.client.submit(
                 launch(),
@@ -195,27 +273,30 @@ class BatchLane(Lane):
                 [ref.future for ref in refs],
                 key=f"{name}-{batch.id}",
                 pure=False,
-                priority=int(spec.get("priority", 0) or 0),
-                resources=resources_of(spec),
-                workers=spec.get("workers"),
+                priority=int(first.spec.get("priority", 0) or 0),
+                resources=resources_of(first.spec),
+                workers=first.spec.get("workers"),
             )
         except Exception as e:
-            del self.batches[batch.id]
-            error = ExecutorError(self.executor, f"Dask did not take a task of app {calls[0].name!r}: {e!r}")
+            error = ExecutorError(self.executor, f"Dask did not take a task of app {first.name!r}: {e!r}")
             for call in calls:
                 self._finish(call, Outcome(error=error))
-            return
+            return False
+        self.batches[batch.id] = batch
+        if feed:
+            self.shifts[batch.id] = batch
         batch.future.add_done_callback(lambda future: self.inbox.put(("ended", (batch, future))))
+        return True
 
-    def _read(self, message: dict[str, Any]) -> None:
-        batch = self.batches.get(message["batch"])
+    def _read(self, message: tuple[Any, ...]) -> None:
+        number, worker, address, host, _, reports = message
+        batch = self.batches.get(number)
         if batch is None:  # Dask ran it again to recompute a value; all its calls are done
             return
-        batch.worker = message["worker"]
-        for report in message["reports"]:
+        for report in reports:
             kind = report[0]
             if kind == STARTED:
-                batch.started = True
+                self._started(batch, worker, address)
             elif kind == HANDED_BACK:
                 for number in report[1]:
                     call = batch.calls.pop(number, None)
@@ -228,7 +309,9 @@ class BatchLane(Lane):
                 if call is None:
                     continue
                 self.queues.learn(call, ended - began, kind == KEPT)
-                outcome = Outcome(worker=message["worker"], host=message["host"], began=began, ended=ended)
+                if batch.link is not None:
+                    batch.link.known.add(call.function_key)
+                outcome = Outcome(worker=worker, host=host, began=began, ended=ended)
                 if kind == VALUE:
                     try:
                         outcome.value = loads(data)
@@ -236,28 +319,59 @@ class BatchLane(Lane):
                         outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
                         outcome.error.__cause__ = e
                 elif kind == KEPT:
-                    batch.keeps = True
-                    outcome.value = RemoteValue(self.client, batch.future, None if batch.single else number, data)
+                    item = number if batch.feed else None
+                    outcome.value = RemoteValue(self.client, batch.future, item, data)
                 elif kind == ERROR:
                     outcome.error = unpack_error(loads(data))
                 self._finish(call, outcome)
+        if batch.over and not batch.calls:
+            self.batches.pop(batch.id, None)
+
+    def _started(self, batch: Batch, worker: str, address: str) -> None:
+        again = batch.started and batch.worker != worker
+        batch.started = True
+        batch.worker = worker
+        batch.link = self.links.to(address)
+        if again:  # its worker died, and this cluster's Dask runs lost tasks again: what was sent later was lost
+            for number in set(batch.calls) - batch.initial:
+                self._again(batch.calls.pop(number))
+
+    def _again(self, call: Call) -> None:
+        call.uncharged += 1
+        call.solo = True
+        self.queues.add(call, first=True)
 
     def _ended(self, batch: Batch, future: Any) -> None:
-        self.batches.pop(batch.id, None)
+        batch.over = True
+        self.shifts.pop(batch.id, None)
         if not batch.calls:
+            self.batches.pop(batch.id, None)
             return
         status = future.status
+        if status == "finished":
+            # the last reports, or calls that came too late for it, are on the direct way
+            batch.ended_at = time.monotonic()
+            return
+        self.batches.pop(batch.id, None)
         if status == "error":
             error = future.exception()
             if type(error).__name__ == "KilledWorker":
                 self._worker_lost(batch, error)
             else:
                 self._unreported(batch, error)
-        elif status == "finished":
-            self._unreported(batch, None)
         elif not self.closing:
             text = f"the Dask scheduler was lost or forgot the task (its state is {status!r})"
             self._fail(batch, ExecutorError(self.executor, text))
+
+    def _late(self) -> None:
+        """Find the calls of ended Dask tasks whose reports do not come: they were sent to a worker that was leaving."""
+        for batch in [b for b in self.batches.values() if b.over and time.monotonic() - b.ended_at > LATE]:
+            del self.batches[batch.id]
+            late = [batch.calls[n] for n in batch.calls if n in batch.initial or batch.calls[n].uncharged > UNCHARGED]
+            for number in set(batch.calls) - {c.number for c in late}:
+                self._again(batch.calls.pop(number))
+            if batch.calls:
+                self._unreported(batch, None)
 
     def _worker_lost(self, batch: Batch, error: Any) -> None:
         """Charge the call that was running with a lost worker; send the others again."""
@@ -266,15 +380,13 @@ class BatchLane(Lane):
         running = self.cluster.running_on(worker)
         for number, call in list(batch.calls.items()):
             if running is None:
-                guilty = batch.single and (batch.started or call.uncharged > 1)
+                guilty = not batch.feed and (batch.started or call.uncharged > 1)
             else:
                 guilty = running == number
-            call.uncharged += 1
-            call.solo = True
-            if guilty or call.uncharged > UNCHARGED:
+            if guilty or call.uncharged >= UNCHARGED:
                 self._finish(call, Outcome(error=as_exception("WorkerLost", (worker, host)), worker=worker, host=host))
             else:
-                self.queues.add(call, first=True)
+                self._again(call)
         batch.calls.clear()
 
     def _unreported(self, batch: Batch, error: BaseException | None) -> None:

@@ -23,9 +23,11 @@ MODULES = (
     "remote.packing",
     "remote.errors",
     "remote.standin",
-    "remote.files",
-    "remote.shell",
     "remote.walltime",
+    "remote.reaper",
+    "remote.shell",
+    "remote.apps",
+    "remote.agent",
     "remote.runner",
     "data_provider.files",
 )

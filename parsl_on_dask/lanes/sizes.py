@@ -1,22 +1,29 @@
 """Which ready calls travel next, and how many of them together.
 
-Calls of one app wait in one queue; the queues take turns. The first calls of an app travel alone, until their
-run times are known; after that a batch holds about :data:`TARGET` seconds of work, and never so many calls that
-other workers would be left without any.
+Calls of one app wait in one queue; the queues take turns. The first calls of an app travel one at a time, until
+their run times are known; after that as many travel together as make about :data:`TARGET` seconds of work, and never
+so many that other workers would be left without any.
 """
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from typing import Any
 
 from parsl_on_dask.lanes.call import Call
 
-#: Seconds of work that a batch should hold: long against the cost of a Dask task, short against anything that waits for it.
+#: Seconds of work to have with a worker: long against the way there, short against anything that waits for it.
 TARGET = 0.1
+#: A call that runs longer than this is worth a Dask task of its own, in seconds.
+LONG = 0.05
 #: Weight of the newest run time in the running mean.
 NEWEST = 0.2
+#: How many queues are looked at in one go.
+LOOKED_AT = 64
+
+Key = tuple[Any, ...]
 
 
 class _Times:
@@ -35,21 +42,21 @@ class Queues:
     Parameters
     ----------
     executor
-        Its ``batching``, ``max_batch`` and ``in_flight`` are honoured.
+        Its ``batching`` and ``max_batch`` are honoured.
     """
 
     def __init__(self, executor: Any) -> None:
         self.batching = bool(executor.batching)
         self.max_batch = int(executor.max_batch)
-        self.in_flight = executor.in_flight
-        self.waiting: OrderedDict[tuple[Any, ...], deque[Call]] = OrderedDict()
+        self.waiting: OrderedDict[Key, deque[Call]] = OrderedDict()
         self.times: dict[str, _Times] = {}
         self.size = 0
 
     def add(self, call: Call, first: bool = False) -> None:
         """Let a call wait; ``first`` for one that was sent before."""
+        alone = call.solo or bool(call.refs) or not self.batching
         spec = tuple(sorted((k, repr(v)) for k, v in call.spec.items())) if call.spec else ()
-        key = (call.function_key, spec)
+        key = (call.function_key, spec, alone)
         calls = self.waiting.get(key)
         if calls is None:
             calls = self.waiting[key] = deque()
@@ -59,38 +66,43 @@ class Queues:
             calls.append(call)
         self.size += 1
 
-    def learn(self, call: Call, seconds: float, kept: bool) -> None:
-        """Take note of how long a call ran. Calls with large results count as long: they should not share a batch."""
-        times = self.times.get(call.function_key)
-        if times is None:
-            times = self.times[call.function_key] = _Times()
-        seconds = TARGET if kept else max(seconds, 1e-6)
-        times.mean = seconds if not times.seen else (1 - NEWEST) * times.mean + NEWEST * seconds
-        times.seen += 1
+    def heads(self) -> Iterator[tuple[Key, bool]]:
+        """The queues in turn: key, and whether its calls have to travel alone."""
+        for key in list(self.waiting)[:LOOKED_AT] if len(self.waiting) > 1 else list(self.waiting):
+            yield key, key[2] or bool(key[1]) or self.mean(key) > LONG
 
-    def next_batch(self, slots: int, in_flight: int) -> list[Call] | None:
-        """The calls to send next, or None when enough are on their way."""
-        if not self.size or in_flight >= (self.in_flight or 2 * slots + 2):
-            return None
-        key, calls = next(iter(self.waiting.items()))
-        first = calls.popleft()
-        batch = [first]
-        count = 1
-        times = self.times.get(first.function_key)
-        if times is not None and not self._alone(first):
-            fair = math.ceil((len(calls) + 1) / (2 * slots))
-            count = max(1, min(self.max_batch, fair, int(TARGET / times.mean)))
-        while len(batch) < count and calls and not self._alone(calls[0]):
-            batch.append(calls.popleft())
-        self.size -= len(batch)
+    def mean(self, key: Key) -> float:
+        """Mean run time of a queue's calls in seconds; 0 when nothing is known."""
+        times = self.times.get(key[0])
+        return times.mean if times is not None else 0.0
+
+    def portion(self, key: Key, workers: int) -> int:
+        """How many of a queue's calls one worker should have, of ``workers`` that could take some."""
+        mean = self.mean(key)
+        if not mean:
+            return 1
+        fair = math.ceil(len(self.waiting[key]) / (2 * workers))
+        return max(1, min(self.max_batch, fair, int(TARGET / mean)))
+
+    def take(self, key: Key, count: int) -> list[Call]:
+        """Remove the first calls of a queue, and let the others go first next time."""
+        calls = self.waiting[key]
+        taken = [calls.popleft() for _ in range(min(count, len(calls)))]
+        self.size -= len(taken)
         if calls:
             self.waiting.move_to_end(key)
         else:
             del self.waiting[key]
-        return batch
+        return taken
 
-    def _alone(self, call: Call) -> bool:
-        return not self.batching or call.solo or bool(call.refs)
+    def learn(self, call: Call, seconds: float, kept: bool) -> None:
+        """Take note of how long a call ran. Calls with large results count as long: each should have its own Dask task."""
+        times = self.times.get(call.function_key)
+        if times is None:
+            times = self.times[call.function_key] = _Times()
+        seconds = 2 * LONG if kept else max(seconds, 1e-6)
+        times.mean = seconds if not times.seen else (1 - NEWEST) * times.mean + NEWEST * seconds
+        times.seen += 1
 
     def clear(self) -> None:
         self.waiting.clear()

@@ -1,12 +1,14 @@
-"""Running the calls of one batch on a worker, and reporting each of them as it ends.
+"""Running calls on a worker, and reporting each of them as it ends.
 
-A batch is one Dask task. Its bundle is a pickled :class:`Bundle`; what happened to each call goes to the
-client at once through the worker's event stream (``Worker.log_event``), in messages of this shape::
+A shift is one Dask task: it holds one of the worker's slots, runs the calls that came with it, and, where the
+client has a connection to this worker (:mod:`parsl_on_dask.remote.agent`), the calls that are sent after it. When
+it has had nothing to do for a moment it ends. What comes with it is a pickled :class:`Bundle`; what happened to
+each call goes to the client at once, in pickled messages of this shape::
 
-    {"batch": id, "worker": name, "address": address, "host": host, "pid": pid, "reports": [report, ...]}
-    report = (STARTED,)                                    the batch runs now
+    (batch, worker name, worker address, host, pid, [report, ...])
+    report = (STARTED,)                                    the shift runs now
            | (VALUE, call, pickled value, began, ended)    small values ride along
-           | (KEPT, call, size, began, ended)              large ones stay here, as the Dask task's result
+           | (KEPT, call, size, began, ended)              large ones stay here, in the Dask task's result
            | (ERROR, call, pickled PackedError, began, ended)
            | (HANDED_BACK, [call, ...])                    not begun; run these elsewhere
 """
@@ -22,33 +24,42 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
+from .agent import Agent, agent_of
 from .errors import Failure, pack_error
 from .packing import dumps, loads, loads_with_refs, looks_large
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK = range(5)
 
-#: Seconds that one call of a batch may take before the calls behind it are handed back.
+#: Seconds that one call may take before the calls behind it are handed back.
 PATIENCE = 0.05
 #: Seconds that a report may wait for company.
 GROUPING = 0.002
+#: Seconds without work after which a shift ends.
+LINGER = 0.1
+#: Seconds after which a shift without work makes way for another Dask task that waits for its slot.
+GLANCE = 0.004
 #: How many functions a worker remembers.
 FUNCTIONS_KEPT = 256
 
 HOST = socket.gethostname()
+
+#: number, key of the function, pickled arguments, whether these refer to values on the cluster
+CallData = tuple[int, str, bytes, bool]
 
 _functions: OrderedDict[str, Callable[..., Any]] = OrderedDict()
 _mark: Callable[[int], None] | None = None
 
 
 class Bundle(TypedDict):
-    """What a batch consists of."""
+    """What a shift begins with."""
 
     topic: str
     batch: str
     inline: int
+    feed: bool
     items: list[int | None]
     functions: dict[str, tuple[str, bytes]]
-    calls: list[tuple[int, str, bytes, bool]]
+    calls: list[CallData]
 
 
 def set_mark(mark: Callable[[int], None] | None) -> None:
@@ -58,7 +69,7 @@ def set_mark(mark: Callable[[int], None] | None) -> None:
 
 
 def run(data: bytes, values: Sequence[Any]) -> Any:
-    """Run a bundle. This is the Dask task.
+    """Run a shift. This is the Dask task.
 
     Parameters
     ----------
@@ -66,63 +77,123 @@ def run(data: bytes, values: Sequence[Any]) -> Any:
         The pickled :class:`Bundle`.
     values : sequence
         The values on the cluster that its calls take; their arguments refer to them by number.
+
+    Returns
+    -------
+    object
+        The value of its only call, if that was large; for a shift that can be fed, a dict of the large values.
     """
     from distributed import get_worker
 
-    return Batch(loads(data), values, get_worker()).run()
+    bundle: Bundle = loads(data)
+    worker = get_worker()
+    return Shift(bundle, values, worker, agent_of(worker, bundle["topic"])).run()
 
 
-class Batch:
-    """One batch while it runs."""
+class Shift:
+    """One Dask task of ours while it runs."""
 
-    def __init__(self, bundle: Bundle, values: Sequence[Any], worker: Any) -> None:
-        self.bundle = bundle
-        # a value that a batch of several calls kept sits in the dict of all that this batch kept
+    def __init__(self, bundle: Bundle, values: Sequence[Any], worker: Any, agent: Agent) -> None:
+        self.batch = bundle["batch"]
+        self.inline = bundle["inline"]
+        self.feed = bundle["feed"]
+        # a value that a shift kept among others sits in the dict of all that this shift kept
         self.values = [v if item is None else v[item] for v, item in zip(values, bundle["items"], strict=True)]
+        self.functions = bundle["functions"]
         self.worker = worker
+        self.agent = agent
         self.todo = deque(bundle["calls"])
-        self.single = len(bundle["calls"]) == 1
         self.lock = threading.Lock()
+        self.wake = threading.Condition(self.lock)
         self.began = 0.0
-        self.reports: list[tuple[Any, ...]] = []
+        self.over = False
+        self.watching = False
         self.flushing = False
+        self.reports: list[tuple[Any, ...]] = []
+        self.kept: dict[int, Any] = {}
 
     def run(self) -> Any:
-        self.report((STARTED,), now=self.single)
-        kept: dict[int, Any] = {}
-        if not self.single:
-            self.began = time.monotonic()
-            self.worker.loop.add_callback(self.watch)
-        while True:
-            with self.lock:
-                if not self.todo:
-                    break
-                call = self.todo.popleft()
-                self.began = time.monotonic()
-            self.report(self.execute(call, kept))
+        self.agent.shifts[self.batch] = self
+        self.report((STARTED,))
+        with self.lock:
+            self.begin_watch()
+        if not (self.feed and self.agent.connected):
+            self.flush()  # the client connects while the first calls run
+        while (call := self.next()) is not None:
+            self.report(self.execute(call))
+            if self.kept and self.feed:
+                self.end()  # others can have the value only when this Dask task is over
+        self.agent.shifts.pop(self.batch, None)
         self.flush()
-        if self.single:
-            return next(iter(kept.values()), None)
-        return kept or None
+        return self.kept if self.feed else next(iter(self.kept.values()), None)
+
+    def next(self) -> CallData | None:
+        """The next call, waiting a moment for one; None when the shift is over."""
+        with self.lock:
+            if not self.todo and self.reports:
+                self.flush_locked()
+            waited = 0.0
+            while not self.todo and not self.over:
+                if not (self.feed and self.agent.connected) or waited >= LINGER or (waited and self.is_in_the_way()):
+                    self.over = True
+                    break
+                before = time.monotonic()
+                self.wake.wait(GLANCE)
+                waited += time.monotonic() - before
+            if not self.todo:
+                return None
+            self.began = time.monotonic()
+            return self.todo.popleft()
+
+    def is_in_the_way(self) -> bool:
+        """Whether another Dask task waits for this slot."""
+        return bool(getattr(self.worker.state, "ready", None) or getattr(self.worker.state, "constrained", None))
+
+    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]]) -> bool:
+        """Take more calls, in the worker's event loop. False when the shift is over."""
+        with self.lock:
+            if self.over:
+                return False
+            self.functions.update(functions)
+            self.todo.extend(calls)
+            self.begin_watch()
+            self.wake.notify()
+            return True
+
+    def end(self) -> None:
+        """Take no more calls, and hand back those that wait."""
+        with self.lock:
+            self.over = True
+            back = [call[0] for call in self.todo]
+            self.todo.clear()
+        if back:
+            self.report((HANDED_BACK, back))
+
+    def begin_watch(self) -> None:
+        if not self.watching and (len(self.todo) > 1 or (self.todo and self.began)):
+            self.watching = True
+            self.worker.loop.add_callback(self.watch)
 
     def watch(self) -> None:
         """Hand back what waits behind a call that takes long. Runs in the worker's event loop."""
         with self.lock:
             if not self.todo:
+                self.watching = False
                 return
-            waited = time.monotonic() - self.began
+            waited = time.monotonic() - self.began if self.began else 0.0
             back = []
             if waited > PATIENCE:
                 back = [call[0] for call in self.todo]
                 self.todo.clear()
+                self.watching = False
         if back:
             self.report((HANDED_BACK, back), now=True)
         else:
             self.worker.loop.call_later(max(0.005, PATIENCE - waited), self.watch)
 
-    def execute(self, call: tuple[int, str, bytes, bool], kept: dict[int, Any]) -> tuple[Any, ...]:
+    def execute(self, call: CallData) -> tuple[Any, ...]:
         number, key, arguments, refers = call
-        name = self.bundle["functions"][key][0]
+        name = self.functions[key][0]
         if _mark is not None:
             _mark(number)
         began = time.time()
@@ -130,19 +201,18 @@ class Batch:
             function = self.function(key)
             args, kwargs = self.arguments(name, arguments, refers)
             value = function(*args, **kwargs)
-            began, ended = began, time.time()
+            ended = time.time()
             del args, kwargs
-            limit = self.bundle["inline"]
-            if looks_large(value, limit):
-                kept[number] = value
-                return (KEPT, number, getattr(value, "nbytes", None) or sys.getsizeof(value), began, ended)
+            if looks_large(value, self.inline):
+                self.kept[number] = value
+                return (KEPT, number, int(getattr(value, "nbytes", 0) or sys.getsizeof(value)), began, ended)
             try:
                 data = dumps(value)
             except Exception as e:
                 text = f"the result of app {name!r}, a {type(value).__name__}, cannot be pickled: {e!r}"
                 raise Failure("SerializationError", name, text) from e
-            if len(data) > limit:
-                kept[number] = value
+            if len(data) > self.inline:
+                self.kept[number] = value
                 return (KEPT, number, len(data), began, ended)
             return (VALUE, number, data, began, ended)
         except Exception as e:
@@ -159,7 +229,7 @@ class Batch:
         function = _functions.get(key)
         if function is not None:
             return function
-        name, data = self.bundle["functions"][key]
+        name, data = self.functions[key]
         try:
             function = loads(data)
         except Exception as e:
@@ -179,30 +249,23 @@ class Batch:
     def report(self, report: tuple[Any, ...], now: bool = False) -> None:
         with self.lock:
             self.reports.append(report)
-            schedule = not self.flushing and not now and not self.single
-            self.flushing = self.flushing or schedule
-        if now:
-            self.flush()
-        elif schedule:
-            self.worker.loop.add_callback(lambda: self.worker.loop.call_later(GROUPING, self.flush))
+            if now:
+                self.flush_locked()
+            elif not self.flushing and self.todo:  # with nothing left to do, next() sends them at once
+                self.flushing = True
+                self.worker.loop.add_callback(lambda: self.worker.loop.call_later(GROUPING, self.flush))
 
     def flush(self) -> None:
         with self.lock:
-            reports, self.reports = self.reports, []
-            self.flushing = False
-            if reports:  # inside the lock, so that messages leave in the order of their reports
-                worker = self.worker
-                worker.log_event(
-                    self.bundle["topic"],
-                    {
-                        "batch": self.bundle["batch"],
-                        "worker": str(worker.name),
-                        "address": worker.address,
-                        "host": HOST,
-                        "pid": os.getpid(),
-                        "reports": reports,
-                    },
-                )
+            self.flush_locked()
+
+    def flush_locked(self) -> None:
+        # inside the lock, so that messages leave in the order of their reports
+        reports, self.reports = self.reports, []
+        self.flushing = False
+        if reports:
+            worker = self.worker
+            self.agent.send(dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports)))
 
 
 def _cannot_load(name: str, what: str, e: Exception) -> str:
@@ -216,7 +279,7 @@ def _cannot_load(name: str, what: str, e: Exception) -> str:
 
 
 def _without_our_frames(e: Exception) -> Exception:
-    """Drop the frame of :meth:`Batch.execute`, which tells a user nothing."""
+    """Drop the frame of :meth:`Shift.execute`, which tells a user nothing."""
     if e.__traceback__ is not None and e.__traceback__.tb_next is not None:
         return e.with_traceback(e.__traceback__.tb_next)
     return e

@@ -14,7 +14,6 @@ import pytest
 import parsl_on_dask as parsl
 from parsl_on_dask.concurrent import ParslPoolExecutor
 from parsl_on_dask.config import Config
-from parsl_on_dask.errors import NoDataFlowKernelError
 from parsl_on_dask.executors import ThreadPoolExecutor
 
 WAIT = 30
@@ -142,15 +141,3 @@ def test_shutdown_cancels_what_has_not_started_if_asked(dfk: Any) -> None:
         pool.shutdown(cancel_futures=True)
     assert waiting.cancelled()
     gate.set_result(1)
-
-
-def test_a_kernel_of_ones_own_is_cleaned_up(tmp_path: Path, dfk: Any) -> None:
-    parsl.clear()
-    try:
-        with ParslPoolExecutor(config(tmp_path)) as pool:
-            futures = [pool.submit(add_one, i) for i in range(20)]
-        assert [f.result(0) for f in futures] == list(range(1, 21))
-        with pytest.raises(NoDataFlowKernelError):
-            parsl.dfk()
-    finally:
-        parsl.clear()

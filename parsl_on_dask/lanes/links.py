@@ -1,0 +1,109 @@
+"""The client's ends of the direct connections to workers (see :mod:`parsl_on_dask.remote.agent`)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.remote.agent import INTERVAL, OPERATION
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+logger = logging.getLogger("parsl.lanes.links")
+
+
+class Link:
+    """A connection to one worker.
+
+    Attributes
+    ----------
+    ready : bool
+        Whether calls can be sent.
+    known : set of str
+        Keys of the functions that the worker was sent.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.ready = False
+        self.known: set[str] = set()
+        self.stream: Any = None
+        self.comm: Any = None
+
+
+class Links:
+    """The connections of one lane, by worker address.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    topic : str
+        Names the lane to the workers.
+    deliver : callable
+        Called in the client's event loop as ``deliver(kind, item)``: ``("event", message)`` for what a worker sends,
+        ``("linked", link)`` and ``("unlinked", link)``.
+    """
+
+    def __init__(self, client: Client, topic: str, deliver: Callable[[str, Any], None]) -> None:
+        self.client = client
+        self.topic = topic
+        self.deliver = deliver
+        self.links: dict[str, Link] = {}
+        self.closed = False
+
+    def to(self, address: str) -> Link:
+        """The connection to a worker; a new one becomes ready a little later, if the worker can be reached."""
+        link = self.links.get(address)
+        if link is None:
+            link = self.links[address] = Link(address)
+            self.client.loop.add_callback(self._open, link)
+        return link
+
+    def send(self, link: Link, message: bytes) -> None:
+        """Send a pickled message. What a broken connection swallows is noticed by ``unlinked``."""
+        self.client.loop.add_callback(self._send, link, message)
+
+    def _send(self, link: Link, message: bytes) -> None:
+        try:
+            link.stream.send(message)
+        except Exception:
+            logger.debug("connection to %s is gone", link.address)
+
+    async def _open(self, link: Link) -> None:
+        from distributed.batched import BatchedSend
+        from distributed.core import connect
+
+        try:
+            link.comm = await connect(link.address, **self.client.connection_args)
+            await link.comm.write({"op": OPERATION, "topic": self.topic, "reply": False})
+            link.stream = BatchedSend(interval=INTERVAL, loop=self.client.loop)
+            link.stream.start(link.comm)
+            while not self.closed:
+                for message in await link.comm.read():
+                    if message:
+                        self.deliver("event", message)
+                    else:  # the worker's greeting
+                        link.ready = True
+                        self.deliver("linked", link)
+        except Exception as e:  # not reachable from here, or closed: calls take the way through the scheduler
+            logger.debug("no direct connection to %s: %r", link.address, e)
+        finally:
+            was_ready, link.ready = link.ready, False
+            if link.comm is not None:
+                link.comm.abort()
+            if was_ready:
+                self.links.pop(link.address, None)
+                self.deliver("unlinked", link)
+
+    def close(self) -> None:
+        """End all connections."""
+        self.closed = True
+
+        def abort() -> None:
+            for link in list(self.links.values()):
+                if link.comm is not None:
+                    link.comm.abort()
+
+        self.client.loop.add_callback(abort)

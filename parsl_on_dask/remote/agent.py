@@ -1,0 +1,105 @@
+"""The direct connection between a client and a worker.
+
+Calls and reports can travel through the Dask scheduler: calls inside Dask tasks, reports as events. That works
+wherever Dask works and costs milliseconds. Once a client has seen a worker, it opens a connection to it, and calls
+and reports of shifts that run there take the short way. The agent is the worker's end of that.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from .packing import dumps, loads
+
+if TYPE_CHECKING:
+    from .runner import Shift
+
+#: Name of the operation that a client opens a worker's connection with.
+OPERATION = "parsl_on_dask_lane"
+#: Seconds that a message may wait for company.
+INTERVAL = 0.0002
+
+_agents: dict[tuple[int, str], Agent] = {}
+_lock = threading.Lock()
+
+
+def agent_of(worker: Any, topic: str) -> Agent:
+    """The agent of a lane on a worker."""
+    key = (id(worker), topic)
+    agent = _agents.get(key)
+    if agent is None:
+        with _lock:
+            agent = _agents.setdefault(key, Agent(worker, topic))
+        worker.handlers.setdefault(OPERATION, _handler(worker))
+    return agent
+
+
+def _handler(worker: Any) -> Any:
+    async def handle(comm: Any, topic: str) -> Any:
+        from distributed.core import Status
+
+        await agent_of(worker, topic).serve(comm)
+        return Status.dont_reply
+
+    # distributed looks at the handler's first parameter to see whether it wants the connection
+    return handle
+
+
+class Agent:
+    """The worker's end of one lane.
+
+    Attributes
+    ----------
+    connected : bool
+        Whether the client has a connection to this worker.
+    shifts : dict
+        The lane's shifts that run here, by batch.
+    """
+
+    def __init__(self, worker: Any, topic: str) -> None:
+        self.worker = worker
+        self.topic = topic
+        self.connected = False
+        self.shifts: dict[str, Shift] = {}
+        self.stream: Any = None
+
+    def send(self, message: bytes) -> None:
+        """Give the client a pickled message. From any thread; order is kept."""
+        self.worker.loop.add_callback(self._send, message)
+
+    def _send(self, message: bytes) -> None:
+        if self.connected:
+            try:
+                self.stream.send(message)
+                return
+            except Exception:  # the connection has just gone: take the long way
+                self.connected = False
+        self.worker.log_event(self.topic, message)
+
+    async def serve(self, comm: Any) -> None:
+        """Take what the client sends until it is gone."""
+        from distributed.batched import BatchedSend
+
+        self.stream = BatchedSend(interval=INTERVAL, loop=self.worker.loop)
+        self.stream.start(comm)
+        self.connected = True
+        self.stream.send(b"")
+        try:
+            while True:
+                for message in await comm.read():
+                    self.take(*loads(message))
+        except Exception:  # closed, in one of Dask's many ways
+            pass
+        finally:
+            self.connected = False
+            self.stream.abort()
+
+    def take(self, batch: str, functions: dict[str, tuple[str, bytes]], calls: list[Any]) -> None:
+        """Give calls to a shift, or back to the client when that has ended."""
+        from .runner import HANDED_BACK, HOST
+
+        shift = self.shifts.get(batch)
+        if shift is None or not shift.add(calls, functions):
+            back = [(HANDED_BACK, [call[0] for call in calls])]
+            self._send(dumps((batch, str(self.worker.name), self.worker.address, HOST, 0, back)))

@@ -1,0 +1,68 @@
+"""Old names go on working and say what they are called today."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+
+import pytest
+
+from parsl_on_dask import legacy
+from parsl_on_dask.channels import LocalChannel, SSHChannel
+from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.legacy import ParslDeprecationWarning
+from parsl_on_dask.providers import LocalProvider
+
+
+@pytest.fixture(autouse=True)
+def every_warning_is_new():
+    legacy.forget_warnings()
+
+
+@pytest.mark.parametrize(
+    ("old", "name", "new"),
+    [
+        ("launchers.error", "BadLauncher", "launchers.errors"),
+        ("providers.error", "SubmitException", "providers.errors"),
+        ("providers.provider_base", "ExecutionProvider", "providers.base"),
+        ("providers.base", "JobState", "jobs.states"),
+        ("executors.errors", "SerializationError", "serialize.errors"),
+    ],
+)
+def test_moved_names_are_the_same_objects(old, name, new):
+    with pytest.warns(ParslDeprecationWarning, match=rf"write parsl\.{new}\.{name}"):
+        found = getattr(importlib.import_module(f"parsl_on_dask.{old}"), name)
+    assert found is getattr(importlib.import_module(f"parsl_on_dask.{new}"), name)
+
+
+def test_a_name_that_never_was_is_an_attribute_error():
+    module = importlib.import_module("parsl_on_dask.providers.error")
+    assert not hasattr(module, "nonsense")
+
+
+def test_the_warning_points_at_the_users_line():
+    with pytest.warns(ParslDeprecationWarning) as caught:
+        LocalProvider(channel=LocalChannel())
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("keyword", [True, False])
+def test_providers_take_a_local_channel(keyword):
+    channel = LocalChannel()
+    with pytest.warns(ParslDeprecationWarning, match="no channel any more"):
+        provider = LocalProvider(channel=channel, nodes_per_block=3) if keyword else LocalProvider(channel, 3)
+    assert provider.channel is channel
+    assert provider.nodes_per_block == 3
+
+
+def test_channels_over_ssh_are_refused():
+    with pytest.raises(ConfigurationError, match=r"Run the script on login\.example"):
+        SSHChannel("login.example", username="me")
+
+
+def test_warn_once_is_quiet_afterwards():
+    with pytest.warns(ParslDeprecationWarning, match="first"):
+        legacy.warn_once("test-key", "first")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        legacy.warn_once("test-key", "first")

@@ -1,0 +1,127 @@
+"""The shell text of launchers: what it runs, how often, and how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from parsl_on_dask import launchers
+from parsl_on_dask.launchers import (
+    AprunLauncher,
+    GnuParallelLauncher,
+    JsrunLauncher,
+    MpiExecLauncher,
+    MpiRunLauncher,
+    SimpleLauncher,
+    SingleNodeLauncher,
+    SrunLauncher,
+    SrunMPILauncher,
+    WrappedLauncher,
+)
+
+STARTERS = ("srun", "aprun", "jsrun", "mpiexec", "mpirun", "parallel")
+ENVIRONMENT = {"JOBNAME": "job", "SLURM_JOB_NAME": "job", "SLURM_CPUS_ON_NODE": "8", "SLURM_JOB_NUM_NODES": "2"}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a launcher's text where every starter only says how it was called."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in STARTERS:
+        (tools / name).write_text(f'#!/bin/bash\necho "{name} $*"\n')
+        (tools / name).chmod(0o755)
+
+    def run(text, **environment):
+        return subprocess.run(
+            ["/bin/bash", "-c", text],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            env={"PATH": f"{tools}:/usr/bin:/bin", **ENVIRONMENT, **environment},
+        )
+
+    return run
+
+
+def test_simple(caplog):
+    assert SimpleLauncher()("work", 4, 1) == "work"
+    assert not caplog.text
+    assert SimpleLauncher()("work", 1, 2) == "work"
+    assert "nodes per block" in caplog.text
+
+
+def test_wrapped(caplog):
+    assert WrappedLauncher("docker")("test", 1, 1) == "docker test"
+    assert not caplog.text
+    WrappedLauncher("docker")("test", 2, 2)
+    assert "tasks per node" in caplog.text
+    assert "nodes per block" in caplog.text
+
+
+def test_single_node_starts_all_copies(run):
+    done = run(SingleNodeLauncher(debug=False)("echo copy $1 on $CORES", 3, 2))
+    assert sorted(line.split()[1] for line in done.stdout.splitlines()) == list("123456")
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "fail_on_any", "code"),
+    [("true", False, 0), ("false", False, 1), ("[ $1 = 1 ]", False, 0), ("[ $1 = 1 ]", True, 1), ("true", True, 0)],
+)
+def test_single_node_exit_code(run, command, fail_on_any, code):
+    assert run(SingleNodeLauncher(fail_on_any=fail_on_any)(command, 2, 1)).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("launcher", "called"),
+    [
+        (SrunLauncher(overrides="--x"), "srun --ntasks 4 -l --x bash cmd_job.sh"),
+        (AprunLauncher(overrides="--x"), "aprun -n 4 -N 2 --x /bin/bash cmd_job.sh"),
+        (JsrunLauncher(overrides="--x"), "jsrun -n 4 -r 2 --x /bin/bash cmd_job.sh"),
+        (
+            MpiExecLauncher(bind_cmd="--cpu-bind", overrides="--x"),
+            "mpiexec --cpu-bind none --x -n 4 --hostfile job.nodes /usr/bin/sh cmd_job.sh",
+        ),
+        (MpiRunLauncher(overrides="--x", bash_location="/bin/sh"), "mpirun -np 4 --x /bin/sh cmd_job.sh"),
+        (
+            GnuParallelLauncher(),
+            "parallel --env _ --joblog job.sh.parallel.log --sshloginfile job.nodes --jobs 2",
+        ),
+    ],
+    ids=lambda v: type(v).__name__ if not isinstance(v, str) else "",
+)
+def test_starters(run, tmp_path, launcher, called):
+    launcher.debug = False
+    done = run(launcher("echo hello from $JOBNAME", 2, 2))
+    assert (done.stdout.strip(), done.stderr, done.returncode) == (called, "", 0)
+    assert (tmp_path / "cmd_job.sh").read_text() == "echo hello from job\n"
+
+
+def test_files_go_to_the_script_directory(run, tmp_path):
+    (tmp_path / "my scripts").mkdir()
+    done = run(SrunLauncher(debug=False)("work", 1, 1, str(tmp_path / "my scripts")))
+    assert (tmp_path / "my scripts" / "cmd_job.sh").read_text() == "work\n"
+    assert done.stdout.strip() == f"srun --ntasks 1 -l bash {tmp_path}/my scripts/cmd_job.sh"
+
+
+@pytest.mark.parametrize(("tasks", "share"), [(1, "--exclusive --nodes 1"), (2, "--ntasks 4")], ids=["nodes", "cores"])
+def test_srun_mpi_divides_the_block(run, tasks, share):
+    lines = run(SrunMPILauncher(debug=False)("work", tasks, 2)).stdout.splitlines()
+    assert lines == [f"srun {share} -l bash cmd_job.sh"] * (2 * tasks)
+
+
+def test_nodes_are_listed_once(run, tmp_path):
+    (tmp_path / "pbs").write_text("b\na\nb\n")
+    run(MpiExecLauncher()("work", 1, 2), PBS_NODEFILE="pbs")
+    assert (tmp_path / "job.nodes").read_text() == "a\nb\n"
+    run(MpiExecLauncher()("work", 1, 2))
+    assert (tmp_path / "job.nodes").read_text() == "localhost\n"
+
+
+@pytest.mark.parametrize("name", [n for n in launchers.__all__ if n != "WrappedLauncher"])
+def test_repr(name):
+    launcher = getattr(launchers, name)(debug=False)
+    assert repr(eval(repr(launcher), vars(launchers).copy())) == repr(launcher)
