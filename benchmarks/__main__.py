@@ -136,6 +136,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 except MeasurementError as error:
                     _say(f"import, not counted, {system}: {error}")
         collected = run_all(runner, plan, systems, repeat, _say)
+        machine["load_at_end"] = report.machine()["load"]
     finally:
         runner.close()
     return {

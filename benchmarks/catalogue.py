@@ -190,6 +190,10 @@ ROWS = (
     ),
     Row("import", "import", "processes", "seconds", "import", "s", False, (NEVER_SLOWER, _parsl(1))),
     Row(
+        "import-names", "import", "processes", "names_seconds", "import with the names of a script", "s", False,
+        (NEVER_SLOWER, _parsl(1)),
+    ),
+    Row(
         "memory", "memory", "processes", "kib_per_call", "client memory, a finished held call", "KiB", False,
         (NEVER_SLOWER,),
     ),

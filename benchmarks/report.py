@@ -111,7 +111,8 @@ def markdown(run: Mapping[str, Any]) -> str:
         "",
         "## The run",
         "",
-        f"- Machine: {where['cpu']}, {where['cores']} cores, {where['system']}; load {where['load']} at the start.",
+        f"- Machine: {where['cpu']}, {where['cores']} cores, {where['system']}; load {where['load']} at the start, "
+        f"{where['load_at_end']} at the end.",
         *[f"- {NAMES[system]}: {_versions(found)}." for system, found in versions.items()],
         f"- Date: {run['date']}.",
         f"- Command: `{run['command']}`",

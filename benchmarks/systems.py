@@ -22,6 +22,9 @@ class System(Protocol):
 
     module: str
 
+    def names(self) -> list[tuple[str, str]]:
+        """Modules and the names that a user's script takes from them."""
+
     def start(self) -> None:
         """Import the system and bring it up, as a user's script does."""
 
@@ -53,6 +56,16 @@ class ParslSystem:
         self.log = log
         self._parsl: Any = None
         self._apps: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+    def names(self) -> list[tuple[str, str]]:
+        return [
+            (self.module, "python_app"),
+            (self.module, "bash_app"),
+            (self.module, "load"),
+            (f"{self.module}.config", "Config"),
+            (f"{self.module}.executors", "ThreadPoolExecutor" if self.kind == "threads" else "HighThroughputExecutor"),
+            (f"{self.module}.providers", "LocalProvider"),
+        ]
 
     def start(self) -> None:
         self._parsl = importlib.import_module(self.module)
@@ -106,6 +119,9 @@ class DaskSystem:
         self._client: Any = None
         self._cluster: Any = None
         self._wait: Any = None
+
+    def names(self) -> list[tuple[str, str]]:
+        return [(self.module, "Client")]
 
     def start(self) -> None:
         distributed = importlib.import_module("distributed")

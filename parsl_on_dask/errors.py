@@ -17,6 +17,7 @@ The rest of the tree is beside what raises it: ``app.errors``, ``dataflow.errors
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +34,8 @@ class TypeCheckError(ConfigurationError, TypeError):
     """An argument of a configuration class has the wrong type.
 
     Parsl lets ``typeguard.TypeCheckError`` through in this case, which is neither a ``TypeError`` nor a
-    ``ParslError``; this class of the same name is both.
+    ``ParslError``; this class of the same name is both. In a program that has imported typeguard, and so may have
+    an ``except`` clause for that class, it is one of those as well.
 
     Examples
     --------
@@ -44,6 +46,28 @@ class TypeCheckError(ConfigurationError, TypeError):
     ...     print(error)
     Config(retries='3'): retries must be an int, not a str. Write for example retries=0.
     """
+
+    def __new__(cls, *args: Any) -> TypeCheckError:
+        """Make one that typeguard's users can catch, too."""
+        theirs = getattr(sys.modules.get("typeguard"), "TypeCheckError", None)
+        if isinstance(theirs, type) and issubclass(theirs, Exception) and not issubclass(cls, theirs):
+            key = cls, theirs
+            if key not in _mixed:
+                _mixed[key] = _with_base(cls, theirs)
+            cls = _mixed[key]
+        return super().__new__(cls, *args)
+
+
+_mixed: dict[tuple[type, type], type[TypeCheckError]] = {}
+
+
+def _with_base(cls: type[TypeCheckError], base: type[Exception]) -> type[TypeCheckError]:
+    def reduce(self: TypeCheckError) -> tuple[Any, ...]:
+        return cls, self.args
+
+    # the text is ours: typeguard's would look for what its own constructor sets
+    names = {n: getattr(cls, n) for n in ("__module__", "__qualname__", "__doc__", "__str__")}
+    return type(cls.__name__, (cls, base), {**names, "__reduce__": reduce})
 
 
 ArgumentTypeError = TypeCheckError

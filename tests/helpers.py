@@ -68,7 +68,7 @@ def describe(processes: list[psutil.Process]) -> str:
 
 def listening_ports() -> set[int]:
     """TCP ports on which this process listens."""
-    connections = psutil.Process().connections(kind="tcp")
+    connections = psutil.Process().net_connections(kind="tcp")
     return {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}
 
 

@@ -11,6 +11,7 @@
     ├── AppBadFormatting         the function of a bash app could not put its command together
     ├── MissingOutputs           a file of ``outputs`` was not there afterwards
     ├── BadStdStreamFile         stdout or stderr could not be opened
+    │   └── BadStdStreamSpec     ... is neither a path, nor a File, nor a path and a mode (also a TypeCheckError)
     └── NotFutureError           not raised any more; for old ``except`` clauses
 
 Names, constructor arguments and texts are those of Parsl's page on exceptions; ``RemoteException`` is new.
@@ -25,7 +26,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from parsl_on_dask.errors import ParslError
+from parsl_on_dask.errors import ParslError, TypeCheckError
 
 logger = logging.getLogger("parsl.app.errors")
 
@@ -130,6 +131,22 @@ class BadStdStreamFile(ParslError):
 
     def __str__(self) -> str:
         return f"Bad Stream File: {self.reason}"
+
+
+class BadStdStreamSpec(BadStdStreamFile, TypeCheckError):
+    """What was given as stdout or stderr has not the form of either.
+
+    Parsl raises ``typeguard.TypeCheckError`` for it; see :class:`~parsl_on_dask.errors.TypeCheckError`.
+
+    Parameters
+    ----------
+    reason : str
+
+    Examples
+    --------
+    >>> isinstance(BadStdStreamSpec("stdout of app f must be a path, got 3"), TypeError)
+    True
+    """
 
 
 class RemoteException(AppException):

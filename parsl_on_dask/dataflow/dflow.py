@@ -28,6 +28,7 @@ from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.dataflow.memoization import BasicMemoizer, Memoizer
 from parsl_on_dask.dataflow.rundirs import make_rundir
 from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.dataflow.tasklog import TaskLog
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError
 from parsl_on_dask.logconfigs.start import start_logging
@@ -102,6 +103,7 @@ class DataFlowKernel:
         self.dependency_resolver = config.dependency_resolver or DEFAULT_DEPENDENCY_RESOLVER
         self.data_manager = DataManager(self)
         self.flow = Flow(self)
+        self.tasklog = TaskLog(self.run_id)
         self._log_start()
         try:
             self.memoizer: Memoizer = config.memoizer if config.memoizer is not None else BasicMemoizer()
@@ -130,8 +132,21 @@ class DataFlowKernel:
             "user": _user(),
             "host": socket.gethostname(),
         }
+        self._log_workflow("startup", info)
+
+    def _log_end(self) -> None:
+        info = {
+            "tasks_failed_count": self.task_state_counts[States.failed],
+            "tasks_completed_count": self.task_state_counts[States.exec_done],
+            "time_completed": self.time_completed,
+            "run_id": self.run_id,
+            "rundir": self.run_dir,
+        }
+        self._log_workflow("shutdown", info)
+
+    def _log_workflow(self, when: str, info: dict[str, Any]) -> None:
         extra = {"parsl.dfk": self.run_id, **{f"parsl.workflow_info.{k}": v for k, v in info.items()}}
-        logger.info("Workflow startup information: %r", info, extra=extra)
+        logger.info("Workflow %s information: %r", when, info, extra=extra)
 
     # -- configuration -------------------------------------------------------------------------------------------
 
@@ -233,7 +248,7 @@ class DataFlowKernel:
         arguments.adopt_dask_objects(self, record)
         depends = arguments.gather(self, record)
         self.tasks[record.id] = record
-        self._log_submission(record, depends)
+        self.tasklog.submitted(record, depends)
         self.set_state(record, States.pending)
         self.flow.admit(record, depends)
         return future
@@ -283,15 +298,6 @@ class DataFlowKernel:
         record.app_fu = AppFuture(record)
         return record
 
-    def _log_submission(self, record: TaskRecord, depends: Sequence[Future[Any]]) -> None:
-        if not logger.isEnabledFor(logging.INFO):
-            return
-        if depends:
-            what = "waiting on " + ", ".join(arguments.describe(f) for f in depends)
-        else:
-            what = "not waiting on any dependency"
-        logger.info("Task %s submitted for App %s, %s", record.id, record.func_name, what)
-
     def submit_internal(self, func: Callable[..., Any], args: Sequence[Any]) -> AppFuture[Any]:
         """Make a task that runs in this process."""
         return self.submit(func, app_args=tuple(args), executors=[INTERNAL], app_kwargs={})
@@ -308,12 +314,7 @@ class DataFlowKernel:
                 self.task_state_counts[before] -= 1
             self.task_state_counts[state] += 1
             record.status = state
-        if logger.isEnabledFor(logging.INFO):
-            extra = {"parsl.dfk": self.run_id, "parsl.task": record.id, "parsl.task_state": state.name}
-            if before is None:
-                logger.info("Task %s initializing state to %s", record.id, state.name, extra=extra)
-            else:
-                logger.info("Task %s changing state from %s to %s", record.id, before.name, state.name, extra=extra)
+        self.tasklog.state(record, before, state)
 
     def forget(self, record: TaskRecord) -> None:
         """Drop a finished task's record, unless Config keeps them."""
@@ -390,6 +391,7 @@ class DataFlowKernel:
         self._fail_unfinished()
         self.memoizer.close()
         self.time_completed = datetime.now()
+        self._log_end()
         DataFlowKernelLoader.unregister(self)
         logger.info("DFK cleanup complete")
         self._end_logging()

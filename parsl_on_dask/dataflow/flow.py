@@ -141,24 +141,8 @@ class Flow:
         lane.submit(call)
 
     def launched(self, record: TaskRecord, future: Any) -> None:
-        kernel = self.kernel
-        kernel.set_state(record, States.launched)
-        if logger.isEnabledFor(logging.INFO):
-            number = getattr(future, "parsl_executor_task_id", None)
-            extra = {
-                "parsl.dfk": kernel.run_id,
-                "parsl.task": record.id,
-                "parsl.try": record.fail_count,
-                "parsl.executor": record.executor,
-            }
-            text = f"Parsl task {record.id} try {record.fail_count} launched on executor {record.executor}"
-            if number is not None:
-                extra["parsl.executor_task"] = number
-                text += f" with executor id {number}"
-            logger.info(text, extra=extra)
-            for name in ("stdout", "stderr"):
-                if record.kwargs.get(name) is not None:
-                    logger.info("%s for task %s is %s", name, record.id, record.kwargs[name])
+        self.kernel.set_state(record, States.launched)
+        self.kernel.tasklog.launched(record, getattr(future, "parsl_executor_task_id", None))
 
     def cancel(self, record: TaskRecord) -> bool:
         """Cancel a task that nobody has begun; False when it is too late."""

@@ -144,7 +144,6 @@ class BasicMemoizer(Memoizer):
         """The future of the last call with the same key, or None; puts the key into the record as ``hashsum``."""
         if not self.memoize or not task["memoize"]:
             task["hashsum"] = None
-            logger.debug("Task %s will not be memoized", task["id"])
             return None
         key = make_hash(task)
         task["hashsum"] = key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -209,7 +210,7 @@ class LaneExecutor(ParslExecutor):
             return []
         nodes: dict[tuple[str | None, str], dict[str, Any]] = {}
         for worker in self._lane.workers():
-            block, host = worker["block"], worker["host"]
+            block, host = worker["block"], _host_name(worker["host"])
             node = nodes.setdefault(
                 (block, host),
                 {
@@ -260,6 +261,11 @@ class LaneExecutor(ParslExecutor):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._forget_run()
+
+
+def _host_name(host: str) -> str:
+    """The host's name for people; workers on this machine are known by its loopback address."""
+    return socket.gethostname() if host in ("127.0.0.1", "::1", "localhost") else host
 
 
 def refuse_keys(executor: ParslExecutor, specification: Mapping[str, Any] | None, known: tuple[str, ...]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 from collections.abc import Callable
 
 from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.log_utils import DEFAULT_FORMAT, attach
 from parsl_on_dask.logconfigs.base import LogConfig, oneshot_initialize_logging, oneshot_uninitialize_logging
-from parsl_on_dask.logconfigs.file import FileLogging
+from parsl_on_dask.logconfigs.buffered import BufferedFileHandler
 
 
 def start_logging(setting: bool | LogConfig, run_dir: str | os.PathLike[str]) -> Callable[[], None]:
@@ -29,7 +31,8 @@ def start_logging(setting: bool | LogConfig, run_dir: str | os.PathLike[str]) ->
     if setting is False:
         return lambda: None
     if setting is True:
-        return FileLogging().initialize_logging(log_dir=directory, log_name="parsl")
+        directory.mkdir(parents=True, exist_ok=True)
+        return attach(BufferedFileHandler(directory / "parsl.log"), "parsl", logging.DEBUG, DEFAULT_FORMAT)
     if not isinstance(setting, LogConfig):
         raise ConfigurationError(
             f"Config(initialize_logging={setting!r}): write True, False, or a LogConfig such as "

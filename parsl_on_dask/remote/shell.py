@@ -40,8 +40,8 @@ def run_bash(func: Callable[..., str], /, *args: Any, **kwargs: Any) -> int:
     Raises
     ------
     Failure
-        ``BashExitFailure``, ``AppTimeout``, ``MissingOutputs``, ``BadStdStreamFile``, ``AppBadFormatting``,
-        ``BashAppNoReturn`` or ``AppException``, as Parsl's page on errors says.
+        ``BashExitFailure``, ``AppTimeout``, ``MissingOutputs``, ``BadStdStreamFile``, ``BadStdStreamSpec``,
+        ``AppBadFormatting``, ``BashAppNoReturn`` or ``AppException``, as Parsl's page on errors says.
     ValueError
         When the function returns something else than a str.
 
@@ -125,7 +125,7 @@ def stream_target(name: str, which: str, spec: Any) -> tuple[str, str]:
         except Exception as e:
             raise Failure("BadStdStreamFile", f"{which} of app {name}: {e}") from e
     raise Failure(
-        "BadStdStreamFile",
+        "BadStdStreamSpec",
         f"{which} of app {name} must be a path, a File, or a tuple of two, (path, mode), got {spec!r}",
     )
 

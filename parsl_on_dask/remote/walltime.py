@@ -145,6 +145,7 @@ class _Watch:
         self._ident = threading.get_ident()
         self._right_to_fire = [True]
         self._requested = False
+        self._settled = False
         self._stopped = threading.Lock()
         self._stopped.acquire()
 
@@ -167,8 +168,9 @@ class _Watch:
         try:
             self._right_to_fire.pop()
         except IndexError:
-            if self.fired:
+            if self.fired and not self._settled:
                 self._await_arrival()
+                self._settled = True
         if self._stopped.locked():
             try:
                 self._stopped.release()
@@ -181,14 +183,16 @@ class _Watch:
                 time.sleep(0)
             for _ in range(50):  # a pending request is honoured at the first jump back
                 pass
+            # It arrived earlier, or was overlooked because that of another thread arrived. A request cannot be
+            # taken back (the interpreter goes on looking for it, without end when it is traced), but it can be
+            # repeated, and the one that surely arrives be swallowed.
+            _request(self._ident, self.kind)
+            for _ in range(50):
+                pass
         except self.kind:
-            return
-        # Arrived earlier, or not noticed by the interpreter yet: take it back. Not done in the other case,
-        # since this would also take back the request of somebody else.
-        _request(self._ident, None)
+            pass
 
 
-def _request(ident: int, kind: type[BaseException] | None) -> None:
-    """Ask the interpreter to raise an exception in a thread, or take the request back."""
-    what = None if kind is None else ctypes.py_object(kind)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), what)
+def _request(ident: int, kind: type[BaseException]) -> None:
+    """Ask the interpreter to raise an exception in a thread."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))

@@ -158,7 +158,7 @@ class TestStreams:
     )
     def test_wrong_shapes(self, which: str, spec: Any) -> None:
         e = failure(lambda: run("true", **{which: spec}))
-        assert e.kind == "BadStdStreamFile"
+        assert e.kind == "BadStdStreamSpec"
         assert e.args[1].startswith(f"{which} of app my_app must be a path") and repr(spec) in e.args[1]
 
     def test_what_cannot_be_opened(self) -> None:

@@ -1,0 +1,103 @@
+"""The lines of ``parsl.log`` that every task leaves.
+
+Scripts grep for them, plug-ins read their extras, and mostly nobody reads them at all. When the run's own log file
+is the only reader, a line goes straight to its buffer; as soon as anybody else has attached a handler, it is an
+ordinary log record with extras.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.dataflow.arguments import describe
+from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.logconfigs.buffered import BufferedFileHandler
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+
+logger = logging.getLogger("parsl.dataflow.dflow")
+_chain = (logger, logging.getLogger("parsl.dataflow"), logging.getLogger("parsl"), logging.getLogger())
+
+
+class TaskLog:
+    """Logs what happens to the tasks of one kernel.
+
+    Parameters
+    ----------
+    run_id : str
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self._counts: tuple[int, ...] = ()
+        self._file: BufferedFileHandler | None = None
+        self._names = {state: state.name for state in States}
+
+    def file(self) -> BufferedFileHandler | None:
+        """The run's log file, if nobody else reads."""
+        a, b, c, d = _chain
+        counts = (len(a.handlers), len(b.handlers), len(c.handlers), len(d.handlers))
+        if counts != self._counts:
+            readers = [h for g in _chain for h in g.handlers if not isinstance(h, logging.NullHandler)]
+            only = readers[0] if len(readers) == 1 else None
+            self._file = only if isinstance(only, BufferedFileHandler) and not logger.filters else None
+            self._counts = counts
+        return self._file
+
+    def submitted(self, record: TaskRecord, depends: Sequence[Future[Any]]) -> None:
+        """A task was made."""
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        what = "not waiting on any dependency"
+        if depends:
+            what = "waiting on " + ", ".join([describe(f) for f in depends[:100]])
+            if len(depends) > 100:
+                what += f" and {len(depends) - 100} more"
+        file = self.file()
+        log = logger.info if file is None else file.line
+        log("Task %s submitted for App %s, %s", record.id, record.func_name, what)
+
+    def state(self, record: TaskRecord, before: States | None, state: States) -> None:
+        """A task's state changed."""
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        names = self._names
+        if before is None:
+            text, args = "Task %s initializing state to %s", (record.id, names[state])
+        else:
+            text, args = "Task %s changing state from %s to %s", (record.id, names[before], names[state])  # type: ignore[assignment]
+        file = self.file()
+        if file is not None:
+            file.line(text, *args)
+            return
+        extra = {"parsl.dfk": self.run_id, "parsl.task": record.id, "parsl.task_state": state.name}
+        logger.info(text, *args, extra=extra)
+
+    def launched(self, record: TaskRecord, number: Any) -> None:
+        """A try was given to an executor, which calls it ``number``, if it says that."""
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        text, args = "Parsl task %s try %s launched on executor %s", (record.id, record.fail_count, record.executor)
+        if number is not None:
+            text, args = text + " with executor id %s", (*args, number)  # type: ignore[assignment]
+        file = self.file()
+        if file is not None:
+            file.line(text, *args)
+        else:
+            extra = {
+                "parsl.dfk": self.run_id,
+                "parsl.task": record.id,
+                "parsl.try": record.fail_count,
+                "parsl.executor": record.executor,
+            }
+            if number is not None:
+                extra["parsl.executor_task"] = number
+            logger.info(text, *args, extra=extra)
+        for name in ("stdout", "stderr"):
+            spec = record.kwargs.get(name)
+            if spec is not None:
+                logger.info("%s for task %s is %s", name, record.id, spec)
