@@ -15,13 +15,15 @@ from parsl_on_dask.version import VERSION
 
 if TYPE_CHECKING:
     from parsl_on_dask.alias import install
-    from parsl_on_dask.app.app import App, bash_app, join_app, python_app
+    from parsl_on_dask.app.app import App as App
+    from parsl_on_dask.app.app import bash_app, join_app, python_app
     from parsl_on_dask.config import Config
     from parsl_on_dask.data_provider.files import File
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
     from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
     from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
-    from parsl_on_dask.ipython import load_ipython_extension, unload_ipython_extension
+    from parsl_on_dask.ipython import load_ipython_extension as load_ipython_extension
+    from parsl_on_dask.ipython import unload_ipython_extension as unload_ipython_extension
     from parsl_on_dask.log_utils import set_file_logger, set_stream_logger
 
     load = DataFlowKernelLoader.load

@@ -21,21 +21,23 @@ from tests import helpers, kernels
 from tests.helpers import SESSION_TAG, Script, describe, eventually, listening_ports, start_script, tagged
 from tests.kernels import CONFIG_NAMES, executor_for, unload
 
-BLOCKER = '''\
+EXISTING_TAG = "PARSL_ON_DASK_TEST_EXISTING"
+
+HIDING = '''\
 """Makes this Python unable to import the package under test and the tests, its children included."""
 import sys
+from importlib.machinery import PathFinder
 
 
-class Blocker:
-    roots = {"parsl_on_dask", "parsl", "tests"}
+class HidingFinder(PathFinder):
+    @classmethod
+    def find_spec(cls, fullname, path=None, target=None):
+        if fullname.partition(".")[0] in {"parsl_on_dask", "parsl", "tests"}:
+            return None
+        return super().find_spec(fullname, path, target)
 
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in self.roots:
-            raise ModuleNotFoundError(f"No module named {name!r} (not installed on this cluster)", name=name)
-        return None
 
-
-sys.meta_path.insert(0, Blocker())
+sys.meta_path[sys.meta_path.index(PathFinder)] = HidingFinder
 '''
 
 
@@ -69,7 +71,7 @@ def nothing_left_behind() -> Iterator[None]:
 
 
 def cluster_python(directory: Path, module: str, *args: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(directory / "site")}
+    environment = {**os.environ, "PYTHONPATH": str(directory / "site"), EXISTING_TAG: "yes"}
     with open(directory / f"{module}.log", "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", module, *args],
@@ -88,7 +90,7 @@ def existing_cluster(nothing_left_behind: None, tmp_path_factory: pytest.TempPat
     directory = tmp_path_factory.mktemp("existing")
     for name in ("site", "work"):
         (directory / name).mkdir()
-    (directory / "site" / "sitecustomize.py").write_text(BLOCKER)
+    (directory / "site" / "sitecustomize.py").write_text(HIDING)
     file = directory / "scheduler.json"
     common = ["--scheduler-file", str(file), "--no-dashboard"]
     scheduler = cluster_python(
@@ -154,15 +156,23 @@ def make_config(make_executor: Callable[..., Any], tmp_path_factory: pytest.Temp
     return make
 
 
+def own_children() -> set[psutil.Process]:
+    """Processes below this one, without the existing cluster and whatever the test itself started there."""
+    others = set(tagged(EXISTING_TAG, "yes"))
+    return set(psutil.Process().children(recursive=True)) - others
+
+
 @pytest.fixture(scope="module")
-def kernel(make_config: Callable[..., Any], config_name: str, request: pytest.FixtureRequest) -> Iterator[Any]:
+def kernel(make_config: Callable[..., Any], request: pytest.FixtureRequest) -> Iterator[Any]:
     """A loaded kernel that the tests of a module share; the module's dict CONFIG holds its Config arguments."""
     config = make_config(**getattr(request.module, "CONFIG", {}))
-    before = set(psutil.Process().children(recursive=True))
+    before = own_children()
     yield kernels.load(config)
     unload()
-    if config_name != "existing":
-        assert not set(psutil.Process().children(recursive=True)) - before, "cleanup() left processes"
+    try:
+        eventually(lambda: own_children() <= before, "the processes of the kernel have ended", 5)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{describe([*own_children() - before])}") from None
 
 
 @pytest.fixture

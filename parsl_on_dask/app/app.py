@@ -289,6 +289,7 @@ def bash_app(
     >>> sort_file.kwargs
     {'stdout': 'sorted.txt', 'walltime': 60}
     """
+
     def decorate(f: Callable[..., Any]) -> BashApp[...]:
         return BashApp(f, data_flow_kernel, cache, executors, ignore_for_cache, walltime=walltime)
 

@@ -79,7 +79,7 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
         old_walltime(decorator, walltime)
         self._look_like(func, name)
         self.func = function
-        self.data_flow_kernel = checked_kernel(decorator, name, data_flow_kernel)
+        self.data_flow_kernel: DataFlowKernel | None = checked_kernel(decorator, name, data_flow_kernel)
         self.executors = checked_executors(decorator, name, executors)
         self.cache = checked_flag(decorator, name, "cache", cache)
         self.ignore_for_cache = checked_names(decorator, name, ignore_for_cache)

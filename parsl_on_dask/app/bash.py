@@ -64,7 +64,7 @@ class BashApp(AppBase[P, int]):
     def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[int]:
         """Make a task, and return its future at once."""
         args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
-        kernel = self.data_flow_kernel
+        kernel: DataFlowKernel | None = self.data_flow_kernel
         if kernel is None:
             kernel = current_kernel()
         return kernel.submit(

@@ -124,6 +124,4 @@ class DataFuture(Future[File]):
     def __repr__(self) -> str:
         kind = type(self)
         done = "done" if self.done() else "not done"
-        return (
-            f"<{kind.__module__}.{kind.__qualname__} object at {id(self):#x} representing {self.file_obj!r} {done}>"
-        )
+        return f"<{kind.__module__}.{kind.__qualname__} object at {id(self):#x} representing {self.file_obj!r} {done}>"

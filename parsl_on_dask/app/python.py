@@ -68,7 +68,7 @@ class PythonApp(AppBase[P, R]):
         walltime = kwargs.get("walltime")
         if walltime is not None:
             func = timeout(func, walltime)
-        kernel = self.data_flow_kernel
+        kernel: DataFlowKernel | None = self.data_flow_kernel
         if kernel is None:
             kernel = current_kernel()
         return kernel.submit(

@@ -103,9 +103,7 @@ class CallShape:
                 kwargs[name] = SPECIAL[name]()
         return args, kwargs
 
-    def _place(
-        self, args: tuple[Any, ...], given: Mapping[str, Any], kwargs: dict[str, Any]
-    ) -> tuple[Any, ...]:
+    def _place(self, args: tuple[Any, ...], given: Mapping[str, Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         filled = self.names[: len(args)]
         for name in filled:
             if name in given:
@@ -188,5 +186,6 @@ def name_of(function: Any) -> str:
 def _is_async(function: Any) -> bool:
     while isinstance(function, functools.partial):
         function = function.func
-    candidates = [function] if inspect.isroutine(function) else [function, getattr(type(function), "__call__", None)]
-    return any(inspect.iscoroutinefunction(c) or inspect.isasyncgenfunction(c) for c in candidates)
+    if not inspect.isroutine(function) and not isinstance(function, type):
+        function = type(function).__call__
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)

@@ -56,6 +56,10 @@ class Cluster(abc.ABC):
         """State of each block, by block id."""
         return {}
 
+    def slots_per_block(self) -> int:
+        """Number of calls that one block can run at a time."""
+        return 1
+
     def scale_out(self, blocks: int) -> list[str]:
         """Ask for more blocks."""
         return []

@@ -124,7 +124,7 @@ def check_versions(client: Client, label: str) -> None:
 
     Functions travel as bytecode, which differs between minor versions of Python.
     """
-    versions = client.get_versions()
+    versions: Any = client.get_versions()
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     places = {"the scheduler": versions["scheduler"], **{f"worker {a}": v for a, v in versions["workers"].items()}}
     for place, found in places.items():
@@ -132,7 +132,7 @@ def check_versions(client: Client, label: str) -> None:
         if python != ours:
             raise ConfigurationError(
                 f"executor {label!r}: {place} runs Python {python}, this script Python {ours}. Functions cannot be sent "
-                f"between them: start the cluster, or the script, with the other one's Python"
+                f"between them: start the cluster or the script with the other's Python"
             )
         theirs, mine = (v["packages"].get("distributed") for v in (found, versions["client"]))
         if theirs != mine:
@@ -151,7 +151,10 @@ def overridden(executor: Any, override: ClusterOverride) -> Any:
 
     logger.info("Executor %s runs on %s instead of what its arguments say", executor.label, override)
     made = DaskExecutor(
-        override.address, scheduler_file=override.scheduler_file, label=executor.label, inline_limit=executor.inline_limit
+        override.address,
+        scheduler_file=override.scheduler_file,
+        label=executor.label,
+        inline_limit=executor.inline_limit,
     )
     made.run_dir = executor.run_dir
     return made

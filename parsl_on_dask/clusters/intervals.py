@@ -18,7 +18,7 @@ def shorten_in_this_process(interval: float = INTERVAL) -> None:
     """Give all connections that this process opens from now on a short interval. For processes that we start."""
     from distributed.batched import BatchedSend
 
-    original = BatchedSend.__init__
+    original: Any = BatchedSend.__init__
     if getattr(original, "is_short", False):
         return
 
@@ -27,12 +27,12 @@ def shorten_in_this_process(interval: float = INTERVAL) -> None:
         original(self, interval, *args, **kwargs)
 
     __init__.is_short = True  # type: ignore[attr-defined]
-    BatchedSend.__init__ = __init__  # type: ignore[method-assign]
+    BatchedSend.__init__ = __init__  # type: ignore
 
 
 def shorten(client: Any, interval: float = INTERVAL) -> bool:
     """Give a client's connection to its scheduler a short interval. False when there is nothing to set."""
-    connection = getattr(client, "scheduler_comm", None)
+    connection: Any = getattr(client, "scheduler_comm", None)
     if not isinstance(getattr(connection, "interval", None), (int, float)):
         return False
     connection.interval = interval

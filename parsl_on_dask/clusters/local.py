@@ -115,6 +115,9 @@ class LocalCluster(Cluster):
         per_node: int = self.executor.workers_per_node_for(cores, memory)
         return per_node * int(getattr(self.provider, "nodes_per_block", 1))
 
+    def slots_per_block(self) -> int:
+        return self.workers_per_block()
+
     def provider_hint(self, name: str) -> Any:
         return getattr(self.provider, name, None)
 
@@ -187,7 +190,7 @@ class _Block:
         self.stderr = script + ".err"
         path = os.path.join(cluster.scratch, f"{self.name or 'scheduler'}.sock")
         package = os.path.dirname(os.path.dirname(os.path.abspath(parsl_on_dask.__file__)))
-        code = f"import sys; sys.path.insert(0, {package!r}); from parsl_on_dask.clusters.node import main; main({path!r})"
+        code = f"import sys; sys.path.insert(0, {package!r}); import parsl_on_dask.clusters.node as n; n.main({path!r})"
         command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
         with open(script, "w") as file:
             file.write(f"{cluster.provider_hint('worker_init') or ''}\nexport JOBNAME={job}\n")
@@ -273,7 +276,11 @@ class _Block:
         return str(answer["scheduler"])
 
     def _workers(self) -> list[dict[str, Any]]:
-        from parsl_on_dask.executors.high_throughput.placement import affinity_for, count_cuda_devices, worker_environment
+        from parsl_on_dask.executors.high_throughput.placement import (
+            affinity_for,
+            count_cuda_devices,
+            worker_environment,
+        )
 
         executor = self.cluster.executor
         count = self.cluster.workers_per_block()

@@ -68,7 +68,9 @@ def worker_main(spec: dict[str, Any], number: int, life: int, address: str) -> N
     main_thread.run()
 
 
-def _serve_worker(spec: dict[str, Any], settings: dict[str, Any], name: str, address: str, pool: MainThreadPoolExecutor) -> None:
+def _serve_worker(
+    spec: dict[str, Any], settings: dict[str, Any], name: str, address: str, pool: MainThreadPoolExecutor
+) -> None:
     from distributed import Worker
 
     shorten_in_this_process()

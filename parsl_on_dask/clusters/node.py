@@ -62,7 +62,8 @@ class Node:
             for number in range(len(self.spec["workers"])):
                 self.start_worker(number, 0)
             while not self.closing:
-                ready, _, _ = select.select([self.link, wake_read], [], [])
+                inputs: list[Any] = [self.link, wake_read]
+                ready, _, _ = select.select(inputs, [], [])
                 if self.link in ready and not self.obey():
                     break
                 if wake_read in ready:

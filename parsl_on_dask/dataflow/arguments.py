@@ -42,7 +42,7 @@ def default_std_autopath(kernel: DataFlowKernel, record: TaskRecord, kw: str) ->
 
 
 def stage_in(kernel: DataFlowKernel, record: TaskRecord) -> None:
-    """Give the executor's staging providers the Files among the arguments. Replaces, and never changes, the caller's lists."""
+    """Give the executor's staging providers the Files among the arguments. The caller's lists stay as they are."""
     if record.kwargs.get("_parsl_staging_inhibit", False):
         return
     offer = kernel.data_manager.optionally_stage_in

@@ -10,12 +10,12 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.data_provider.data_manager import DataManager
 from parsl_on_dask.dataflow import arguments, exits
 from parsl_on_dask.dataflow.arguments import AUTO_LOGNAME
@@ -76,8 +76,9 @@ class DataFlowKernel:
 
         if config is None:
             config = Config()
-        config.refuse_unavailable()
+        config.validate()
         self.cleanup_called = False
+        self._cleared = False
         self._config = config
         self._cleanup_lock = threading.Lock()
         self.run_dir = make_rundir(config.run_dir)
@@ -106,11 +107,14 @@ class DataFlowKernel:
         self.tasklog = TaskLog(self.run_id)
         self._log_start()
         try:
-            self.memoizer: Memoizer = config.memoizer if config.memoizer is not None else BasicMemoizer()
+            self.memoizer: Memoizer = config.memoizer or BasicMemoizer(memoize=config.app_cache is not False)
             self.memoizer.start(run_dir=self.run_dir, config_run_dir=os.fspath(config.run_dir))
+            self.scaler = Scaler(config)
             self.add_executors([*config.executors, InternalExecutor(config.internal_tasks_max_threads)])
         except BaseException:
             logger.exception("the kernel could not be started")
+            if hasattr(self, "scaler"):
+                self.scaler.close()
             if close_bad_executors:
                 self._shut_executors_down()
             self.cleanup_called = True
@@ -174,6 +178,9 @@ class DataFlowKernel:
                 raise ConfigurationError(
                     f"Executors must have unique labels (label={executor.label!r}): give one of them another label="
                 )
+            kind = _type_name(executor)
+            extra = {"parsl.executor.label": executor.label, "parsl.executor.type": kind}
+            logger.info("Adding executor %s of type %s", executor.label, kind, extra=extra)
             executor.run_id = self.run_id
             executor.run_dir = self.run_dir
             executor.log_config = self.log_config
@@ -183,6 +190,7 @@ class DataFlowKernel:
             # first, so that one which fails half-way is shut down too
             self.executors[executor.label] = executor
             executor.start()
+            self.scaler.add(executor)
 
     def default_std_autopath(self, taskrecord: TaskRecord, kw: str) -> str:
         """Path that AUTO_LOGNAME stands for, unless Config has a ``std_autopath``."""
@@ -280,7 +288,7 @@ class DataFlowKernel:
         elif isinstance(executors, (list, tuple)):
             label = executors[0] if len(executors) == 1 else random.choice(executors)
         else:
-            raise ValueError(f"Task {number} supplied invalid type for executors: {type(executors)}; write a list of labels")
+            raise ValueError(f"Task {number} supplied invalid type for executors: {type(executors)}; write a list")
         record = TaskRecord(
             id=number,
             dfk=self,
@@ -380,13 +388,14 @@ class DataFlowKernel:
         """
         with self._cleanup_lock:
             if self.cleanup_called:
-                if getattr(self, "_cleared", False):
+                if self._cleared:
                     return
                 raise Exception("attempt to clean up DFK when it has already been cleaned-up")
             self.cleanup_called = True
         logger.info("DFK cleanup initiated")
         self.log_task_states()
         exits.forget(self)
+        self.scaler.close()
         self._shut_executors_down()
         self._fail_unfinished()
         self.memoizer.close()
@@ -426,6 +435,15 @@ def _workflow_name() -> str:
             return os.path.basename(name)
         frame = frame.f_back  # type: ignore[assignment]
     return "unnamed"
+
+
+def _type_name(thing: Any) -> str:
+    """Module and name of an object's class, as a script spells them: what is ours has Parsl's names in logs."""
+    module = type(thing).__module__
+    ours = __name__.partition(".")[0]
+    if module == ours or module.startswith(ours + "."):
+        module = "parsl" + module[len(ours) :]
+    return f"{module}.{type(thing).__name__}"
 
 
 def _user() -> str:

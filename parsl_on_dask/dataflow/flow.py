@@ -99,7 +99,8 @@ class Flow:
             if failures:
                 logger.info("Task %s failed due to dependency failure", record.id)
                 names = app_names(record.depends, failures)
-                self.failed(record, DependencyError(failures, record.id, app_name=record.func_name, dependency_app_names=names))
+                error = DependencyError(failures, record.id, app_name=record.func_name, dependency_app_names=names)
+                self.failed(record, error)
                 return
         record.try_time_launched = datetime.now()
         try:
@@ -130,6 +131,9 @@ class Flow:
             record.exec_fu = future
             future.add_done_callback(lambda f: self.soon(self.foreign_done, record, f))
             return
+        refusal = executor.refusal()
+        if refusal is not None:
+            raise refusal
         if spec:
             executor.validate_resource_spec(spec)
         call = Call(record.func_name, record.func, record.args, record.kwargs, spec, self.lane_done, record)
@@ -223,7 +227,7 @@ class Flow:
         cost: float = 1
         if kernel.config.retry_handler is not None:
             try:
-                cost = kernel.config.retry_handler(error, record)
+                cost = kernel.config.retry_handler(error, record)  # type: ignore[arg-type]
             except Exception as e:
                 logger.exception("retry_handler raised an exception - will not retry")
                 record.fail_cost = retries + 1

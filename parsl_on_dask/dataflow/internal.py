@@ -51,6 +51,9 @@ class InternalExecutor(ParslExecutor):
     def validate_resource_spec(self, spec: Any) -> None:
         """Anything goes: it means nothing here."""
 
+    def refusal(self) -> None:
+        """Always takes calls."""
+
     def shutdown(self) -> None:
         """Let the threads end."""
         if self.lane is not None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DataFlowKernelLoader:
-    """Holds the loaded kernel of this process. ``parsl.load``, ``clear``, ``dfk`` and ``wait_for_current_tasks`` are here."""
+    """Holds the loaded kernel of this process: ``parsl.load``, ``clear``, ``dfk``, ``wait_for_current_tasks``."""
 
     _dfk: ClassVar[DataFlowKernel | None] = None
     _lock: ClassVar[Any] = threading.RLock()

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.dataflow.arguments import describe
+from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.states import States
 from parsl_on_dask.logconfigs.buffered import BufferedFileHandler
 
@@ -57,9 +58,23 @@ class TaskLog:
             what = "waiting on " + ", ".join([describe(f) for f in depends[:100]])
             if len(depends) > 100:
                 what += f" and {len(depends) - 100} more"
+        text, args = "Task %s submitted for App %s, %s", (record.id, record.func_name, what)
         file = self.file()
-        log = logger.info if file is None else file.line
-        log("Task %s submitted for App %s, %s", record.id, record.func_name, what)
+        if file is not None:  # which has the dependencies in this line
+            file.line(text, *args)
+            return
+        for future in depends:
+            self._depends(record, future)
+        logger.info(text, *args, extra={"parsl.task": record.id, "parsl.app_name": record.func_name})
+
+    def _depends(self, record: TaskRecord, future: Future[Any]) -> None:
+        if isinstance(future, AppFuture) and future.task_record.dfk is record.dfk:
+            extra = {"parsl.task": record.id, "parsl.dependency_task": future.tid}
+            logger.info("Task %s has dependency task %s", record.id, future.tid, extra=extra)
+        else:
+            shown = repr(future)
+            text = "Task %s has dependency future %s"
+            logger.info(text, record.id, shown, extra={"parsl.task": record.id, "parsl.dependency_object": shown})
 
     def state(self, record: TaskRecord, before: States | None, state: States) -> None:
         """A task's state changed."""

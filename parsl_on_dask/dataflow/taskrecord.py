@@ -96,6 +96,7 @@ class TaskRecord(MutableMapping[str, Any]):
     time_returned: datetime | None
     try_time_launched: datetime | None
     try_time_returned: datetime | None
+    _worker: tuple[str, str]
 
     def __init__(self, **fields: Any) -> None:
         self.try_id = 0

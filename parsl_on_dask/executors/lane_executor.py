@@ -150,7 +150,7 @@ class LaneExecutor(ParslExecutor):
             When the executor is not started.
         """
         self.validate_resource_spec(resource_specification)
-        refusal = self._refusal()
+        refusal = self.refusal()
         if refusal is not None:
             raise refusal
         if self._lane is None:
@@ -172,7 +172,7 @@ class LaneExecutor(ParslExecutor):
             lane.close(wait)
         super().shutdown()
 
-    def _refusal(self) -> Exception | None:
+    def refusal(self) -> Exception | None:
         """Why no more calls are taken, or None."""
         return None
 

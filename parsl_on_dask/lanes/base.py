@@ -47,6 +47,10 @@ class Lane(abc.ABC):
         """State of each block, by block id."""
         return {}
 
+    def slots_per_block(self) -> int:
+        """Number of calls that one block can run at a time."""
+        return 1
+
     def scale_out(self, blocks: int = 1) -> list[str]:
         """Ask for more blocks; returns the ids of those that were asked for."""
         return []

@@ -26,7 +26,7 @@ from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.sizes import TARGET, Queues
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import dumps, loads
-from parsl_on_dask.remote.runner import ERROR, HANDED_BACK, KEPT, STARTED, VALUE
+from parsl_on_dask.remote.runner import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STARTED, VALUE
 
 logger = logging.getLogger("parsl.lanes.batches")
 
@@ -51,7 +51,7 @@ class Batch:
         Whether its Dask task has ended.
     """
 
-    __slots__ = ("calls", "feed", "future", "id", "initial", "link", "name", "over", "started", "worker", "ended_at")
+    __slots__ = ("calls", "ended_at", "feed", "future", "id", "initial", "link", "name", "over", "started", "worker")
 
     def __init__(self, number: str, name: str, calls: list[Call], feed: bool) -> None:
         self.id = number
@@ -133,6 +133,9 @@ class BatchLane(Lane):
     def status(self) -> dict[str, Any]:
         return self.cluster.status()
 
+    def slots_per_block(self) -> int:
+        return self.cluster.slots_per_block()
+
     def scale_out(self, blocks: int = 1) -> list[str]:
         return self.cluster.scale_out(blocks)
 
@@ -176,7 +179,14 @@ class BatchLane(Lane):
                     kind, item = self.inbox.get_nowait()
                 except queue.Empty:
                     break
-            self._dispatch()
+            try:
+                self._dispatch()
+            except Exception as e:  # nobody must wait for ever for calls that cannot be sent
+                logger.exception("Lane %s cannot send calls", self.label)
+                self.lost = ExecutorError(self.executor, f"its calls cannot be sent: {type(e).__name__}: {e}")
+                self.lost.__cause__ = e
+                self.closing = True
+                self._fail_all(self.lost)
 
     def _handle(self, kind: str, item: Any) -> None:
         if kind == "call":
@@ -303,6 +313,12 @@ class BatchLane(Lane):
                     if call is not None:
                         call.uncharged = max(1, call.uncharged)
                         self.queues.add(call, first=True)
+            elif kind == FORGOTTEN:
+                if batch.link is not None:
+                    batch.link.known.discard(report[2])
+                if (call := batch.calls.pop(report[1], None)) is not None:
+                    call.uncharged = max(1, call.uncharged)
+                    self.queues.add(call, first=True)
             else:
                 _, number, data, began, ended = report
                 call = batch.calls.pop(number, None)
@@ -379,10 +395,9 @@ class BatchLane(Lane):
         host = _host_of(error.last_worker)
         running = self.cluster.running_on(worker)
         for number, call in list(batch.calls.items()):
+            guilty = running == number
             if running is None:
                 guilty = not batch.feed and (batch.started or call.uncharged > 1)
-            else:
-                guilty = running == number
             if guilty or call.uncharged >= UNCHARGED:
                 self._finish(call, Outcome(error=as_exception("WorkerLost", (worker, host)), worker=worker, host=host))
             else:
@@ -407,6 +422,7 @@ class BatchLane(Lane):
     def _fail_all(self, error: BaseException) -> None:
         self.queues.clear()
         self.batches.clear()
+        self.shifts.clear()
         for call in list(self.live.values()):
             call.claim()
             self._finish(call, Outcome(error=error))

@@ -98,13 +98,13 @@ def _plugin(name: str, texts: dict[str, str], mark: str) -> Any:
                 top = importlib.import_module("parsl_on_dask")
             if top is not None and not hasattr(top, "__sent_by__"):
                 return  # installed here; versions are compared by the client
-            if top is not None and top.__sent_by__ == self.mark:
+            if getattr(top, "__sent_by__", None) == self.mark:
                 return
             for package in ("parsl_on_dask", "parsl_on_dask.remote", "parsl_on_dask.data_provider"):
                 module = types.ModuleType(package)
                 module.__path__ = []
                 module.__package__ = package
-                module.__sent_by__ = self.mark
+                module.__dict__["__sent_by__"] = self.mark
                 sys.modules[package] = module
             for name, text in self.texts.items():
                 full = "parsl_on_dask." + name

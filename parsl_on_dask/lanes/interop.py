@@ -81,11 +81,10 @@ class AdoptedFuture(Future[Any]):
 
 def graph_of(future: Any) -> dict[Any, Any]:
     """The Dask graph of an AppFuture: its Dask future where there is one, else its value."""
-    from dask.task_spec import Alias, DataNode  # type: ignore[import-not-found]
+    from dask._task_spec import DataNode
 
     key = future.__dask_tokenize__()
     value = future.result()
-    del Alias
     return {key: DataNode(key, value)}
 
 

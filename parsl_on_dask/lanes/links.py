@@ -47,7 +47,7 @@ class Links:
     """
 
     def __init__(self, client: Client, topic: str, deliver: Callable[[str, Any], None]) -> None:
-        self.client = client
+        self.client: Any = client
         self.topic = topic
         self.deliver = deliver
         self.links: dict[str, Link] = {}
@@ -73,7 +73,7 @@ class Links:
 
     async def _open(self, link: Link) -> None:
         from distributed.batched import BatchedSend
-        from distributed.core import connect
+        from distributed.comm.core import connect
 
         try:
             link.comm = await connect(link.address, **self.client.connection_args)

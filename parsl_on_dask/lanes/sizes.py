@@ -96,7 +96,7 @@ class Queues:
         return taken
 
     def learn(self, call: Call, seconds: float, kept: bool) -> None:
-        """Take note of how long a call ran. Calls with large results count as long: each should have its own Dask task."""
+        """Take note of how long a call ran. Calls with large results count as long: a Dask task each."""
         times = self.times.get(call.function_key)
         if times is None:
             times = self.times[call.function_key] = _Times()

@@ -59,7 +59,7 @@ class ThreadsLane(Lane):
         self.keys = itertools.count()
         self.futures: dict[int, Any] = {}
         _lanes[self.token] = self
-        self.cluster = LocalCluster(
+        self.cluster: Any = LocalCluster(
             n_workers=1,
             threads_per_worker=self.threads,
             processes=False,
@@ -153,7 +153,7 @@ class ThreadsLane(Lane):
     def workers(self) -> list[dict[str, Any]]:
         import os
 
-        address = next(iter(self.cluster.scheduler.workers), "")
+        address = str(next(iter(self.cluster.scheduler.workers), ""))
         return [
             {
                 "address": address,

@@ -55,6 +55,8 @@ class Agent:
         Whether the client has a connection to this worker.
     shifts : dict
         The lane's shifts that run here, by batch.
+    functions : dict
+        Functions that came and were not called yet, pickled.
     """
 
     def __init__(self, worker: Any, topic: str) -> None:
@@ -62,6 +64,7 @@ class Agent:
         self.topic = topic
         self.connected = False
         self.shifts: dict[str, Shift] = {}
+        self.functions: dict[str, tuple[str, bytes]] = {}
         self.stream: Any = None
 
     def send(self, message: bytes) -> None:

@@ -42,7 +42,8 @@ class Reaper:
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._running: set[int] = set()
+        self._commands = 0
+        self._groups: set[int] = set()
         self._timer: threading.Timer | None = None
 
     def _forked(self) -> None:
@@ -52,25 +53,34 @@ class Reaper:
             self._process.returncode = 0  # not this process's child
         self._begin()
 
-    def watch(self, group: int) -> None:
-        """End this process group when the process dies."""
+    def enter(self) -> None:
+        """A command is about to start. Called first, so that its group can be told of as soon as there is one."""
         with self._lock:
-            self._running.add(group)
+            self._commands += 1
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            if self._process is None:
-                self._start()
-            elif not self._tell(str(group)):
+            if self._process is None or self._process.poll() is not None:
                 self._close()
                 self._start()
 
-    def forget(self, group: int) -> None:
-        """This process group ended, or may carry on."""
+    def watch(self, group: int) -> None:
+        """End this process group when the process dies."""
         with self._lock:
-            self._running.discard(group)
+            self._groups.add(group)
+            self._tell(str(group))
+
+    def forget(self, group: int) -> None:
+        """This process group has ended, or may carry on."""
+        with self._lock:
+            self._groups.discard(group)
             self._tell(f"-{group}")
-            if not self._running and self._process is not None and self._timer is None:
+
+    def leave(self) -> None:
+        """The command is over, or did not start."""
+        with self._lock:
+            self._commands -= 1
+            if not self._commands and self._process is not None:
                 self._timer = threading.Timer(LINGER, self.close)
                 self._timer.daemon = True
                 self._timer.name = "parsl-reaper"
@@ -79,7 +89,7 @@ class Reaper:
     def close(self) -> None:
         """Let the reaper go, unless commands run."""
         with self._lock:
-            if not self._running:
+            if not self._commands:
                 if self._timer is not None:
                     self._timer.cancel()
                     self._timer = None
@@ -98,17 +108,15 @@ class Reaper:
             )
         except OSError:  # no process left to be had: commands run unguarded rather than not at all
             return
-        for group in self._running:
+        for group in self._groups:
             self._tell(str(group))
 
-    def _tell(self, line: str) -> bool:
-        if self._process is None or self._process.stdin is None:
-            return False
-        try:
-            self._process.stdin.write(line.encode() + b"\n")
-        except OSError:
-            return False
-        return True
+    def _tell(self, line: str) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            try:
+                self._process.stdin.write(line.encode() + b"\n")
+            except OSError:  # it was killed; the next command starts another
+                pass
 
     def _close(self) -> None:
         process, self._process = self._process, None

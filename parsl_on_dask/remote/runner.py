@@ -11,6 +11,7 @@ each call goes to the client at once, in pickled messages of this shape::
            | (KEPT, call, size, began, ended)              large ones stay here, in the Dask task's result
            | (ERROR, call, pickled PackedError, began, ended)
            | (HANDED_BACK, [call, ...])                    not begun; run these elsewhere
+           | (FORGOTTEN, call, function)                   not begun; send it again, with its function
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .agent import Agent, agent_of
 from .errors import Failure, pack_error
 from .packing import dumps, loads, loads_with_refs, looks_large
 
-STARTED, VALUE, KEPT, ERROR, HANDED_BACK = range(5)
+STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
 
 #: Seconds that one call may take before the calls behind it are handed back.
 PATIENCE = 0.05
@@ -46,7 +47,7 @@ HOST = socket.gethostname()
 #: number, key of the function, pickled arguments, whether these refer to values on the cluster
 CallData = tuple[int, str, bytes, bool]
 
-_functions: OrderedDict[str, Callable[..., Any]] = OrderedDict()
+_functions: OrderedDict[str, tuple[str, Callable[..., Any]]] = OrderedDict()
 _mark: Callable[[int], None] | None = None
 
 
@@ -99,7 +100,7 @@ class Shift:
         self.feed = bundle["feed"]
         # a value that a shift kept among others sits in the dict of all that this shift kept
         self.values = [v if item is None else v[item] for v, item in zip(values, bundle["items"], strict=True)]
-        self.functions = bundle["functions"]
+        agent.functions.update(bundle["functions"])
         self.worker = worker
         self.agent = agent
         self.todo = deque(bundle["calls"])
@@ -154,7 +155,7 @@ class Shift:
         with self.lock:
             if self.over:
                 return False
-            self.functions.update(functions)
+            self.agent.functions.update(functions)
             self.todo.extend(calls)
             self.begin_watch()
             self.wake.notify()
@@ -193,7 +194,12 @@ class Shift:
 
     def execute(self, call: CallData) -> tuple[Any, ...]:
         number, key, arguments, refers = call
-        name = self.functions[key][0]
+        if key in _functions:
+            name = _functions[key][0]
+        elif key in self.agent.functions:
+            name = self.agent.functions[key][0]
+        else:  # dropped to make room, while the client thought it was known here
+            return (FORGOTTEN, number, key)
         if _mark is not None:
             _mark(number)
         began = time.time()
@@ -226,18 +232,20 @@ class Shift:
                 _mark(0)
 
     def function(self, key: str) -> Callable[..., Any]:
-        function = _functions.get(key)
-        if function is not None:
-            return function
-        name, data = self.functions[key]
+        known = _functions.get(key)
+        if known is not None:
+            _functions.move_to_end(key)
+            return known[1]
+        name, data = self.agent.functions[key]
         try:
-            function = loads(data)
+            loaded: Callable[..., Any] = loads(data)
         except Exception as e:
             raise Failure("DeserializationError", _cannot_load(name, "its function", e)) from e
-        _functions[key] = function
+        _functions[key] = (name, loaded)
+        self.agent.functions.pop(key, None)
         while len(_functions) > FUNCTIONS_KEPT:
             _functions.popitem(last=False)
-        return function
+        return loaded
 
     def arguments(self, name: str, data: bytes, refers: bool) -> tuple[Sequence[Any], dict[str, Any]]:
         try:

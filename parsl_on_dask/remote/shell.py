@@ -81,8 +81,7 @@ def command_line(name: str, func: Callable[..., str], args: tuple[Any, ...], kwa
         raise Failure("AppBadFormatting", f"App formatting failed for app '{name}' with IndexError: {e}") from e
     if not isinstance(command, str):
         raise ValueError(
-            f"Expected a str for bash_app commandline, got {type(command)}: "
-            f"app '{name}' must return the command to run"
+            f"Expected a str for bash_app commandline, got {type(command)}: app '{name}' must return the command to run"
         )
     return command
 
@@ -154,26 +153,34 @@ def run_command(
     name: str, command: str, stdout: IO[Any] | None, stderr: IO[Any] | None, seconds: float | None, walltime: Any
 ) -> int:
     """Run a command in a process group of its own, and return its exit code (negative: ended by that signal)."""
+    REAPER.enter()
     try:
-        process = subprocess.Popen(
+        process = start(name, command, stdout, stderr)
+        try:
+            REAPER.watch(process.pid)
+            in_time = wait(process, seconds)
+            if not in_time:
+                end_group(process)
+        except BaseException:
+            end_group(process)
+            raise
+        finally:
+            REAPER.forget(process.pid)
+    finally:
+        REAPER.leave()
+    if not in_time:
+        raise Failure("AppTimeout", name, walltime)
+    return process.wait()
+
+
+def start(name: str, command: str, stdout: IO[Any] | None, stderr: IO[Any] | None) -> subprocess.Popen[bytes]:
+    """Start a command."""
+    try:
+        return subprocess.Popen(
             ["/bin/bash", "-c", command], stdout=stdout, stderr=stderr, close_fds=False, start_new_session=True
         )
     except Exception as e:
         raise Failure("AppException", f"App {name} could not start its command: {e}") from e
-    try:
-        REAPER.watch(process.pid)
-        in_time = wait(process, seconds)
-        if not in_time:
-            end_group(process)
-    except BaseException:
-        end_group(process)
-        raise
-    finally:
-        REAPER.forget(process.pid)
-    code = process.wait()
-    if not in_time:
-        raise Failure("AppTimeout", name, walltime)
-    return code
 
 
 def wait(process: subprocess.Popen[Any], seconds: float | None) -> bool:

@@ -105,8 +105,9 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     **{
         name: getattr(operator, f"__{name}__")
         for name in (
-            "add sub mul truediv floordiv mod pow matmul lshift rshift and or xor"  # the names of the operators
-        ).split()
+            *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"),
+            *("lshift", "rshift", "and", "or", "xor"),
+        )
     },
     "divmod": divmod,
 }

@@ -99,7 +99,7 @@ class TestBetterThanParsl:
         def f(x, inputs, outputs, stdout, walltime, parsl_resource_specification):  # type: ignore[no-untyped-def]
             return inputs
 
-        nothing = {"outputs": [], "stdout": None, "walltime": None, "parsl_resource_specification": {}}
+        nothing: dict[str, Any] = {"outputs": [], "stdout": None, "walltime": None, "parsl_resource_specification": {}}
         assert python(f)(1).kwargs == {"inputs": [], **nothing}
         assert bash(f)(1, [2]).kwargs == {"inputs": [2], **nothing}
         assert python(f)(1).kwargs["inputs"] is not python(f)(1).kwargs["inputs"]
@@ -192,7 +192,10 @@ def test_programs_may_patch_and_subclass(monkeypatch: pytest.MonkeyPatch) -> Non
             self.count += 1
             return super().__call__(*args, **kwargs)
 
-    app = Counting(lambda x: x, KERNEL)
+    def same(x: int) -> int:
+        return x
+
+    app = Counting(same, KERNEL)
     result: Any = app(3)
     assert result.run() == 3 and app.count == 1
     assert isinstance(app, AppBase) and not isinstance(app, BashApp)

@@ -20,7 +20,7 @@ from parsl_on_dask.app.bash import BashApp
 from parsl_on_dask.app.python import PythonApp
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.legacy import ParslDeprecationWarning, forget_warnings
-from tests.app.fake import KERNEL
+from tests.app.fake import BARE_WORKER, KERNEL
 
 DECORATORS: list[Callable[..., Any]] = [python_app, bash_app, join_app]
 
@@ -261,12 +261,8 @@ class TestTravel:
                 return x * 2
 
         sent = pickle.dumps(cloudpickle.dumps((Work().run, helper)))
-        script = (
-            "import sys, pickle, importlib.abc\n"
-            "class No(importlib.abc.MetaPathFinder):\n"
-            "    def find_spec(self, name, *rest):\n"
-            "        if name.startswith('parsl_on_dask.app'): raise ModuleNotFoundError(name)\n"
-            "sys.meta_path.insert(0, No())\n"
+        script = BARE_WORKER + (
+            "import pickle\n"
             "run, helper = pickle.loads(pickle.loads(sys.stdin.buffer.read()))\n"
             "print(run(2), helper.func(3), type(helper).__name__)\n"
             "try: helper(3)\n"

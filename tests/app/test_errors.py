@@ -54,8 +54,8 @@ def test_texts_and_attributes_survive_pickling(error: Exception, text: str, attr
 def test_the_tree() -> None:
     for kind in (BashExitFailure, AppTimeout, BashAppNoReturn, RemoteException):
         assert issubclass(kind, AppException)
-    for kind in (AppException, AppBadFormatting, MissingOutputs, BadStdStreamFile, NotFutureError):
-        assert kind.__bases__ == (ParslError,)
+    for top in (AppException, AppBadFormatting, MissingOutputs, BadStdStreamFile, NotFutureError):
+        assert top.__bases__ == (ParslError,)
 
 
 def test_the_old_second_argument_of_a_bad_stream() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SNIPPET = '''
+SNIPPET = """
 from parsl_on_dask.app.app import bash_app, join_app, python_app
 from parsl_on_dask.dataflow.futures import AppFuture
 
@@ -21,6 +21,9 @@ def g(x: int, y: float = 1.0) -> list[int]:
 @bash_app
 def b(x: int) -> str:
     return "true"
+
+def plain(x: int) -> complex:
+    return x
 
 @join_app
 def j(x: int) -> AppFuture[str]:
@@ -40,7 +43,7 @@ reveal_type(g(1, y=2.0))
 reveal_type(b(1))
 reveal_type(j(1))
 reveal_type(js(1))
-reveal_type(python_app(f.func, cache=True))
+reveal_type(python_app(plain, cache=True)(1))
 reveal_type(f(1).result())
 reveal_type(Model().method(3))
 reveal_type(f(f(2)))
@@ -49,17 +52,20 @@ reveal_type(f(f(2)))
 @bash_app
 def bad(x: int) -> int:
     return 1
-'''
+"""
 
 
-@pytest.mark.timeout(180)
-def test_mypy_sees_what_an_app_returns(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_mypy_sees_what_an_app_returns(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     api = pytest.importorskip("mypy.api")
     source = tmp_path / "snippet.py"
     source.write_text(SNIPPET)
     settings = tmp_path / "mypy.ini"
     settings.write_text("[mypy]\nfollow_imports = silent\nignore_missing_imports = true\n")
-    options = ["--strict", "--config-file", str(settings), "--cache-dir", str(tmp_path / "cache"), str(source)]
+    kept = getattr(request.config, "cache", None)
+    cache = kept.mkdir("mypy-snippet") if kept is not None else tmp_path / "cache"
+    options = ["--strict", "--config-file", str(settings), "--cache-dir", str(cache), str(source)]
     text, trouble, _ = api.run(options)
     assert not trouble
     shown = [line.partition('Revealed type is "')[2].rstrip('"') for line in text.splitlines() if "Revealed" in line]
@@ -70,7 +76,7 @@ def test_mypy_sees_what_an_app_returns(tmp_path: Path) -> None:
         f"{future}[int]",
         f"{future}[str]",
         f"{future}[list[str]]",
-        "parsl_on_dask.app.python.PythonApp[..., Any]",
+        f"{future}[complex]",
         "str",
         f"{future}[bytes]",
         f"{future}[str]",

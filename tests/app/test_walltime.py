@@ -17,6 +17,7 @@ from parsl_on_dask.app.errors import AppTimeout
 from parsl_on_dask.app.python import timeout
 from parsl_on_dask.remote import walltime
 from parsl_on_dask.remote.errors import Failure, pack_error
+from tests.app.fake import BARE_WORKER
 
 
 def spin(seconds: float, result: Any = 7) -> Any:
@@ -233,16 +234,14 @@ def test_no_threads_stay() -> None:
 
 
 def test_where_the_package_is_not_installed() -> None:
-    # the modules of remote/ stand alone: nothing else of the package is imported
-    script = (
-        "import sys, time\n"
-        "from parsl_on_dask.remote import walltime, shell, reaper, apps\n"
+    script = BARE_WORKER + (
+        "from parsl_on_dask.remote import walltime\n"
+        "from parsl_on_dask.remote.shell import run_bash\n"
         "def f():\n"
         "    while True: pass\n"
         "try: walltime.timeout(f, 0.05)()\n"
         "except walltime.Failure as e: print(type(e).__name__, e)\n"
-        "print([m for m in sys.modules if m.startswith('parsl_on_dask.') and '.remote' not in m])\n"
+        "print(run_bash(lambda: 'true'))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    first, second = done.stdout.splitlines()
-    assert first == "WalltimeOver App f exceeded walltime: 0.05 seconds", done.stderr
+    assert done.stdout.splitlines() == ["WalltimeOver App f exceeded walltime: 0.05 seconds", "0"], done.stderr

@@ -248,13 +248,11 @@ def test_special_parameters_reach_the_function() -> None:
     assert special(inputs=[double(1), 7], walltime=40.0).result(WAIT) == ([2, 7], 0, 40.0)
 
 
-def test_declared_inputs_may_be_left_out() -> None:
+def test_inputs_and_outputs_may_be_positional() -> None:
     @python_app
     def declared(inputs: Any, outputs: Any) -> int:
         return len(inputs) + len(outputs)
 
-    with pytest.raises(TypeError):
-        declared().result(WAIT)
     assert declared([double(1), 5], []).result(WAIT) == 2
 
 

@@ -139,8 +139,8 @@ def test_killed_by_a_signal() -> None:
 @pytest.mark.parametrize(
     "body, expected, text",
     [
-        (lambda: 5, ValueError, "Expected a str for bash_app commandline, got int"),
-        (lambda: None, ValueError, "Expected a str for bash_app commandline, got NoneType"),
+        (lambda: 5, ValueError, "Expected a str for bash_app commandline, got <class 'int'>"),
+        (lambda: None, ValueError, "Expected a str for bash_app commandline, got <class 'NoneType'>"),
         (lambda: [][1], AppBadFormatting, ""),
         (lambda: None.split(), BashAppNoReturn, ""),  # type: ignore[attr-defined]
         (lambda: {}["missing"], KeyError, "missing"),

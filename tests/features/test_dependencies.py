@@ -14,6 +14,7 @@ from parsl_on_dask.dataflow.errors import DependencyError
 from tests.helpers import WAIT, append, hold
 
 pytestmark = pytest.mark.usefixtures("kernel")
+CONFIG = {"initialize_logging": False}
 
 
 @python_app

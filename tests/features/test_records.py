@@ -68,16 +68,18 @@ def cached(x: Any) -> Any:
 def test_the_record_of_a_call(load: Callable[..., Any], config_name: str) -> None:
     kernel = load()
     before = datetime.datetime.now()
-    first, second = value(1), value(2)
+    first: concurrent.futures.Future[int] = concurrent.futures.Future()
+    second = value(2)
     future = python_app(lambda a, b=0: a + b, ignore_for_cache=[])(first, b=second)
+    assert set(future.task_record["depends"]) == {first, second}
+    first.set_result(1)
     assert future.result(WAIT) == 3
     record = future.task_record
     missing = [key for key in KEYS if key not in record]
     assert not missing
-    assert record["id"] == record.id == 2
+    assert record["id"] == record.id == 1
     assert record["func_name"] == record.func_name == "<lambda>"
     assert record["status"] is record.status is States.exec_done
-    assert set(record["depends"]) == {first, second}
     assert record["executor"] == config_name
     assert record["app_fu"] is future
     assert record["dfk"] is kernel

@@ -10,30 +10,18 @@ from typing import Any, ClassVar
 from parsl_on_dask.arguments import need, need_number, short, wrong_type
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.executors.high_throughput.checks import check_arguments, check_provider, note_transport
 from parsl_on_dask.executors.high_throughput.legacy import removed_arguments
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
-from parsl_on_dask.executors.high_throughput.placement import check_cpu_affinity
 from parsl_on_dask.executors.lane_executor import LaneExecutor, refuse_keys
 from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
-from parsl_on_dask.legacy import note_once, warn_once
+from parsl_on_dask.legacy import warn_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.local.local import LocalProvider
 from parsl_on_dask.usage_tracking.api import UsageInformation
 from parsl_on_dask.utils import RepresentationMixin
 
 logger = logging.getLogger("parsl.executors.high_throughput.executor")
-
-# They steer Parsl's own transport, which Dask's takes the place of.
-_TRANSPORT_DEFAULTS: dict[str, Any] = {
-    "interchange_launch_cmd": None,
-    "loopback_address": "127.0.0.1",
-    "interchange_port_range": (55000, 56000),
-    "prefetch_capacity": 0,
-    "heartbeat_threshold": 120,
-    "heartbeat_period": 30,
-    "poll_period": 10,
-    "address_probe_timeout": None,
-}
 
 
 class HighThroughputExecutor(LaneExecutor, BlockProviderExecutor, RepresentationMixin, UsageInformation):
@@ -202,7 +190,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         self.encrypted = encrypted
         self.remote_monitoring_radio = remote_monitoring_radio
         self.validate()
-        self._note_transport()
+        note_transport(self)
 
     #: Parsl reads these two on the class; an executor that runs MPI apps would set them.
     enable_mpi_mode: bool = False
@@ -243,42 +231,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
 
     def validate(self) -> None:
         super().validate()
-        owner = type(self).__name__
-        check_provider(owner, self.provider)
-        if self.launch_cmd is not None:
-            raise ConfigurationError(
-                f"{owner}(launch_cmd={short(self.launch_cmd)}): Parsl's worker program does not run here. Leave "
-                "launch_cmd out; to put a command in front of the workers' give the provider "
-                "launcher=WrappedLauncher('...')."
-            )
-        need(owner, "address", self.address, str, type(None), hint="Write for example address='10.0.0.1'.")
-        need_number(owner, "worker_port", self.worker_port, at_least=0, optional=True, example="54321")
-        for name in ("worker_port_range", "interchange_port_range"):
-            _check_port_range(owner, name, getattr(self, name))
-        need(owner, "worker_debug", self.worker_debug, bool)
-        need_number(owner, "cores_per_worker", self.cores_per_worker, kind=float, above=0, example="1")
-        need_number(owner, "mem_per_worker", self.mem_per_worker, kind=float, at_least=0, optional=True, example="4")
-        if self.max_workers_per_node != float("inf"):
-            need_number(
-                owner, "max_workers_per_node", self.max_workers_per_node, at_least=1, optional=True, example="8"
-            )
-        check_cpu_affinity(owner, self.cpu_affinity)
-        need_number(owner, "drain_period", self.drain_period, kind=float, above=0, optional=True, example="3600")
-        need(owner, "worker_logdir_root", self.worker_logdir_root, str, type(None), hint="Write a path.")
-        need(owner, "encrypted", self.encrypted, bool)
-        for name in ("prefetch_capacity", "heartbeat_threshold", "heartbeat_period", "poll_period"):
-            need_number(
-                owner, name, getattr(self, name), kind=float, at_least=0, example=str(_TRANSPORT_DEFAULTS[name])
-            )
-        if not isinstance(self.manager_selector, ManagerSelector):
-            raise wrong_type(owner, "manager_selector", self.manager_selector, "a ManagerSelector", "Leave it out.")
-
-    def _note_transport(self) -> None:
-        set_here = [name for name, default in _TRANSPORT_DEFAULTS.items() if getattr(self, name) != default]
-        if type(self.manager_selector) is not RandomManagerSelector:
-            set_here.append("manager_selector")
-        for name in set_here:
-            note_once(f"htex.{name}", f"HighThroughputExecutor({name}=) has no meaning on Dask and is not used")
+        check_arguments(self)
 
     def workers_per_node_for(self, cores: int, mem_gb: float | None = None) -> int:
         """Return how many workers a node has room for.
@@ -363,7 +316,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         super().set_bad_state_and_fail_all(exception)
         self._close(wait=False)
 
-    def _refusal(self) -> Exception | None:
+    def refusal(self) -> Exception | None:
         return self.executor_exception
 
     def shutdown(self, timeout: float = 10.0) -> None:
@@ -378,23 +331,3 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
 
     def get_usage_information(self) -> dict[str, Any]:
         return {"mpi": self.enable_mpi_mode}
-
-
-def check_provider(owner: str, provider: Any) -> None:
-    """Raise unless blocks can be had from ``provider`` in this version."""
-    if provider is None or isinstance(provider, LocalProvider):
-        return
-    if not isinstance(provider, ExecutionProvider):
-        raise wrong_type(owner, "provider", provider, "an ExecutionProvider", "Write for example LocalProvider().")
-    raise ConfigurationError(
-        f"not available in this version: {owner}(provider={type(provider).__name__}(...)). Blocks come from "
-        "LocalProvider; for nodes of a batch system start a Dask cluster there and use DaskExecutor('tcp://...')."
-    )
-
-
-def _check_port_range(owner: str, name: str, value: Any) -> None:
-    if value is None:
-        return
-    two = isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(port, int) for port in value)
-    if not two or value[0] > value[1]:
-        raise wrong_type(owner, name, value, "two ints, the lower first", f"Write for example {name}=(54000, 55000).")

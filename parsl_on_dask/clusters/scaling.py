@@ -1,0 +1,161 @@
+"""How many blocks an executor should have: Parsl's strategies.
+
+Read on Parsl's page on elasticity; the formula is in :func:`decide`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from parsl_on_dask.config import Config
+
+logger = logging.getLogger("parsl.jobs.strategy")
+
+#: Seconds between two looks while calls wait and there is no block at all.
+IMPATIENT = 0.2
+
+
+class Demand(NamedTuple):
+    """What a decision depends on.
+
+    Attributes
+    ----------
+    tasks : int
+        Calls that wait or run.
+    blocks : int
+        Blocks that run or were asked for.
+    per_block : int
+        Calls that a block can run at a time.
+    min_blocks, max_blocks : int
+    parallelism : float
+        Wanted ratio of slots to calls, 0 to 1.
+    idle : float
+        Seconds for which there have been no calls.
+    """
+
+    tasks: int
+    blocks: int
+    per_block: int
+    min_blocks: int
+    max_blocks: float
+    parallelism: float
+    idle: float
+
+
+def decide(demand: Demand, max_idletime: float, shrink_early: bool) -> int:
+    """How many blocks to add (positive) or to give back (negative).
+
+    Parameters
+    ----------
+    demand : Demand
+    max_idletime : float
+        Seconds without calls after which blocks are given back.
+    shrink_early : bool
+        Whether blocks are given back while there are calls, too: strategy 'htex_auto_scale'.
+
+    Examples
+    --------
+    >>> decide(Demand(10, 1, 2, 0, 4, 1.0, 0.0), 120.0, False)
+    3
+    >>> decide(Demand(0, 3, 2, 1, 4, 1.0, 121.0), 120.0, False)
+    -2
+    >>> decide(Demand(1, 0, 2, 0, 4, 0.0, 0.0), 120.0, False)
+    1
+    """
+    tasks, blocks, per_block, least, most, parallelism, idle = demand
+    slots = blocks * per_block
+    room = most - blocks
+    if tasks == 0:
+        return -(blocks - least) if blocks > least and idle > max_idletime else 0
+    if slots / tasks < parallelism:
+        wanted = math.ceil(math.ceil(tasks * parallelism - slots) / per_block)
+        return max(0, int(min(wanted, room)))
+    if slots == 0:
+        return 1 if room >= 1 else 0
+    if shrink_early and slots > tasks and blocks > least:
+        surplus = math.floor(math.floor(slots - tasks * parallelism) / per_block)
+        return -min(surplus, blocks - least)
+    return 0
+
+
+class Scaler:
+    """Scales the executors of a kernel, from a thread of its own.
+
+    Parameters
+    ----------
+    config : Config
+        Its ``strategy``, ``strategy_period`` and ``max_idletime``.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.strategy = config.strategy
+        self.period = float(config.strategy_period)
+        self.max_idletime = float(config.max_idletime)
+        self.executors: list[Any] = []
+        self.idle_since: dict[str, float] = {}
+        self.ended = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def add(self, executor: Any) -> None:
+        """Look after an executor, if it has a provider whose number of blocks may change."""
+        provider = getattr(executor, "provider", None)
+        if provider is None or getattr(executor, "lane", None) is None or self.strategy in (None, "none"):
+            return
+        if provider.max_blocks <= provider.init_blocks and provider.min_blocks >= provider.init_blocks:
+            return  # fixed
+        self.executors.append(executor)
+        if self.thread is None:
+            self.thread = threading.Thread(target=self._run, name="parsl-scaler", daemon=True)
+            self.thread.start()
+
+    def _run(self) -> None:
+        pause = IMPATIENT
+        last = 0.0
+        while not self.ended.wait(pause):
+            due = time.monotonic() - last >= self.period
+            if due:
+                last = time.monotonic()
+            pause = min(self.period, IMPATIENT)
+            for executor in self.executors:
+                try:
+                    if due or (executor.outstanding() and not executor.lane.status()):
+                        self._scale(executor)
+                except Exception:
+                    logger.exception("Executor %s could not be scaled", executor.label)
+
+    def _scale(self, executor: Any) -> None:
+        lane, provider = executor.lane, executor.provider
+        if lane is None or executor.bad_state_is_set:
+            return
+        tasks = executor.outstanding()
+        now = time.monotonic()
+        since = self.idle_since.setdefault(executor.label, now)
+        if tasks:
+            self.idle_since[executor.label] = now
+        demand = Demand(
+            tasks,
+            len(lane.status()),
+            max(1, lane.slots_per_block()),
+            provider.min_blocks,
+            provider.max_blocks,
+            provider.parallelism,
+            0.0 if tasks else now - since,
+        )
+        change = decide(demand, self.max_idletime, self.strategy == "htex_auto_scale")
+        if change > 0:
+            logger.info("Executor %s: %s tasks, %s blocks; adding %s", executor.label, tasks, demand.blocks, change)
+            lane.scale_out(change)
+        elif change < 0 and not tasks:
+            logger.info("Executor %s: %s tasks, %s blocks; giving %s back", executor.label, tasks, demand.blocks, -change)
+            lane.scale_in(-change)
+
+    def close(self) -> None:
+        """End the thread."""
+        self.ended.set()
+        if self.thread is not None and self.thread is not threading.current_thread():
+            self.thread.join(10)

@@ -1,0 +1,90 @@
+"""What HighThroughputExecutor's arguments may be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.arguments import need, need_number, short, wrong_type
+from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
+from parsl_on_dask.executors.high_throughput.placement import check_cpu_affinity
+from parsl_on_dask.legacy import note_once
+from parsl_on_dask.providers.base import ExecutionProvider
+from parsl_on_dask.providers.local.local import LocalProvider
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
+
+# They steer Parsl's own transport, which Dask's takes the place of.
+_TRANSPORT_DEFAULTS: dict[str, Any] = {
+    "interchange_launch_cmd": None,
+    "loopback_address": "127.0.0.1",
+    "interchange_port_range": (55000, 56000),
+    "prefetch_capacity": 0,
+    "heartbeat_threshold": 120,
+    "heartbeat_period": 30,
+    "poll_period": 10,
+    "address_probe_timeout": None,
+}
+
+
+def check_arguments(executor: HighThroughputExecutor) -> None:
+    """Raise unless all arguments of an executor can be used, also those that were set after construction."""
+    owner = type(executor).__name__
+    check_provider(owner, executor.provider)
+    if executor.launch_cmd is not None:
+        raise ConfigurationError(
+            f"{owner}(launch_cmd={short(executor.launch_cmd)}): Parsl's worker program does not run here. Leave "
+            "launch_cmd out; to put a command in front of the workers' give the provider "
+            "launcher=WrappedLauncher('...')."
+        )
+    need(owner, "address", executor.address, str, type(None), hint="Write for example address='10.0.0.1'.")
+    need_number(owner, "worker_port", executor.worker_port, at_least=0, optional=True, example="54321")
+    for name in ("worker_port_range", "interchange_port_range"):
+        _check_port_range(owner, name, getattr(executor, name))
+    need(owner, "worker_debug", executor.worker_debug, bool)
+    need_number(owner, "cores_per_worker", executor.cores_per_worker, kind=float, above=0, example="1")
+    need_number(owner, "mem_per_worker", executor.mem_per_worker, kind=float, at_least=0, optional=True, example="4")
+    if executor.max_workers_per_node != float("inf"):
+        need_number(
+            owner, "max_workers_per_node", executor.max_workers_per_node, at_least=1, optional=True, example="8"
+        )
+    check_cpu_affinity(owner, executor.cpu_affinity)
+    need_number(owner, "drain_period", executor.drain_period, kind=float, above=0, optional=True, example="3600")
+    need(owner, "worker_logdir_root", executor.worker_logdir_root, str, type(None), hint="Write a path.")
+    need(owner, "encrypted", executor.encrypted, bool)
+    for name in ("prefetch_capacity", "heartbeat_threshold", "heartbeat_period", "poll_period"):
+        need_number(
+            owner, name, getattr(executor, name), kind=float, at_least=0, example=str(_TRANSPORT_DEFAULTS[name])
+        )
+    if not isinstance(executor.manager_selector, ManagerSelector):
+        raise wrong_type(owner, "manager_selector", executor.manager_selector, "a ManagerSelector", "Leave it out.")
+
+
+def note_transport(executor: HighThroughputExecutor) -> None:
+    """Report at debug level, once each, the transport settings that are not the default."""
+    set_here = [name for name, default in _TRANSPORT_DEFAULTS.items() if getattr(executor, name) != default]
+    if type(executor.manager_selector) is not RandomManagerSelector:
+        set_here.append("manager_selector")
+    for name in set_here:
+        note_once(f"htex.{name}", f"HighThroughputExecutor({name}=) has no meaning on Dask and is not used")
+
+
+def check_provider(owner: str, provider: Any) -> None:
+    """Raise unless blocks can be had from ``provider`` in this version."""
+    if provider is None or isinstance(provider, LocalProvider):
+        return
+    if not isinstance(provider, ExecutionProvider):
+        raise wrong_type(owner, "provider", provider, "an ExecutionProvider", "Write for example LocalProvider().")
+    raise ConfigurationError(
+        f"not available in this version: {owner}(provider={type(provider).__name__}(...)). Blocks come from "
+        "LocalProvider; for nodes of a batch system start a Dask cluster there and use DaskExecutor('tcp://...')."
+    )
+
+
+def _check_port_range(owner: str, name: str, value: Any) -> None:
+    if value is None:
+        return
+    two = isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(port, int) for port in value)
+    if not two or value[0] > value[1]:
+        raise wrong_type(owner, name, value, "two ints, the lower first", f"Write for example {name}=(54000, 55000).")
