@@ -48,6 +48,9 @@ class Cluster(abc.ABC):
         """Number of the call that a dead worker was running; 0 for none, None when that cannot be known."""
         return None
 
+    def refresh(self) -> None:
+        """Bring :meth:`slots` up to date, where that takes asking; called every second."""
+
     def trouble(self) -> BaseException | None:
         """Why the cluster can no longer run calls, or None when it can."""
         return None

@@ -54,6 +54,7 @@ class ExistingCluster(Cluster):
             from parsl_on_dask.lanes.bootstrap import send_modules
 
             send_modules(self.client)
+            self.table: dict[str, Any] = dict(self.client.scheduler_info(n_workers=-1)["workers"])
         except BaseException:
             self.close()
             raise
@@ -101,6 +102,22 @@ class ExistingCluster(Cluster):
                 f"scheduler_file {path!r} cannot be read as one ({type(e).__name__}: {e}). "
                 "'dask scheduler --scheduler-file FILE' writes it",
             ) from e
+
+    def slots(self) -> int:
+        return max(1, sum(int(w["nthreads"]) for w in self.table.values()))
+
+    def refresh(self) -> None:
+        """Ask the scheduler for its workers, without waiting for the answer."""
+
+        client: Any = self.client
+
+        async def ask() -> None:
+            try:
+                self.table = (await client.scheduler.identity(n_workers=-1))["workers"]
+            except Exception:
+                logger.debug("no list of workers from the scheduler", exc_info=True)
+
+        client.loop.add_callback(ask)
 
     def close(self) -> None:
         if not self.owns_client or not hasattr(self, "client"):

@@ -64,6 +64,7 @@ class LocalCluster(Cluster):
         self.closed = False
         self.blocks: dict[str, _Block] = {}
         self.numbers = 0
+        self.down: set[tuple[str | None, int]] = set()
         self.pems: dict[str, str] | None = None
         self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-")
         try:
@@ -122,7 +123,7 @@ class LocalCluster(Cluster):
         return getattr(self.provider, name, None)
 
     def slots(self) -> int:
-        return max(1, sum(b.count for b in self.blocks.values()))
+        return max(1, sum(b.count for b in self.blocks.values()) - len(self.down))
 
     def block_of(self, worker: str) -> str | None:
         return worker.rsplit("-", 2)[-2].removeprefix("block") if worker.count("-") >= 2 else None
@@ -316,7 +317,10 @@ class _Block:
         try:
             for line in lines:
                 message = json.loads(line)
-                if "died" in message:
+                if "up" in message:
+                    self.cluster.down.discard((self.name, message["up"]))
+                elif "died" in message:
+                    self.cluster.down.add((self.name, message["number"]))
                     logger.warning("Worker %s (pid %s) died: %s", message["died"], message["pid"], message["how"])
                 elif "error" in message:
                     logger.error("Executor %s: %s", self.cluster.label, message["error"])
@@ -332,6 +336,7 @@ class _Block:
     def drop_workers(self) -> None:
         """End the workers, and keep the scheduler."""
         self.count = 0
+        self.cluster.down = {d for d in self.cluster.down if d[0] != self.name}
         self._tell("drop workers")
 
     def close(self) -> None:

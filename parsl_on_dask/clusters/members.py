@@ -42,8 +42,10 @@ def scheduler_main(spec: dict[str, Any], tell: Callable[[str], None]) -> None:
     asyncio.run(serve())
 
 
-def worker_main(spec: dict[str, Any], number: int, life: int, address: str) -> None:
-    """Run one Dask worker: its event loop in a thread, the calls in the main thread.
+def worker_main(
+    spec: dict[str, Any], number: int, life: int, address: str, tell: Callable[[], None] = lambda: None
+) -> None:
+    """Run one Dask worker, and ``tell`` when it is registered: its event loop in a thread, the calls in the main thread.
 
     Calls run in the main thread because Parsl's do: a call may set signal handlers there.
     """
@@ -63,13 +65,18 @@ def worker_main(spec: dict[str, Any], number: int, life: int, address: str) -> N
     log_to(settings["log"], settings["debug"])
     main_thread = MainThreadPoolExecutor()
     threading.Thread(
-        target=_serve_worker, args=(spec, settings, name, address, main_thread), name="dask-worker", daemon=True
+        target=_serve_worker, args=(spec, settings, name, address, main_thread, tell), name="dask-worker", daemon=True
     ).start()
     main_thread.run()
 
 
 def _serve_worker(
-    spec: dict[str, Any], settings: dict[str, Any], name: str, address: str, pool: MainThreadPoolExecutor
+    spec: dict[str, Any],
+    settings: dict[str, Any],
+    name: str,
+    address: str,
+    pool: MainThreadPoolExecutor,
+    tell: Callable[[], None],
 ) -> None:
     from distributed import Worker
 
@@ -88,6 +95,7 @@ def _serve_worker(
             security=security_of(spec["security"]),
             resources=settings["resources"],
         )
+        tell()
         await worker.finished()
 
     code = 77

@@ -45,6 +45,7 @@ class Node:
         self.failed: dict[int, int] = {}
         self.closing = False
         self.unread = b""
+        self.awaited: dict[int, int] = {}
 
     def run(self) -> None:
         """Start everything and keep it until the link ends."""
@@ -63,9 +64,12 @@ class Node:
                 self.start_worker(number, 0)
             while not self.closing:
                 inputs: list[Any] = [self.link, wake_read]
+                inputs += self.awaited
                 ready, _, _ = select.select(inputs, [], [])
                 if self.link in ready and not self.obey():
                     break
+                for pipe in [p for p in self.awaited if p in ready]:
+                    self.heard(pipe)
                 if wake_read in ready:
                     os.read(wake_read, 4096)
                     self.reap()
@@ -123,12 +127,24 @@ class Node:
         return address
 
     def start_worker(self, number: int, life: int) -> None:
+        read, write = os.pipe()
         pid = self.fork()
         if pid == 0:
             from parsl_on_dask.clusters.members import worker_main
 
-            _run(worker_main, self.spec, number, life, self.address)
+            for pipe in (read, *self.awaited):
+                os.close(pipe)
+            _run(worker_main, self.spec, number, life, self.address, lambda: _tell(write, "up"))
+        os.close(write)
+        self.awaited[read] = number
         self.workers[pid] = (number, life, time.monotonic())
+
+    def heard(self, pipe: int) -> None:
+        """A worker has registered with the scheduler, or ended before that."""
+        number = self.awaited.pop(pipe)
+        if os.read(pipe, 16):
+            self.say({"up": number})
+        os.close(pipe)
 
     def reap(self) -> None:
         """Replace the workers that died."""
@@ -144,7 +160,7 @@ class Node:
                 self.stop()
             elif pid in self.workers:
                 number, life, since = self.workers.pop(pid)
-                self.say({"died": self.name(number, life), "pid": pid, "how": _how(status)})
+                self.say({"died": self.name(number, life), "number": number, "pid": pid, "how": _how(status)})
                 if self.closing:
                     continue
                 young = time.monotonic() - since < INFANCY and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 77

@@ -224,15 +224,15 @@ class Flow:
         record.fail_history.append(repr(error))
         record.fail_count += 1
         retries = kernel.config.retries
-        cost: float = 1
-        if kernel.config.retry_handler is not None:
+        if kernel.config.retry_handler is None:
+            record.fail_cost += 1
+        else:
             try:
-                cost = kernel.config.retry_handler(error, record)  # type: ignore[arg-type]
-            except Exception as e:
+                record.fail_cost += kernel.config.retry_handler(error, record)  # type: ignore[arg-type]
+            except Exception as e:  # also when what it returned is no number
                 logger.exception("retry_handler raised an exception - will not retry")
                 record.fail_cost = retries + 1
-                cost, error = 0, e
-        record.fail_cost += cost
+                error = e
         if isinstance(error, DependencyError):
             logger.info("Task %s failed due to dependency failure so skipping retries", record.id)
             self.complete_failure(record, States.dep_fail, error)
@@ -246,7 +246,7 @@ class Flow:
             kernel.set_state(record, States.pending)
             self.soon(self.launch, record)
         else:
-            logger.info(
+            logger.error(
                 "Task %s failed after %s retry attempts",
                 record.id,
                 record.try_id,

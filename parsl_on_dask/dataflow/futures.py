@@ -107,9 +107,7 @@ class AppFuture(Future[T], Generic[T]):
     def dask_future(self) -> Any:
         """The ``distributed.Future`` that holds the result; None while there is none, or when the result is small."""
         value = self._result
-        if type(value).__name__ == "RemoteValue" and value.item is None:
-            return value.future
-        return None
+        return value.dask_future() if type(value).__name__ == "RemoteValue" else None
 
     def cancel(self) -> bool:
         """Cancel the task, if it has not been handed to Dask yet.

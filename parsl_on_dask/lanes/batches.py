@@ -23,7 +23,7 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception, unpack_error
 from parsl_on_dask.lanes.links import Link, Links
 from parsl_on_dask.lanes.packing import Packer
-from parsl_on_dask.lanes.sizes import TARGET, Queues
+from parsl_on_dask.lanes.sizes import LONG, TARGET, Queues
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import dumps, loads
 from parsl_on_dask.remote.runner import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STARTED, VALUE
@@ -32,6 +32,10 @@ logger = logging.getLogger("parsl.lanes.batches")
 
 #: How often a call may be sent again because its worker died while running another one.
 UNCHARGED = 8
+#: How many Dask tasks go to the scheduler in one message.
+TOGETHER = 64
+#: Seconds between looks at the cluster itself.
+TICK = 1.0
 #: Seconds to wait for the reports of a Dask task that has ended.
 LATE = 3.0
 
@@ -51,7 +55,7 @@ class Batch:
         Whether its Dask task has ended.
     """
 
-    __slots__ = ("calls", "ended_at", "feed", "future", "id", "initial", "link", "name", "over", "started", "worker")
+    __slots__ = ("calls", "ended_at", "feed", "future", "id", "initial", "link", "name", "over", "several", "started", "worker")
 
     def __init__(self, number: str, name: str, calls: list[Call], feed: bool) -> None:
         self.id = number
@@ -59,6 +63,7 @@ class Batch:
         self.calls = {c.number: c for c in calls}
         self.initial = set(self.calls)
         self.feed = feed
+        self.several = feed or len(calls) > 1
         self.future: Any = None
         self.link: Link | None = None
         self.started = False
@@ -162,11 +167,16 @@ class BatchLane(Lane):
     # -- the lane's own thread ----------------------------------------------------------------------------
 
     def _loop(self) -> None:
+        ticked = time.monotonic()
         while True:
-            try:
-                kind, item = self.inbox.get(timeout=1.0)
-            except queue.Empty:
-                kind, item = "tick", None
+            kind, item = "tick", None
+            if time.monotonic() - ticked < TICK:
+                try:
+                    kind, item = self.inbox.get(timeout=TICK)
+                except queue.Empty:
+                    pass
+            if kind == "tick":
+                ticked = time.monotonic()
             while True:
                 if kind == "close":
                     self._fail_all(self.lost or closed_error(self.executor))
@@ -197,6 +207,7 @@ class BatchLane(Lane):
             self._ended(*item)
         elif kind == "tick":
             self._late()
+            self.cluster.refresh()
             trouble = self.cluster.trouble()
             if trouble is not None and self.lost is None:
                 self.lost = trouble
@@ -208,22 +219,43 @@ class BatchLane(Lane):
         if not self.queues.size:
             return
         slots = self.cluster.slots()
-        limit = self.executor.in_flight or 2 * slots + 2
         placed = True
         while placed:
             placed = False
             for key, alone in self.queues.heads():
                 if alone:
-                    if len(self.batches) - len(self.shifts) < limit:
-                        placed = self._send(self.queues.take(key, 1), False) or placed
+                    room = self._limit(key, slots) - (len(self.batches) - len(self.shifts))
+                    if room > 0:
+                        self._send_each(self.queues.take(key, min(room, TOGETHER)))
+                        placed = True
                     continue
                 count = self.queues.portion(key, slots)
-                shift = self._room(key, count)
-                if shift is not None:
+                refers = bool(key[2])
+                shift = None if refers else self._room(key, count)
+                if refers:
+                    if len(self.batches) - len(self.shifts) < 2 * slots + 2:
+                        self._send([self.queues.take(key, count)], False)
+                        placed = True
+                elif shift is not None:
                     self._feed(shift, self.queues.take(key, count))
                     placed = True
                 elif len(self.shifts) < slots:
-                    placed = self._send(self.queues.take(key, count), True) or placed
+                    self._send([self.queues.take(key, count)], True)
+                    placed = True
+
+    def _limit(self, key: Any, slots: int) -> int:
+        """How many Dask tasks with one call each may be under way: enough to keep the workers busy meanwhile."""
+        mean = self.queues.mean(key)
+        quick = int(TARGET / mean) if 0 < mean < LONG else 0
+        return int(self.executor.in_flight or 2 * slots + 2 + min(TOGETHER, quick))
+
+    def _send_each(self, calls: list[Call]) -> None:
+        """Make a Dask task of each call; those with the same wishes go to the scheduler in one message."""
+        if calls[0].spec:
+            for call in calls:
+                self._send([[call]], False)
+        else:
+            self._send([[call] for call in calls], False)
 
     def _room(self, key: Any, count: int) -> Batch | None:
         """The open shift that should take the next calls of a queue."""
@@ -253,35 +285,26 @@ class BatchLane(Lane):
             if call.function_key not in link.known:
                 functions[call.function_key] = self.packer.functions[call.function_key]
         self.links.send(
-            link, dumps((shift.id, functions, [(c.number, c.function_key, c.payload, False) for c in calls]))
+            link, dumps((shift.id, functions, [(c.number, c.function_key, c.payload, -1) for c in calls]))
         )
 
-    def _send(self, calls: list[Call], feed: bool) -> bool:
-        """Make a Dask task of calls. False when it did not come to that."""
-        calls = self._claimed(calls)
-        if not calls:
-            return True
-        first = calls[0]
-        batch = Batch(uuid.uuid4().hex, first.name, calls, feed)
-        refs: list[RemoteValue] = [ref for c in calls for ref in c.refs]
-        data = dumps(
-            {
-                "topic": self.topic,
-                "batch": batch.id,
-                "inline": self.executor.inline_limit,
-                "feed": feed,
-                "items": [ref.item for ref in refs],
-                "functions": {c.function_key: self.packer.functions[c.function_key] for c in calls},
-                "calls": [(c.number, c.function_key, c.payload, bool(c.refs)) for c in calls],
-            }
-        )
-        name = first.name if len(calls) == 1 else f"{first.name} x{len(calls)}"
+    def _send(self, groups: list[list[Call]], feed: bool) -> None:
+        """Make a Dask task of each group of calls. All of them have the same resource specification."""
+        groups = [claimed for calls in groups if (claimed := self._claimed(calls))]
+        if not groups:
+            return
+        batches = [Batch(uuid.uuid4().hex, calls[0].name, calls, feed) for calls in groups]
+        # the calls of a group refer to the same values, if to any
+        refs = [calls[0].refs for calls in groups]
+        bundles = [self._bundle(*parts) for parts in zip(batches, groups, refs, strict=True)]
+        keys = [f"{b.name if len(b.calls) == 1 else f'{b.name} x{len(b.calls)}'}-{b.id}" for b in batches]
+        first = groups[0][0]
         try:
-            batch.future = self.client.submit(
+            futures = self.client.map(
                 launch(),
-                data,
-                [ref.future for ref in refs],
-                key=f"{name}-{batch.id}",
+                bundles,
+                [[ref.future for ref in values] for values in refs],
+                key=keys,
                 pure=False,
                 priority=int(first.spec.get("priority", 0) or 0),
                 resources=resources_of(first.spec),
@@ -289,14 +312,28 @@ class BatchLane(Lane):
             )
         except Exception as e:
             error = ExecutorError(self.executor, f"Dask did not take a task of app {first.name!r}: {e!r}")
-            for call in calls:
+            for call in [call for calls in groups for call in calls]:
                 self._finish(call, Outcome(error=error))
-            return False
-        self.batches[batch.id] = batch
-        if feed:
-            self.shifts[batch.id] = batch
-        batch.future.add_done_callback(lambda future: self.inbox.put(("ended", (batch, future))))
-        return True
+            return
+        for batch, future in zip(batches, futures, strict=True):
+            batch.future = future
+            self.batches[batch.id] = batch
+            if feed:
+                self.shifts[batch.id] = batch
+            future.add_done_callback(lambda f, b=batch: self.inbox.put(("ended", (b, f))))
+
+    def _bundle(self, batch: Batch, calls: list[Call], refs: tuple[RemoteValue, ...]) -> bytes:
+        return dumps(
+            {
+                "topic": self.topic,
+                "batch": batch.id,
+                "inline": self.executor.inline_limit,
+                "feed": batch.feed,
+                "items": [ref.item for ref in refs],
+                "functions": {c.function_key: self.packer.functions[c.function_key] for c in calls},
+                "calls": [(c.number, c.function_key, c.payload, 0 if refs else -1) for c in calls],
+            }
+        )
 
     def _read(self, message: tuple[Any, ...]) -> None:
         number, worker, address, host, _, reports = message
@@ -335,7 +372,7 @@ class BatchLane(Lane):
                         outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
                         outcome.error.__cause__ = e
                 elif kind == KEPT:
-                    item = number if batch.feed else None
+                    item = number if batch.several else None
                     outcome.value = RemoteValue(self.client, batch.future, item, data)
                 elif kind == ERROR:
                     outcome.error = unpack_error(loads(data))
@@ -397,7 +434,7 @@ class BatchLane(Lane):
         for number, call in list(batch.calls.items()):
             guilty = running == number
             if running is None:
-                guilty = not batch.feed and (batch.started or call.uncharged > 1)
+                guilty = not batch.several and (batch.started or call.uncharged > 1)
             if guilty or call.uncharged >= UNCHARGED:
                 self._finish(call, Outcome(error=as_exception("WorkerLost", (worker, host)), worker=worker, host=host))
             else:

@@ -54,9 +54,10 @@ class Queues:
 
     def add(self, call: Call, first: bool = False) -> None:
         """Let a call wait; ``first`` for one that was sent before."""
-        alone = call.solo or bool(call.refs) or not self.batching
+        alone = call.solo or not self.batching
         spec = tuple(sorted((k, repr(v)) for k, v in call.spec.items())) if call.spec else ()
-        key = (call.function_key, spec, alone)
+        # calls on the same values go together, to where these are
+        key = (call.function_key, spec, tuple([id(ref) for ref in call.refs]), alone)
         calls = self.waiting.get(key)
         if calls is None:
             calls = self.waiting[key] = deque()
@@ -69,7 +70,7 @@ class Queues:
     def heads(self) -> Iterator[tuple[Key, bool]]:
         """The queues in turn: key, and whether its calls have to travel alone."""
         for key in list(self.waiting)[:LOOKED_AT] if len(self.waiting) > 1 else list(self.waiting):
-            yield key, key[2] or bool(key[1]) or self.mean(key) > LONG
+            yield key, key[3] or bool(key[1]) or self.mean(key) > LONG
 
     def mean(self, key: Key) -> float:
         """Mean run time of a queue's calls in seconds; 0 when nothing is known."""

@@ -50,6 +50,15 @@ class RemoteValue:
             raise lost_value(self, e) from e
         return whole if self.item is None else whole[self.item]
 
+    def dask_future(self) -> DaskFuture[Any]:
+        """A Dask future of just this value."""
+        if self.item is not None:
+            from operator import getitem
+
+            self.future = self.client.submit(getitem, self.future, self.item, pure=False)
+            self.item = None
+        return self.future
+
     def __repr__(self) -> str:
         return f"<value of {self.size} bytes on {self.client.scheduler_info()['address']}, {self.future.key}>"
 

@@ -44,8 +44,8 @@ FUNCTIONS_KEPT = 256
 
 HOST = socket.gethostname()
 
-#: number, key of the function, pickled arguments, whether these refer to values on the cluster
-CallData = tuple[int, str, bytes, bool]
+#: number, key of the function, pickled arguments, where the cluster values that these refer to begin (-1: none)
+CallData = tuple[int, str, bytes, int]
 
 _functions: OrderedDict[str, tuple[str, Callable[..., Any]]] = OrderedDict()
 _mark: Callable[[int], None] | None = None
@@ -82,7 +82,7 @@ def run(data: bytes, values: Sequence[Any]) -> Any:
     Returns
     -------
     object
-        The value of its only call, if that was large; for a shift that can be fed, a dict of the large values.
+        The value of its only call, if that was large; for a shift of several calls, a dict of the large values.
     """
     from distributed import get_worker
 
@@ -103,6 +103,8 @@ class Shift:
         agent.functions.update(bundle["functions"])
         self.worker = worker
         self.agent = agent
+        # the client goes by the same rule
+        self.several = self.feed or len(bundle["calls"]) > 1
         self.todo = deque(bundle["calls"])
         self.lock = threading.Lock()
         self.wake = threading.Condition(self.lock)
@@ -122,11 +124,11 @@ class Shift:
             self.flush()  # the client connects while the first calls run
         while (call := self.next()) is not None:
             self.report(self.execute(call))
-            if self.kept and self.feed:
+            if self.kept and self.several:
                 self.end()  # others can have the value only when this Dask task is over
         self.agent.shifts.pop(self.batch, None)
         self.flush()
-        return self.kept if self.feed else next(iter(self.kept.values()), None)
+        return self.kept if self.several else next(iter(self.kept.values()), None)
 
     def next(self) -> CallData | None:
         """The next call, waiting a moment for one; None when the shift is over."""
@@ -193,7 +195,7 @@ class Shift:
             self.worker.loop.call_later(max(0.005, PATIENCE - waited), self.watch)
 
     def execute(self, call: CallData) -> tuple[Any, ...]:
-        number, key, arguments, refers = call
+        number, key, arguments, offset = call
         if key in _functions:
             name = _functions[key][0]
         elif key in self.agent.functions:
@@ -205,7 +207,7 @@ class Shift:
         began = time.time()
         try:
             function = self.function(key)
-            args, kwargs = self.arguments(name, arguments, refers)
+            args, kwargs = self.arguments(name, arguments, offset)
             value = function(*args, **kwargs)
             ended = time.time()
             del args, kwargs
@@ -247,9 +249,9 @@ class Shift:
             _functions.popitem(last=False)
         return loaded
 
-    def arguments(self, name: str, data: bytes, refers: bool) -> tuple[Sequence[Any], dict[str, Any]]:
+    def arguments(self, name: str, data: bytes, offset: int) -> tuple[Sequence[Any], dict[str, Any]]:
         try:
-            args, kwargs = loads_with_refs(data, self.values) if refers else loads(data)
+            args, kwargs = loads(data) if offset < 0 else loads_with_refs(data, self.values[offset:])
         except Exception as e:
             raise Failure("DeserializationError", _cannot_load(name, "its arguments", e)) from e
         return args, kwargs

@@ -11,12 +11,20 @@ class SerializationError(ParslError):
     Parameters
     ----------
     fname : str
-        The app, with the argument at fault where it is known.
+        The app.
+    reason : str, optional
+        What cannot be serialised, and why.
+
+    Examples
+    --------
+    >>> print(SerializationError("plot", "argument 0, a lock, cannot be pickled"))  # doctest: +ELLIPSIS
+    Failed to serialize objects for an invocation of function plot: argument 0, a lock, cannot be pickled. ...
     """
 
-    def __init__(self, fname: str) -> None:
-        super().__init__(fname)
+    def __init__(self, fname: str, reason: str | None = None) -> None:
+        super().__init__(fname, reason)
         self.fname = fname
+        self.reason = reason
         self.troubleshooting = (
             "Functions, arguments and results that travel between processes must be serialisable by cloudpickle: "
             "open files, locks, sockets and running threads are not. Open such things inside the app, "
@@ -24,7 +32,8 @@ class SerializationError(ParslError):
         )
 
     def __str__(self) -> str:
-        return f"Failed to serialize objects for an invocation of function {self.fname}. {self.troubleshooting}"
+        why = f": {self.reason}" if self.reason else ""
+        return f"Failed to serialize objects for an invocation of function {self.fname}{why}. {self.troubleshooting}"
 
 
 class DeserializationError(ParslError):
