@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from tests import helpers, kernels
 from tests.helpers import SESSION_TAG, Script, describe, eventually, listening_ports, start_script, tagged
 from tests.kernels import CONFIG_NAMES, executor_for, unload
 
-EXISTING_TAG = "PARSL_ON_DASK_TEST_EXISTING"
+cluster_processes: list[psutil.Process] = []
 
 HIDING = '''\
 """Makes this Python unable to import the package under test and the tests, its children included."""
@@ -57,6 +58,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         cloudpickle.register_pickle_by_value(module)
 
 
+def remaining(session: str) -> list[psutil.Process]:
+    return [*{*tagged(SESSION_TAG, session), *psutil.Process().children(recursive=True)}]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     """After the last test no process that the session started runs, and this process listens on no new port."""
@@ -64,16 +69,16 @@ def nothing_left_behind() -> Iterator[None]:
     yield
     session = os.environ[SESSION_TAG]
     try:
-        eventually(lambda: not tagged(SESSION_TAG, session), "every process of the session has ended", 15)
+        eventually(lambda: not remaining(session), "every process of the session has ended", 15)
     except AssertionError as error:
-        raise AssertionError(f"{error}\n{describe(tagged(SESSION_TAG, session))}") from None
+        raise AssertionError(f"{error}\n{describe(remaining(session))}") from None
     assert listening_ports() <= ports
 
 
 def cluster_python(directory: Path, module: str, *args: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(directory / "site"), EXISTING_TAG: "yes"}
+    environment = {**os.environ, "PYTHONPATH": str(directory / "site")}
     with open(directory / f"{module}.log", "ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", module, *args],
             cwd=directory / "work",
             env=environment,
@@ -82,6 +87,8 @@ def cluster_python(directory: Path, module: str, *args: str) -> subprocess.Popen
             stderr=log,
             start_new_session=True,
         )
+    cluster_processes.append(psutil.Process(process.pid))
+    return process
 
 
 @pytest.fixture(scope="session")
@@ -157,9 +164,12 @@ def make_config(make_executor: Callable[..., Any], tmp_path_factory: pytest.Temp
 
 
 def own_children() -> set[psutil.Process]:
-    """Processes below this one, without the existing cluster and whatever the test itself started there."""
-    others = set(tagged(EXISTING_TAG, "yes"))
-    return set(psutil.Process().children(recursive=True)) - others
+    """Processes below this one, without those of the existing cluster."""
+    others = set(cluster_processes)
+    for process in cluster_processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            others.update(process.children(recursive=True))
+    return {p for p in psutil.Process().children(recursive=True) if p not in others}
 
 
 @pytest.fixture(scope="module")

@@ -150,7 +150,16 @@ class Script:
             ) from None
 
     def leftovers(self) -> list[psutil.Process]:
-        return tagged(SCRIPT_TAG, self.tag)
+        """Every process that the script started: by what it inherited, since a changed title hides its environment."""
+        found = {p.pid: p for p in tagged(SCRIPT_TAG, self.tag)}
+        for process in psutil.process_iter():
+            try:
+                inherited = os.getsid(process.pid) == self.process.pid or process.cwd() == str(self.directory)
+                if inherited and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
+                    found[process.pid] = process
+            except (psutil.Error, ProcessLookupError, PermissionError):
+                continue
+        return list(found.values())
 
     def leaves_nothing(self, seconds: float = 10.0) -> None:
         try:

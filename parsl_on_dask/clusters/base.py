@@ -33,7 +33,7 @@ class Cluster(abc.ABC):
                     "address": address,
                     "name": str(info["name"]),
                     "host": info["host"],
-                    "pid": info.get("pid"),
+                    "pid": None,
                     "block": self.block_of(str(info["name"])),
                     "nthreads": info["nthreads"],
                 }

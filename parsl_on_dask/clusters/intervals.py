@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-#: Seconds. Not zero: what one callback writes should still travel together.
-INTERVAL = 0.0002
+#: Milliseconds, as Dask writes times. Not zero: what one callback writes should still travel together.
+INTERVAL = "0.2ms"
 
 
-def shorten_in_this_process(interval: float = INTERVAL) -> None:
+def shorten_in_this_process(interval: str = INTERVAL) -> None:
     """Give all connections that this process opens from now on a short interval. For processes that we start."""
     from distributed.batched import BatchedSend
 
@@ -30,10 +30,12 @@ def shorten_in_this_process(interval: float = INTERVAL) -> None:
     BatchedSend.__init__ = __init__  # type: ignore
 
 
-def shorten(client: Any, interval: float = INTERVAL) -> bool:
+def shorten(client: Any, interval: str = INTERVAL) -> bool:
     """Give a client's connection to its scheduler a short interval. False when there is nothing to set."""
     connection: Any = getattr(client, "scheduler_comm", None)
     if not isinstance(getattr(connection, "interval", None), (int, float)):
         return False
-    connection.interval = interval
+    from dask.utils import parse_timedelta
+
+    connection.interval = parse_timedelta(interval)
     return True

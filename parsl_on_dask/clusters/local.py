@@ -64,6 +64,7 @@ class LocalCluster(Cluster):
         self.closed = False
         self.blocks: dict[str, _Block] = {}
         self.numbers = 0
+        self.pids: dict[str, int] = {}
         self.down: set[tuple[str | None, int]] = set()
         self.pems: dict[str, str] | None = None
         self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-")
@@ -124,6 +125,9 @@ class LocalCluster(Cluster):
 
     def slots(self) -> int:
         return max(1, sum(b.count for b in self.blocks.values()) - len(self.down))
+
+    def workers(self) -> list[dict[str, Any]]:
+        return [{**w, "pid": self.pids.get(w["name"])} for w in super().workers()]
 
     def block_of(self, worker: str) -> str | None:
         return worker.rsplit("-", 2)[-2].removeprefix("block") if worker.count("-") >= 2 else None
@@ -318,6 +322,7 @@ class _Block:
             for line in lines:
                 message = json.loads(line)
                 if "up" in message:
+                    self.cluster.pids[message["name"]] = message["pid"]
                     self.cluster.down.discard((self.name, message["up"]))
                 elif "died" in message:
                     self.cluster.down.add((self.name, message["number"]))

@@ -91,6 +91,7 @@ def _serve_worker(
             executor=pool,
             memory_limit=0,
             dashboard=False,
+            dashboard_address=f"{settings['host']}:0",
             local_directory=spec["scratch"],
             security=security_of(spec["security"]),
             resources=settings["resources"],

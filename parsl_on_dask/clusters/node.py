@@ -143,7 +143,8 @@ class Node:
         """A worker has registered with the scheduler, or ended before that."""
         number = self.awaited.pop(pipe)
         if os.read(pipe, 16):
-            self.say({"up": number})
+            pid = next((p for p, w in self.workers.items() if w[0] == number), 0)
+            self.say({"up": number, "name": self.name(number, self.workers[pid][1]) if pid else "", "pid": pid})
         os.close(pipe)
 
     def reap(self) -> None:

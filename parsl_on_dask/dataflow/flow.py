@@ -50,9 +50,22 @@ class Flow:
         try:
             while work:
                 step, args = work.popleft()
-                step(*args)
+                try:
+                    step(*args)
+                except Exception as e:  # of one task; the others in the list must not suffer
+                    self.broken(args[0], e)
         finally:
             self.local.work = None
+
+    def broken(self, record: TaskRecord, error: Exception) -> None:
+        """End a task that cannot be moved on."""
+        logger.exception("Task %s cannot go on", record.id)
+        try:
+            self.complete_failure(record, States.failed, error)
+        except Exception:
+            logger.exception("Task %s cannot be completed", record.id)
+            if not record.app_fu.done():
+                record.app_fu.set_exception(error)
 
     # -- dependencies ------------------------------------------------------------------------------------------
 
@@ -221,7 +234,7 @@ class Flow:
         """A try failed: try again, or let the task fail."""
         kernel = self.kernel
         logger.info("Task %s try %s failed with exception of type %s", record.id, record.try_id, type(error).__name__)
-        record.fail_history.append(repr(error))
+        record.fail_history.append(shown(error))
         record.fail_count += 1
         retries = kernel.config.retries
         if kernel.config.retry_handler is None:
@@ -300,3 +313,11 @@ class Flow:
         kwargs = record.kwargs
         if kwargs:
             record.kwargs = {k: kwargs[k] for k in ("outputs", "stdout", "stderr", "label") if k in kwargs}
+
+
+def shown(error: BaseException) -> str:
+    """An exception's repr, also where a class of the user's cannot make one."""
+    try:
+        return repr(error)
+    except Exception as e:
+        return f"<{type(error).__name__}, whose repr raises {type(e).__name__}>"

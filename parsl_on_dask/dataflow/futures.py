@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import CancelledError, Future
@@ -9,6 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from parsl_on_dask.app.futures import DataFuture
+from parsl_on_dask.lanes.values import RemoteValue, just, pickling
+from parsl_on_dask.remote.standin import FinishedFuture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +65,7 @@ class AppFuture(Future[T], Generic[T]):
     def __init__(self, task_record: TaskRecord) -> None:
         super().__init__()
         self.task_record = task_record
+        self._fetched: tuple[Any] | None = None
         self._outputs: Sequence[DataFuture] = ()
         self._stdout_future: DataFuture | None = None
         self._stderr_future: DataFuture | None = None
@@ -85,13 +89,13 @@ class AppFuture(Future[T], Generic[T]):
         Exception
             Whatever the task failed with.
         """
-        value = super().result(timeout)
-        fetch = getattr(type(value), "fetch", None)
-        if fetch is not None and type(value).__name__ == "RemoteValue":
-            value = fetch(value)
-            with self._condition:
-                self._result: Any = value
-        return value
+        value: Any = super().result(timeout)
+        if type(value) is RemoteValue:
+            # what was fetched is kept beside it: other tasks go on using the copy on the cluster
+            if self._fetched is None:
+                self._fetched = (value.fetch(),)
+            return self._fetched[0]  # type: ignore[no-any-return]
+        return value  # type: ignore[no-any-return]
 
     def peek(self) -> Any:
         """The result of a finished task, or what stands for it when it can stay on its worker. For the kernel."""
@@ -107,7 +111,7 @@ class AppFuture(Future[T], Generic[T]):
     def dask_future(self) -> Any:
         """The ``distributed.Future`` that holds the result; None while there is none, or when the result is small."""
         value = self._result
-        return value.dask_future() if type(value).__name__ == "RemoteValue" else None
+        return value.dask_future() if type(value) is RemoteValue else None
 
     def cancel(self) -> bool:
         """Cancel the task, if it has not been handed to Dask yet.
@@ -176,10 +180,10 @@ class AppFuture(Future[T], Generic[T]):
 
     def __getattr__(self, name: str) -> Any:
         # names with an underscore are probes for protocols, and the parts of a half-made object
-        if name.startswith("_"):
+        if name.startswith("_") or name == "task_record":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if name == "task_record":
-            raise AttributeError(name)
+        if sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] in ("dask", "distributed"):
+            raise AttributeError(f"Dask asked for {name!r}, to see what it was given")
         return self.task_record.dfk.submit_internal(_attribute, (self, name))
 
     # iter() would otherwise try future[0], future[1], ... for ever
@@ -204,15 +208,16 @@ class AppFuture(Future[T], Generic[T]):
         # not asyncio.wrap_future: it cancels what it wraps, and calls result(), which may fetch, inside the loop
         self.add_done_callback(done)
         yield from woken
-        if type(self._result).__name__ == "RemoteValue":
+        if type(self._result) is RemoteValue:
             return (yield from loop.run_in_executor(None, self.result).__await__())
         return self.result()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # whoever receives a copy elsewhere can only use the value
-        from parsl_on_dask.remote.standin import FinishedFuture
-
-        return (FinishedFuture, (self.result(),))
+        value = self.result()
+        if not getattr(pickling, "arguments", False):
+            return just(value)
+        # an app that is given a future, by a resolver that leaves it alone, finds one
+        return (FinishedFuture, (value,))
 
     def __dask_graph__(self) -> dict[Any, Any]:
         from parsl_on_dask.lanes.interop import graph_of
@@ -235,6 +240,8 @@ class AppFuture(Future[T], Generic[T]):
         from parsl_on_dask.lanes.interop import persisted
 
         return persisted, (self.__dask_tokenize__(),)
+
+    __dask_optimize__ = None
 
     @staticmethod
     def __dask_scheduler__(dsk: Any, keys: Any, **kwargs: Any) -> Any:

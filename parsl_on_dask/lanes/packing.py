@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.failures import as_exception
-from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.lanes.values import RemoteValue, pickling
 from parsl_on_dask.remote.packing import dumps, dumps_with_refs
 
 if TYPE_CHECKING:
@@ -41,12 +41,15 @@ class Packer:
         function = call.function
         call.function_key = self._key(call.name, function)
         try:
+            pickling.arguments = True
             if call.refs:
                 self._pack_refs(call)
             else:
                 call.payload = dumps((call.args, call.kwargs))
         except Exception as e:
             raise _argument_error(call, e) from e
+        finally:
+            pickling.arguments = False
         call.args, call.kwargs, call.function = (), {}, None
 
     def _pack_refs(self, call: Call) -> None:

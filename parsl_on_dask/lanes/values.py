@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distributed import Client
     from distributed import Future as DaskFuture
+
+
+#: ``arguments`` is True in a thread that pickles the arguments of a call.
+pickling = threading.local()
 
 
 class RemoteValue:
@@ -26,12 +32,13 @@ class RemoteValue:
         In bytes, as far as known.
     """
 
-    __slots__ = ("client", "future", "item", "size")
+    __slots__ = ("client", "future", "item", "picked", "size")
 
     def __init__(self, client: Client, future: DaskFuture[Any], item: int | None, size: int) -> None:
         self.client = client
         self.future = future
         self.item = item
+        self.picked: Any = None
         self.size = size
 
     def fetch(self) -> Any:
@@ -55,17 +62,19 @@ class RemoteValue:
         if self.item is not None:
             from operator import getitem
 
-            self.future = self.client.submit(getitem, self.future, self.item, pure=False)
-            self.item = None
+            if self.picked is None:
+                self.picked = self.client.submit(getitem, self.future, self.item, pure=False)
+            picked: DaskFuture[Any] = self.picked
+            return picked
         return self.future
 
     def __repr__(self) -> str:
         return f"<value of {self.size} bytes on {self.client.scheduler_info()['address']}, {self.future.key}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # whoever pickles a record or a future gets the value, not a reference into a cluster
-        return (_itself, (self.fetch(),))
+        return just(self.fetch())
 
 
-def _itself(value: Any) -> Any:
-    return value
+def just(value: Any) -> tuple[Any, ...]:
+    """What ``__reduce__`` returns for a value to arrive, also where nothing of this package is installed."""
+    return (itemgetter(0), ((value,),))

@@ -106,5 +106,8 @@ class BufferedFileHandler(logging.Handler):
         self.ended.set()
         if self.process == os.getpid():
             self.flush()
-        self.file.close()
+        try:
+            self.file.close()
+        except OSError:  # it tries once more to write what did not fit
+            pass
         super().close()

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 #: Name of the operation that a client opens a worker's connection with.
 OPERATION = "parsl_on_dask_lane"
-#: Seconds that a message may wait for company.
-INTERVAL = 0.0002
+#: How long a message may wait for company, as Dask writes times.
+INTERVAL = "0.2ms"
 
 _agents: dict[tuple[int, str], Agent] = {}
 _lock = threading.Lock()

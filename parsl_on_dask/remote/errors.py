@@ -96,11 +96,16 @@ def _dumps(value: Any) -> bytes:
 
 def _pickled_exception(error: BaseException) -> bytes | None:
     """The exception's pickle, or None when it would not come back as itself."""
+    # traceback and causes travel beside it; tblib, if a program uses it so, would put them into the pickle as well
+    beside = error.__traceback__, error.__cause__, error.__context__, error.__suppress_context__
+    error.__traceback__ = error.__cause__ = error.__context__ = None
     try:
         data = _dumps(error)
         back = pickle.loads(data)
     except Exception:
         return None
+    finally:
+        error.__traceback__, error.__cause__, error.__context__, error.__suppress_context__ = beside
     return data if type(back).__name__ == type(error).__name__ else None
 
 

@@ -24,10 +24,16 @@ def dumps(value: Any) -> bytes:
         data = pickle.dumps(value, PROTOCOL)
     except Exception:
         return bytes(cloudpickle.dumps(value, PROTOCOL))
-    if b"__main__" in data or b"__mp_main__" in data:
+    if b"__main__" in data or b"__mp_main__" in data or _names_a_registered_module(data):
         # plain pickle wrote a reference into the script itself, which no worker can import
         return bytes(cloudpickle.dumps(value, PROTOCOL))
     return data
+
+
+def _names_a_registered_module(data: bytes) -> bool:
+    """Whether a pickle refers to a module that the user gave to ``cloudpickle.register_pickle_by_value``."""
+    registered = cloudpickle.list_registry_pickle_by_value()
+    return bool(registered) and any(name.encode() in data for name in registered)
 
 
 loads = pickle.loads

@@ -204,7 +204,7 @@ def test_the_existing_cluster_has_nothing_of_ours(config_name: str) -> None:
             return False
         return True
 
-    found = [importable(name).result(WAIT) for name in ("parsl_on_dask", "tests.features.test_apps", "json")]
+    found = [importable(name).result(WAIT) for name in ("parsl_on_dask.app.app", "tests.features.test_apps", "json")]
     if config_name == "existing":
         assert found == [False, False, True]
     else:

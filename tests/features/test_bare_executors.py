@@ -100,7 +100,7 @@ def pid() -> int:
 
 
 def test_number_of_workers(processes: Callable[..., Any]) -> None:
-    processes(max_workers_per_node=3)
+    processes(max_workers_per_node=3, cores_per_worker=0.5)
     seen: set[int] = set()
 
     def three() -> bool:
@@ -115,10 +115,9 @@ def test_connected_managers_and_blocks(processes: Callable[..., Any]) -> None:
     kernel = processes()
     pid().result(WAIT)
     executor = kernel.executors["processes"]
-    eventually(lambda: executor.connected_managers(), "a manager is connected")
+    eventually(lambda: sum(m["worker_count"] for m in executor.connected_managers()) == 2, "two workers are connected")
     manager = executor.connected_managers()[0]
     assert {"block_id", "worker_count", "hostname", "active"} <= set(manager)
-    assert sum(m["worker_count"] for m in executor.connected_managers()) == 2
     assert manager["hostname"] in {socket.gethostname(), socket.getfqdn()}
     assert len(executor.connected_blocks()) == 1
 

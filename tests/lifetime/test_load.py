@@ -6,8 +6,9 @@ import asyncio
 import concurrent.futures
 import gc
 import os
+import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,41 @@ def test_loading_again_and_again_leaks_nothing(make_config: Callable[..., Any], 
     except AssertionError:
         names = sorted(t.name for t in threading.enumerate())
         raise AssertionError(f"before {threads, files}, after {times} more loads {usage()}: {names}") from None
+
+
+def listeners(processes: Iterable[psutil.Process]) -> set[tuple[str, int]]:
+    found = set()
+    for process in processes:
+        for c in process.net_connections(kind="tcp"):
+            if c.status == psutil.CONN_LISTEN:
+                found.add((c.laddr.ip, c.laddr.port))
+    return found
+
+
+def test_what_is_started_listens_on_loopback_and_not_to_everybody(
+    make_config: Callable[..., Any], config_name: str
+) -> None:
+    if config_name == "existing":
+        pytest.skip("its owner chose where it listens")
+    old = listeners([psutil.Process()]), set(psutil.Process().children(recursive=True))
+    parsl.load(make_config())
+    assert value(1).result(WAIT) == 1
+    started = set(psutil.Process().children(recursive=True)) - old[1]
+    found = listeners([psutil.Process(), *started]) - old[0]
+    assert {ip for ip, _ in found} <= {"127.0.0.1", "::1"}, found
+    assert bool(started) == (config_name == "processes")
+
+    def greets(port: int) -> bool:
+        """Whether the port speaks to somebody without a certificate: plain Dask says hello first, TLS waits for us."""
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            connection.settimeout(1)
+            try:
+                return bool(connection.recv(1))
+            except OSError:
+                return False
+
+    open_to_all = [port for _, port in found if greets(port)]
+    assert not open_to_all, f"of {found}"
 
 
 @pytest.mark.parametrize("exit_mode", ["cleanup", "wait", "skip"])
