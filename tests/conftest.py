@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -20,9 +19,7 @@ import pytest
 
 from tests import helpers, kernels
 from tests.helpers import SESSION_TAG, Script, describe, eventually, listening_ports, start_script, tagged
-from tests.kernels import CONFIG_NAMES, executor_for, unload
-
-cluster_processes: list[psutil.Process] = []
+from tests.kernels import CONFIG_NAMES, cluster_processes, executor_for, own_children, unload
 
 HIDING = '''\
 """Makes this Python unable to import the package under test and the tests, its children included."""
@@ -161,15 +158,6 @@ def make_config(make_executor: Callable[..., Any], tmp_path_factory: pytest.Temp
         return Config(**options)
 
     return make
-
-
-def own_children() -> set[psutil.Process]:
-    """Processes below this one, without those of the existing cluster."""
-    others = set(cluster_processes)
-    for process in cluster_processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            others.update(process.children(recursive=True))
-    return {p for p in psutil.Process().children(recursive=True) if p not in others}
 
 
 @pytest.fixture(scope="module")

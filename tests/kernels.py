@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+import psutil
 import pytest
 
 CONFIG_NAMES = ("threads", "processes", "existing")
+
+cluster_processes: list[psutil.Process] = []
+"""The scheduler and the nannies of the existing cluster."""
 
 
 def executor_for(name: str, request: pytest.FixtureRequest, **options: Any) -> Any:
@@ -44,3 +49,12 @@ def unload() -> None:
     if not kernel.cleanup_called:
         kernel.cleanup()
     parsl_on_dask.clear()
+
+
+def own_children() -> set[psutil.Process]:
+    """Processes below this one, without those of the existing cluster."""
+    others = set(cluster_processes)
+    for process in cluster_processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            others.update(process.children(recursive=True))
+    return {p for p in psutil.Process().children(recursive=True) if p not in others}

@@ -20,7 +20,7 @@ from parsl_on_dask.executors import ThreadPoolExecutor
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.utils import get_last_checkpoint
 from tests.helpers import WAIT, Script, eventually, hold
-from tests.kernels import unload
+from tests.kernels import own_children, unload
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_load_takes_close_bad_executors_and_disable_cleanup(make_config: Callabl
         ("disable_cleanup", False),
     ]
     kernel = parsl.load(make_config())
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(RuntimeError, match="Config has already been loaded") as caught:
         parsl.load(make_config())
     assert isinstance(caught.value, ConfigurationError)
     assert parsl.dfk() is kernel
@@ -76,12 +76,16 @@ def test_an_executor_that_cannot_start_is_shut_down_with_the_others(
     make_config: Callable[..., Any], make_executor: Callable[..., Any], close: bool
 ) -> None:
     good, broken = make_executor(), Broken()
+    before, threads = own_children(), threading.active_count()
     with pytest.raises((OSError, ExecutorError), match="will not start"):
         parsl.load(make_config(executors=[good, broken]), close_bad_executors=close)
     assert bool(broken.shut_down) is close
     with pytest.raises(NoDataFlowKernelError):
         parsl.dfk()
-    if not close:
+    if close:
+        eventually(lambda: own_children() <= before, "no process remains", 10)
+        eventually(lambda: threading.active_count() <= threads + 2, "no thread remains", 10)
+    else:
         assert good.submit(abs, {}, -3).result(WAIT) == 3
         good.shutdown()
     parsl.load(make_config())
@@ -221,8 +225,11 @@ def test_the_errors_have_their_places() -> None:
     assert issubclass(parsl_on_dask.executors.errors.ScalingFailed, parsl_on_dask.errors.ExecutorError)
 
 
-@pytest.mark.parametrize("exit_mode", ["cleanup", "wait", "skip"])
-@pytest.mark.parametrize("raises", [False, True], ids=["normal", "exception"])
+@pytest.mark.parametrize(
+    "exit_mode, raises",
+    [("cleanup", False), ("wait", False), ("wait", True), ("skip", False)],
+    ids=["cleanup", "wait", "wait, with an exception", "skip"],
+)
 def test_exit_mode_is_honoured(
     make_config: Callable[..., Any], exit_mode: str, raises: bool, tmp_path: Path, gate: str
 ) -> None:

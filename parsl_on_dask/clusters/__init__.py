@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ def open_cluster(executor: Any) -> Cluster:
         from parsl_on_dask.clusters.existing import ExistingCluster
 
         return ExistingCluster(executor)
+    if not hasattr(os, "fork"):
+        from parsl_on_dask.clusters.spawned import SpawnedCluster
+
+        return SpawnedCluster(executor)
     from parsl_on_dask.clusters.local import LocalCluster
 
     return LocalCluster(executor)

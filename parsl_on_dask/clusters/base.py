@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ class Cluster(abc.ABC):
         """Id of the block that a worker belongs to."""
         return None
 
-    def running_on(self, worker: str) -> int | None:
-        """Number of the call that a dead worker was running; 0 for none, None when that cannot be known."""
+    def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
+        """Number of the call that a dead worker was running (0: none) and its last reports; None if not known."""
         return None
 
-    def refresh(self) -> None:
+    def refresh(self) -> None:  # noqa: B027 (only some clusters have to ask)
         """Bring :meth:`slots` up to date, where that takes asking; called every second."""
 
     def trouble(self) -> BaseException | None:
@@ -67,6 +68,6 @@ class Cluster(abc.ABC):
         """Ask for more blocks."""
         return []
 
-    def scale_in(self, blocks: int) -> list[str]:
-        """Give blocks back."""
+    def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
+        """Give blocks back, of ``among`` if that is given."""
         return []

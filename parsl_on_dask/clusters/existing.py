@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from parsl_on_dask.overrides import ClusterOverride
 
 logger = logging.getLogger("parsl.clusters.existing")
+
+#: Seconds to wait for a scheduler file to appear.
+FILE_TIMEOUT = 10.0
 
 #: Clients that labels on one cluster share, with the number of labels: a value on it can then go from label to label.
 _shared: dict[tuple[str, int], tuple[Client, int]] = {}
@@ -51,9 +55,10 @@ class ExistingCluster(Cluster):
             )
         try:
             check_versions(self.client, executor.label)
-            from parsl_on_dask.lanes.bootstrap import send_modules
+            from parsl_on_dask.lanes.bootstrap import forbid_reruns, send_modules
 
             send_modules(self.client)
+            forbid_reruns(self.client)
             self.table: dict[str, Any] = dict(self.client.scheduler_info(n_workers=-1)["workers"])
         except BaseException:
             self.close()
@@ -93,6 +98,9 @@ class ExistingCluster(Cluster):
         if executor.address is not None:
             return executor.address
         path = os.fspath(executor.scheduler_file)
+        deadline = time.monotonic() + FILE_TIMEOUT
+        while not os.path.exists(path) and time.monotonic() < deadline:
+            time.sleep(0.1)  # the scheduler may be starting at the same time
         try:
             with open(path) as file:
                 return str(json.load(file)["address"])
@@ -148,8 +156,8 @@ def check_versions(client: Client, label: str) -> None:
         python = ".".join(str(found["host"]["python"]).split(".")[:2])
         if python != ours:
             raise ConfigurationError(
-                f"executor {label!r}: {place} runs Python {python}, this script Python {ours}. Functions cannot be sent "
-                f"between them: start the cluster or the script with the other's Python"
+                f"executor {label!r}: {place} runs Python {python}, this script Python {ours}. Functions cannot be "
+                "sent between them: start the cluster or the script with the other's Python"
             )
         theirs, mine = (v["packages"].get("distributed") for v in (found, versions["client"]))
         if theirs != mine:

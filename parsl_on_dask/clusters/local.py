@@ -14,13 +14,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Collection
 from typing import Any
 
 import parsl_on_dask
 from parsl_on_dask.clusters.base import Cluster
 from parsl_on_dask.clusters.intervals import shorten
-from parsl_on_dask.clusters.members import read_mark
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.remote import journal
 
 logger = logging.getLogger("parsl.clusters.local")
 
@@ -132,8 +133,8 @@ class LocalCluster(Cluster):
     def block_of(self, worker: str) -> str | None:
         return worker.rsplit("-", 2)[-2].removeprefix("block") if worker.count("-") >= 2 else None
 
-    def running_on(self, worker: str) -> int | None:
-        return read_mark(os.path.join(self.scratch, worker + ".mark"))
+    def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
+        return journal.read(os.path.join(self.scratch, worker + ".journal"))
 
     def trouble(self) -> BaseException | None:
         return ExecutorError(self.executor, self.error) if self.error else None
@@ -142,9 +143,9 @@ class LocalCluster(Cluster):
         with self.lock:
             return [self._add() for _ in range(blocks)]
 
-    def scale_in(self, blocks: int) -> list[str]:
+    def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
         with self.lock:
-            gone = list(self.blocks)[::-1][:blocks]
+            gone = [b for b in reversed(self.blocks) if among is None or b in among][:blocks]
             for block in gone:
                 ended = self.blocks.pop(block)
                 if ended is self.hub:
@@ -264,7 +265,9 @@ class _Block:
                 "address": address,
                 "workers": workers,
                 "security": self.cluster.pems,
-                "config": config.merge(config.global_config, DASK_CONFIG),
+                "config": config.merge(
+                    config.global_config, DASK_CONFIG, {"temporary-directory": self.cluster.scratch}
+                ),
                 "alias": alias.environment(),
                 "scratch": self.cluster.scratch,
             }

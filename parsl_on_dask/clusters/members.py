@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import mmap
 import os
 import queue
 import random
 import signal
-import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -18,6 +16,8 @@ from typing import Any
 
 from parsl_on_dask.clusters.intervals import shorten_in_this_process
 from parsl_on_dask.clusters.node import worker_name
+from parsl_on_dask.remote.journal import Journal
+from parsl_on_dask.remote.runner import keep_journal
 
 
 def scheduler_main(spec: dict[str, Any], tell: Callable[[str], None]) -> None:
@@ -45,7 +45,9 @@ def scheduler_main(spec: dict[str, Any], tell: Callable[[str], None]) -> None:
 def worker_main(
     spec: dict[str, Any], number: int, life: int, address: str, tell: Callable[[], None] = lambda: None
 ) -> None:
-    """Run one Dask worker, and ``tell`` when it is registered: its event loop in a thread, the calls in the main thread.
+    """Run one Dask worker, and ``tell`` when it is registered.
+
+    Its event loop runs in a thread, the calls in the main thread.
 
     Calls run in the main thread because Parsl's do: a call may set signal handlers there.
     """
@@ -61,7 +63,7 @@ def worker_main(
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    keep_mark(os.path.join(spec["scratch"], name + ".mark"))
+    keep_journal(Journal(os.path.join(spec["scratch"], name + ".journal")))
     log_to(settings["log"], settings["debug"])
     main_thread = MainThreadPoolExecutor()
     threading.Thread(
@@ -138,27 +140,6 @@ class MainThreadPoolExecutor(Executor):
                 except BaseException as e:
                     future.set_exception(e)
             del future, function, args, kwargs
-
-
-def keep_mark(path: str) -> None:
-    """Note the number of the running call in a file that outlives this process."""
-    from parsl_on_dask.remote.runner import set_mark
-
-    with open(path, "wb") as file:
-        file.write(bytes(8))
-    with open(path, "r+b") as file:
-        view = mmap.mmap(file.fileno(), 8)
-    pack_into = struct.Struct("<q").pack_into
-    set_mark(lambda number: pack_into(view, 0, number))
-
-
-def read_mark(path: str) -> int | None:
-    """The number that :func:`keep_mark` noted last, or None when there is no such file."""
-    try:
-        with open(path, "rb") as file:
-            return int(struct.unpack("<q", file.read(8))[0])
-    except (OSError, struct.error):
-        return None
 
 
 def security_of(pems: dict[str, str] | None) -> Any:

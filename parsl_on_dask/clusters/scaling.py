@@ -98,6 +98,7 @@ class Scaler:
         self.max_idletime = float(config.max_idletime)
         self.executors: list[Any] = []
         self.idle_since: dict[str, float] = {}
+        self.block_idle_since: dict[str, dict[str, float]] = {}
         self.ended = threading.Event()
         self.thread: threading.Thread | None = None
 
@@ -150,9 +151,20 @@ class Scaler:
         if change > 0:
             logger.info("Executor %s: %s tasks, %s blocks; adding %s", executor.label, tasks, demand.blocks, change)
             lane.scale_out(change)
-        elif change < 0 and not tasks:
-            logger.info("Executor %s: %s tasks, %s blocks; giving %s back", executor.label, tasks, demand.blocks, -change)
-            lane.scale_in(-change)
+        elif change < 0:
+            among = self._long_idle(executor.label, lane, now) if tasks else None
+            gone = lane.scale_in(-change, among)
+            logger.info("Executor %s: %s tasks, %s blocks; gave back %s", executor.label, tasks, demand.blocks, gone)
+
+    def _long_idle(self, label: str, lane: Any, now: float) -> set[str]:
+        """The blocks that have run nothing for the idle time, although there are tasks."""
+        idle = lane.idle_blocks()
+        known = self.block_idle_since.setdefault(label, {})
+        for block in set(known) - idle:
+            del known[block]
+        for block in idle:
+            known.setdefault(block, now)
+        return {block for block, since in known.items() if now - since > self.max_idletime}
 
     def close(self) -> None:
         """End the thread."""

@@ -17,9 +17,9 @@ class DaskExecutor(LaneExecutor, RepresentationMixin):
     """Runs apps on a Dask cluster that exists already.
 
     The cluster is left running at the end, and its workers need nothing of this package installed. This executor is
-    this package's own. ``parsl_resource_specification`` takes ``priority`` (the lowest runs first), ``cores``,
-    ``gpus``, ``memory`` and ``disk`` in MB, ``resources`` (a dict of Dask's abstract resources) and ``workers``
-    (addresses or names of the workers that may run the call).
+    this package's own. ``parsl_resource_specification`` takes ``priority`` (the lowest runs first),
+    ``resources`` (a dict of Dask's abstract resources, which the workers have to offer) and ``workers`` (addresses or
+    names of the workers that may run the call).
 
     Parameters
     ----------
@@ -116,9 +116,7 @@ class DaskExecutor(LaneExecutor, RepresentationMixin):
         ------
         InvalidResourceSpecification
         """
-        refuse_keys(
-            self, resource_specification, ("priority", "cores", "memory", "disk", "gpus", "resources", "workers")
-        )
+        refuse_keys(self, resource_specification, ("priority", "resources", "workers"))
         for name, value in (resource_specification or {}).items():
             problem = _problem(name, value)
             if problem:
@@ -147,4 +145,4 @@ def _problem(name: str, value: Any) -> str | None:
         names = [value] if isinstance(value, str) else value
         fits = isinstance(names, (list, tuple, set)) and all(isinstance(n, str) for n in names)
         return None if fits else "write a worker's address or name, or a list of them"
-    return None if _is_number(value) and value >= 0 else "write a number, 0 or more"
+    return None

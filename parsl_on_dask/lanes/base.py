@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -55,8 +55,12 @@ class Lane(abc.ABC):
         """Ask for more blocks; returns the ids of those that were asked for."""
         return []
 
-    def scale_in(self, blocks: int) -> list[str]:
-        """Give blocks back; returns the ids of those."""
+    def idle_blocks(self) -> set[str]:
+        """The blocks whose workers run no calls."""
+        return set()
+
+    def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
+        """Give blocks back, of ``among`` if that is given; returns the ids of those."""
         return []
 
     def submit_call(

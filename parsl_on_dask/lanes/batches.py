@@ -13,12 +13,13 @@ import queue
 import threading
 import time
 import uuid
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from parsl_on_dask.clusters import open_cluster
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
-from parsl_on_dask.lanes.bootstrap import launch
+from parsl_on_dask.lanes.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception, unpack_error
 from parsl_on_dask.lanes.links import Link, Links
@@ -34,6 +35,8 @@ logger = logging.getLogger("parsl.lanes.batches")
 UNCHARGED = 8
 #: How many Dask tasks go to the scheduler in one message.
 TOGETHER = 64
+#: Seconds of work per slot from which on an existing cluster is shown that more workers would be of use.
+BACKLOG = 2.0
 #: Seconds between looks at the cluster itself.
 TICK = 1.0
 #: Seconds to wait for the reports of a Dask task that has ended.
@@ -55,7 +58,21 @@ class Batch:
         Whether its Dask task has ended.
     """
 
-    __slots__ = ("calls", "ended_at", "feed", "future", "id", "initial", "link", "name", "over", "several", "started", "worker")
+    __slots__ = (
+        "calls",
+        "ended_at",
+        "feed",
+        "future",
+        "host",
+        "id",
+        "initial",
+        "link",
+        "name",
+        "over",
+        "several",
+        "started",
+        "worker",
+    )
 
     def __init__(self, number: str, name: str, calls: list[Call], feed: bool) -> None:
         self.id = number
@@ -70,6 +87,7 @@ class Batch:
         self.over = False
         self.ended_at = 0.0
         self.worker = ""
+        self.host = ""
 
     @property
     def open(self) -> bool:
@@ -144,8 +162,12 @@ class BatchLane(Lane):
     def scale_out(self, blocks: int = 1) -> list[str]:
         return self.cluster.scale_out(blocks)
 
-    def scale_in(self, blocks: int) -> list[str]:
-        return self.cluster.scale_in(blocks)
+    def idle_blocks(self) -> set[str]:
+        busy = {self.cluster.block_of(b.worker) for b in list(self.batches.values()) if b.started and b.calls}
+        return set(self.cluster.status()) - busy
+
+    def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
+        return self.cluster.scale_in(blocks, among)
 
     def close(self, wait: bool = False) -> None:
         """Leave the cluster. Calls that are not done fail with an error that says so."""
@@ -239,9 +261,15 @@ class BatchLane(Lane):
                 elif shift is not None:
                     self._feed(shift, self.queues.take(key, count))
                     placed = True
-                elif len(self.shifts) < slots:
-                    self._send([self.queues.take(key, count)], True)
+                elif len(self.shifts) < self._shifts(key, slots):
+                    known = self.cluster.ours or bool(self.queues.mean(key))
+                    self._send([self.queues.take(key, count)], known)
                     placed = True
+
+    def _shifts(self, key: Any, slots: int) -> int:
+        """How many shifts there may be. More than run at a time where others may add workers, as demand shows."""
+        backlog = len(self.queues.waiting[key]) * self.queues.mean(key) / slots
+        return slots if self.cluster.ours or backlog < BACKLOG else 2 * slots
 
     def _limit(self, key: Any, slots: int) -> int:
         """How many Dask tasks with one call each may be under way: enough to keep the workers busy meanwhile."""
@@ -297,7 +325,7 @@ class BatchLane(Lane):
         # the calls of a group refer to the same values, if to any
         refs = [calls[0].refs for calls in groups]
         bundles = [self._bundle(*parts) for parts in zip(batches, groups, refs, strict=True)]
-        keys = [f"{b.name if len(b.calls) == 1 else f'{b.name} x{len(b.calls)}'}-{b.id}" for b in batches]
+        keys = [f"{b.name if len(b.calls) == 1 else f'{b.name} x{len(b.calls)}'}{KEY_MARK}{b.id}" for b in batches]
         first = groups[0][0]
         try:
             futures = self.client.map(
@@ -306,7 +334,7 @@ class BatchLane(Lane):
                 [[ref.future for ref in values] for values in refs],
                 key=keys,
                 pure=False,
-                priority=int(first.spec.get("priority", 0) or 0),
+                priority=dask_priority(first.spec),  # type: ignore[arg-type]
                 resources=resources_of(first.spec),
                 workers=first.spec.get("workers"),
             )
@@ -329,6 +357,8 @@ class BatchLane(Lane):
                 "batch": batch.id,
                 "inline": self.executor.inline_limit,
                 "feed": batch.feed,
+                # without a mark that outlives the worker, its report is all that tells which call was running
+                "careful": not batch.several and not self.cluster.ours,
                 "items": [ref.item for ref in refs],
                 "functions": {c.function_key: self.packer.functions[c.function_key] for c in calls},
                 "calls": [(c.number, c.function_key, c.payload, 0 if refs else -1) for c in calls],
@@ -336,10 +366,16 @@ class BatchLane(Lane):
         )
 
     def _read(self, message: tuple[Any, ...]) -> None:
-        number, worker, address, host, _, reports = message
-        batch = self.batches.get(number)
+        batch_id, worker, address, host, _, reports = message
+        batch = self.batches.get(batch_id)
         if batch is None:  # Dask ran it again to recompute a value; all its calls are done
             return
+        batch.host = host
+        self._take(batch, worker, address, host, reports)
+        if batch.over and not batch.calls:
+            self.batches.pop(batch.id, None)
+
+    def _take(self, batch: Batch, worker: str, address: str, host: str, reports: Iterable[tuple[Any, ...]]) -> None:
         for report in reports:
             kind = report[0]
             if kind == STARTED:
@@ -373,12 +409,10 @@ class BatchLane(Lane):
                         outcome.error.__cause__ = e
                 elif kind == KEPT:
                     item = number if batch.several else None
-                    outcome.value = RemoteValue(self.client, batch.future, item, data)
+                    outcome.value = RemoteValue(self.label, self.client, batch.future, item, data)
                 elif kind == ERROR:
                     outcome.error = unpack_error(loads(data))
                 self._finish(call, outcome)
-        if batch.over and not batch.calls:
-            self.batches.pop(batch.id, None)
 
     def _started(self, batch: Batch, worker: str, address: str) -> None:
         again = batch.started and batch.worker != worker
@@ -429,12 +463,16 @@ class BatchLane(Lane):
     def _worker_lost(self, batch: Batch, error: Any) -> None:
         """Charge the call that was running with a lost worker; send the others again."""
         worker = str(error.last_worker.name)
-        host = _host_of(error.last_worker)
-        running = self.cluster.running_on(worker)
+        host = batch.host or _host_of(error.last_worker)
+        last = self.cluster.last_of(worker)
+        running = None
+        if last is not None:
+            running, records = last
+            # calls that had ended, and whose reports died with the worker
+            unsent = [report for number, report in map(loads, records) if number == batch.id]
+            self._take(batch, worker, "", host, unsent)
         for number, call in list(batch.calls.items()):
-            guilty = running == number
-            if running is None:
-                guilty = not batch.several and (batch.started or call.uncharged > 1)
+            guilty = running == number if running is not None else not batch.several and batch.started
             if guilty or call.uncharged >= UNCHARGED:
                 self._finish(call, Outcome(error=as_exception("WorkerLost", (worker, host)), worker=worker, host=host))
             else:
@@ -497,3 +535,8 @@ def _host_of(worker: Any) -> str:
 
 def _cannot_read(name: str, e: Exception) -> str:
     return f"the result of app {name!r} cannot be rebuilt in the submitting process: {type(e).__name__}: {e}"
+
+
+def dask_priority(spec: Mapping[str, Any]) -> float:
+    """Dask runs the highest first, Parsl the lowest, and those without one last."""
+    return 1e9 - spec["priority"] if "priority" in spec else 0

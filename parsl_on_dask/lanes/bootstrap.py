@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import logging
 import pickle
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ import cloudpickle
 
 if TYPE_CHECKING:
     from distributed import Client
+
+logger = logging.getLogger("parsl.lanes.bootstrap")
 
 #: Modules below ``parsl_on_dask`` that workers get, in the order in which they can be executed.
 MODULES = (
@@ -28,6 +31,7 @@ MODULES = (
     "remote.shell",
     "remote.apps",
     "remote.agent",
+    "remote.journal",
     "remote.runner",
     "data_provider.files",
 )
@@ -123,6 +127,52 @@ def send_modules(client: Client) -> None:
     """Make the worker modules importable on every worker of a cluster, present and future."""
     name = f"parsl-on-dask-{digest()}"
     client.register_plugin(_plugin(name, sources(), digest()), name=name)
+
+
+#: Part of the keys of our Dask tasks, by which they are known on a scheduler.
+KEY_MARK = "-parsl_"
+
+
+def _scheduler_plugin() -> Any:
+    from distributed import SchedulerPlugin
+
+    mark = KEY_MARK
+
+    class ParslOnDaskOnce(SchedulerPlugin):
+        """Keeps Dask from running our tasks again when their worker dies: that is for Parsl's retries to decide."""
+
+        name = "parsl-on-dask-once"
+        idempotent = True
+
+        def update_graph(self, scheduler: Any, *, tasks: Any, **_: Any) -> None:
+            for key in tasks:
+                if mark in str(key):
+                    # the next death of its worker is one too many
+                    scheduler.tasks[key].suspicious = scheduler.allowed_failures
+
+    ParslOnDaskOnce.__module__ = "__main__"
+    ParslOnDaskOnce.__qualname__ = "ParslOnDaskOnce"
+    return ParslOnDaskOnce()
+
+
+def forbid_reruns(client: Client) -> bool:
+    """Have our tasks fail when their worker dies, on a cluster whose ``allowed-failures`` is not ours to set.
+
+    Returns
+    -------
+    bool
+        False on a scheduler that takes no plugins; there, lost calls may run again without being a retry.
+    """
+    try:
+        client.register_plugin(_scheduler_plugin())
+    except Exception:
+        logger.warning(
+            "The scheduler takes no plugins, so Dask itself runs calls again whose worker died; set "
+            "distributed.scheduler.allowed-failures to 0 there if that is not wanted",
+            exc_info=True,
+        )
+        return False
+    return True
 
 
 def remote(name: str) -> Any:

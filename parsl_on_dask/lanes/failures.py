@@ -20,7 +20,7 @@ def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     if kind == "WorkerLost":
         return WorkerLost(*args)
     if kind == "SerializationError":
-        return explained(SerializationError(args[0]), args[-1])
+        return SerializationError(*args)
     if kind == "DeserializationError":
         return DeserializationError(*args)
     if kind == "AppTimeout":
@@ -32,13 +32,6 @@ def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
 def app_timeout_text(name: str = "?", seconds: Any = "?") -> str:
     """Text of an AppTimeout."""
     return f"App {name} exceeded walltime: {seconds} seconds"
-
-
-def explained(error: BaseException, text: str) -> BaseException:
-    """Give an exception whose constructor makes its text a fuller one."""
-    error.args = (text,)
-    error.reason = text  # type: ignore[attr-defined]
-    return error
 
 
 def from_failure(error: BaseException) -> BaseException:
@@ -87,6 +80,17 @@ def _rebuilt(packed: PackedError) -> BaseException:
                 return error
         except Exception:  # its class is not importable here: fall through to the text
             pass
+    if packed["parts"] is not None:
+        try:
+            cls, args, attributes = loads(packed["parts"])
+            error = cls.__new__(cls, *args)
+            error.args = args
+            error.__dict__.update({name: loads(value) for name, value in attributes.items()})
+            str(error)
+            if isinstance(error, BaseException):
+                return error
+        except Exception:
+            pass
     from parsl_on_dask.app.errors import RemoteException
 
     return RemoteException(packed["type"], packed["text"], packed["traceback"])
@@ -105,4 +109,4 @@ def lost_value(value: RemoteValue, e: BaseException) -> BaseException:
         f"the result of {value.size} bytes was left on its worker, and that worker or its cluster is gone "
         f"({type(e).__name__}: {e}). Call result() before cleanup() or clear(), or raise inline_limit= of the executor"
     )
-    return ExecutorError(value.future.key, text)
+    return ExecutorError(value.label, text)

@@ -38,7 +38,7 @@ def adopt(value: Any, lane: Any) -> Future[Any]:
     def done(finished: Any) -> None:
         try:
             if finished.status == "finished":
-                adopted.set_result(RemoteValue(client, finished, None, 0) if remote else finished.result())
+                adopted.set_result(RemoteValue(lane.label, client, finished, None, 0) if remote else finished.result())
             elif finished.status == "error":
                 adopted.set_exception(finished.exception())
             else:

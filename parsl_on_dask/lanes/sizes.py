@@ -57,7 +57,8 @@ class Queues:
         alone = call.solo or not self.batching
         spec = tuple(sorted((k, repr(v)) for k, v in call.spec.items())) if call.spec else ()
         # calls on the same values go together, to where these are
-        key = (call.function_key, spec, tuple([id(ref) for ref in call.refs]), alone)
+        urgency = call.spec.get("priority", math.inf) if call.spec else math.inf
+        key = (call.function_key, spec, tuple([id(ref) for ref in call.refs]), alone, urgency)
         calls = self.waiting.get(key)
         if calls is None:
             calls = self.waiting[key] = deque()
@@ -69,7 +70,12 @@ class Queues:
 
     def heads(self) -> Iterator[tuple[Key, bool]]:
         """The queues in turn: key, and whether its calls have to travel alone."""
-        for key in list(self.waiting)[:LOOKED_AT] if len(self.waiting) > 1 else list(self.waiting):
+        keys = list(self.waiting)
+        if len(keys) > 1:
+            first = min([key[4] for key in keys])
+            if first < math.inf:  # the lowest goes first, and calls that say nothing go last
+                keys = [key for key in keys if key[4] == first]
+        for key in keys[:LOOKED_AT]:
             yield key, key[3] or bool(key[1]) or self.mean(key) > LONG
 
     def mean(self, key: Key) -> float:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import itertools
 import logging
 import queue
+import shutil
+import tempfile
 import threading
 import time
 import uuid
@@ -18,6 +20,7 @@ from typing import Any
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import from_failure
+from parsl_on_dask.remote.reaper import REAPER
 from parsl_on_dask.remote.runner import HOST
 
 logger = logging.getLogger("parsl.lanes.threads")
@@ -26,6 +29,24 @@ logger = logging.getLogger("parsl.lanes.threads")
 LINGER = 0.05
 
 _lanes: dict[str, ThreadsLane] = {}
+
+
+_quiet_for = 0
+_level = logging.NOTSET
+_quiet_lock = threading.Lock()
+
+
+def _quiet(step: int) -> None:
+    """Keep Dask's everyday messages off a script's stderr while there is a cluster in its process."""
+    global _quiet_for, _level
+    theirs = logging.getLogger("distributed")
+    with _quiet_lock:
+        if not _quiet_for:
+            _level = theirs.level
+            theirs.setLevel(max(_level, logging.WARNING))
+        _quiet_for += step
+        if not _quiet_for:
+            theirs.setLevel(_level)
 
 
 def serve(token: str) -> None:
@@ -42,11 +63,13 @@ class ThreadsLane(Lane):
     """
 
     def __init__(self, executor: Any) -> None:
-        from distributed import Client, LocalCluster
+        import dask
+        from distributed import Client
+        from distributed.threadpoolexecutor import ThreadPoolExecutor
 
         self.executor = executor
         self.label = executor.label
-        self.threads = int(executor.max_threads)
+        self.threads = int(executor.workers_per_node)
         self.queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self.lock = threading.Lock()
         self.shifts = 0
@@ -59,7 +82,22 @@ class ThreadsLane(Lane):
         self.keys = itertools.count()
         self.futures: dict[int, Any] = {}
         _lanes[self.token] = self
-        self.cluster: Any = LocalCluster(
+        _quiet(1)
+        self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-")
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix=executor.thread_name_prefix)
+        with dask.config.set({"temporary-directory": self.scratch}):
+            self.cluster: Any = self._cluster(pool)
+        try:
+            self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{self.label}")
+        except BaseException:
+            self.cluster.close()
+            _quiet(-1)
+            raise
+
+    def _cluster(self, pool: Any) -> Any:
+        from distributed import LocalCluster
+
+        return LocalCluster(
             n_workers=1,
             threads_per_worker=self.threads,
             processes=False,
@@ -68,12 +106,9 @@ class ThreadsLane(Lane):
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
+            silence_logs=False,  # it would be undone by the first of several clusters that closes
+            executor=pool,
         )
-        try:
-            self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{self.label}")
-        except BaseException:
-            self.cluster.close()
-            raise
 
     def submit(self, call: Call) -> None:
         if self.closing:
@@ -193,4 +228,7 @@ class ThreadsLane(Lane):
         self.futures.clear()
         self.client.close(timeout=5)
         self.cluster.close(timeout=5)
+        _quiet(-1)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        REAPER.close()
         _lanes.pop(self.token, None)

@@ -23,6 +23,8 @@ class RemoteValue:
 
     Parameters
     ----------
+    label : str
+        Of the executor that made it.
     client : distributed.Client
     future : distributed.Future
         The Dask task that holds the value.
@@ -32,9 +34,10 @@ class RemoteValue:
         In bytes, as far as known.
     """
 
-    __slots__ = ("client", "future", "item", "picked", "size")
+    __slots__ = ("client", "future", "item", "label", "picked", "size")
 
-    def __init__(self, client: Client, future: DaskFuture[Any], item: int | None, size: int) -> None:
+    def __init__(self, label: str, client: Client, future: DaskFuture[Any], item: int | None, size: int) -> None:
+        self.label = label
         self.client = client
         self.future = future
         self.item = item

@@ -46,6 +46,7 @@ class PackedError(TypedDict):
     frames: Any
     failure: tuple[str, bytes] | None
     pickle: bytes | None
+    parts: bytes | None
     cause: PackedError | None
     context: PackedError | None
     suppress: bool
@@ -54,7 +55,7 @@ class PackedError(TypedDict):
 def pack_error(error: BaseException, depth: int = 0) -> PackedError:
     """Turn an exception into plain data that any process can read."""
     failure = None
-    pickled = None
+    pickled = parts = None
     if isinstance(error, Failure):
         try:
             failure = (error.kind, _dumps(error.args[1:]))
@@ -62,6 +63,8 @@ def pack_error(error: BaseException, depth: int = 0) -> PackedError:
             failure = (error.kind, _dumps(tuple(str(a) for a in error.args[1:])))
     else:
         pickled = _pickled_exception(error)
+        if pickled is None:
+            parts = _parts(error)
     more = depth < MAX_CHAIN
     cause, context = error.__cause__, error.__context__
     return PackedError(
@@ -71,6 +74,7 @@ def pack_error(error: BaseException, depth: int = 0) -> PackedError:
         frames=_frames(error),
         failure=failure,
         pickle=pickled,
+        parts=parts,
         cause=pack_error(cause, depth + 1) if cause is not None and more else None,
         context=pack_error(context, depth + 1) if context is not None and cause is None and more else None,
         suppress=error.__suppress_context__,
@@ -107,6 +111,20 @@ def _pickled_exception(error: BaseException) -> bytes | None:
     finally:
         error.__traceback__, error.__cause__, error.__context__, error.__suppress_context__ = beside
     return data if type(back).__name__ == type(error).__name__ else None
+
+
+def _parts(error: BaseException) -> bytes | None:
+    """Class, arguments and attributes of an exception that does not unpickle: its ``__init__`` may take others."""
+    attributes = {}
+    for name, value in vars(error).items():
+        try:
+            attributes[name] = _dumps(value)
+        except Exception:  # a lock, a connection: not for another process
+            continue
+    try:
+        return _dumps((type(error), error.args, attributes))
+    except Exception:
+        return None
 
 
 def _frames(error: BaseException) -> Any:

@@ -27,6 +27,7 @@ from typing import Any, TypedDict
 
 from .agent import Agent, agent_of
 from .errors import Failure, pack_error
+from .journal import Journal
 from .packing import dumps, loads, loads_with_refs, looks_large
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
@@ -39,6 +40,8 @@ GROUPING = 0.002
 LINGER = 0.1
 #: Seconds after which a shift without work makes way for another Dask task that waits for its slot.
 GLANCE = 0.004
+#: Seconds until a report has surely left the process.
+UNDERWAY = 0.005
 #: How many functions a worker remembers.
 FUNCTIONS_KEPT = 256
 
@@ -48,7 +51,7 @@ HOST = socket.gethostname()
 CallData = tuple[int, str, bytes, int]
 
 _functions: OrderedDict[str, tuple[str, Callable[..., Any]]] = OrderedDict()
-_mark: Callable[[int], None] | None = None
+_journal: Journal | None = None
 
 
 class Bundle(TypedDict):
@@ -58,15 +61,16 @@ class Bundle(TypedDict):
     batch: str
     inline: int
     feed: bool
+    careful: bool
     items: list[int | None]
     functions: dict[str, tuple[str, bytes]]
     calls: list[CallData]
 
 
-def set_mark(mark: Callable[[int], None] | None) -> None:
-    """Give the function that notes, where a kill of this process cannot erase it, which call is running (0: none)."""
-    global _mark
-    _mark = mark
+def keep_journal(journal: Journal | None) -> None:
+    """Note from now on, where a kill of this process cannot erase it, which call runs and what the last ones gave."""
+    global _journal
+    _journal = journal
 
 
 def run(data: bytes, values: Sequence[Any]) -> Any:
@@ -98,6 +102,7 @@ class Shift:
         self.batch = bundle["batch"]
         self.inline = bundle["inline"]
         self.feed = bundle["feed"]
+        self.careful = bundle["careful"]
         # a value that a shift kept among others sits in the dict of all that this shift kept
         self.values = [v if item is None else v[item] for v, item in zip(values, bundle["items"], strict=True)]
         agent.functions.update(bundle["functions"])
@@ -122,6 +127,8 @@ class Shift:
             self.begin_watch()
         if not (self.feed and self.agent.connected):
             self.flush()  # the client connects while the first calls run
+        if self.careful:
+            time.sleep(UNDERWAY)
         while (call := self.next()) is not None:
             self.report(self.execute(call))
             if self.kept and self.several:
@@ -202,8 +209,8 @@ class Shift:
             name = self.agent.functions[key][0]
         else:  # dropped to make room, while the client thought it was known here
             return (FORGOTTEN, number, key)
-        if _mark is not None:
-            _mark(number)
+        if _journal is not None:
+            _journal.running(number)
         began = time.time()
         try:
             function = self.function(key)
@@ -230,8 +237,8 @@ class Shift:
             lost.__cause__ = e
             return (ERROR, number, dumps(pack_error(lost)), began, time.time())
         finally:
-            if _mark is not None:
-                _mark(0)
+            if _journal is not None:
+                _journal.running(0)
 
     def function(self, key: str) -> Callable[..., Any]:
         known = _functions.get(key)
@@ -257,6 +264,8 @@ class Shift:
         return args, kwargs
 
     def report(self, report: tuple[Any, ...], now: bool = False) -> None:
+        if _journal is not None and report[0] in (VALUE, ERROR):
+            _journal.add(dumps((self.batch, report)))
         with self.lock:
             self.reports.append(report)
             if now:

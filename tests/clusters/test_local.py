@@ -48,10 +48,12 @@ def test_kill_9_of_the_script_ends_everything(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", SCRIPT], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as script:
         assert script.stdout is not None
         worker = psutil.Process(int(script.stdout.readline()))
-        family = eventually(
-            lambda: (p := psutil.Process(script.pid).children(recursive=True)) and any("sleep" in x.name() for x in p) and p,
-            "the bash app runs",
-        )
+
+        def running_family() -> list[psutil.Process]:
+            found = psutil.Process(script.pid).children(recursive=True)
+            return found if any("sleep" in p.name() for p in found) else []
+
+        family = eventually(running_family, "the bash app runs")
         assert worker in family
         scratch = [p for p in Path("/tmp").glob("parsl-on-dask-*") if f"{p}" in " ".join(worker.parent().cmdline())]
         os.kill(script.pid, signal.SIGKILL)

@@ -252,8 +252,8 @@ def test_dask_executor_address():
         (HighThroughputExecutor(), [{}, None, {"priority": 1}], [{"cores": 1}, {"priority": "high"}]),
         (
             DaskExecutor("tcp://a:1"),
-            [{}, {"cores": 2, "memory": 100, "gpus": 1, "resources": {"X": 1}, "workers": ["a"], "priority": -1}],
-            [{"nodes": 1}, {"cores": "2"}, {"resources": ["X"]}, {"workers": 3}, {"memory": -1}],
+            [{}, {"resources": {"X": 1}, "workers": ["a"], "priority": -1}],
+            [{"nodes": 1}, {"cores": 2}, {"resources": ["X"]}, {"workers": 3}],
         ),
     ],
     ids=["threads", "htex", "dask"],

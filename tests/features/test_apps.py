@@ -389,23 +389,3 @@ def test_outputs_are_datafutures_in_order(tmp_path: Path) -> None:
     future = writes(outputs=[File(str(tmp_path / f"{i}")) for i in range(3)])
     assert all(isinstance(o, DataFuture) for o in future.outputs)
     assert [open(o.result(WAIT)).read() for o in future.outputs] == ["0", "1", "2"]
-
-
-def test_typing_survives(tmp_path: Path, config_name: str) -> None:
-    if config_name != "threads":
-        pytest.skip("the type checker sees no executor")
-    api = pytest.importorskip("mypy.api")
-    program = tmp_path / "typed.py"
-    program.write_text(
-        "from parsl_on_dask import python_app\n"
-        "@python_app\n"
-        "def f(x: int) -> str:\n"
-        "    return str(x)\n"
-        "reveal_type(f(1))\n"
-        "reveal_type(f(1).result())\n"
-        "f('wrong')\n"
-    )
-    out, _, _ = api.run(["--follow-imports=silent", "--cache-dir", str(tmp_path / "cache"), str(program)])
-    assert "AppFuture[" in out.splitlines()[0] and "str" in out.splitlines()[0], out
-    assert 'Revealed type is "' in out.splitlines()[1] and "str" in out.splitlines()[1], out
-    assert "arg-type" in out, out

@@ -63,8 +63,19 @@ def test_batching_off_means_alone() -> None:
 def test_calls_with_a_specification_have_a_queue_of_their_own() -> None:
     waiting = queues()
     waiting.add(call())
-    waiting.add(call(priority=3))
+    waiting.add(call(resources={"GPU": 1}))
     assert [alone for _, alone in waiting.heads()] == [False, True]
+
+
+def test_the_lowest_priority_goes_first_and_calls_without_one_last() -> None:
+    waiting = queues()
+    for spec in ({}, {"priority": 3}, {"priority": -1}):
+        waiting.add(call(**spec))
+    order = []
+    while waiting.size:
+        key = next(iter(waiting.heads()))[0]
+        order.append(waiting.take(key, 1)[0].spec)
+    assert order == [{"priority": -1}, {"priority": 3}, {}]
 
 
 def test_apps_take_turns() -> None:

@@ -13,7 +13,9 @@ import parsl_on_dask as parsl
 from parsl_on_dask.executors import ThreadPoolExecutor
 from parsl_on_dask.logconfigs.buffered import BufferedFileHandler
 
-LINE = re.compile(r"^\d+\.\d{6} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+-\d+ .+-\d+ parsl[.\w]*:\d+ \S+ (DEBUG|INFO|WARNING): ")
+LINE = re.compile(
+    r"^\d+\.\d{6} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+-\d+ .+-\d+ parsl[.\w]*:\d+ \S+ (DEBUG|INFO|WARNING): "
+)
 
 
 def double(x: int) -> int:
