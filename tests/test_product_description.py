@@ -86,8 +86,10 @@ def test_an_executor_that_cannot_start_is_shut_down_with_the_others(
         eventually(lambda: own_children() <= before, "no process remains", 10)
         eventually(lambda: threading.active_count() <= threads + 2, "no thread remains", 10)
     else:
-        assert good.submit(abs, {}, -3).result(WAIT) == 3
-        good.shutdown()
+        try:
+            assert good.submit(abs, {}, -3).result(WAIT) == 3
+        finally:
+            good.shutdown()
     parsl.load(make_config())
     assert value(1).result(WAIT) == 1
 

@@ -197,4 +197,3 @@ def remote_values(depends: Sequence[Future[Any]], lane: Any) -> tuple[Any, ...]:
         if lane.accepts(value):
             found.append(value)
     return tuple(found)
-

@@ -312,9 +312,7 @@ class BatchLane(Lane):
             shift.calls[call.number] = call
             if call.function_key not in link.known:
                 functions[call.function_key] = self.packer.functions[call.function_key]
-        self.links.send(
-            link, dumps((shift.id, functions, [(c.number, c.function_key, c.payload, -1) for c in calls]))
-        )
+        self.links.send(link, dumps((shift.id, functions, [(c.number, c.function_key, c.payload, -1) for c in calls])))
 
     def _send(self, groups: list[list[Call]], feed: bool) -> None:
         """Make a Dask task of each group of calls. All of them have the same resource specification."""
