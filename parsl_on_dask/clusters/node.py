@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -76,6 +77,9 @@ class Node:
         finally:
             self.stop()
             self.end_children()
+            if self.spec.get("scheduler") is not None:
+                # the one who made it may have been killed
+                shutil.rmtree(self.spec["scratch"], ignore_errors=True)
 
     def say(self, message: dict[str, Any]) -> None:
         try:

@@ -181,6 +181,12 @@ class BatchLane(Lane):
         self.inbox.put(("close", None))
         if threading.current_thread() is not self.thread:
             self.thread.join(10)
+        # what came in between the thread's last look and its end
+        self._fail_all(self.lost or closed_error(self.executor))
+        try:
+            self.client.unsubscribe_topic(self.topic)
+        except Exception:  # the scheduler is gone, and the subscription with it
+            logger.debug("Lane %s: no scheduler to say goodbye to", self.label)
         self.links.close()
         self.batches.clear()
         self.shifts.clear()
