@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -56,12 +56,13 @@ def test_kill_9_of_the_script_ends_everything(tmp_path: Path) -> None:
 
         family = eventually(running_family, "the bash app runs")
         assert worker in family
-        command = " ".join(worker.parent().cmdline())
-        scratch = [p for p in Path(tempfile.gettempdir()).glob("parsl-on-dask-*") if str(p) in command]
-        assert scratch
+        found = re.search(r"(/\S+)/\w+\.sock", " ".join(worker.parent().cmdline()))
+        assert found is not None
+        scratch = Path(found[1])
+        assert scratch.is_dir()
         os.kill(script.pid, signal.SIGKILL)
         eventually(lambda: not any(running(p) for p in family), "every process has ended", 15)
-        eventually(lambda: not any(p.exists() for p in scratch), "its temporary files are gone")
+        eventually(lambda: not scratch.exists(), "its temporary files are gone")
 
 
 def running(process: psutil.Process) -> bool:
