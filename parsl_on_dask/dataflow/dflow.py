@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import random
-import socket
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -17,7 +14,7 @@ from uuid import uuid4
 
 from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.data_provider.data_manager import DataManager
-from parsl_on_dask.dataflow import arguments, exits
+from parsl_on_dask.dataflow import arguments, exits, runinfo
 from parsl_on_dask.dataflow.arguments import AUTO_LOGNAME
 from parsl_on_dask.dataflow.dependency_resolvers import DEFAULT_DEPENDENCY_RESOLVER
 from parsl_on_dask.dataflow.flow import Flow
@@ -86,7 +83,7 @@ class DataFlowKernel:
         setting = config.initialize_logging
         self.log_config = None if isinstance(setting, bool) else setting
         self._end_logging = start_logging(setting, self.run_dir)
-        self.workflow_name = _workflow_name()
+        self.workflow_name = runinfo.workflow_name()
         self.time_began = datetime.now()
         self.time_completed: datetime | None = None
         self.workflow_version = str(self.time_began.replace(microsecond=0))
@@ -105,7 +102,7 @@ class DataFlowKernel:
         self.data_manager = DataManager(self)
         self.flow = Flow(self)
         self.tasklog = TaskLog(self.run_id)
-        self._log_start()
+        runinfo.log_start(self)
         try:
             self.memoizer: Memoizer = config.memoizer or BasicMemoizer(memoize=config.app_cache is not False)
             self.memoizer.start(run_dir=self.run_dir, config_run_dir=os.fspath(config.run_dir))
@@ -121,36 +118,6 @@ class DataFlowKernel:
             self._end_logging()
             raise
         exits.watch(self, clean_up=not disable_cleanup)
-
-    def _log_start(self) -> None:
-        info = {
-            "python_version": ".".join(map(str, sys.version_info[:3])),
-            "parsl_version": VERSION,
-            "time_began": self.time_began,
-            "run_id": self.run_id,
-            "workflow_name": self.workflow_name,
-            "workflow_version": self.workflow_version,
-            "rundir": self.run_dir,
-            "tasks_completed_count": 0,
-            "tasks_failed_count": 0,
-            "user": _user(),
-            "host": socket.gethostname(),
-        }
-        self._log_workflow("startup", info)
-
-    def _log_end(self) -> None:
-        info = {
-            "tasks_failed_count": self.task_state_counts[States.failed],
-            "tasks_completed_count": self.task_state_counts[States.exec_done],
-            "time_completed": self.time_completed,
-            "run_id": self.run_id,
-            "rundir": self.run_dir,
-        }
-        self._log_workflow("shutdown", info)
-
-    def _log_workflow(self, when: str, info: dict[str, Any]) -> None:
-        extra = {"parsl.dfk": self.run_id, **{f"parsl.workflow_info.{k}": v for k, v in info.items()}}
-        logger.info("Workflow %s information: %r", when, info, extra=extra)
 
     # -- configuration -------------------------------------------------------------------------------------------
 
@@ -178,7 +145,7 @@ class DataFlowKernel:
                 raise ConfigurationError(
                     f"Executors must have unique labels (label={executor.label!r}): give one of them another label="
                 )
-            kind = _type_name(executor)
+            kind = runinfo.type_name(executor)
             extra = {"parsl.executor.label": executor.label, "parsl.executor.type": kind}
             logger.info("Adding executor %s of type %s", executor.label, kind, extra=extra)
             executor.run_id = self.run_id
@@ -400,7 +367,7 @@ class DataFlowKernel:
         self._fail_unfinished()
         self.memoizer.close()
         self.time_completed = datetime.now()
-        self._log_end()
+        runinfo.log_end(self)
         DataFlowKernelLoader.unregister(self)
         logger.info("DFK cleanup complete")
         self._end_logging()
@@ -423,31 +390,3 @@ class DataFlowKernel:
     def __repr__(self) -> str:
         state = "cleaned up" if self.cleanup_called else "running"
         return f"<DataFlowKernel {state}, {self.task_count} tasks, executors {', '.join(self.labels())}>"
-
-
-def _workflow_name() -> str:
-    """File name of the script, as far as there is one."""
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    frame = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not os.path.abspath(name).startswith(here) and not name.startswith("<frozen"):
-            return os.path.basename(name)
-        frame = frame.f_back  # type: ignore[assignment]
-    return "unnamed"
-
-
-def _type_name(thing: Any) -> str:
-    """Module and name of an object's class, as a script spells them: what is ours has Parsl's names in logs."""
-    module = type(thing).__module__
-    ours = __name__.partition(".")[0]
-    if module == ours or module.startswith(ours + "."):
-        module = "parsl" + module[len(ours) :]
-    return f"{module}.{type(thing).__name__}"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without an entry
-        return str(os.getuid())

@@ -1,0 +1,169 @@
+"""Calls on their way out: which of them go where, and the Dask tasks that they become."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.lanes.bootstrap import KEY_MARK, launch
+from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.shift import Batch
+from parsl_on_dask.lanes.sizes import LONG, TARGET
+from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.remote.packing import dumps
+
+if TYPE_CHECKING:
+    from parsl_on_dask.lanes.batches import BatchLane
+
+#: How many Dask tasks go to the scheduler in one message.
+TOGETHER = 64
+#: Seconds of work per slot from which on an existing cluster is shown that more workers would be of use.
+BACKLOG = 2.0
+
+
+class Dispatcher:
+    """Sends the waiting calls of a lane. Used by the lane's thread only."""
+
+    def __init__(self, lane: BatchLane) -> None:
+        self.lane = lane
+
+    def dispatch(self) -> None:
+        """Send what can be sent: to shifts that run, and as new Dask tasks."""
+        if not self.lane.queues.size:
+            return
+        slots = self.lane.cluster.slots()
+        placed = True
+        while placed:
+            placed = False
+            for key, alone in self.lane.queues.heads():
+                if alone:
+                    room = self._limit(key, slots) - (len(self.lane.batches) - len(self.lane.shifts))
+                    if room > 0:
+                        self._send_each(self.lane.queues.take(key, min(room, TOGETHER)))
+                        placed = True
+                    continue
+                count = self.lane.queues.portion(key, slots)
+                refers = bool(key[2])
+                shift = None if refers else self._room(key, count)
+                if refers:
+                    if len(self.lane.batches) - len(self.lane.shifts) < 2 * slots + 2:
+                        self._send([self.lane.queues.take(key, count)], False)
+                        placed = True
+                elif shift is not None:
+                    self._feed(shift, self.lane.queues.take(key, count))
+                    placed = True
+                elif len(self.lane.shifts) < self._shifts(key, slots):
+                    known = self.lane.cluster.ours or bool(self.lane.queues.mean(key))
+                    self._send([self.lane.queues.take(key, count)], known)
+                    placed = True
+
+    def _shifts(self, key: Any, slots: int) -> int:
+        """How many shifts there may be. More than run at a time where others may add workers, as demand shows."""
+        backlog = len(self.lane.queues.waiting[key]) * self.lane.queues.mean(key) / slots
+        return slots if self.lane.cluster.ours or backlog < BACKLOG else 2 * slots
+
+    def _limit(self, key: Any, slots: int) -> int:
+        """How many Dask tasks with one call each may be under way: enough to keep the workers busy meanwhile."""
+        mean = self.lane.queues.mean(key)
+        quick = int(TARGET / mean) if 0 < mean < LONG else 0
+        return int(self.lane.executor.in_flight or 2 * slots + 2 + min(TOGETHER, quick))
+
+    def _send_each(self, calls: list[Call]) -> None:
+        """Make a Dask task of each call; those with the same wishes go to the scheduler in one message."""
+        if calls[0].spec:
+            for call in calls:
+                self._send([[call]], False)
+        else:
+            self._send([[call] for call in calls], False)
+
+    def _room(self, key: Any, count: int) -> Batch | None:
+        """The open shift that should take the next calls of a queue."""
+        known = self.lane.queues.mean(key)
+        best, load = None, 0.0
+        for shift in self.lane.shifts.values():
+            if not shift.open:
+                continue
+            waiting = len(shift.calls)
+            if waiting and (not known or waiting >= 2 * count or waiting * known > 2 * TARGET):
+                continue
+            if best is None or waiting < load:
+                best, load = shift, waiting
+        return best
+
+    def _claimed(self, calls: list[Call]) -> list[Call]:
+        return [c for c in calls if c.uncharged or c.claim()]
+
+    def _feed(self, shift: Batch, calls: list[Call]) -> None:
+        calls = self._claimed(calls)
+        link = shift.link
+        if not calls or link is None:
+            return
+        functions = {}
+        for call in calls:
+            shift.calls[call.number] = call
+            if call.function_key not in link.known:
+                functions[call.function_key] = self.lane.packer.functions[call.function_key]
+        self.lane.links.send(
+            link, dumps((shift.id, functions, [(c.number, c.function_key, c.payload, -1) for c in calls]))
+        )
+
+    def _send(self, groups: list[list[Call]], feed: bool) -> None:
+        """Make a Dask task of each group of calls. All of them have the same resource specification."""
+        groups = [claimed for calls in groups if (claimed := self._claimed(calls))]
+        if not groups:
+            return
+        batches = [Batch(uuid.uuid4().hex, calls[0].name, calls, feed) for calls in groups]
+        # the calls of a group refer to the same values, if to any
+        refs = [calls[0].refs for calls in groups]
+        bundles = [self._bundle(*parts) for parts in zip(batches, groups, refs, strict=True)]
+        keys = [f"{b.name if len(b.calls) == 1 else f'{b.name} x{len(b.calls)}'}{KEY_MARK}{b.id}" for b in batches]
+        first = groups[0][0]
+        try:
+            futures = self.lane.client.map(
+                launch(),
+                bundles,
+                [[ref.future for ref in values] for values in refs],
+                key=keys,
+                pure=False,
+                priority=dask_priority(first.spec),  # type: ignore[arg-type]
+                resources=resources_of(first.spec),
+                workers=first.spec.get("workers"),
+            )
+        except Exception as e:
+            error = ExecutorError(self.lane.executor, f"Dask did not take a task of app {first.name!r}: {e!r}")
+            for call in [call for calls in groups for call in calls]:
+                self.lane.finish(call, Outcome(error=error))
+            return
+        for batch, future in zip(batches, futures, strict=True):
+            batch.future = future
+            self.lane.batches[batch.id] = batch
+            if feed:
+                self.lane.shifts[batch.id] = batch
+            future.add_done_callback(lambda f, b=batch: self.lane.inbox.put(("ended", (b, f))))
+
+    def _bundle(self, batch: Batch, calls: list[Call], refs: tuple[RemoteValue, ...]) -> bytes:
+        return dumps(
+            {
+                "topic": self.lane.topic,
+                "batch": batch.id,
+                "inline": self.lane.executor.inline_limit,
+                "feed": batch.feed,
+                # without a mark that outlives the worker, its report is all that tells which call was running
+                "careful": not batch.several and not self.lane.cluster.ours,
+                "items": [ref.item for ref in refs],
+                "functions": {c.function_key: self.lane.packer.functions[c.function_key] for c in calls},
+                "calls": [(c.number, c.function_key, c.payload, 0 if refs else -1) for c in calls],
+            }
+        )
+
+
+def resources_of(spec: Any) -> dict[str, float] | None:
+    """Dask resources that a resource specification asks for."""
+    return dict(spec["resources"]) if spec.get("resources") else None
+
+
+def dask_priority(spec: Mapping[str, Any]) -> float:
+    """Dask runs the highest first, Parsl the lowest, and those without one last."""
+    return 1e9 - spec["priority"] if "priority" in spec else 0

@@ -1,0 +1,171 @@
+"""What comes back from workers, and what to make of those that say nothing any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.failures import as_exception, unpack_error
+from parsl_on_dask.lanes.shift import Batch
+from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.remote.packing import loads
+from parsl_on_dask.remote.runner import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STARTED, VALUE
+
+if TYPE_CHECKING:
+    from parsl_on_dask.lanes.batches import BatchLane
+
+#: How often a call may be sent again because its worker died while running another one.
+UNCHARGED = 8
+#: Seconds to wait for the reports of a Dask task that has ended.
+LATE = 3.0
+
+
+class Reports:
+    """Reads the reports of a lane's workers. Used by the lane's thread only."""
+
+    def __init__(self, lane: BatchLane) -> None:
+        self.lane = lane
+
+    def read(self, message: tuple[Any, ...]) -> None:
+        batch_id, worker, address, host, _, reports = message
+        batch = self.lane.batches.get(batch_id)
+        if batch is None:  # Dask ran it again to recompute a value; all its calls are done
+            return
+        batch.host = host
+        self._take(batch, worker, address, host, reports)
+        if batch.over and not batch.calls:
+            self.lane.batches.pop(batch.id, None)
+
+    def _take(self, batch: Batch, worker: str, address: str, host: str, reports: Iterable[tuple[Any, ...]]) -> None:
+        for report in reports:
+            kind = report[0]
+            if kind == STARTED:
+                self._started(batch, worker, address)
+            elif kind == HANDED_BACK:
+                for number in report[1]:
+                    call = batch.calls.pop(number, None)
+                    if call is not None:
+                        call.uncharged = max(1, call.uncharged)
+                        self.lane.queues.add(call, first=True)
+            elif kind == FORGOTTEN:
+                if batch.link is not None:
+                    batch.link.known.discard(report[2])
+                if (call := batch.calls.pop(report[1], None)) is not None:
+                    call.uncharged = max(1, call.uncharged)
+                    self.lane.queues.add(call, first=True)
+            else:
+                _, number, data, began, ended = report
+                call = batch.calls.pop(number, None)
+                if call is None:
+                    continue
+                self.lane.queues.learn(call, ended - began, kind == KEPT)
+                if batch.link is not None:
+                    batch.link.known.add(call.function_key)
+                outcome = Outcome(worker=worker, host=host, began=began, ended=ended)
+                if kind == VALUE:
+                    try:
+                        outcome.value = loads(data)
+                    except Exception as e:
+                        outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
+                        outcome.error.__cause__ = e
+                elif kind == KEPT:
+                    item = number if batch.several else None
+                    outcome.value = RemoteValue(self.lane.label, self.lane.client, batch.future, item, data)
+                elif kind == ERROR:
+                    outcome.error = unpack_error(loads(data))
+                self.lane.finish(call, outcome)
+
+    def _started(self, batch: Batch, worker: str, address: str) -> None:
+        again = batch.started and batch.worker != worker
+        batch.started = True
+        batch.worker = worker
+        batch.link = self.lane.links.to(address)
+        if again:  # its worker died, and this cluster's Dask runs lost tasks again: what was sent later was lost
+            for number in set(batch.calls) - batch.initial:
+                self._again(batch.calls.pop(number))
+
+    def _again(self, call: Call) -> None:
+        call.uncharged += 1
+        call.solo = True
+        self.lane.queues.add(call, first=True)
+
+    def ended(self, batch: Batch, future: Any) -> None:
+        batch.over = True
+        self.lane.shifts.pop(batch.id, None)
+        if not batch.calls:
+            self.lane.batches.pop(batch.id, None)
+            return
+        status = future.status
+        if status == "finished":
+            # the last reports, or calls that came too late for it, are on the direct way
+            batch.ended_at = time.monotonic()
+            return
+        self.lane.batches.pop(batch.id, None)
+        if status == "error":
+            error = future.exception()
+            if type(error).__name__ == "KilledWorker":
+                self._worker_lost(batch, error)
+            else:
+                self._unreported(batch, error)
+        elif not self.lane.closing:
+            text = f"the Dask scheduler was lost or forgot the task (its state is {status!r})"
+            self._fail(batch, ExecutorError(self.lane.executor, text))
+
+    def late(self) -> None:
+        """Find the calls of ended Dask tasks whose reports do not come: they were sent to a worker that was leaving."""
+        for batch in [b for b in self.lane.batches.values() if b.over and time.monotonic() - b.ended_at > LATE]:
+            del self.lane.batches[batch.id]
+            late = [batch.calls[n] for n in batch.calls if n in batch.initial or batch.calls[n].uncharged > UNCHARGED]
+            for number in set(batch.calls) - {c.number for c in late}:
+                self._again(batch.calls.pop(number))
+            if batch.calls:
+                self._unreported(batch, None)
+
+    def _worker_lost(self, batch: Batch, error: Any) -> None:
+        """Charge the call that was running with a lost worker; send the others again."""
+        worker = str(error.last_worker.name)
+        host = batch.host or _host_of(error.last_worker)
+        last = self.lane.cluster.last_of(worker)
+        running = None
+        if last is not None:
+            running, records = last
+            # calls that had ended, and whose reports died with the worker
+            unsent = [report for number, report in map(loads, records) if number == batch.id]
+            self._take(batch, worker, "", host, unsent)
+        for number, call in list(batch.calls.items()):
+            guilty = running == number if running is not None else not batch.several and batch.started
+            if guilty or call.uncharged >= UNCHARGED:
+                self.lane.finish(
+                    call, Outcome(error=as_exception("WorkerLost", (worker, host)), worker=worker, host=host)
+                )
+            else:
+                self._again(call)
+        batch.calls.clear()
+
+    def _unreported(self, batch: Batch, error: BaseException | None) -> None:
+        first = next(iter(batch.calls.values()))
+        if error is None:
+            text = f"Dask finished a task of app {first.name!r} and no report of it came"
+        else:
+            text = f"Dask could not run a task of app {first.name!r}: {type(error).__name__}: {error}"
+        failure = ExecutorError(self.lane.executor, text)
+        failure.__cause__ = error
+        self._fail(batch, failure)
+
+    def _fail(self, batch: Batch, error: BaseException) -> None:
+        for call in list(batch.calls.values()):
+            self.lane.finish(call, Outcome(error=error))
+        batch.calls.clear()
+
+
+def _host_of(worker: Any) -> str:
+    from urllib.parse import urlsplit
+
+    return urlsplit(worker.address).hostname or str(worker.address)
+
+
+def _cannot_read(name: str, e: Exception) -> str:
+    return f"the result of app {name!r} cannot be rebuilt in the submitting process: {type(e).__name__}: {e}"
