@@ -192,5 +192,7 @@ def start_script(
             stdout=out,
             stderr=err,
             start_new_session=True,
+            # where the tests run in the background, a shell has them and their children ignore Ctrl-C
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     return Script(process, tag, directory)

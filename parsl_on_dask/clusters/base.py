@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ class Cluster(abc.ABC):
     client: Client
     #: whether this process started the cluster, so that its settings are ours
     ours: bool = False
+    #: directory that workers and this process share, "" when there is none
+    scratch: str = ""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -51,6 +55,12 @@ class Cluster(abc.ABC):
 
     def refresh(self) -> None:  # noqa: B027 (only some clusters have to ask)
         """Bring :meth:`slots` up to date, where that takes asking; called every second."""
+
+    def done_with(self, batch: str) -> None:
+        """Remove what a batch left in :attr:`scratch`, when Dask has no reason to run it again."""
+        if self.scratch:
+            with suppress(OSError):
+                os.unlink(os.path.join(self.scratch, batch + ".ran"))
 
     def trouble(self) -> BaseException | None:
         """Why the cluster can no longer run calls, or None when it can."""

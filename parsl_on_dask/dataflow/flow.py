@@ -178,8 +178,9 @@ class Flow:
         record.time_returned = datetime.now()
         self.kernel.set_state(record, States.failed)
         self.kernel.forget(record)
+        future = record.app_fu
         self.let_go(record)
-        record.app_fu._cancelled()
+        future._cancelled()
         return True
 
     # -- outcomes ------------------------------------------------------------------------------------------------
@@ -284,6 +285,7 @@ class Flow:
         future = record.app_fu
         self.let_go(record)
         future.set_result(value)
+        future.forget_callbacks()
 
     def complete_failure(self, record: TaskRecord, state: States, error: BaseException) -> None:
         """Let a task fail."""
@@ -300,6 +302,7 @@ class Flow:
         future = record.app_fu
         self.let_go(record)
         future.set_exception(error)
+        future.forget_callbacks()
 
     def let_go(self, record: TaskRecord) -> None:
         """Drop what a finished task held: the values of its arguments, and the futures that it waited for.
@@ -310,6 +313,8 @@ class Flow:
             return
         record.args = ()
         record.depends = ()
+        record.joins = None
+        record.loosen()
         kwargs = record.kwargs
         if kwargs:
             record.kwargs = {k: kwargs[k] for k in ("outputs", "stdout", "stderr", "label") if k in kwargs}

@@ -108,6 +108,16 @@ class AppFuture(Future[T], Generic[T]):
         return self.result()
 
     @property
+    def __dask_future__(self) -> bool:
+        """Dask asks this of every argument before it takes a lock of its client's, under which it then pickles it.
+
+        Waiting for the task inside of that lock would be for ever, so it is done here.
+        """
+        with suppress(Exception):
+            self.result()
+        return False
+
+    @property
     def dask_future(self) -> Any:
         """The ``distributed.Future`` that holds the result; None while there is none, or when the result is small."""
         value = self._result
@@ -132,6 +142,11 @@ class AppFuture(Future[T], Generic[T]):
         """Take the end of a cancelled task."""
         if super().cancel():
             self.set_running_or_notify_cancel()
+
+    def forget_callbacks(self) -> None:
+        """Drop the callbacks of a finished future: those of dependents hold their records, and so on along a chain."""
+        with self._condition:
+            self._done_callbacks: list[Any] = []
 
     def running(self) -> bool:
         """Whether the task was launched and is not done."""

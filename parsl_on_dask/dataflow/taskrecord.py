@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator, MutableMapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
@@ -65,7 +66,7 @@ class TaskRecord(MutableMapping[str, Any]):
     'mine'
     """
 
-    __slots__ = (*FIELDS, "__weakref__", "_call", "_lane", "_lock", "_more", "_phase", "_waiting", "_worker")
+    __slots__ = (*FIELDS, "__weakref__", "_call", "_lane", "_lock", "_future", "_more", "_phase", "_waiting", "_worker")
 
     id: int
     dfk: DataFlowKernel
@@ -118,6 +119,23 @@ class TaskRecord(MutableMapping[str, Any]):
         self._more: dict[str, Any] | None = None
         for name, value in fields.items():
             setattr(self, name, value)
+
+    def loosen(self) -> None:
+        """Hold the future of a finished task weakly from now on.
+
+        The future holds the record. If that held the future, only the garbage collector could free the two, and a
+        large result with them, some time.
+        """
+        self._future = weakref.ref(self.app_fu)
+        del self.app_fu
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "app_fu":
+            reference = getattr(self, "_future", None)
+            future = reference() if reference is not None else None
+            if future is not None:
+                return future
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getitem__(self, key: str) -> Any:
         if key in _FIELDS:

@@ -151,7 +151,8 @@ class Dispatcher:
                 "inline": self.lane.executor.inline_limit,
                 "feed": batch.feed,
                 # without a mark that outlives the worker, its report is all that tells which call was running
-                "careful": not batch.several and not self.lane.cluster.ours,
+                "once": self.lane.cluster.scratch,
+                "careful": not self.lane.cluster.ours,
                 "items": [ref.item for ref in refs],
                 "functions": {c.function_key: self.lane.packer.functions[c.function_key] for c in calls},
                 "calls": [(c.number, c.function_key, c.payload, 0 if refs else -1) for c in calls],

@@ -72,6 +72,7 @@ class Reports:
                         outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
                         outcome.error.__cause__ = e
                 elif kind == KEPT:
+                    batch.keeps = True
                     item = number if batch.several else None
                     outcome.value = RemoteValue(self.lane.label, self.lane.client, batch.future, item, data)
                 elif kind == ERROR:
@@ -97,6 +98,9 @@ class Reports:
         self.lane.shifts.pop(batch.id, None)
         if not batch.calls:
             self.lane.batches.pop(batch.id, None)
+            if not batch.keeps:
+                batch.future = None
+                self.lane.cluster.done_with(batch.id)
             return
         status = future.status
         if status == "finished":
@@ -104,30 +108,25 @@ class Reports:
             batch.ended_at = time.monotonic()
             return
         self.lane.batches.pop(batch.id, None)
-        if status == "error":
-            error = future.exception()
-            if type(error).__name__ == "KilledWorker":
-                self._worker_lost(batch, error)
-            else:
-                self._unreported(batch, error)
-        elif not self.lane.closing:
-            text = f"the Dask scheduler was lost or forgot the task (its state is {status!r})"
-            self._fail(batch, ExecutorError(self.lane.executor, text))
+        if status != "error":
+            # it had ended, and its worker died before Dask or we were done with it; or all is lost, which is seen soon
+            self._lost(batch, batch.worker, batch.host)
+            return
+        error = future.exception()
+        if type(error).__name__ == "KilledWorker":
+            worker = error.last_worker
+            self._lost(batch, str(worker.name), batch.host or _host_of(worker))
+        else:
+            self._unreported(batch, error)
 
     def late(self) -> None:
-        """Find the calls of ended Dask tasks whose reports do not come: they were sent to a worker that was leaving."""
+        """Find the calls of ended Dask tasks whose reports do not come: their worker died, or they came too late."""
         for batch in [b for b in self.lane.batches.values() if b.over and time.monotonic() - b.ended_at > LATE]:
             del self.lane.batches[batch.id]
-            late = [batch.calls[n] for n in batch.calls if n in batch.initial or batch.calls[n].uncharged > UNCHARGED]
-            for number in set(batch.calls) - {c.number for c in late}:
-                self._again(batch.calls.pop(number))
-            if batch.calls:
-                self._unreported(batch, None)
+            self._lost(batch, batch.worker, batch.host)
 
-    def _worker_lost(self, batch: Batch, error: Any) -> None:
+    def _lost(self, batch: Batch, worker: str, host: str) -> None:
         """Charge the call that was running with a lost worker; send the others again."""
-        worker = str(error.last_worker.name)
-        host = batch.host or _host_of(error.last_worker)
         last = self.lane.cluster.last_of(worker)
         running = None
         if last is not None:
@@ -138,19 +137,15 @@ class Reports:
         for number, call in list(batch.calls.items()):
             guilty = running == number if running is not None else not batch.several and batch.started
             if guilty or call.uncharged >= UNCHARGED:
-                self.lane.finish(
-                    call, Outcome(error=as_exception("WorkerLost", (worker, host)), worker=worker, host=host)
-                )
+                error = as_exception("WorkerLost", (worker, host))
+                self.lane.finish(call, Outcome(error=error, worker=worker, host=host))
             else:
                 self._again(call)
         batch.calls.clear()
 
-    def _unreported(self, batch: Batch, error: BaseException | None) -> None:
+    def _unreported(self, batch: Batch, error: BaseException) -> None:
         first = next(iter(batch.calls.values()))
-        if error is None:
-            text = f"Dask finished a task of app {first.name!r} and no report of it came"
-        else:
-            text = f"Dask could not run a task of app {first.name!r}: {type(error).__name__}: {error}"
+        text = f"Dask could not run a task of app {first.name!r}: {type(error).__name__}: {error}"
         failure = ExecutorError(self.lane.executor, text)
         failure.__cause__ = error
         self._fail(batch, failure)

@@ -19,6 +19,8 @@ class Batch:
         Numbers of those that are part of the Dask task itself.
     feed : bool
         Whether more calls can be sent after it.
+    keeps : bool
+        Whether large values stay in its result.
     over : bool
         Whether its Dask task has ended.
     """
@@ -31,6 +33,7 @@ class Batch:
         "host",
         "id",
         "initial",
+        "keeps",
         "link",
         "name",
         "over",
@@ -51,6 +54,7 @@ class Batch:
         self.started = False
         self.over = False
         self.ended_at = 0.0
+        self.keeps = False
         self.worker = ""
         self.host = ""
 

