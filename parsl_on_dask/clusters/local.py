@@ -137,7 +137,10 @@ class LocalCluster(Cluster):
         return journal.read(os.path.join(self.scratch, worker + ".journal"))
 
     def trouble(self) -> BaseException | None:
-        return ExecutorError(self.executor, self.error) if self.error else None
+        error = self.error
+        if error is None and self.client.status not in ("running", "connecting"):
+            error = f"the connection to its Dask scheduler is {self.client.status}"
+        return ExecutorError(self.executor, error) if error else None
 
     def scale_out(self, blocks: int) -> list[str]:
         with self.lock:

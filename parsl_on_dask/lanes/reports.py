@@ -103,8 +103,9 @@ class Reports:
                 self.lane.cluster.done_with(batch.id)
             return
         status = future.status
-        if status == "finished":
-            # the last reports, or calls that came too late for it, are on the direct way
+        if status == "finished" or (status != "error" and self.lane.client.status != "running"):
+            # the last reports, or calls that came too late for it, are on the direct way; or the scheduler is gone,
+            # and the lane sees that at its next look
             batch.ended_at = time.monotonic()
             return
         self.lane.batches.pop(batch.id, None)
@@ -121,6 +122,8 @@ class Reports:
 
     def late(self) -> None:
         """Find the calls of ended Dask tasks whose reports do not come: their worker died, or they came too late."""
+        if self.lane.client.status != "running":
+            return
         for batch in [b for b in self.lane.batches.values() if b.over and time.monotonic() - b.ended_at > LATE]:
             del self.lane.batches[batch.id]
             self._lost(batch, batch.worker, batch.host)
