@@ -176,11 +176,7 @@ class Flow:
             record._call = None
         logger.info("Task %s was cancelled", record.id)
         record.time_returned = datetime.now()
-        self.kernel.set_state(record, States.failed)
-        self.kernel.forget(record)
-        future = record.app_fu
-        self.let_go(record)
-        future._cancelled()
+        self.end(record, States.failed)._cancelled()
         return True
 
     # -- outcomes ------------------------------------------------------------------------------------------------
@@ -193,7 +189,6 @@ class Flow:
         if record._call is not call or record.status in FINAL_STATES:
             return
         record._call = None
-        record._worker = (outcome.worker, outcome.host)
         record.try_time_returned = datetime.now()
         if outcome.error is not None:
             self.failed(record, outcome.error)
@@ -274,16 +269,12 @@ class Flow:
         """Give a task its result: first the cache and the counters, then whoever waits."""
         if record.status in FINAL_STATES:
             return
-        kernel = self.kernel
         record.time_returned = datetime.now()
         try:
-            kernel.memoizer.update_memo_result(record, value)
+            self.kernel.memoizer.update_memo_result(record, value)
         except Exception:
             logger.exception("the memoizer failed for the result of task %s", record.id)
-        kernel.set_state(record, state)
-        kernel.forget(record)
-        future = record.app_fu
-        self.let_go(record)
+        future = self.end(record, state)
         future.set_result(value)
         future.forget_callbacks()
 
@@ -291,18 +282,22 @@ class Flow:
         """Let a task fail."""
         if record.status in FINAL_STATES:
             return
-        kernel = self.kernel
         record.time_returned = datetime.now()
         try:
-            kernel.memoizer.update_memo_exception(record, error)
+            self.kernel.memoizer.update_memo_exception(record, error)
         except Exception:
             logger.exception("the memoizer failed for the exception of task %s", record.id)
-        kernel.set_state(record, state)
-        kernel.forget(record)
-        future = record.app_fu
-        self.let_go(record)
+        future = self.end(record, state)
         future.set_exception(error)
         future.forget_callbacks()
+
+    def end(self, record: TaskRecord, state: States) -> AppFuture[Any]:
+        """Put a task into its final state and let go of what it held; returns its future, to be completed next."""
+        self.kernel.set_state(record, state)
+        self.kernel.forget(record)
+        future = record.app_fu
+        self.let_go(record)
+        return future
 
     def let_go(self, record: TaskRecord) -> None:
         """Drop what a finished task held: the values of its arguments, and the futures that it waited for.

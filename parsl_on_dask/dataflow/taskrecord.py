@@ -66,7 +66,7 @@ class TaskRecord(MutableMapping[str, Any]):
     'mine'
     """
 
-    __slots__ = (*FIELDS, "__weakref__", "_call", "_lane", "_lock", "_future", "_more", "_phase", "_waiting", "_worker")
+    __slots__ = (*FIELDS, "__weakref__", "_call", "_lane", "_future", "_more", "_phase", "_waiting")
 
     id: int
     dfk: DataFlowKernel
@@ -97,7 +97,6 @@ class TaskRecord(MutableMapping[str, Any]):
     time_returned: datetime | None
     try_time_launched: datetime | None
     try_time_returned: datetime | None
-    _worker: tuple[str, str]
 
     def __init__(self, **fields: Any) -> None:
         self.try_id = 0

@@ -7,7 +7,6 @@ function of every batch (:data:`LAUNCH`), and a worker plugin with the text of t
 from __future__ import annotations
 
 import hashlib
-import importlib
 import logging
 import pickle
 from functools import cache
@@ -173,8 +172,3 @@ def forbid_reruns(client: Client) -> bool:
         )
         return False
     return True
-
-
-def remote(name: str) -> Any:
-    """A module of :mod:`parsl_on_dask.remote`, by its last name."""
-    return importlib.import_module(f"parsl_on_dask.remote.{name}")

@@ -150,8 +150,8 @@ class Dispatcher:
                 "batch": batch.id,
                 "inline": self.lane.executor.inline_limit,
                 "feed": batch.feed,
-                # without a mark that outlives the worker, its report is all that tells which call was running
                 "once": self.lane.cluster.scratch,
+                # without a journal that outlives the worker, its report is all that tells which call was running
                 "careful": not self.lane.cluster.ours,
                 "items": [ref.item for ref in refs],
                 "functions": {c.function_key: self.lane.packer.functions[c.function_key] for c in calls},

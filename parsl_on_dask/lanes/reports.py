@@ -37,7 +37,14 @@ class Reports:
         batch.host = host
         self._take(batch, worker, address, host, reports)
         if batch.over and not batch.calls:
-            self.lane.batches.pop(batch.id, None)
+            self._done(batch)
+
+    def _done(self, batch: Batch) -> None:
+        """Let go of a batch whose Dask task has ended and whose calls have all reported."""
+        self.lane.batches.pop(batch.id, None)
+        if not batch.keeps:
+            batch.future = None
+            self.lane.cluster.done_with(batch.id)
 
     def _take(self, batch: Batch, worker: str, address: str, host: str, reports: Iterable[tuple[Any, ...]]) -> None:
         for report in reports:
@@ -46,16 +53,11 @@ class Reports:
                 self._started(batch, worker, address)
             elif kind == HANDED_BACK:
                 for number in report[1]:
-                    call = batch.calls.pop(number, None)
-                    if call is not None:
-                        call.uncharged = max(1, call.uncharged)
-                        self.lane.queues.add(call, first=True)
+                    self._not_begun(batch, number)
             elif kind == FORGOTTEN:
                 if batch.link is not None:
                     batch.link.known.discard(report[2])
-                if (call := batch.calls.pop(report[1], None)) is not None:
-                    call.uncharged = max(1, call.uncharged)
-                    self.lane.queues.add(call, first=True)
+                self._not_begun(batch, report[1])
             else:
                 _, number, data, began, ended = report
                 call = batch.calls.pop(number, None)
@@ -79,6 +81,13 @@ class Reports:
                     outcome.error = unpack_error(loads(data))
                 self.lane.finish(call, outcome)
 
+    def _not_begun(self, batch: Batch, number: int) -> None:
+        """Let a call wait again that its worker gave back."""
+        call = batch.calls.pop(number, None)
+        if call is not None:
+            call.uncharged = max(1, call.uncharged)
+            self.lane.queues.add(call, first=True)
+
     def _started(self, batch: Batch, worker: str, address: str) -> None:
         again = batch.started and batch.worker != worker
         batch.started = True
@@ -97,10 +106,7 @@ class Reports:
         batch.over = True
         self.lane.shifts.pop(batch.id, None)
         if not batch.calls:
-            self.lane.batches.pop(batch.id, None)
-            if not batch.keeps:
-                batch.future = None
-                self.lane.cluster.done_with(batch.id)
+            self._done(batch)
             return
         status = future.status
         if status == "finished" or (status != "error" and self.lane.client.status != "running"):
