@@ -24,6 +24,10 @@ def main() -> None:
         alias.install()
     except alias.AliasError as error:
         sys.exit(f"parsl_on_dask: {error}")
+    if call.kind == "checkpoint":
+        from parsl_on_dask.checkpoint import cli as checkpoint_cli
+
+        sys.exit(checkpoint_cli.main(call.args))
     overrides.set_cluster_override(call.cluster)
     if call.kind == "script":
         run_as_main.run_script(call.target, call.args)

@@ -13,7 +13,7 @@ from parsl_on_dask.overrides import ClusterOverride
 
 __all__ = ["Invocation", "parse"]
 
-Kind = Literal["script", "module", "code", "stdin"]
+Kind = Literal["script", "module", "code", "stdin", "checkpoint"]
 
 DESCRIPTION = """\
 Run a Parsl script, unchanged, on Dask: in the script "import parsl", and the import of every
@@ -25,6 +25,10 @@ what to run, and everything after it belongs to the program:
   -m module args...   a module or package, as "python -m" does
   -c code args...     code from the command line, as "python -c" does
   -                   code from standard input
+
+or, instead of running something:
+  checkpoint ls|verify|rm|export DIR   look after recorded results; "checkpoint --help" says more
+                                       (a script of that name is run as ./checkpoint)
 
 examples:
   python -m parsl_on_dask workflow.py --input data.csv
@@ -40,11 +44,12 @@ class Invocation:
     Attributes
     ----------
     kind
-        What ``target`` is: the path of a script, the name of a module, code, or nothing (standard input).
+        What ``target`` is: the path of a script, the name of a module, code, or nothing (standard input, and
+        ``checkpoint``, which runs no program).
     target
         The script, module or code.
     args
-        The program's own arguments, ``sys.argv[1:]`` of the script.
+        The program's own arguments, ``sys.argv[1:]`` of the script; or those of ``checkpoint``.
     cluster
         The cluster given by ``--scheduler`` or ``--scheduler-file``.
     """
@@ -87,6 +92,8 @@ def parse(argv: Sequence[str]) -> Invocation:
             "nothing to run: name a script (workflow.py), a module (-m mypackage.workflow) or code (-c 'import parsl')"
         )
     kind, target, args = _program(parser, program)
+    if kind == "checkpoint" and cluster is not None:
+        parser.error("the checkpoint command runs nothing: leave --scheduler and --scheduler-file out")
     return Invocation(kind, target, tuple(args), cluster)
 
 
@@ -119,7 +126,7 @@ def _parser() -> _Parser:
     called = os.path.basename(sys.argv[0])
     parser = _Parser(
         prog=called if called.startswith("parsl-on-dask") else "python -m parsl_on_dask",
-        usage="%(prog)s [options] (script.py | -m module | -c code | -) [args...]",
+        usage="%(prog)s [options] (script.py | -m module | -c code | -) [args...]\n       %(prog)s checkpoint ...",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -158,6 +165,8 @@ def _program(parser: _Parser, words: list[str]) -> tuple[Kind, str, list[str]]:
     first, rest = words[0], words[1:]
     if first == "-":
         return "stdin", "", rest
+    if first == "checkpoint":
+        return "checkpoint", "", rest
     if first[:2] not in ("-m", "-c"):
         return "script", first, rest
     kind: Kind = "module" if first[:2] == "-m" else "code"

@@ -34,7 +34,10 @@ def get_version() -> str:
 
 
 def get_all_checkpoints(rundir: str | os.PathLike[str] = "runinfo") -> Sequence[str]:
-    """Return the checkpoint directories of all runs, in name order, for ``checkpoint_files``.
+    """Return the checkpoint directories of all runs, oldest first, for ``checkpoint_files``.
+
+    Of results with the same key the last one listed counts, so the order matters: by number, 999 before 1000, and
+    after those by name what is no number.
 
     Parameters
     ----------
@@ -48,8 +51,15 @@ def get_all_checkpoints(rundir: str | os.PathLike[str] = "runinfo") -> Sequence[
     """
     if not os.path.isdir(rundir):
         return []
-    found = (os.path.abspath(os.path.join(rundir, run, "checkpoint")) for run in sorted(os.listdir(rundir)))
+    found = (
+        os.path.abspath(os.path.join(rundir, run, "checkpoint")) for run in sorted(os.listdir(rundir), key=_by_number)
+    )
     return [path for path in found if os.path.isdir(path)]
+
+
+def _by_number(name: str) -> tuple[bool, int, str]:
+    numbered = name.isascii() and name.isdigit()
+    return not numbered, int(name) if numbered else 0, name
 
 
 def get_last_checkpoint(rundir: str | os.PathLike[str] = "runinfo") -> Sequence[str]:
@@ -68,7 +78,9 @@ def get_last_checkpoint(rundir: str | os.PathLike[str] = "runinfo") -> Sequence[
     """
     if not os.path.isdir(rundir):
         return []
-    for run in sorted((name for name in os.listdir(rundir) if name.isdigit()), key=int, reverse=True):
+    for run in sorted(
+        (name for name in os.listdir(rundir) if name.isascii() and name.isdigit()), key=int, reverse=True
+    ):
         path = os.path.abspath(os.path.join(rundir, run, "checkpoint"))
         if os.path.isdir(path):
             return [path]

@@ -1,7 +1,8 @@
-"""The key under which a call's result is cached.
+"""The key under which a call's result is cached, and the parts that it is made of.
 
 The digests are Parsl's, bit for bit, so that the checkpoint files of either are of use to the other. What
-goes into one: the app's name and module, the arguments, and the keywords. The app's source text does not.
+goes into one: the app's name and module, the arguments, and the keywords. The app's source text does not,
+unless another identity is chosen: see :mod:`parsl_on_dask.checkpoint.identity`.
 """
 
 from __future__ import annotations
@@ -11,112 +12,32 @@ import logging
 import pickle
 import types
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial, singledispatch
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
-from parsl_on_dask.lanes.values import RemoteValue
+import parsl_on_dask.checkpoint.ids_standard  # noqa: F401 (makes its types known)
+from parsl_on_dask.checkpoint.identity import identity_of
+from parsl_on_dask.checkpoint.ids import (
+    UnknownType,
+    dict_id,
+    id_for_memo,
+    ident,
+    is_known,
+    name_digest,
+    sequence_id,
+    tagged,
+)
+from parsl_on_dask.checkpoint.ids_files import FilePolicy, MissingFile, file_id, files_by
+from parsl_on_dask.checkpoint.locate import inside
+from parsl_on_dask.checkpoint.parts import Part, argument_labels, function_part, part, short_text
+from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.remote.shell import run_bash
-from parsl_on_dask.remote.standin import FinishedFuture
+
+__all__ = ["app_id", "id_for_memo", "key_parts", "make_hash", "make_key"]
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 
-
-@singledispatch
-def id_for_memo(obj: object, output_ref: bool = False) -> Any:
-    """What stands for a value in the key of a cached call. Equal results mean: the same value.
-
-    It knows str, int, float, None, and lists, tuples and dicts (not their subclasses) of what it knows,
-    and functions. For other types, register a function of one's own. (Parsl's memoization page.)
-
-    Parameters
-    ----------
-    obj
-        The value.
-    output_ref : bool, default False
-        True for an element of ``outputs``: what a file will contain is not known yet, so only its name can count.
-
-    Raises
-    ------
-    ValueError
-        For a type that nobody has registered.
-
-    Examples
-    --------
-    >>> class Sample:
-    ...     def __init__(self, name):
-    ...         self.name = name
-    >>> @id_for_memo.register(Sample)
-    ... def sample_id(sample, output_ref=False):
-    ...     return sample.name.encode()
-    >>> id_for_memo(Sample("water"))
-    b'water'
-    >>> id_for_memo([1, 2]) == id_for_memo((1, 2))
-    True
-    """
-    name = type(obj).__qualname__
-    logger.error("No id_for_memo for type %s", type(obj))
-    raise ValueError(
-        f"unknown type for memoization: {type(obj)}. Register what identifies such a value, "
-        f"@id_for_memo.register({name}) on a function (obj, output_ref=False) that returns bytes, "
-        "or leave the argument out of the key with ignore_for_cache=[its name]"
-    )
-
-
-@id_for_memo.register(str)
-@id_for_memo.register(int)
-@id_for_memo.register(float)
-@id_for_memo.register(type(None))
-def _plain_id(obj: object, output_ref: bool = False) -> bytes:
-    return pickle.dumps(obj)
-
-
-@id_for_memo.register(list)
-@id_for_memo.register(tuple)
-def _sequence_id(obj: list[Any] | tuple[Any, ...], output_ref: bool = False) -> bytes:
-    _refuse_subclass(obj, (list, tuple))
-    return pickle.dumps([id_for_memo(element, output_ref=output_ref) for element in obj])
-
-
-@id_for_memo.register(dict)
-def _dict_id(obj: dict[Any, Any], output_ref: bool = False) -> bytes:
-    _refuse_subclass(obj, (dict,))
-    parts = []
-    for key in sorted(obj):
-        parts.append(id_for_memo(key))
-        parts.append(id_for_memo(obj[key], output_ref=output_ref))
-    return pickle.dumps(parts)
-
-
-def _refuse_subclass(obj: object, exact: tuple[type, ...]) -> None:
-    if type(obj) not in exact:
-        base = next(t for t in exact if isinstance(obj, t))
-        raise ValueError(
-            f"unknown type for memoization: {type(obj)}, a subclass of {base.__name__} which may hold more than its "
-            f"elements. Register it with @id_for_memo.register({type(obj).__qualname__}), "
-            f"or pass a plain {base.__name__}"
-        )
-
-
-def _function_digest(name: str, module: str | None) -> bytes:
-    return pickle.dumps(["types.FunctionType", name, module])
-
-
-# The cache is part of the format: pickle writes an object that it meets a second time as a reference to the
-# first, so a function that stands twice in one list must give one bytes object, not two equal ones.
-@id_for_memo.register(types.FunctionType)
-@lru_cache
-def _function_id(obj: types.FunctionType, output_ref: bool = False) -> bytes:
-    return _function_digest(obj.__name__, obj.__module__)
-
-
-@id_for_memo.register(FinishedFuture)
-def _stand_in_id(obj: FinishedFuture, output_ref: bool = False) -> Any:
-    return id_for_memo(obj.result(), output_ref=output_ref)
-
-
-@id_for_memo.register(RemoteValue)
-def _remote_value_id(obj: RemoteValue, output_ref: bool = False) -> Any:
-    return id_for_memo(obj.fetch(), output_ref=output_ref)
+_registry = id_for_memo.registry
 
 
 def app_id(function: Callable[..., Any]) -> Any:
@@ -134,7 +55,7 @@ def app_id(function: Callable[..., Any]) -> Any:
         if function.func is run_bash:
             # Parsl sees a partial here, too, and takes its module, not the user's
             name = getattr(function, "__name__", None) or getattr(function.args[0], "__name__", None)
-            return _function_digest(name, "functools") if name else app_id(function.args[0])
+            return name_digest(name, "functools") if name else app_id(function.args[0])
         # Parsl gives all partials in a module one key, and so, one's result for another's call
         return pickle.dumps(
             ["functools.partial", app_id(function.func), id_for_memo(function.args), id_for_memo(function.keywords)]
@@ -142,24 +63,33 @@ def app_id(function: Callable[..., Any]) -> Any:
     wrapped = getattr(function, "__wrapped__", None)
     if callable(wrapped):
         return app_id(wrapped)
-    if id_for_memo.dispatch(type(function)) is not id_for_memo.dispatch(object):
+    by_name = isinstance(function, (type, types.BuiltinFunctionType, types.MethodType))
+    if not by_name and is_known(type(function)):
         return pickle.dumps([id_for_memo(function)])  # a user's own may be no bytes
     name = getattr(function, "__name__", None) or type(function).__qualname__
-    return _function_digest(name, getattr(function, "__module__", None))
+    return name_digest(name, getattr(function, "__module__", None))
 
 
-def make_hash(task: Mapping[str, Any]) -> str:
+def make_hash(task: Mapping[str, Any], *, identity: str = "name", files: FilePolicy = "path") -> str:
     """The key of a call: 32 hexadecimal digits.
 
     Parameters
     ----------
     task : TaskRecord
-        With its futures replaced by their values. Read are func, args, kwargs and ignore_for_cache.
+        With its futures replaced by their values. Read are func, args, kwargs, ignore_for_cache and, if there is
+        one, cache_version.
+    identity : {'name', 'source'}, default 'name'
+        What of the function counts, if the record has no cache_version. Keys by name are Parsl's; no key by one
+        policy is one by another.
+    files : {'path', 'stat', 'content'}, default 'path'
+        What of a ``File`` counts that is not an output: its name; name, size and time of change; or what is in it.
 
     Raises
     ------
     ValueError
-        When an argument is of a type that :func:`id_for_memo` does not know.
+        When an argument is of a type that :func:`id_for_memo` does not know. It says which argument.
+    FileNotFoundError
+        When a file cannot be looked at that has to be.
 
     Examples
     --------
@@ -170,13 +100,124 @@ def make_hash(task: Mapping[str, Any]) -> str:
     >>> key(1, seed=2) == key(1, seed=3), key(1) == key(2)
     (True, False)
     """
-    keywords = dict(task["kwargs"])
-    for name in task["ignore_for_cache"] or ():
-        keywords.pop(name, None)
-    parts = []
-    if "outputs" in keywords:
-        parts.append(id_for_memo(keywords.pop("outputs"), output_ref=True))
-    parts.append(id_for_memo(keywords))
-    parts.append(app_id(task["func"]))
-    parts.append(id_for_memo(task["args"]))
-    return hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
+    if files != "path":
+        with files_by(files):
+            return _key(task, identity, None)
+    return _key(task, identity, None)
+
+
+def make_key(task: Mapping[str, Any], *, identity: str = "name", files: FilePolicy = "path") -> tuple[str, list[Part]]:
+    """The key of a call, and its parts.
+
+    Parameters
+    ----------
+    task, identity, files
+        As for :func:`make_hash`.
+
+    Returns
+    -------
+    key : str
+    parts : list of (str, str, str)
+        Of each part: what it is, 12 hexadecimal digits that stand for its value, and the value in short.
+
+    Examples
+    --------
+    >>> def app(x, seed=0):
+    ...     return x
+    >>> key, parts = make_key({"func": app, "args": (1,), "kwargs": {"seed": 2}, "ignore_for_cache": ()})
+    >>> [(label, text) for label, digits, text in parts]
+    [('function', 'app'), ('argument 0 (x)', '1'), ('keyword seed', '2')]
+    """
+    parts: list[Part] = []
+    if files != "path":
+        with files_by(files):
+            return _key(task, identity, parts), parts
+    return _key(task, identity, parts), parts
+
+
+def key_parts(task: Mapping[str, Any], *, identity: str = "name", files: FilePolicy = "path") -> list[Part]:
+    """The parts of a call's key: :func:`make_key` without the key.
+
+    >>> key_parts({"func": len, "args": ("abc",), "kwargs": {}, "ignore_for_cache": ()})[1][::2]
+    ('argument 0', "'abc'")
+    """
+    return make_key(task, identity=identity, files=files)[1]
+
+
+def _key(task: Mapping[str, Any], identity: str, parts: list[Part] | None) -> str:
+    function = task["func"]
+    args = task["args"]
+    kwargs = task["kwargs"]
+    ignored = task["ignore_for_cache"] or ()
+    label, value, output = "function", function, False
+    try:
+        app = app_id(function)
+        extra = identity_of(function, identity, task.get("cache_version"))
+        outputs = b""
+        if "outputs" in kwargs and "outputs" not in ignored:
+            label, value, output = "outputs", kwargs["outputs"], True
+            outputs = ident(value, output_ref=True)
+            output = False
+        keywords: list[Any] = []
+        named = []
+        for name in sorted(kwargs):
+            if name != "outputs" and name not in ignored:
+                label, value = name, kwargs[name]
+                if isinstance(value, File) and name in ("stdout", "stderr") and _registry[File] is file_id:
+                    found = file_id(value, output_ref=True)
+                else:
+                    found = (_registry.get(type(value)) or id_for_memo)(value)
+                keywords.append(id_for_memo(name))
+                keywords.append(found)
+                named.append((name, value, found))
+        positional = []
+        label = ""
+        for value in args:
+            positional.append((_registry.get(type(value)) or id_for_memo)(value))
+    except (UnknownType, MissingFile) as e:
+        where = label if label in ("function", "outputs") else f"keyword {label}"
+        if not label:
+            where = _label(function, len(positional))
+        _refuse(task, where, label, value, output, e)
+    if _registry[dict] is dict_id and _registry[tuple] is sequence_id:
+        chunks = [outputs, pickle.dumps(keywords), app, pickle.dumps(positional)]
+    else:  # a user has other ideas about containers
+        chunks = [outputs, ident({n: v for n, v, _ in named}), app, ident(args)]
+    if extra:
+        chunks.insert(0, tagged("identity", extra.encode("utf-8", "surrogatepass")))
+    if parts is not None:
+        text = task.get("func_name") or getattr(function, "__name__", None) or type(function).__name__
+        parts.append(function_part(app, extra, text))
+        labels = argument_labels(function) if positional else ()
+        for i, found in enumerate(positional):
+            name = labels[i] if i < len(labels) else f"argument {i}"
+            parts.append(part(name, found if type(found) is bytes else pickle.dumps(found), short_text(args[i])))
+        for name, value, found in named:
+            digits = found if type(found) is bytes else pickle.dumps(found)
+            parts.append(part(f"keyword {name}", digits, short_text(value)))
+        if outputs:
+            parts.append(part("outputs", outputs, short_text(kwargs["outputs"])))
+    return hashlib.md5(b"".join(chunks), usedforsecurity=False).hexdigest()
+
+
+def _label(function: Callable[..., Any], number: int) -> str:
+    labels = argument_labels(function)
+    return labels[number] if number < len(labels) else f"argument {number}"
+
+
+def _refuse(
+    task: Mapping[str, Any], where: str, keyword: str, value: Any, output: bool, error: UnknownType | MissingFile
+) -> NoReturn:
+    """Say which argument of which app it is that cannot be part of a key."""
+    app = task.get("func_name") or getattr(task["func"], "__name__", None) or type(task["func"]).__name__
+    way_out = ""
+    if isinstance(error, UnknownType):
+        name = keyword or "its name"
+        how = "" if keyword else "give it by keyword and "
+        way_out = f"; or {how}leave it out of the key with ignore_for_cache=[{name!r}]"
+        if where == "function":
+            way_out = ""
+    where += inside(value, output)
+    logger.error("No cache key for a call of app %s: %s, %s", app, where, error)
+    text = f"a call of app {app!r} cannot be cached, because of {where}: {error}{way_out}"
+    raise type(error)(text) from error

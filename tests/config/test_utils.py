@@ -33,7 +33,7 @@ def test_checkpoints_of_runs(tmp_path):
     (tmp_path / "monitoring.db").touch()
     assert get_last_checkpoint(str(tmp_path)) == [str(tmp_path / "1000" / "checkpoint")]
     assert get_all_checkpoints(tmp_path) == [
-        str(tmp_path / run / "checkpoint") for run in ("1000", "998", "999", "notes")
+        str(tmp_path / run / "checkpoint") for run in ("998", "999", "1000", "notes")
     ]
 
 

@@ -1,0 +1,97 @@
+"""What the store says about a recorded result, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from dataclasses import dataclass, field
+
+from parsl_on_dask.errors import ParslError
+
+logger = logging.getLogger("parsl.dataflow.memoization")
+
+
+class DamagedEntry(ParslError):
+    """A recorded result is there no longer, is damaged, or cannot be unpickled here.
+
+    Who wanted it does the work again. The message names the file, and ``__cause__`` is what Python said, if it did.
+    """
+
+
+class CheckpointWarning(UserWarning):
+    """Something about a checkpoint directory that does not stop a run, but that its owner should know."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A recorded result, without its value.
+
+    Parameters
+    ----------
+    key : str
+        32 hexadecimal digits.
+    app : str
+        Name of the app.
+    identity : str
+        The policy by which its function was identified: ``"name"``, ``"source"`` or what the user chose.
+    written : float
+        When, in seconds since 1970.
+    size : int
+        Bytes of the pickled value.
+    side : str
+        Name of the file with the value, in the ``values`` directory beside the segment; empty when the value is in
+        the segment.
+    parts : tuple of (label, digest, text)
+        What went into the key.
+    where : str
+        Path of the segment.
+    at : int
+        Where in the segment the record begins, in bytes.
+    crc : int
+        CRC-32 of the file with the value.
+    """
+
+    key: str
+    app: str
+    identity: str
+    written: float
+    size: int
+    side: str
+    parts: tuple[tuple[str, ...], ...]
+    where: str
+    at: int = field(default=0, repr=False)
+    crc: int = field(default=0, repr=False)
+
+
+def warn(text: str) -> None:
+    """Tell the user, on the screen and in the log."""
+    logger.warning("%s", text)
+    warnings.warn(text, CheckpointWarning, stacklevel=3)
+
+
+def warn_if_open_to_others(directory: str) -> None:
+    """Warn when somebody else may put files into a directory whose files will be unpickled.
+
+    Parameters
+    ----------
+    directory : str
+        It need not exist.
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    try:
+        status = os.stat(directory)
+    except OSError:
+        return
+    owner = os.geteuid()
+    if status.st_mode & 0o002:
+        why, instead = "can be written to by everybody", f"Take that away with: chmod o-w {directory}"
+    elif status.st_uid not in (owner, 0):
+        why, instead = f"belongs to user {status.st_uid}, not to you ({owner})", "Use one of your own"
+    else:
+        return
+    warn(
+        f"Checkpoint directory {directory} {why}, and who can write there can run code in your name: "
+        f"results are pickles, and reading a pickle can run anything. {instead}"
+    )

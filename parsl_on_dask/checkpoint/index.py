@@ -1,0 +1,197 @@
+"""Where each key's record is: sorted rows of a fixed size, in memory and in files beside segments.
+
+A row is the key (16 bytes) and a place (8 bytes, big-endian): the segment's number in the upper 24 bits, a bit that
+says "removed", and the offset in the segment in the lower 39. In a file the number is 0.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from bisect import bisect_left
+from collections.abc import Iterator
+from zlib import crc32
+
+KEY_BYTES = 16
+OFFSET_BYTES = 8
+ROW = KEY_BYTES + OFFSET_BYTES
+TOMBSTONE = 1 << 39
+OFFSET_MASK = TOMBSTONE - 1
+SEGMENT_SHIFT = 40
+PLACE_IN_SEGMENT = (1 << SEGMENT_SHIFT) - 1
+
+ENDING = ".idx"
+#: Segments with fewer records get no index file: to read them is as quick.
+WORTH_A_FILE = 1000
+
+MAGIC = b"parsl_on_dask idx 1\n"
+_HEADER = struct.Struct("<20s8sQQQI")
+
+
+class Table:
+    """Rows in memory, sorted, one for each key.
+
+    Parameters
+    ----------
+    rows : bytes
+        What :func:`settle` has made.
+
+    Examples
+    --------
+    >>> row = bytes(15) + b"k" + (77).to_bytes(8, "big")
+    >>> table = Table(row)
+    >>> table.find(bytes(15) + b"k"), table.find(bytes(16)), len(table)
+    (77, None, 1)
+    """
+
+    __slots__ = ("_count", "_rows")
+
+    def __init__(self, rows: bytes = b"") -> None:
+        self._rows = rows
+        self._count = len(rows) // ROW
+
+    def find(self, key: bytes) -> int | None:
+        """The place of a key's record."""
+        rows = self._rows
+        number = bisect_left(range(self._count), key, key=lambda number: rows[number * ROW : number * ROW + KEY_BYTES])
+        at = number * ROW
+        if rows[at : at + KEY_BYTES] != key:
+            return None
+        return int.from_bytes(rows[at + KEY_BYTES : at + ROW], "big")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def places(self) -> Iterator[int]:
+        """All places, in the order of the keys."""
+        rows = self._rows
+        return (int.from_bytes(rows[at + KEY_BYTES : at + ROW], "big") for at in range(0, len(rows), ROW))
+
+    def items(self) -> Iterator[tuple[bytes, int]]:
+        """All keys with their places, in the order of the keys."""
+        rows = self._rows
+        for at, place in zip(range(0, len(rows), ROW), self.places(), strict=True):
+            yield rows[at : at + KEY_BYTES], place
+
+
+def has_removed(rows: bytes) -> bool:
+    """Whether any of the rows says that its key is removed."""
+    return max(rows[19::ROW], default=0) >= 0x80
+
+
+def split(rows: bytes, segment: int = 0) -> list[bytes]:
+    """Rows one by one, as rows of a segment with this number."""
+    if segment == 0:
+        return [rows[at : at + ROW] for at in range(0, len(rows), ROW)]
+    number = segment.to_bytes(3, "big")
+    return [rows[at : at + 16] + number + rows[at + 19 : at + 24] for at in range(0, len(rows), ROW)]
+
+
+def settle(rows: list[bytes], keep_removed: bool = False) -> bytes:
+    """Sort rows and leave the last one of each key; the list is used up.
+
+    Parameters
+    ----------
+    rows : list of bytes
+        Of segments whose numbers say which is later.
+    keep_removed : bool, default False
+        Whether the rows stay that say that a key is removed.
+    """
+    rows.sort()
+    # the bit for "removed" sorts above all offsets, so within one segment the order of the file has to decide
+    last: list[bytes] = []
+    previous = b""
+    for row in rows:
+        key = row[:KEY_BYTES]
+        if key == previous:
+            if not _is_before(row, last[-1]):
+                last[-1] = row
+        else:
+            last.append(row)
+            previous = key
+    rows.clear()
+    if not keep_removed:
+        last = [row for row in last if not row[19] & 0x80]
+    return b"".join(last)
+
+
+def _is_before(row: bytes, other: bytes) -> bool:
+    mask = ~TOMBSTONE
+    return int.from_bytes(row[KEY_BYTES:], "big") & mask < int.from_bytes(other[KEY_BYTES:], "big") & mask
+
+
+def file_of(segment_path: str) -> str:
+    """Path of the index of a segment."""
+    return os.path.splitext(segment_path)[0] + ENDING
+
+
+def write_file(segment_path: str, mark: bytes, end: int, body: bytes, damaged: int = 0) -> None:
+    """Write the index of a segment, or of its beginning.
+
+    Parameters
+    ----------
+    segment_path : str
+    mark : bytes
+        The segment's.
+    end : int
+        Bytes of the segment that the index is about.
+    body : bytes
+        The rows, settled with ``keep_removed``.
+    damaged : int, default 0
+        Records that had to be skipped.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; nothing is left of it.
+    """
+    head = _HEADER.pack(MAGIC, mark, end, len(body) // ROW, damaged, crc32(body))
+    path = file_of(segment_path)
+    unfinished = f"{path}-{os.urandom(4).hex()}.tmp"
+    try:
+        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(head + crc32(head).to_bytes(4, "little"))
+            file.write(body)
+            file.flush()
+            os.fsync(fd)
+        os.replace(unfinished, path)
+    except BaseException:
+        try:
+            os.unlink(unfinished)
+        except OSError:
+            pass
+        raise
+
+
+def read_file(segment_path: str, mark: bytes, size: int) -> tuple[bytes, int, int] | None:
+    """The index of a segment.
+
+    Parameters
+    ----------
+    segment_path : str
+    mark : bytes
+        The segment's. The index of another file that had the same name has another.
+    size : int
+        Bytes of the segment now.
+
+    Returns
+    -------
+    (bytes, int, int) or None
+        The rows, sorted; up to where in the segment they reach; how many records had to be skipped. None when there
+        is no index, or one that is damaged or not this segment's.
+    """
+    try:
+        with open(file_of(segment_path), "rb") as file:
+            head = file.read(_HEADER.size + 4)
+            if len(head) < _HEADER.size + 4 or crc32(head[:-4]).to_bytes(4, "little") != head[-4:]:
+                return None
+            magic, its_mark, end, count, damaged, crc = _HEADER.unpack_from(head)
+            if magic != MAGIC or its_mark != mark or end > size:
+                return None
+            rows = file.read()
+    except OSError:
+        return None
+    if len(rows) != count * ROW or crc32(rows) != crc:
+        return None
+    return rows, end, damaged

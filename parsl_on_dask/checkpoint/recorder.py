@@ -1,0 +1,222 @@
+"""The writing half of a store: this process's segments, and getting them onto the disk."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+
+from parsl_on_dask.checkpoint import frames, index
+from parsl_on_dask.checkpoint.entry import logger, warn
+from parsl_on_dask.checkpoint.segments import Segment
+from parsl_on_dask.checkpoint.syncing import Syncer
+from parsl_on_dask.checkpoint.writing import SegmentWriter
+
+#: A segment that has grown to this many bytes is finished, and another one begun.
+SEGMENT_LIMIT = 1 << 36
+
+#: A segment to be indexed: itself, its end, its rows, its damaged records.
+Unindexed = tuple[Segment, int, bytes, int]
+
+
+class Recorder:
+    """Appends records for a store, from any thread, also after a fork.
+
+    Parameters
+    ----------
+    directory : str
+        The checkpoint directory.
+    sync : bool
+        Whether :meth:`append` returns only when the record is on disk.
+    segments : list of Segment
+        Where new segments are added; a segment's number is its place in the list.
+    unindexed : list
+        Segments of others that have no index; they get one when this directory is first written to.
+
+    Attributes
+    ----------
+    places : dict
+        Key to place of what has been appended.
+    """
+
+    def __init__(self, directory: str, sync: bool, segments: list[Segment], unindexed: list[Unindexed]) -> None:
+        self.directory = directory
+        self.places: dict[bytes, int] = {}
+        self._sync = sync
+        self._segments = segments
+        self._unindexed = unindexed
+        self._lock = threading.Lock()
+        self._writer: SegmentWriter | None = None
+        self._number = 0
+        self._syncer: Syncer | None = None
+        self._pid = os.getpid()
+        self._made = False
+        self._closed = False
+
+    def append(
+        self,
+        key: bytes,
+        kind: int,
+        app: str = "",
+        identity: str = "",
+        parts: Sequence[Sequence[str]] = (),
+        written: float | None = None,
+        value: bytes = b"",
+        side: str = "",
+        size: int = 0,
+        value_crc: int = 0,
+    ) -> None:
+        """Write a record; the arguments are those of :func:`~parsl_on_dask.checkpoint.frames.pack`.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written, or, with ``sync``, not be put on disk.
+        """
+        if self._pid != os.getpid():
+            self._after_fork()
+        if written is None:
+            written = time.time()
+        with self._lock:
+            writer = self._writer
+            if writer is None or writer.end > SEGMENT_LIMIT:
+                writer = self._next_writer()
+            at = writer.append(
+                frames.pack(writer.mark, key, kind, written, app, identity, parts, value, side, size, value_crc)
+            )
+            end = writer.end
+            place = self._number << index.SEGMENT_SHIFT | at
+            self.places[key] = place | index.TOMBSTONE if kind == frames.REMOVED else place
+        if not self._sync:
+            syncer = self._syncer or self._start_syncer()
+            if syncer is not None:
+                syncer.wake()
+            return
+        try:
+            writer.sync(end)
+        except OSError:
+            self._give_up(writer)
+            raise
+
+    def make_directory(self) -> None:
+        """Make the directory, once."""
+        # once: a directory that vanishes later was taken away by somebody, or its disk was
+        if not self._made:
+            os.makedirs(self.directory, 0o700, exist_ok=True)
+            self._made = True
+
+    def _next_writer(self) -> SegmentWriter:
+        if self._closed:
+            raise ValueError(f"The store on {self.directory} is closed: open another one to put results")
+        if self._writer is not None:
+            self._finish(self._writer, self._number)
+            self._writer = None
+        self.make_directory()
+        try:
+            writer = SegmentWriter(self.directory)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"Checkpoint directory {self.directory} has vanished while it was in use: results are not recorded. "
+                "Bring it back, or begin another run"
+            ) from error
+        self._number = len(self._segments)
+        segment = Segment(self.directory, writer.name)
+        segment.mark = writer.mark
+        self._segments.append(segment)
+        self._writer = writer
+        return writer
+
+    def _after_fork(self) -> None:
+        # the segment is the parent's; its lock and its thread are as they happened to be
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._writer = None
+        self._syncer = None
+        for segment in self._segments:
+            segment.after_fork()
+
+    def _start_syncer(self) -> Syncer | None:
+        with self._lock:
+            if self._syncer is None and not self._closed:
+                self._syncer = Syncer(self._sync_quietly)
+            return self._syncer
+
+    def flush(self) -> None:
+        """Return when everything that was appended is on disk.
+
+        Raises
+        ------
+        OSError
+            When it cannot be, or when the file was deleted.
+        """
+        writer = self._writer
+        if writer is None or self._pid != os.getpid():
+            return
+        try:
+            writer.sync(writer.end)
+        except OSError:
+            self._give_up(writer)
+            raise
+
+    def _sync_quietly(self) -> None:
+        try:
+            self.flush()
+        except OSError as error:
+            warn(f"Results are not safe on disk: {error}")
+        self._write_indexes()
+
+    def _give_up(self, writer: SegmentWriter) -> None:
+        # after a failure fsync may report success without having written, so this file is not trusted again
+        with self._lock:
+            if self._writer is writer:
+                self._writer = None
+        writer.close()
+
+    def _write_indexes(self) -> None:
+        # of segments whose writers did not come to it; done here since now the directory is known to be writable
+        waiting, self._unindexed = self._unindexed, []
+        for segment, end, rows, damaged in waiting:
+            if segment.directory == self.directory and segment.mark is not None:
+                try:
+                    index.write_file(segment.path, segment.mark, end, rows, damaged)
+                except OSError as error:
+                    logger.debug("No index for %s: %s", segment.path, error)
+
+    def _finish(self, writer: SegmentWriter, number: int) -> None:
+        try:
+            writer.append(frames.pack(writer.mark, frames.NO_KEY, frames.END, time.time()))
+            writer.sync(writer.end)
+            rows = [
+                key + (place & index.PLACE_IN_SEGMENT).to_bytes(index.OFFSET_BYTES, "big")
+                for key, place in self.places.items()
+                if place >> index.SEGMENT_SHIFT == number
+            ]
+            if len(rows) >= index.WORTH_A_FILE:
+                rows_settled = index.settle(rows, keep_removed=True)
+                index.write_file(writer.path, writer.mark, writer.end, rows_settled)
+        except OSError as error:
+            warn(f"Results may not be safe on disk: {writer.path}: {error}")
+        finally:
+            writer.close()
+
+    def close(self) -> None:
+        """Have everything put on disk, and let go of the file; what fails is a warning."""
+        if self._pid != os.getpid():
+            self._after_fork()
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            syncer, self._syncer = self._syncer, None
+        if syncer is not None:
+            syncer.stop()
+        with self._lock:
+            writer, self._writer = self._writer, None
+            if writer is None:
+                return
+            if writer.end:
+                self._finish(writer, self._number)
+                self._write_indexes()
+            else:
+                writer.close()

@@ -1,0 +1,55 @@
+"""Having what was written put on disk, in the background."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+logger = logging.getLogger("parsl.dataflow.memoization")
+
+#: A result is on disk at most this many seconds after it was put (what the disk itself takes is added).
+WITHIN = 1.0
+
+_DELAY = WITHIN / 2
+
+
+class Syncer:
+    """Calls a function soon after :meth:`wake`, on a thread of its own that sleeps in between.
+
+    Parameters
+    ----------
+    sync : callable
+        It must not raise.
+    """
+
+    def __init__(self, sync: Callable[[], None]) -> None:
+        self._sync = sync
+        self._woken = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="checkpoint-sync", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to be put on disk."""
+        # asked first, since setting takes a lock that most calls can do without
+        if not self._woken.is_set():
+            self._woken.set()
+
+    def stop(self) -> None:
+        """End the thread; the caller does the last round."""
+        self._stop.set()
+        self._woken.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._woken.wait()
+            if self._stop.wait(_DELAY):
+                return
+            # before the round, so that what is put during it gets a round of its own
+            self._woken.clear()
+            try:
+                self._sync()
+            except Exception:
+                logger.exception("Cannot put checkpoints on disk")

@@ -1,0 +1,122 @@
+"""Writing segments: each by one process, at offsets of its own, and by nobody else ever."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+import time
+
+from parsl_on_dask.checkpoint import frames
+from parsl_on_dask.checkpoint.segments import ENDING
+from parsl_on_dask.remote.sidefiles import sync_directory
+
+
+def new_name() -> str:
+    """A name for a segment of this process; names sort by time.
+
+    Examples
+    --------
+    >>> new_name() < new_name()
+    True
+    """
+    now = time.time_ns()
+    when = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9))
+    host = re.sub(r"[^A-Za-z0-9.]+", "_", socket.gethostname())[:40] or "host"
+    return f"{when}.{now % 10**9:09d}Z-{host}-{os.getpid()}-{os.urandom(4).hex()}{ENDING}"
+
+
+class SegmentWriter:
+    """A segment of this process, for writing. The caller sees to it that one thread writes at a time.
+
+    Parameters
+    ----------
+    directory : str
+        The checkpoint directory, which must exist.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be made.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.name = new_name()
+        self.path = os.path.join(directory, self.name)
+        self.mark = frames.new_mark()
+        self.end = 0
+        self.synced = 0
+        self.pid = os.getpid()
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        self._sync_lock = threading.Lock()
+        self.closed = False
+
+    def append(self, frame: bytes) -> int:
+        """Write a frame; where it begins.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written. The file is then as it was before.
+        """
+        start = self.end or frames.HEADER_SIZE
+        if self.end == 0:
+            frame = frames.pack_header(self.mark) + frame
+        at = self.end
+        done = os.pwrite(self._fd, frame, at)
+        if done != len(frame):
+            self._write_rest(frame, at, done)
+        self.end = at + len(frame)
+        return start
+
+    def _write_rest(self, frame: bytes, at: int, done: int) -> None:
+        try:
+            while done < len(frame):
+                done += os.pwrite(self._fd, frame[done:], at + done)
+        except OSError:
+            try:
+                os.ftruncate(self._fd, at)
+            except OSError:
+                pass  # the next frame goes over it, and what then sticks out behind is skipped by its checksum
+            raise
+
+    def sync(self, upto: int) -> None:
+        """Return when everything before an offset is on disk; threads that come together share one fsync.
+
+        Raises
+        ------
+        OSError
+            When it cannot be, or the file has been deleted meanwhile.
+        """
+        if self.synced >= upto:
+            return
+        with self._sync_lock:
+            if self.synced >= upto:
+                return
+            if self.closed:
+                raise OSError(f"Checkpoint segment {self.path} was given up before all of it was on disk")
+            end = self.end
+            if os.fstat(self._fd).st_nlink == 0:
+                raise FileNotFoundError(
+                    f"Checkpoint segment {self.path} has been deleted while it was written: "
+                    "its results are lost for later runs. Leave the directory alone while a run uses it"
+                )
+            os.fsync(self._fd)
+            if self.synced == 0:
+                sync_directory(self.directory)
+            self.synced = end
+
+    def close(self) -> None:
+        """Close the file; if nothing has been written, delete it."""
+        with self._sync_lock:
+            if self.closed:
+                return
+            self.closed = True
+            os.close(self._fd)
+        if self.end == 0 and self.pid == os.getpid():
+            try:
+                os.unlink(self.path)
+            except OSError:
+                pass

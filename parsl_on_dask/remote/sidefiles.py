@@ -1,0 +1,150 @@
+"""Large values in files of their own, beside the segments that name them.
+
+A file appears under its name only when all of it is on disk, so there is no half of one to be read.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from zlib import crc32
+
+from .packing import dumps, loads
+
+#: Below a checkpoint directory: where the files are.
+FOLDER = "values"
+ENDING = ".val"
+#: Of a file that is being written.
+UNFINISHED = ".tmp"
+
+_CHUNK = 1 << 22
+
+
+def write_value(directory: str, key: str, value: Any) -> tuple[str, int, int]:
+    """Pickle a value into a file of its own.
+
+    Parameters
+    ----------
+    directory : str
+        The checkpoint directory, which must exist; the file goes into the directory ``values`` in it, which is made
+        if need be.
+    key : str
+        The call's key.
+    value
+        What cloudpickle can pickle.
+
+    Returns
+    -------
+    (str, int, int)
+        The file's name without a directory, its size in bytes, and its CRC-32.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; nothing is left of it.
+    Exception
+        What pickling raised; nothing has been written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     name, size, crc = write_value(folder, "00ff", [1, 2])
+    ...     read_value(folder, name, size, crc)
+    [1, 2]
+    """
+    return write_pickled(directory, key, dumps(value))
+
+
+def write_pickled(directory: str, key: str, data: bytes) -> tuple[str, int, int]:
+    """Put a value that has been pickled into a file of its own; the rest as for :func:`write_value`."""
+    folder = os.path.join(directory, FOLDER)
+    name = f"{key}-{os.urandom(6).hex()}"
+    unfinished = os.path.join(folder, name + UNFINISHED)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        fd = os.open(unfinished, flags, 0o600)
+    except FileNotFoundError:
+        # the directory itself is not made: a worker that does not see it must fail, not write where nobody reads
+        try:
+            os.mkdir(folder, 0o700)
+            sync_directory(directory)
+        except FileExistsError:
+            pass
+        fd = os.open(unfinished, flags, 0o600)
+    try:
+        try:
+            view = memoryview(data)
+            done = 0
+            while done < len(data):
+                done += os.write(fd, view[done : done + _CHUNK])
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(unfinished, os.path.join(folder, name + ENDING))
+    except BaseException:
+        try:
+            os.unlink(unfinished)
+        except OSError:
+            pass
+        raise
+    sync_directory(folder)
+    return name + ENDING, len(data), crc32(data)
+
+
+def sync_directory(directory: str) -> None:
+    """Have the names in a directory put on disk, where the file system can be told to."""
+    try:
+        fd = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(fd)
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def read_pickled(directory: str, name: str, size: int, crc: int) -> bytes:
+    """The bytes of a value file, checked.
+
+    Parameters
+    ----------
+    directory : str
+        The checkpoint directory.
+    name : str
+        The file's name without a directory.
+    size, crc : int
+        What :func:`write_value` returned.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    ValueError
+        When its bytes are not those that were written.
+    """
+    if os.path.basename(name) != name:
+        raise ValueError(f"{name!r} is no name of a value file: it leads out of {directory}")
+    with open(os.path.join(directory, FOLDER, name), "rb") as file:
+        data = file.read()
+    if len(data) != size:
+        raise ValueError(f"it has {len(data)} bytes, and {size} were written")
+    if crc32(data) != crc:
+        raise ValueError("its checksum is wrong")
+    return data
+
+
+def read_value(directory: str, name: str, size: int, crc: int) -> Any:
+    """The value in a file; arguments and errors as for :func:`read_pickled`, and what unpickling raises."""
+    return loads(read_pickled(directory, name, size, crc))
+
+
+def remove(directory: str, name: str) -> None:
+    """Delete a value file; quiet when it is not there or cannot be deleted."""
+    if name and os.path.basename(name) == name:
+        try:
+            os.unlink(os.path.join(directory, FOLDER, name))
+        except OSError:
+            pass
