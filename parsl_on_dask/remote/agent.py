@@ -8,6 +8,7 @@ and reports of shifts that run there take the short way. The agent is the worker
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from .packing import dumps, loads
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 OPERATION = "parsl_on_dask_lane"
 #: How long a message may wait for company, as Dask writes times.
 INTERVAL = "0.2ms"
+
+#: How many results a worker remembers, and how many bytes of them.
+RESULTS_KEPT, BYTES_KEPT = 4096, 16_000_000
 
 _agents: dict[tuple[int, str], Agent] = {}
 _lock = threading.Lock()
@@ -57,6 +61,8 @@ class Agent:
         The lane's shifts that run here, by batch.
     functions : dict
         Functions that came and were not called yet, pickled.
+    results : dict
+        The last small results of calls, pickled: calls that were sent after these may take them.
     """
 
     def __init__(self, worker: Any, topic: str) -> None:
@@ -65,7 +71,16 @@ class Agent:
         self.connected = False
         self.shifts: dict[str, Shift] = {}
         self.functions: dict[str, tuple[str, bytes]] = {}
+        self.results: OrderedDict[int, bytes] = OrderedDict()
+        self.held = 0
         self.stream: Any = None
+
+    def keep(self, number: int, data: bytes) -> None:
+        """Remember a call's result for a while."""
+        self.results[number] = data
+        self.held += len(data)
+        while self.held > BYTES_KEPT or len(self.results) > RESULTS_KEPT:
+            self.held -= len(self.results.popitem(last=False)[1])
 
     def send(self, message: bytes) -> None:
         """Give the client a pickled message. From any thread; order is kept."""

@@ -28,7 +28,7 @@ from typing import Any, TypedDict
 from .agent import Agent, agent_of
 from .errors import Failure, pack_error
 from .journal import Journal
-from .packing import dumps, loads, loads_with_refs, looks_large
+from .packing import Missing, dumps, loads, loads_with_promises, loads_with_refs, looks_large
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
 
@@ -47,7 +47,11 @@ FUNCTIONS_KEPT = 256
 
 HOST = socket.gethostname()
 
-#: number, key of the function, pickled arguments, where the cluster values that these refer to begin (-1: none)
+#: In the place of an offset: the arguments hold promises, or nothing of the kind.
+PROMISES, NONE = -2, -1
+
+#: number, key of the function, pickled arguments, where the cluster values that these refer to begin (or one of the
+#: above)
 CallData = tuple[int, str, bytes, int]
 
 _functions: OrderedDict[str, tuple[str, Callable[..., Any]]] = OrderedDict()
@@ -251,7 +255,11 @@ class Shift:
             if len(data) > self.inline:
                 self.kept[number] = value
                 return (KEPT, number, len(data), began, ended)
+            if self.feed:
+                self.agent.keep(number, data)
             return (VALUE, number, data, began, ended)
+        except Missing:
+            return (HANDED_BACK, [number])
         except Exception as e:
             return (ERROR, number, dumps(pack_error(_without_our_frames(e))), began, time.time())
         except BaseException as e:  # SystemExit and the like: the call asked for the end of its process
@@ -280,7 +288,14 @@ class Shift:
 
     def arguments(self, name: str, data: bytes, offset: int) -> tuple[Sequence[Any], dict[str, Any]]:
         try:
-            args, kwargs = loads(data) if offset < 0 else loads_with_refs(data, self.values[offset:])
+            if offset == NONE:
+                args, kwargs = loads(data)
+            elif offset == PROMISES:
+                args, kwargs = loads_with_promises(data, self.agent.results)
+            else:
+                args, kwargs = loads_with_refs(data, self.values[offset:])
+        except Missing:
+            raise
         except Exception as e:
             raise Failure("DeserializationError", _cannot_load(name, "its arguments", e)) from e
         return args, kwargs
