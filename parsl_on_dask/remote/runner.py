@@ -34,8 +34,8 @@ STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
 
 #: Seconds that one call may take before the calls behind it are handed back.
 PATIENCE = 0.05
-#: Seconds that a report may wait for company.
-GROUPING = 0.002
+#: Seconds that a report may wait for company, if another one left less than this before.
+GROUPING = 0.004
 #: Seconds without work after which a shift ends.
 LINGER = 0.1
 #: Seconds after which a shift without work makes way for another Dask task that waits for its slot.
@@ -123,6 +123,8 @@ class Shift:
         self.over = False
         self.watching = False
         self.flushing = False
+        self.flushed = 0.0
+        self.brisk = False
         self.reports: list[tuple[Any, ...]] = []
         self.kept: dict[int, Any] = {}
 
@@ -211,8 +213,9 @@ class Shift:
             self.worker.loop.add_callback(self.watch)
 
     def watch(self) -> None:
-        """Hand back what waits behind a call that takes long. Runs in the worker's event loop."""
+        """Send reports that wait, and hand back what waits behind a call that takes long. In the event loop."""
         with self.lock:
+            self.flush_locked()
             if not self.todo:
                 self.watching = False
                 return
@@ -225,7 +228,9 @@ class Shift:
         if back:
             self.report((HANDED_BACK, back), now=True)
         else:
-            self.worker.loop.call_later(max(0.005, PATIENCE - waited), self.watch)
+            # while calls are short their reports are grouped, and this is what sends the last ones
+            self.brisk = waited < GROUPING
+            self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, PATIENCE - waited), self.watch)
 
     def execute(self, call: CallData) -> tuple[Any, ...]:
         number, key, arguments, offset = call
@@ -305,9 +310,10 @@ class Shift:
             _journal.add(dumps((self.batch, report)))
         with self.lock:
             self.reports.append(report)
-            if now:
+            if now or time.monotonic() - self.flushed > GROUPING:
                 self.flush_locked()
-            elif not self.flushing and self.todo:  # with nothing left to do, next() sends them at once
+            elif self.todo and not self.flushing and not (self.watching and self.brisk):
+                # with nothing left to do, next() sends them at once
                 self.flushing = True
                 self.worker.loop.add_callback(lambda: self.worker.loop.call_later(GROUPING, self.flush))
 
@@ -320,6 +326,7 @@ class Shift:
         reports, self.reports = self.reports, []
         self.flushing = False
         if reports:
+            self.flushed = time.monotonic()
             worker = self.worker
             self.agent.send(dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports)))
 
