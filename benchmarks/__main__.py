@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
+from benchmarks import page, plot, report
 from benchmarks.catalogue import ROWS, TIERS, WORKLOADS, Value, Workload
 from benchmarks.runner import MeasurementError, Runner, run_all
 from benchmarks.systems import KINDS
@@ -26,7 +26,15 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"Workloads: {names}.",
     )
     made.add_argument("--parsl-python", type=Path, metavar="PATH", help="the Python of an environment that has Parsl")
-    made.add_argument("--only", nargs="+", default=[], metavar="NAME", help="workloads (chain) or rows (chain-threads)")
+    made.add_argument(
+        "--only",
+        action="extend",
+        nargs="+",
+        type=names_in,
+        default=[],
+        metavar="NAME[,NAME]",
+        help="workloads (chain) or rows (chain-threads); may be given more than once",
+    )
     made.add_argument("--systems", default="ours,parsl,dask", help="which systems take part (default: %(default)s)")
     made.add_argument("--repeat", type=int, metavar="K", help="turns of every system (default: 5; 1 with --quick)")
     made.add_argument("--quick", action="store_true", help="small sizes and one turn: does it all work?")
@@ -39,15 +47,32 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--tier", choices=TIERS, default=TIERS[-1], help="which targets count (default: %(default)s)")
     made.add_argument("--limit", type=float, default=300.0, help="seconds for one measurement (default: %(default)g)")
     made.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    made.add_argument("--markdown", type=Path, metavar="FILE", help="write a page like docs/performance.md")
+    made.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help=f"write a page like docs/performance.md; what stands between {page.BEGIN} and {page.END} is kept",
+    )
+    made.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE.svg",
+        help=f"draw rate against length of calls (needs matplotlib); without --only, {', '.join(plot.WORKLOADS)} are "
+        "all measured for it",
+    )
     made.add_argument(
         "--from", dest="earlier", type=Path, metavar="FILE", help="show an earlier --json, measure nothing"
     )
     return made
 
 
-def choose(only: list[str]) -> list[tuple[Workload, str]]:
-    """Choose workloads and kinds by the names of workloads or rows.
+def names_in(text: str) -> list[str]:
+    """Split names at commas."""
+    return [name for name in map(str.strip, text.split(",")) if name]
+
+
+def choose(only: list[str], plotted: bool = False) -> list[tuple[Workload, str]]:
+    """Choose workloads and kinds by the names of workloads or rows, or those of a run without names.
 
     Raises
     ------
@@ -55,7 +80,8 @@ def choose(only: list[str]) -> list[tuple[Workload, str]]:
         When a name is not known.
     """
     if not only:
-        return [(workload, kind) for workload in WORKLOADS if workload.by_default for kind in workload.kinds]
+        wanted = [w for w in WORKLOADS if w.by_default or (plotted and w.name in plot.WORKLOADS)]
+        return [(workload, kind) for workload in wanted for kind in workload.kinds]
     chosen: set[tuple[str, str]] = set()
     for name in only:
         found = {(row.workload, row.kind) for row in ROWS if name in (row.name, row.workload)}
@@ -107,13 +133,16 @@ def check_changes(changes: list[str]) -> None:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run what the command line asks for, and give it all as plain data."""
     check_changes(arguments.set)
-    chosen = choose(arguments.only)
+    only = [name for names in arguments.only for name in names]
+    chosen = choose(only, arguments.plot is not None)
+    if arguments.plot and not any(w.name in plot.WORKLOADS and kind == "processes" for w, kind in chosen):
+        raise ValueError(f"--plot draws {', '.join(plot.WORKLOADS)} on processes, and --only names none of them")
     systems = [name.strip() for name in arguments.systems.split(",") if name.strip()]
     unknown = sorted(set(systems) - set(report.NAMES))
     if unknown:
         raise ValueError(f"--systems {','.join(unknown)}: there are {', '.join(report.NAMES)}")
     repeat = arguments.repeat or (1 if arguments.quick else 5)
-    runner = Runner(arguments.parsl_python, arguments.limit)
+    runner = Runner(arguments.parsl_python, arguments.limit, _say)
     try:
         versions = {}
         for system in systems:
@@ -142,12 +171,41 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
         "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        "arguments": repeating(arguments),
         "machine": machine,
         "versions": versions,
         "repeat": repeat,
         "log": arguments.log,
         "lines": report.compare_all(collected, arguments.tier),
     }
+
+
+def repeating(arguments: argparse.Namespace) -> list[str]:
+    """Give the options that say what is measured; where Parsl is and where the outcome goes differs from run to run."""
+    given: list[str] = []
+    # The parser's own defaults, so that what was left out stays out.
+    usual = parser().parse_args([])
+    for name in ("systems", "repeat", "tier", "limit"):
+        value = getattr(arguments, name)
+        if value != getattr(usual, name):
+            given += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+    given += [f"--{name}" for name in ("quick", "log") if getattr(arguments, name)]
+    if arguments.only:
+        given += ["--only", ",".join(name for names in arguments.only for name in names)]
+    for change in arguments.set:
+        given += ["--set", change]
+    return given
+
+
+def write(run: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Write the files that were asked for, the measured data first."""
+    if arguments.json:
+        arguments.json.write_text(json.dumps(run, indent=1) + "\n")
+    if arguments.plot:
+        arguments.plot.parent.mkdir(parents=True, exist_ok=True)
+        plot.draw(run, arguments.plot)
+    if arguments.markdown:
+        page.write(run, arguments.markdown, arguments.plot)
 
 
 def _say(text: str) -> None:
@@ -160,15 +218,17 @@ def main() -> int:
     # As an exception, so that the measured processes are ended here too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        # What cannot be written is said before anything is measured.
+        if arguments.plot:
+            plot.check()
+        if arguments.markdown:
+            page.kept_notes(arguments.markdown)
         run = json.loads(arguments.earlier.read_text()) if arguments.earlier else measure(arguments)
+        print(report.text_table(run["lines"]))
+        write(run, arguments)
     except (ValueError, MeasurementError) as error:
         _say(f"benchmarks: {error}")
         return 2
-    print(report.text_table(run["lines"]))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(run, indent=1) + "\n")
-    if arguments.markdown:
-        arguments.markdown.write_text(report.markdown(run))
     return 0
 
 

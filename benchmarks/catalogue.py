@@ -77,7 +77,7 @@ TIERS = ("basic", "small-tasks")
 NEVER_SLOWER = Target("dask", 1)
 
 WORKLOADS = (
-    Workload("bulk", "bulk", sizes={"n": 3000}, quick={"n": 300}),
+    Workload("bulk", "bulk", sizes={"n": 5000}, quick={"n": 300}),
     Workload("round-trip", "round_trip", sizes={"n": 200}, quick={"n": 30}),
     Workload("chain", "chain", sizes={"n": 500}, quick={"n": 50}),
     Workload("tree", "tree", sizes={"leaves": 512, "arity": 8}, quick={"leaves": 64}),
@@ -99,6 +99,20 @@ WORKLOADS = (
     Workload("first-result", "first_result"),
     Workload("import", "imports", kinds=PROCESSES),
     Workload("memory", "memory", kinds=PROCESSES, sizes={"n": 3000}, quick={"n": 500}),
+    Workload(
+        "waiting",
+        "waiting",
+        kinds=PROCESSES,
+        sizes={"n": 10_000, "behind": "future"},
+        quick={"n": 2000},
+    ),
+    Workload(
+        "queued",
+        "waiting",
+        kinds=PROCESSES,
+        sizes={"n": 10_000, "behind": "workers"},
+        quick={"n": 2000},
+    ),
     Workload("busy-0.1ms", "busy", kinds=PROCESSES, sizes={"ms": 0.1, "n": 3000}, quick={"n": 300}, by_default=False),
     Workload("busy-1ms", "busy", kinds=PROCESSES, sizes={"ms": 1, "n": 2000}, quick={"n": 200}),
     Workload("busy-10ms", "busy", kinds=PROCESSES, sizes={"ms": 10, "n": 400}, quick={"n": 40}),
@@ -198,6 +212,14 @@ ROWS = (
         (NEVER_SLOWER,),
     ),
     Row(
+        "waiting", "waiting", "processes", "kb_per_call", "client memory, a call that waits for a future", "kB", False,
+        (_small("value", 2.5),),
+    ),
+    Row(
+        "queued", "queued", "processes", "kb_per_call", "client memory, a ready call behind taken workers", "kB",
+        False, (_small("value", 2.5),),
+    ),
+    Row(
         "busy-0.1ms", "busy-0.1ms", "processes", "efficiency", "busy calls of 0.1 ms, part of ideal", "%", True,
         (NEVER_SLOWER,),
     ),
@@ -219,8 +241,11 @@ ROWS = (
         (_small("value", 3000),),
     ),
     Row(
-        "many-other", "many", "processes", "largest_other_mb", "very many calls, largest other process", "MB", False,
+        "many-scheduler", "many", "processes", "scheduler_mb", "very many calls, scheduler memory", "MB", False,
         (_small("value", 500),),
+    ),
+    Row(
+        "many-worker", "many", "processes", "largest_worker_mb", "very many calls, largest worker", "MB", False,
     ),
 )  # fmt: skip
 

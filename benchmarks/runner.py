@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -10,13 +11,15 @@ import site
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.catalogue import Value, Workload
 from benchmarks.processes import run_to_the_end
+from benchmarks.script import PROGRESS
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = "parsl_on_dask"
@@ -29,7 +32,12 @@ def version(name):
     except m.PackageNotFoundError:
         return None
 names = ["parsl-on-dask", "parsl", "dask", "distributed", "numpy", "cloudpickle", "bokeh"]
-print(json.dumps({"python": platform.python_version(), **{n: version(n) for n in names}}))
+found = {n: version(n) for n in names}
+if ours and found["parsl-on-dask"] is None:
+    # A checkout that is not installed.
+    from parsl_on_dask.version import VERSION
+    found["parsl-on-dask"] = VERSION
+print(json.dumps({"python": platform.python_version(), **found}))
 """
 
 
@@ -68,14 +76,17 @@ class Runner:
         The Python of an environment that has Parsl; None leaves Parsl out.
     limit
         Seconds after which one measurement is given up.
+    say
+        Told what a measurement says of its progress.
     """
 
-    def __init__(self, parsl_python: Path | None, limit: float) -> None:
+    def __init__(self, parsl_python: Path | None, limit: float, say: Callable[[str], None] | None = None) -> None:
         # absolute() and not resolve(): a virtual environment's Python is a link to the one it was made from.
         self.pythons = {"ours": Path(sys.executable).absolute(), "dask": Path(sys.executable).absolute()}
         if parsl_python is not None:
             self.pythons["parsl"] = parsl_python.absolute()
         self.limit = limit
+        self.say = say
         self._scratch = Path(tempfile.mkdtemp(prefix="parsl-bench-"))
         self._count = 0
         # The measured processes and their workers find this package here, and nothing else of the directory it is in.
@@ -113,7 +124,7 @@ class Runner:
 
     def probe(self, system: str) -> dict[str, Any]:
         """Ask for the versions in the environment of `system`."""
-        return self._run(system, [str(self.pythons[system]), "-c", _PROBE])
+        return self._run(system, [str(self.pythons[system]), "-c", f"ours = {system == 'ours'}\n{_PROBE}"])
 
     def _run(self, system: str, command: list[str]) -> dict[str, Any]:
         self._count += 1
@@ -122,14 +133,15 @@ class Runner:
         temporary.mkdir(parents=True)
         output, errors = place / "stdout", place / "stderr"
         try:
-            ended = run_to_the_end(
-                command,
-                env=self.environment(system, temporary),
-                cwd=place,
-                output=output,
-                errors=errors,
-                limit=self.limit,
-            )
+            with following(errors, self.say):
+                ended = run_to_the_end(
+                    command,
+                    env=self.environment(system, temporary),
+                    cwd=place,
+                    output=output,
+                    errors=errors,
+                    limit=self.limit,
+                )
             for line in reversed(output.read_text(errors="replace").splitlines()):
                 if line.startswith("{"):
                     found: dict[str, Any] = json.loads(line)
@@ -138,6 +150,38 @@ class Runner:
             raise MeasurementError(f"{end}: {_tail(errors)}")
         finally:
             shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def following(errors: Path, say: Callable[[str], None] | None) -> Iterator[None]:
+    """Pass on the lines of progress in a file that somebody else writes, as they come."""
+    if say is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def follow() -> None:
+        place, last = 0, False
+        while not last:
+            last = ended.wait(1.0)
+            if not errors.exists():
+                continue
+            with errors.open("rb") as file:
+                file.seek(place)
+                part = file.read()
+            whole = len(part) if last else part.rfind(b"\n") + 1
+            place += whole
+            for line in part[:whole].decode(errors="replace").splitlines():
+                if line.startswith(PROGRESS):
+                    say(f"  {line.removeprefix(PROGRESS)}")
+
+    thread = threading.Thread(target=follow, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _where_ours_is() -> list[str]:

@@ -15,6 +15,9 @@ from typing import Any
 
 from benchmarks import systems
 
+PROGRESS = "progress: "
+"""What a line of the error output begins with when it is to be shown while the measurement runs."""
+
 STOP_LIMIT = 30.0
 """Seconds that a system may take to stop before the process ends itself."""
 

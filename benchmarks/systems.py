@@ -43,6 +43,9 @@ class System(Protocol):
     def wait(self, futures: Sequence[Any]) -> None:
         """Wait for many calls, without asking for their values."""
 
+    def scheduler_port(self) -> int | None:
+        """Say where Dask's scheduler listens; None when there is none, or in this process."""
+
     def stop(self) -> None:
         """End everything that `start` began."""
 
@@ -103,6 +106,10 @@ class ParslSystem:
 
         concurrent.futures.wait(futures)
 
+    def scheduler_port(self) -> int | None:
+        lane = getattr(self._parsl.dfk().executors["bench"], "lane", None)
+        return _port(getattr(lane, "client", None))
+
     def stop(self) -> None:
         if self._parsl is not None:
             self._parsl.dfk().cleanup()
@@ -161,11 +168,21 @@ class DaskSystem:
     def wait(self, futures: Sequence[Any]) -> None:
         self._wait(futures)
 
+    def scheduler_port(self) -> int | None:
+        return _port(self._client)
+
     def stop(self) -> None:
         if self._client is not None:
             self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+def _port(client: Any) -> int | None:
+    """Give the port of a Dask client's scheduler, when it is reached by one."""
+    scheme, _, place = str(getattr(getattr(client, "scheduler", None), "address", "")).partition("://")
+    port = place.rpartition(":")[2]
+    return int(port) if scheme in ("tcp", "tls") and port.isdecimal() else None
 
 
 def make(name: str, kind: str, log: bool = False) -> System:

@@ -5,18 +5,12 @@ from __future__ import annotations
 import gc
 
 from benchmarks.script import main
+from benchmarks.sizes import resident
 from benchmarks.systems import System
 
 
 def noop(i: int) -> int:
     return i
-
-
-def resident() -> int:
-    import psutil
-
-    size: int = psutil.Process().memory_info().rss
-    return size
 
 
 def measure(system: System, n: int) -> dict[str, float]:

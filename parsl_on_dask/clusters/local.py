@@ -33,9 +33,13 @@ DASK_CONFIG: dict[str, Any] = {
     "distributed": {
         # a call whose worker died is a failed try, and Parsl's retries decide
         "scheduler": {"allowed-failures": 0, "worker-saturation": 1.0},
-        "worker": {"memory": {"target": False, "spill": False, "pause": False, "terminate": False}},
+        "worker": {
+            "memory": {"target": False, "spill": False, "pause": False, "terminate": False},
+            # each look at a call takes the interpreter from it: ten a second instead of a hundred fill the profile, too
+            "profile": {"interval": "100ms"},
+        },
         # results ride on event streams; Dask would keep the last thousand of them
-        "admin": {"low-level-log-length": 50},
+        "admin": {"low-level-log-length": 50, "tick": {"interval": "500ms"}},
     }
 }
 

@@ -23,6 +23,18 @@ AUTO_LOGNAME = -1
 PLAIN = frozenset({int, float, str, bytes, bool, complex, type(None), range, slice})
 
 
+#: Keywords in which the kernel has something to look for.
+SPECIAL = frozenset({"inputs", "outputs", "stdout", "stderr"})
+
+
+def are_plain(record: TaskRecord) -> bool:
+    """Whether there is nothing among a call's arguments that the kernel has to look at, or that can change."""
+    if not PLAIN.issuperset(map(type, record.args)):
+        return False
+    kwargs = record.kwargs
+    return not kwargs or (PLAIN.issuperset(map(type, kwargs.values())) and SPECIAL.isdisjoint(kwargs))
+
+
 def fill_in_lognames(kernel: DataFlowKernel, record: TaskRecord) -> None:
     """Replace AUTO_LOGNAME by paths, for calls that use it."""
     for name in ("stdout", "stderr"):

@@ -47,7 +47,7 @@ def value_of(future: Future[Any]) -> Any:
 
 
 def _result(future: Future[Any]) -> Any:
-    return future.result()
+    return future.result(timeout=0)  # it is done, or it is asked too early
 
 
 # Containers are handled as one of these. A rule says as which, if any, objects of a class are.

@@ -7,6 +7,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,7 @@ class DataFlowKernel:
         self.task_count = 0
         self.tasks: dict[int, TaskRecord] = {}
         self.executors: dict[str, ParslExecutor] = {}
+        self._labels: list[str] = []
         self.dependency_resolver = config.dependency_resolver or DEFAULT_DEPENDENCY_RESOLVER
         self.data_manager = DataManager(self)
         self.flow = Flow(self)
@@ -157,6 +159,7 @@ class DataFlowKernel:
             # first, so that one which fails half-way is shut down too
             self.executors[executor.label] = executor
             executor.start()
+            self._labels = self.labels()
             self.scaler.add(executor)
 
     def default_std_autopath(self, taskrecord: TaskRecord, kw: str) -> str:
@@ -217,15 +220,18 @@ class DataFlowKernel:
             raise TypeError("submit() takes either app_args= and app_kwargs=, or the arguments themselves, not both")
         record = self._record(func, app_args or (), executors, cache, ignore_for_cache, app_kwargs or {}, join)
         future = record.app_fu
-        arguments.fill_in_lognames(self, record)
-        arguments.stage_in(self, record)
-        arguments.stage_out(self, record)
-        arguments.adopt_dask_objects(self, record)
-        depends = arguments.gather(self, record)
+        depends: Sequence[Future[Any]] = ()
+        light = arguments.are_plain(record)
+        if not light:
+            arguments.fill_in_lognames(self, record)
+            arguments.stage_in(self, record)
+            arguments.stage_out(self, record)
+            arguments.adopt_dask_objects(self, record)
+            depends = arguments.gather(self, record)
         self.tasks[record.id] = record
         self.tasklog.submitted(record, depends)
         self.set_state(record, States.pending)
-        self.flow.admit(record, depends)
+        self.flow.admit(record, depends, light)
         return future
 
     def _record(
@@ -250,26 +256,25 @@ class DataFlowKernel:
         elif isinstance(executors, str):
             if executors.lower() != "all":
                 raise ValueError(f"Task {number} supplied executors={executors!r}: write executors=[{executors!r}]")
-            choices = self.labels()
+            choices = self._labels
             label = choices[0] if len(choices) == 1 else random.choice(choices)
         elif isinstance(executors, (list, tuple)):
             label = executors[0] if len(executors) == 1 else random.choice(executors)
         else:
             raise ValueError(f"Task {number} supplied invalid type for executors: {type(executors)}; write a list")
-        record = TaskRecord(
-            id=number,
-            dfk=self,
-            func=func,
-            func_name=getattr(func, "__name__", None) or type(func).__name__,
-            args=args,
-            kwargs=dict(kwargs),
-            executor=label,
-            resource_specification=kwargs.get("parsl_resource_specification") or {},
-            memoize=cache,
-            ignore_for_cache=ignore_for_cache or (),
-            join=join,
-            time_invoked=datetime.now(),
-        )
+        record = TaskRecord()
+        record.id = number
+        record.dfk = self
+        record.func = func
+        record.func_name = getattr(func, "__name__", None) or type(func).__name__
+        record.args = args
+        record.kwargs = dict(kwargs)
+        record.executor = label
+        record.resource_specification = kwargs.get("parsl_resource_specification") or {}
+        record.memoize = cache
+        record.ignore_for_cache = ignore_for_cache or ()
+        record.join = join
+        record.time_invoked = datetime.now()
         record.app_fu = AppFuture(record)
         return record
 

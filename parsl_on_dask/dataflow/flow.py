@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.dataflow.ahead import Ahead
 from parsl_on_dask.dataflow.arguments import app_names, describe, remote_values, unwrap
 from parsl_on_dask.dataflow.errors import DependencyError
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
@@ -37,6 +38,7 @@ class Flow:
         self.lock = threading.Lock()
         self.local = threading.local()
         self.joins = Joins(self)
+        self.ahead = Ahead(self)
 
     # -- the loop ------------------------------------------------------------------------------------------
 
@@ -69,24 +71,63 @@ class Flow:
 
     # -- dependencies ------------------------------------------------------------------------------------------
 
-    def admit(self, record: TaskRecord, depends: list[Future[Any]]) -> None:
-        """Launch a new task when its dependencies are done."""
+    def admit(self, record: TaskRecord, depends: Sequence[Future[Any]], light: bool = False) -> None:
+        """Launch a new task when its dependencies are done.
+
+        Parameters
+        ----------
+        light : bool
+            Whether nothing that the caller may change is among the arguments, so that they can be looked at later.
+        """
         record.depends = depends
-        waiting = [f for f in depends if not f.done()]
-        if not waiting:
-            self.soon(self.launch, record)
-            return
-        record._waiting = len(waiting)
-
-        def one_done(_: Future[Any]) -> None:
-            with self.lock:
-                record._waiting -= 1
-                left = record._waiting
-            if not left:
+        waiting = [f for f in depends if not f.done()] if depends else depends
+        if waiting:
+            record._waiting = len(waiting)
+            for future in waiting:
+                if not self.follow(future, record):
+                    future.add_done_callback(lambda _: self.one_done(record))
+            self.ahead.offer(record)
+        elif light and getattr(self.local, "work", None) is None:
+            lane = getattr(self.kernel.executors.get(record.executor), "lane", None)
+            if lane is None or not lane.knows(record.func):
                 self.soon(self.launch, record)
+            else:  # which has threads of its own
+                lane.later(record.func_name, self.start, record)
+        else:
+            self.soon(self.launch, record)
 
-        for future in waiting:
-            future.add_done_callback(one_done)
+    def start(self, record: TaskRecord) -> None:
+        """Launch a task from a thread of its lane's."""
+        self.soon(self.launch, record)
+
+    def follow(self, future: Future[Any], record: TaskRecord) -> bool:
+        """Put a task on the list of those that wait for another one. False when that is no task, or done."""
+        if type(future) is not AppFuture or future.task_record.dfk is not self.kernel:
+            return False
+        leader = future.task_record
+        with self.lock:
+            if leader._followers is None:
+                return False
+            if leader._followers:
+                leader._followers.append(record)  # type: ignore[attr-defined]
+            else:
+                leader._followers = [record]
+        return True
+
+    def one_done(self, record: TaskRecord) -> None:
+        """One of a task's dependencies is done."""
+        with self.lock:
+            record._waiting -= 1
+            left = record._waiting
+        if not left:
+            self.soon(self.launch, record)
+
+    def release(self, record: TaskRecord) -> None:
+        """Tell those that wait for a task that it is done."""
+        with self.lock:
+            followers, record._followers = record._followers, None
+        for follower in followers or ():
+            self.one_done(follower)
 
     # -- launching -----------------------------------------------------------------------------------------------
 
@@ -149,13 +190,21 @@ class Flow:
             raise refusal
         if spec:
             executor.validate_resource_spec(spec)
-        call = Call(record.func_name, record.func, record.args, record.kwargs, spec, self.lane_done, record)
+        call = record._call
+        if call is None:
+            call = record._call = Call(
+                record.func_name, record.func, record.args, record.kwargs, spec, self.lane_done, record
+            )
+        else:  # it went ahead; its arguments are there only now
+            call.args, call.kwargs = record.args, record.kwargs
         call.refs = refs
-        record._call = call
+        call.deep = bool(record.depends)
         record._lane = lane
         # before the lane has it: its outcome may come while this thread is still here
         self.launched(record, None)
         lane.submit(call)
+        if record._followers:
+            self.ahead.resume(record)
 
     def launched(self, record: TaskRecord, future: Any) -> None:
         self.kernel.set_state(record, States.launched)
@@ -166,17 +215,18 @@ class Flow:
         with self.lock:
             if record.status in FINAL_STATES or record._phase == "cancelled":
                 return record._phase == "cancelled"
-            if record._phase != "launching":
-                record._phase = "cancelled"
-        call = record._call
-        if record._phase != "cancelled":
-            if call is None or record._lane is None or not record._lane.cancel(call):
+            call = record._call
+            if call is None:
+                if record._phase:
+                    return False
+            elif record._lane is None or not record._lane.cancel(call):
                 return False
             record._phase = "cancelled"
             record._call = None
         logger.info("Task %s was cancelled", record.id)
         record.time_returned = datetime.now()
         self.end(record, States.failed)._cancelled()
+        self.release(record)
         return True
 
     # -- outcomes ------------------------------------------------------------------------------------------------
@@ -277,6 +327,7 @@ class Flow:
         future = self.end(record, state)
         future.set_result(value)
         future.forget_callbacks()
+        self.release(record)
 
     def complete_failure(self, record: TaskRecord, state: States, error: BaseException) -> None:
         """Let a task fail."""
@@ -290,11 +341,15 @@ class Flow:
         future = self.end(record, state)
         future.set_exception(error)
         future.forget_callbacks()
+        self.release(record)
 
     def end(self, record: TaskRecord, state: States) -> AppFuture[Any]:
         """Put a task into its final state and let go of what it held; returns its future, to be completed next."""
         self.kernel.set_state(record, state)
         self.kernel.forget(record)
+        if record._call is not None:  # it went ahead, and is not wanted any more
+            record._lane.drop(record._call)
+            record._call = None
         future = record.app_fu
         self.let_go(record)
         return future

@@ -10,7 +10,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from parsl_on_dask.app.futures import DataFuture
+from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
+from parsl_on_dask.remote.packing import Promise
 from parsl_on_dask.remote.standin import FinishedFuture
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
     from parsl_on_dask.lanes.base import Lane
+    from parsl_on_dask.lanes.call import Call
 
 __all__ = ["AppFuture", "DataFuture", "Future"]
 
@@ -36,6 +39,17 @@ def values_for(lane: Lane | None) -> Iterator[None]:
         _target.lane = before
 
 
+@contextmanager
+def promises() -> Iterator[list[Call]]:
+    """While this lasts, :meth:`AppFuture.peek` gives promises of the values of calls under way; lists these calls."""
+    leaders: list[Call] = []
+    _target.leaders = leaders
+    try:
+        yield leaders
+    finally:
+        _target.leaders = None
+
+
 def _element(value: Any, key: Any) -> Any:
     return value[key]
 
@@ -44,7 +58,7 @@ def _attribute(value: Any, name: str) -> Any:
     return getattr(value, name)
 
 
-class AppFuture(Future[T], Generic[T]):
+class AppFuture(LightFuture[T], Generic[T]):
     """What calling an app returns: the promise of its result.
 
     It is a ``concurrent.futures.Future``, so ``wait``, ``as_completed`` and callbacks work, and it can be awaited.
@@ -62,13 +76,13 @@ class AppFuture(Future[T], Generic[T]):
     Parsl's page on futures; members are Parsl's, except :meth:`cancel`, which works here.
     """
 
+    _fetched: tuple[Any] | None = None
+    _outputs: Sequence[DataFuture] = ()
+    _stdout_future: DataFuture | None = None
+    _stderr_future: DataFuture | None = None
+
     def __init__(self, task_record: TaskRecord) -> None:
-        super().__init__()
         self.task_record = task_record
-        self._fetched: tuple[Any] | None = None
-        self._outputs: Sequence[DataFuture] = ()
-        self._stdout_future: DataFuture | None = None
-        self._stderr_future: DataFuture | None = None
 
     # -- the result --------------------------------------------------------------------------------------
 
@@ -99,6 +113,9 @@ class AppFuture(Future[T], Generic[T]):
 
     def peek(self) -> Any:
         """The result of a finished task, or what stands for it when it can stay on its worker. For the kernel."""
+        leaders = getattr(_target, "leaders", None)
+        if leaders is not None:
+            return self._promise(leaders)
         if self._exception is not None or self.cancelled():
             return super().result()
         value = self._result
@@ -106,6 +123,19 @@ class AppFuture(Future[T], Generic[T]):
         if lane is not None and lane.accepts(value):
             return value
         return self.result()
+
+    def _promise(self, leaders: list[Call]) -> Any:
+        """The result of a finished task, or a promise of it."""
+        call = self.task_record._call
+        if self.done():
+            if type(self._result) is RemoteValue:
+                raise LookupError("the value is on a worker by now")
+            return super().result()
+        if call is None:
+            raise LookupError("the task is between two tries")
+        if call not in leaders:
+            leaders.append(call)
+        return Promise(call.number)
 
     @property
     def __dask_future__(self) -> bool:
@@ -142,11 +172,6 @@ class AppFuture(Future[T], Generic[T]):
         """Take the end of a cancelled task."""
         if super().cancel():
             self.set_running_or_notify_cancel()
-
-    def forget_callbacks(self) -> None:
-        """Drop the callbacks of a finished future: those of dependents hold their records, and so on along a chain."""
-        with self._condition:
-            self._done_callbacks: list[Any] = []
 
     def running(self) -> bool:
         """Whether the task was launched and is not done."""
@@ -228,6 +253,11 @@ class AppFuture(Future[T], Generic[T]):
         return self.result()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if getattr(pickling, "hurry", False) and not self.done():
+            raise ValueError(
+                f"it holds the future of task {self.tid}, which is not done, where no futures are looked for: "
+                "give that to the app as an argument, or in a list, tuple, set or dict"
+            )
         value = self.result()
         if not getattr(pickling, "arguments", False):
             return just(value)

@@ -48,7 +48,6 @@ FIELDS = (
     "try_time_returned",
 )
 _FIELDS = frozenset(FIELDS)
-_NO_HISTORY: list[str] = []
 
 
 class TaskRecord(MutableMapping[str, Any]):
@@ -66,7 +65,7 @@ class TaskRecord(MutableMapping[str, Any]):
     'mine'
     """
 
-    __slots__ = (*FIELDS, "__weakref__", "_call", "_lane", "_future", "_more", "_phase", "_waiting")
+    __slots__ = (*FIELDS, "__weakref__", "_call", "_followers", "_future", "_lane", "_more", "_phase", "_waiting")
 
     id: int
     dfk: DataFlowKernel
@@ -102,7 +101,6 @@ class TaskRecord(MutableMapping[str, Any]):
         self.try_id = 0
         self.fail_count = 0
         self.fail_cost = 0
-        self.fail_history = []
         self.depends = ()
         self.exec_fu = None
         self.hashsum = None
@@ -116,6 +114,8 @@ class TaskRecord(MutableMapping[str, Any]):
         self._waiting = 0
         self._phase = ""
         self._more: dict[str, Any] | None = None
+        #: Tasks that wait for this one; None when it is done.
+        self._followers: Sequence[TaskRecord] | None = ()
         for name, value in fields.items():
             setattr(self, name, value)
 
@@ -134,6 +134,9 @@ class TaskRecord(MutableMapping[str, Any]):
             future = reference() if reference is not None else None
             if future is not None:
                 return future
+        elif name == "fail_history":  # made for those that fail
+            self.fail_history = []
+            return self.fail_history
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getitem__(self, key: str) -> Any:

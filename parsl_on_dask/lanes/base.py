@@ -18,6 +18,8 @@ class Lane(abc.ABC):
     """
 
     label: str
+    #: Whether calls may be sent before what they wait for is done.
+    goes_ahead = False
 
     @abc.abstractmethod
     def submit(self, call: Call) -> None:
@@ -38,6 +40,17 @@ class Lane(abc.ABC):
     @abc.abstractmethod
     def close(self, wait: bool = False) -> None:
         """End what this lane started. Calls that are not done fail, unless ``wait``: then they are finished first."""
+
+    def knows(self, function: Callable[..., Any]) -> bool:
+        """Whether a call of this function can be submitted on any thread without waiting for anything."""
+        return True
+
+    def later(self, name: str, step: Callable[[Any], None], item: Any) -> None:
+        """Have ``step(item)`` done, which mostly submits a call of app ``name``: by a thread of the lane's, if any."""
+        step(item)
+
+    def drop(self, call: Call) -> None:  # noqa: B027
+        """Forget a call that went ahead and will not be submitted."""
 
     def accepts(self, value: Any) -> bool:
         """Whether a value that stays on a cluster can be passed to a call on this lane as it is."""

@@ -13,7 +13,8 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from parsl_on_dask.clusters import open_cluster
@@ -26,13 +27,18 @@ from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.reports import Reports
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import Queues
-from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.lanes.values import RemoteValue, pickling
+from parsl_on_dask.lanes.waiting import Waiting
 from parsl_on_dask.remote.packing import loads
 
 logger = logging.getLogger("parsl.lanes.batches")
 
 #: Seconds between looks at the cluster itself.
 TICK = 1.0
+#: How many calls are made ready between looks at what else there is to do.
+STEPS = 128
+#: How many calls are made ready, that is pickled, before they can be sent; the others wait as they came.
+READY = 4096
 
 
 class BatchLane(Lane):
@@ -57,9 +63,13 @@ class BatchLane(Lane):
         self.shifts: dict[str, Batch] = {}
         self.links = Links(self.client, self.topic, lambda kind, item: self.inbox.put((kind, item)))
         self.live: dict[int, Call] = {}
+        self.steps: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self.waiting = Waiting(self)
         self.dispatcher = Dispatcher(self)
         self.reports = Reports(self)
         self.closing = False
+        self.ended = False
+        self.asleep = False
         self.lost: BaseException | None = None
         self.client.subscribe_topic(self.topic, lambda event: self.inbox.put(("event", event[1])))
         self.thread = threading.Thread(target=self._loop, name=f"parsl-lane-{self.label}", daemon=True)
@@ -68,26 +78,80 @@ class BatchLane(Lane):
     # -- from any thread ---------------------------------------------------------------------------------
 
     def submit(self, call: Call) -> None:
-        call.number = next(self.numbers)
+        if call.ahead:
+            if self.waiting.arrive(call):
+                return
+        else:
+            call.number = next(self.numbers)
         try:
             self.packer.pack(call)
         except Exception as e:
+            self.live.pop(call.number, None)
             call.done(call, Outcome(error=e))
             return
         self.live[call.number] = call
         if self.closing:
             self.finish(call, Outcome(error=self.lost or closed_error(self.executor)))
-            return
-        self.inbox.put(("call", call))
+        elif not call.claimed:  # cancelled meanwhile
+            self.live.pop(call.number, None)
+        elif threading.get_ident() == self.thread.ident:
+            self.queues.add(call)
+        else:
+            self.inbox.put(("call", call))
+
+    def knows(self, function: Callable[..., Any]) -> bool:
+        return self.packer.knows(function)
+
+    def later(self, name: str, step: Callable[[Any], None], item: Any) -> None:
+        self.steps.append((step, item))
+        if self.asleep:
+            self.asleep = False
+            self.inbox.put(("step", None))
+        if self.ended:
+            self._take_steps(1)
 
     def cancel(self, call: Call) -> bool:
         if not call.claim():
             return False
         self.live.pop(call.number, None)
+        self.drop(call)
         return True
 
     def outstanding(self) -> int:
-        return len(self.live)
+        return len(self.live) + len(self.steps)
+
+    @property
+    def goes_ahead(self) -> bool:  # type: ignore[override]
+        """Whether calls can be sent before what they wait for is done."""
+        return bool(self.executor.batching) and not self.closing
+
+    def ahead_size(self) -> int:
+        """Number of calls that were prepared ahead and not submitted yet."""
+        return len(self.waiting.calls)
+
+    def prepare(self, call: Call, leaders: Sequence[Call]) -> None:
+        """Pack a call that is to go ahead.
+
+        Raises
+        ------
+        SerializationError
+        """
+        call.number = next(self.numbers)
+        call.leaders = leaders
+        before = getattr(pickling, "hurry", False)
+        pickling.hurry = True
+        try:
+            self.packer.pack(call)
+        finally:
+            pickling.hurry = before
+        self.waiting.add(call)
+
+    def follow(self, call: Call) -> None:
+        """Send a prepared call after its leaders."""
+        self.inbox.put(("follow", call))
+
+    def drop(self, call: Call) -> None:
+        self.waiting.drop(call)
 
     def workers(self) -> list[dict[str, Any]]:
         return self.cluster.workers()
@@ -117,7 +181,7 @@ class BatchLane(Lane):
             return
         if wait:
             idle = threading.Event()
-            while self.live and self.lost is None:
+            while self.outstanding() and self.lost is None:
                 idle.wait(0.005)
         self.closing = True
         self.inbox.put(("close", None))
@@ -137,28 +201,20 @@ class BatchLane(Lane):
     # -- the lane's own thread ----------------------------------------------------------------------------
 
     def _loop(self) -> None:
+        pickling.hurry = True  # a task that it would wait for may need this thread to end
         ticked = time.monotonic()
         while True:
-            kind, item = "tick", None
-            if time.monotonic() - ticked < TICK:
-                try:
-                    kind, item = self.inbox.get(timeout=TICK)
-                except queue.Empty:
-                    pass
-            if kind == "tick":
+            if time.monotonic() - ticked >= TICK:
                 ticked = time.monotonic()
-            while True:
+                self._handle("tick", None)
+            for kind, item in self._news():
                 if kind == "close":
                     self._fail_all(self.lost or closed_error(self.executor))
+                    self.ended = True
+                    self._take_steps(len(self.steps))
                     return
-                try:
-                    self._handle(kind, item)
-                except Exception:
-                    logger.exception("Lane %s: handling of %s failed", self.label, kind)
-                try:
-                    kind, item = self.inbox.get_nowait()
-                except queue.Empty:
-                    break
+                self._handle(kind, item)
+            self._take_steps(STEPS)
             try:
                 self.dispatcher.dispatch()
             except Exception as e:  # nobody must wait for ever for calls that cannot be sent
@@ -168,9 +224,48 @@ class BatchLane(Lane):
                 self.closing = True
                 self._fail_all(self.lost)
 
+    def _news(self) -> list[tuple[str, Any]]:
+        """What has come in; waits for something if there is nothing else to do."""
+        news = []
+        try:
+            self.asleep = True
+            if not self._has_steps():
+                news.append(self.inbox.get(timeout=TICK))
+            self.asleep = False
+            # only what is there now: more may come as fast as it is taken
+            for _ in range(self.inbox.qsize()):
+                news.append(self.inbox.get_nowait())
+        except queue.Empty:
+            self.asleep = False
+        return news
+
+    def _has_steps(self) -> bool:
+        """Whether there are steps to do now. While many calls wait to be sent, the rest can stay what they are."""
+        return bool(self.steps) and self.queues.size < READY
+
+    def _take_steps(self, most: int) -> None:
+        for _ in range(most):
+            if not self.steps or not (self._has_steps() or self.closing):
+                return
+            try:
+                step, item = self.steps[0]
+                step(item)
+            except Exception:
+                logger.exception("Lane %s: a call could not be made ready", self.label)
+            finally:
+                self.steps.popleft()
+
     def _handle(self, kind: str, item: Any) -> None:
+        try:
+            self._handle_one(kind, item)
+        except Exception:
+            logger.exception("Lane %s: handling of %s failed", self.label, kind)
+
+    def _handle_one(self, kind: str, item: Any) -> None:
         if kind == "call":
             self.queues.add(item)
+        elif kind == "follow":
+            self.dispatcher.follow(item)
         elif kind == "event":
             self.reports.read(loads(item))
         elif kind == "ended":
@@ -192,12 +287,33 @@ class BatchLane(Lane):
             call.claim()
             self.finish(call, Outcome(error=error))
 
+    def closed_error(self) -> BaseException:
+        """The error of calls that come too late."""
+        return closed_error(self.executor)
+
+    def again(self, call: Call) -> None:
+        """Let a call wait again that was sent and not run."""
+        call.batch = None
+        if (call.ahead and self.waiting.back(call)) or call.number not in self.live:  # dropped meanwhile
+            return
+        if call.promises:
+            try:
+                self.packer.pack(call)
+            except Exception as e:
+                self.finish(call, Outcome(error=e))
+                return
+        self.queues.add(call, first=True)
+
     def finish(self, call: Call, outcome: Outcome) -> None:
         """Give a call its outcome, unless it has one."""
+        if call.ahead and self.waiting.early(call, outcome):
+            return
         if self.live.pop(call.number, None) is None:
             return
         call.payload = None
         call.refs = ()
+        if call.promises:
+            call.function, call.args, call.kwargs = None, (), {}
         try:
             call.done(call, outcome)
         except Exception:

@@ -26,19 +26,43 @@ class Call:
         Called once as ``done(call, outcome)``, on a thread of the lane.
     owner
         Whatever ``done`` needs to know; the lane does not look at it.
+
+    Attributes
+    ----------
+    ahead : bool
+        Whether it was prepared before what it waits for is done, and has not been submitted yet.
+    leaders : sequence of Call
+        Those whose values it waits for.
+    follower : Call or None
+        One that waits for this one.
+    promises : bool
+        Whether its payload has promises in it.
+    early : Outcome or None
+        Its outcome, when that came before it was submitted.
+    batch
+        The shift that it was sent to.
+    deep : bool
+        Whether it waited for others: then it goes first, so that what was begun gets finished.
     """
 
     __slots__ = (
+        "ahead",
         "args",
+        "batch",
         "claimed",
+        "deep",
         "done",
+        "early",
+        "follower",
         "function",
         "function_key",
         "kwargs",
+        "leaders",
         "name",
         "number",
         "owner",
         "payload",
+        "promises",
         "refs",
         "solo",
         "spec",
@@ -69,6 +93,13 @@ class Call:
         self.solo = False
         self.uncharged = 0
         self.claimed = [True]
+        self.ahead = False
+        self.leaders: Sequence[Call] = ()
+        self.follower: Call | None = None
+        self.promises = False
+        self.early: Outcome | None = None
+        self.batch: Any = None
+        self.deep = False
 
     def claim(self) -> bool:
         """Take the call, to run or to cancel it; only the first who asks gets it."""

@@ -13,6 +13,7 @@ from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import LONG, TARGET
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import dumps
+from parsl_on_dask.remote.runner import NONE, PROMISES
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.batches import BatchLane
@@ -61,7 +62,8 @@ class Dispatcher:
 
     def _shifts(self, key: Any, slots: int) -> int:
         """How many shifts there may be. More than run at a time where others may add workers, as demand shows."""
-        backlog = len(self.lane.queues.waiting[key]) * self.lane.queues.mean(key) / slots
+        waiting = len(self.lane.queues.waiting[key]) + len(self.lane.steps)
+        backlog = waiting * self.lane.queues.mean(key) / slots
         return slots if self.lane.cluster.ours or backlog < BACKLOG else 2 * slots
 
     def _limit(self, key: Any, slots: int) -> int:
@@ -95,26 +97,61 @@ class Dispatcher:
     def _claimed(self, calls: list[Call]) -> list[Call]:
         return [c for c in calls if c.uncharged or c.claim()]
 
+    def follow(self, call: Call) -> None:
+        """Send a call to the shift that has what it waits for; those not sent yet take it along when they go."""
+        if not call.ahead or not call.leaders:
+            return
+        batch = call.leaders[0].batch
+        if batch is None or not batch.open or any(leader.batch is not batch for leader in call.leaders):
+            return
+        known = self.lane.queues.mean_of(call)
+        if len(batch.calls) >= self._most(call) or len(batch.calls) * known >= 2 * TARGET:
+            return
+        if self.lane.waiting.go(call, batch):
+            self._feed_claimed(batch, self._with_followers(batch, [call]))
+
+    def _most(self, call: Call) -> int:
+        """How many calls there may be in a shift for one like this to go there ahead."""
+        known = self.lane.queues.mean_of(call)
+        if not known:
+            return 16
+        return 0 if known > LONG else min(self.lane.queues.max_batch, int(2 * TARGET / known))
+
+    def _with_followers(self, batch: Batch, calls: list[Call]) -> list[Call]:
+        """The calls, and behind them those that wait for nothing else."""
+        for call in calls:  # which grows meanwhile
+            call.batch = batch
+            following = call.follower
+            if following is None or following.batch is not None or len(calls) >= self._most(following):
+                continue
+            leaders = following.leaders
+            if all(leader.batch is batch for leader in leaders) and self.lane.waiting.go(following, batch):
+                calls.append(following)
+        return calls
+
     def _feed(self, shift: Batch, calls: list[Call]) -> None:
         calls = self._claimed(calls)
+        if calls:
+            self._feed_claimed(shift, self._with_followers(shift, calls))
+
+    def _feed_claimed(self, shift: Batch, calls: list[Call]) -> None:
         link = shift.link
-        if not calls or link is None:
-            return
+        assert link is not None
         functions = {}
         for call in calls:
             shift.calls[call.number] = call
             if call.function_key not in link.known:
                 functions[call.function_key] = self.lane.packer.functions[call.function_key]
-        self.lane.links.send(
-            link, dumps((shift.id, functions, [(c.number, c.function_key, c.payload, -1) for c in calls]))
-        )
+        self.lane.links.send(link, dumps((shift.id, functions, [_as_data(c) for c in calls])))
 
     def _send(self, groups: list[list[Call]], feed: bool) -> None:
         """Make a Dask task of each group of calls. All of them have the same resource specification."""
         groups = [claimed for calls in groups if (claimed := self._claimed(calls))]
         if not groups:
             return
-        batches = [Batch(uuid.uuid4().hex, calls[0].name, calls, feed) for calls in groups]
+        batches = [Batch(uuid.uuid4().hex, calls[0].name, feed) for calls in groups]
+        for batch, calls in zip(batches, groups, strict=True):
+            batch.begin_with(self._with_followers(batch, calls) if feed else calls)
         # the calls of a group refer to the same values, if to any
         refs = [calls[0].refs for calls in groups]
         bundles = [self._bundle(*parts) for parts in zip(batches, groups, refs, strict=True)]
@@ -155,9 +192,15 @@ class Dispatcher:
                 "careful": not self.lane.cluster.ours,
                 "items": [ref.item for ref in refs],
                 "functions": {c.function_key: self.lane.packer.functions[c.function_key] for c in calls},
-                "calls": [(c.number, c.function_key, c.payload, 0 if refs else -1) for c in calls],
+                "calls": [_as_data(c, bool(refs)) for c in calls],
             }
         )
+
+
+def _as_data(call: Call, refers: bool = False) -> tuple[int, str, bytes | None, int]:
+    """A call as a worker takes it."""
+    offset = PROMISES if call.promises else 0 if refers else NONE
+    return (call.number, call.function_key, call.payload, offset)
 
 
 def resources_of(spec: Any) -> dict[str, float] | None:

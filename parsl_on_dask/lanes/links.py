@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.remote.agent import INTERVAL, OPERATION
+from parsl_on_dask.remote.agent import OPERATION, Writer
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -72,14 +72,12 @@ class Links:
             logger.debug("connection to %s is gone", link.address)
 
     async def _open(self, link: Link) -> None:
-        from distributed.batched import BatchedSend
         from distributed.comm.core import connect
 
         try:
             link.comm = await connect(link.address, **self.client.connection_args)
             await link.comm.write({"op": OPERATION, "topic": self.topic, "reply": False})
-            link.stream = BatchedSend(interval=INTERVAL, loop=self.client.loop)
-            link.stream.start(link.comm)
+            link.stream = Writer(link.comm)
             while not self.closed:
                 for message in await link.comm.read():
                     if message:

@@ -50,7 +50,10 @@ class Packer:
             raise _argument_error(call, e) from e
         finally:
             pickling.arguments = False
-        call.args, call.kwargs, call.function = (), {}, None
+        call.promises = bool(call.leaders)
+        call.args, call.kwargs = (), {}
+        if not call.promises:  # else it may have to be packed again, with the values
+            call.function = None
 
     def _pack_refs(self, call: Call) -> None:
         refs: list[RemoteValue] = []
@@ -66,6 +69,11 @@ class Packer:
 
         call.payload = dumps_with_refs((call.args, call.kwargs), ref_of)
         call.refs = tuple(refs)
+
+    def knows(self, function: Any) -> bool:
+        """Whether a function has been pickled already."""
+        known = self._keys.get(id(function))
+        return known is not None and known[0] is function
 
     def _key(self, name: str, function: Any) -> str:
         known = self._keys.get(id(function))

@@ -54,12 +54,14 @@ class Reports:
             elif kind == HANDED_BACK:
                 for number in report[1]:
                     self._not_begun(batch, number)
+                batch.stuck = bool(batch.calls)
             elif kind == FORGOTTEN:
                 if batch.link is not None:
                     batch.link.known.discard(report[2])
                 self._not_begun(batch, report[1])
             else:
                 _, number, data, began, ended = report
+                batch.stuck = False
                 call = batch.calls.pop(number, None)
                 if call is None:
                     continue
@@ -85,8 +87,9 @@ class Reports:
         """Let a call wait again that its worker gave back."""
         call = batch.calls.pop(number, None)
         if call is not None:
-            call.uncharged = max(1, call.uncharged)
-            self.lane.queues.add(call, first=True)
+            if not call.ahead:
+                call.uncharged = max(1, call.uncharged)
+            self.lane.again(call)
 
     def _started(self, batch: Batch, worker: str, address: str) -> None:
         again = batch.started and batch.worker != worker
@@ -98,9 +101,10 @@ class Reports:
                 self._again(batch.calls.pop(number))
 
     def _again(self, call: Call) -> None:
-        call.uncharged += 1
-        call.solo = True
-        self.lane.queues.add(call, first=True)
+        if not call.ahead:
+            call.uncharged += 1
+            call.solo = True
+        self.lane.again(call)
 
     def ended(self, batch: Batch, future: Any) -> None:
         batch.over = True

@@ -23,6 +23,8 @@ class Batch:
         Whether large values stay in its result.
     over : bool
         Whether its Dask task has ended.
+    stuck : bool
+        Whether the call that it runs takes so long that the calls behind it were handed back.
     """
 
     __slots__ = (
@@ -39,26 +41,36 @@ class Batch:
         "over",
         "several",
         "started",
+        "stuck",
         "worker",
     )
 
-    def __init__(self, number: str, name: str, calls: list[Call], feed: bool) -> None:
+    def __init__(self, number: str, name: str, feed: bool) -> None:
         self.id = number
         self.name = name
-        self.calls = {c.number: c for c in calls}
-        self.initial = set(self.calls)
         self.feed = feed
-        self.several = feed or len(calls) > 1
+        self.calls: dict[int, Call] = {}
+        self.initial: set[int] = set()
+        self.several = feed
         self.future: Any = None
         self.link: Link | None = None
         self.started = False
+        self.stuck = False
         self.over = False
         self.ended_at = 0.0
         self.keeps = False
         self.worker = ""
         self.host = ""
 
+    def begin_with(self, calls: list[Call]) -> None:
+        """Set the calls that are part of the Dask task itself."""
+        self.calls = {c.number: c for c in calls}
+        self.initial = set(self.calls)
+        self.several = self.feed or len(calls) > 1
+
     @property
     def open(self) -> bool:
         """Whether calls can be sent to it now."""
-        return self.feed and self.started and not self.over and self.link is not None and self.link.ready
+        if self.stuck or not self.started or self.over or not self.feed:
+            return False
+        return self.link is not None and self.link.ready

@@ -62,8 +62,10 @@ class Queues:
         calls = self.waiting.get(key)
         if calls is None:
             calls = self.waiting[key] = deque()
-        if first:
+        if first or call.deep:
             calls.appendleft(call)
+            if call.deep:
+                self.waiting.move_to_end(key, last=False)
         else:
             calls.append(call)
         self.size += 1
@@ -81,6 +83,11 @@ class Queues:
     def mean(self, key: Key) -> float:
         """Mean run time of a queue's calls in seconds; 0 when nothing is known."""
         times = self.times.get(key[0])
+        return times.mean if times is not None else 0.0
+
+    def mean_of(self, call: Call) -> float:
+        """Mean run time of calls like this in seconds; 0 when nothing is known."""
+        times = self.times.get(call.function_key)
         return times.mean if times is not None else 0.0
 
     def portion(self, key: Key, workers: int) -> int:

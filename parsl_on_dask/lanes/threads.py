@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from parsl_on_dask.lanes.base import Lane
@@ -70,8 +71,10 @@ class ThreadsLane(Lane):
         self.executor = executor
         self.label = executor.label
         self.threads = int(executor.workers_per_node)
-        self.queue: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.lock = threading.Lock()
+        self.given_lock = threading.Lock()
+        self.local = threading.local()
         self.shifts = 0
         self.idle = 0
         self.taken = itertools.count(1)
@@ -114,11 +117,24 @@ class ThreadsLane(Lane):
         if self.closing:
             call.done(call, Outcome(error=self.closed_error()))
             return
-        with self.lock:
+        if getattr(self.local, "free", False):  # this thread is about to run something: let it be this
+            self.local.free = False
+            self.local.call = call
+            return
+        self._put(call, call.name)
+
+    def later(self, name: str, step: Callable[[Any], None], item: Any) -> None:
+        if self.closing:
+            step(item)
+        else:
+            self._put((step, item), name)
+
+    def _put(self, item: Any, name: str) -> None:
+        with self.given_lock:
             self.given += 1
-        self.queue.put(call)
+        self.queue.put(item)
         if self.shifts < self.threads:
-            self.call_for_help(call.name)
+            self.call_for_help(name)
 
     def call_for_help(self, name: str) -> None:
         with self.lock:
@@ -144,7 +160,7 @@ class ThreadsLane(Lane):
             with self.lock:
                 self.idle += 1
             try:
-                call = self.queue.get(timeout=LINGER)
+                call: Any = self.queue.get(timeout=LINGER)
             except queue.Empty:
                 call = None
             with self.lock:
@@ -152,9 +168,26 @@ class ThreadsLane(Lane):
                 if call is None and (self.closing or self.queue.empty()):
                     self.shifts -= 1
                     return
+            if type(call) is tuple:
+                call = self.take_step(*call)
             if call is not None and call.claim():
                 self.run(call)
-                del call
+            del call
+
+    def take_step(self, step: Callable[[Any], None], item: Any) -> Call | None:
+        """Do what was left for later; returns the call that came of it, if one did."""
+        local = self.local
+        local.free, local.call = True, None
+        try:
+            step(item)
+        finally:
+            local.free = False
+        call: Call | None = local.call
+        local.call = None
+        if call is None:
+            with self.lock:
+                self.done += 1
+        return call
 
     def run(self, call: Call) -> None:
         began = time.time()
@@ -218,7 +251,9 @@ class ThreadsLane(Lane):
                 call = self.queue.get_nowait()
             except queue.Empty:
                 break
-            if call is not None and call.claim():
+            if type(call) is tuple:
+                call[0](call[1])
+            elif call is not None and call.claim():
                 call.done(call, Outcome(error=self.closed_error()))
         for _ in range(self.threads):
             self.queue.put(None)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from distributed import Future as DaskFuture
 
 
-#: ``arguments`` is True in a thread that pickles the arguments of a call.
+#: ``arguments`` is True in a thread that pickles the arguments of a call, ``hurry`` in one that cannot wait for a
+#: future which it finds there.
 pickling = threading.local()
 
 

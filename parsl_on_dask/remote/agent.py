@@ -7,7 +7,9 @@ and reports of shifts that run there take the short way. The agent is the worker
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from .packing import dumps, loads
@@ -17,11 +19,55 @@ if TYPE_CHECKING:
 
 #: Name of the operation that a client opens a worker's connection with.
 OPERATION = "parsl_on_dask_lane"
-#: How long a message may wait for company, as Dask writes times.
-INTERVAL = "0.2ms"
+
+#: How many results a worker remembers, and how many bytes of them.
+RESULTS_KEPT, BYTES_KEPT = 4096, 16_000_000
 
 _agents: dict[tuple[int, str], Agent] = {}
 _lock = threading.Lock()
+
+
+class Writer:
+    """Sends messages over a connection of Dask's as soon as they come; those that come meanwhile go together.
+
+    Dask's own ``BatchedSend`` goes through the event loop seven times for a message. Each time it has to take the
+    interpreter from the call that runs, which then costs that call more than its result does. Here it is twice.
+
+    Parameters
+    ----------
+    comm : distributed.comm.Comm
+    """
+
+    def __init__(self, comm: Any) -> None:
+        self.comm = comm
+        self.messages: list[bytes] = []
+        self.writing: asyncio.Future[None] | None = None
+        self.broken = False
+
+    def send(self, message: bytes) -> None:
+        """Send a message. In the event loop.
+
+        Raises
+        ------
+        OSError
+            When the connection is gone.
+        """
+        if self.broken:
+            raise OSError("the connection is closed")
+        self.messages.append(message)
+        if self.writing is None:
+            self.writing = asyncio.ensure_future(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self.messages:
+                messages, self.messages = self.messages, []
+                await self.comm.write(messages)
+        except Exception:  # closed, in one of Dask's many ways; whoever reads from it notices, too
+            self.broken = True
+            self.comm.abort()
+        finally:
+            self.writing = None
 
 
 def agent_of(worker: Any, topic: str) -> Agent:
@@ -57,6 +103,8 @@ class Agent:
         The lane's shifts that run here, by batch.
     functions : dict
         Functions that came and were not called yet, pickled.
+    results : dict
+        The last small results of calls, pickled: calls that were sent after these may take them.
     """
 
     def __init__(self, worker: Any, topic: str) -> None:
@@ -65,7 +113,16 @@ class Agent:
         self.connected = False
         self.shifts: dict[str, Shift] = {}
         self.functions: dict[str, tuple[str, bytes]] = {}
+        self.results: OrderedDict[int, bytes] = OrderedDict()
+        self.held = 0
         self.stream: Any = None
+
+    def keep(self, number: int, data: bytes) -> None:
+        """Remember a call's result for a while."""
+        self.results[number] = data
+        self.held += len(data)
+        while self.held > BYTES_KEPT or len(self.results) > RESULTS_KEPT:
+            self.held -= len(self.results.popitem(last=False)[1])
 
     def send(self, message: bytes) -> None:
         """Give the client a pickled message. From any thread; order is kept."""
@@ -82,10 +139,7 @@ class Agent:
 
     async def serve(self, comm: Any) -> None:
         """Take what the client sends until it is gone."""
-        from distributed.batched import BatchedSend
-
-        self.stream = BatchedSend(interval=INTERVAL, loop=self.worker.loop)
-        self.stream.start(comm)
+        self.stream = Writer(comm)
         self.connected = True
         self.stream.send(b"")
         try:
@@ -96,7 +150,8 @@ class Agent:
             pass
         finally:
             self.connected = False
-            self.stream.abort()
+            self.stream.broken = True
+            comm.abort()
 
     def take(self, batch: str, functions: dict[str, tuple[str, bytes]], calls: list[Any]) -> None:
         """Give calls to a shift, or back to the client when that has ended."""

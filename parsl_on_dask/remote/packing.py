@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cloudpickle
@@ -70,6 +71,50 @@ def dumps_with_refs(value: Any, ref_of: Callable[[Any], int | None]) -> bytes:
 def loads_with_refs(data: bytes, values: Sequence[Any]) -> Any:
     """Unpickle, with ``values`` in the places of the numbered objects."""
     return _RefUnpickler(data, values).load()
+
+
+class Promise:
+    """Stands, in the arguments of a call, for the value of a call that runs before it on the same worker.
+
+    Parameters
+    ----------
+    number : int
+        Of that call.
+    """
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_kept, (self.number,))
+
+
+class Missing(Exception):
+    """A promised value is not here."""
+
+
+_promised = threading.local()
+
+
+def _kept(number: int) -> Any:
+    data = _promised.results.get(number)
+    if data is None:
+        raise Missing
+    return loads(data)
+
+
+def loads_with_promises(data: bytes, results: Mapping[int, bytes]) -> Any:
+    """Unpickle, with copies of the pickled ``results`` in the places of promises.
+
+    Raises
+    ------
+    Missing
+        When one of them is not there.
+    """
+    _promised.results = results
+    return loads(data)
 
 
 def looks_large(value: Any, limit: int) -> bool:

@@ -28,14 +28,14 @@ from typing import Any, TypedDict
 from .agent import Agent, agent_of
 from .errors import Failure, pack_error
 from .journal import Journal
-from .packing import dumps, loads, loads_with_refs, looks_large
+from .packing import Missing, dumps, loads, loads_with_promises, loads_with_refs, looks_large
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
 
 #: Seconds that one call may take before the calls behind it are handed back.
 PATIENCE = 0.05
-#: Seconds that a report may wait for company.
-GROUPING = 0.002
+#: Seconds that a report may wait for company, if another one left less than this before.
+GROUPING = 0.004
 #: Seconds without work after which a shift ends.
 LINGER = 0.1
 #: Seconds after which a shift without work makes way for another Dask task that waits for its slot.
@@ -47,7 +47,11 @@ FUNCTIONS_KEPT = 256
 
 HOST = socket.gethostname()
 
-#: number, key of the function, pickled arguments, where the cluster values that these refer to begin (-1: none)
+#: In the place of an offset: the arguments hold promises, or nothing of the kind.
+PROMISES, NONE = -2, -1
+
+#: number, key of the function, pickled arguments, where the cluster values that these refer to begin (or one of the
+#: above)
 CallData = tuple[int, str, bytes, int]
 
 _functions: OrderedDict[str, tuple[str, Callable[..., Any]]] = OrderedDict()
@@ -119,6 +123,8 @@ class Shift:
         self.over = False
         self.watching = False
         self.flushing = False
+        self.flushed = 0.0
+        self.brisk = False
         self.reports: list[tuple[Any, ...]] = []
         self.kept: dict[int, Any] = {}
 
@@ -207,8 +213,9 @@ class Shift:
             self.worker.loop.add_callback(self.watch)
 
     def watch(self) -> None:
-        """Hand back what waits behind a call that takes long. Runs in the worker's event loop."""
+        """Send reports that wait, and hand back what waits behind a call that takes long. In the event loop."""
         with self.lock:
+            self.flush_locked()
             if not self.todo:
                 self.watching = False
                 return
@@ -221,7 +228,9 @@ class Shift:
         if back:
             self.report((HANDED_BACK, back), now=True)
         else:
-            self.worker.loop.call_later(max(0.005, PATIENCE - waited), self.watch)
+            # while calls are short their reports are grouped, and this is what sends the last ones
+            self.brisk = waited < GROUPING
+            self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, PATIENCE - waited), self.watch)
 
     def execute(self, call: CallData) -> tuple[Any, ...]:
         number, key, arguments, offset = call
@@ -251,7 +260,11 @@ class Shift:
             if len(data) > self.inline:
                 self.kept[number] = value
                 return (KEPT, number, len(data), began, ended)
+            if self.feed:
+                self.agent.keep(number, data)
             return (VALUE, number, data, began, ended)
+        except Missing:
+            return (HANDED_BACK, [number])
         except Exception as e:
             return (ERROR, number, dumps(pack_error(_without_our_frames(e))), began, time.time())
         except BaseException as e:  # SystemExit and the like: the call asked for the end of its process
@@ -280,7 +293,14 @@ class Shift:
 
     def arguments(self, name: str, data: bytes, offset: int) -> tuple[Sequence[Any], dict[str, Any]]:
         try:
-            args, kwargs = loads(data) if offset < 0 else loads_with_refs(data, self.values[offset:])
+            if offset == NONE:
+                args, kwargs = loads(data)
+            elif offset == PROMISES:
+                args, kwargs = loads_with_promises(data, self.agent.results)
+            else:
+                args, kwargs = loads_with_refs(data, self.values[offset:])
+        except Missing:
+            raise
         except Exception as e:
             raise Failure("DeserializationError", _cannot_load(name, "its arguments", e)) from e
         return args, kwargs
@@ -290,9 +310,10 @@ class Shift:
             _journal.add(dumps((self.batch, report)))
         with self.lock:
             self.reports.append(report)
-            if now:
+            if now or time.monotonic() - self.flushed > GROUPING:
                 self.flush_locked()
-            elif not self.flushing and self.todo:  # with nothing left to do, next() sends them at once
+            elif self.todo and not self.flushing and not (self.watching and self.brisk):
+                # with nothing left to do, next() sends them at once
                 self.flushing = True
                 self.worker.loop.add_callback(lambda: self.worker.loop.call_later(GROUPING, self.flush))
 
@@ -305,6 +326,7 @@ class Shift:
         reports, self.reports = self.reports, []
         self.flushing = False
         if reports:
+            self.flushed = time.monotonic()
             worker = self.worker
             self.agent.send(dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports)))
 

@@ -156,8 +156,8 @@ def test_ctrl_c_that_the_script_catches(run: Callable[..., Script]) -> None:
 future = hold(f"{gate}.started", gate)
 while not os.path.exists(f"{gate}.started"):
     time.sleep(0.01)
-print("waiting", flush=True)
 try:
+    print("waiting", flush=True)
     future.result()
 except KeyboardInterrupt:
     print("caught", flush=True)

@@ -1,0 +1,100 @@
+"""Sending calls after those that they wait for, before these are done.
+
+A call whose dependencies are all on one lane can wait on the worker as well as here: it is pickled with promises in
+the places of the values, and the worker puts these in when it has made them itself. So the links of a chain follow
+each other without a way back and forth. For the kernel nothing changes: such a task is pending until its
+dependencies are done, and is launched then. If its call is there already, or has even run, that was to the good; if
+not, it is sent as any other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.dataflow.arguments import unwrap
+from parsl_on_dask.dataflow.dependency_resolvers import (
+    DEEP_DEPENDENCY_RESOLVER,
+    DEFAULT_DEPENDENCY_RESOLVER,
+    SHALLOW_DEPENDENCY_RESOLVER,
+)
+from parsl_on_dask.dataflow.futures import AppFuture, promises
+from parsl_on_dask.dataflow.memoization import BasicMemoizer
+from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.values import RemoteValue
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.flow import Flow
+    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+
+#: Resolvers that are known not to wait for a future.
+_OURS = (DEFAULT_DEPENDENCY_RESOLVER, SHALLOW_DEPENDENCY_RESOLVER, DEEP_DEPENDENCY_RESOLVER)
+#: How many calls of a lane may be sent ahead at a time.
+WINDOW = 1024
+
+
+class Ahead:
+    """Offers waiting tasks to the lanes."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+
+    def lane_for(self, record: TaskRecord) -> Any:
+        """The lane that a task's call may be sent ahead on, or None."""
+        kernel = self.flow.kernel
+        lane = getattr(kernel.executors.get(record.executor), "lane", None)
+        if lane is None or not lane.goes_ahead or lane.ahead_size() >= WINDOW:
+            return None
+        if record.memoize or record.resource_specification or record.join:
+            return None
+        if not any(kernel.dependency_resolver is resolver for resolver in _OURS):
+            return None
+        # another memoizer may know the outcome of any call
+        return lane if type(kernel.memoizer).check_memo is BasicMemoizer.check_memo else None
+
+    def offer(self, record: TaskRecord) -> bool:
+        """Send a waiting task's call ahead, if all that it waits for is on one lane. Whether that was done."""
+        lane = self.lane_for(record)
+        if lane is None or not all(_is_near(future, lane) for future in record.depends):
+            return False
+        try:
+            with promises() as leaders:
+                args, kwargs, failures = unwrap(self.flow.kernel, record, lane)
+            # of many that follow one call, the first goes with it; the others are for other workers
+            if failures or not leaders or any(leader.follower is not None for leader in leaders):
+                return False
+            call = Call(record.func_name, record.func, args, kwargs, {}, self.flow.lane_done, record)
+            lane.prepare(call, leaders)
+        except Exception:  # what is wrong with it is said when it is launched
+            return False
+        with self.flow.lock:
+            if record._phase or record._call is not None or record.status is not States.pending:
+                lane.drop(call)
+                return False
+            record._lane = lane
+            record._call = call
+        lane.follow(call)
+        return True
+
+    def resume(self, record: TaskRecord) -> None:
+        """Offer what follows a task that has been launched, and what follows that."""
+        lane = record._lane
+        if not lane.goes_ahead or lane.ahead_size() > WINDOW // 2:
+            return
+        leader: TaskRecord | None = record
+        for _ in range(WINDOW):
+            followers = leader._followers if leader is not None else None
+            if not followers:
+                return
+            leader = followers[0]
+            if leader._call is None and not self.offer(leader):
+                return
+
+
+def _is_near(future: Any, lane: Any) -> bool:
+    if type(future) is not AppFuture:
+        return False
+    if future.done():
+        return future._exception is None and not future.cancelled() and type(future._result) is not RemoteValue
+    record = future.task_record
+    return record._call is not None and record._lane is lane
