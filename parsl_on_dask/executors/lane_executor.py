@@ -30,14 +30,22 @@ class LaneExecutor(ParslExecutor):
     ----------
     kind : str
         Which kind of cluster it describes: ``"threads"``, ``"processes"`` or ``"existing"``.
-    batching : bool
-        Several short calls may travel as one Dask task.
-    max_batch : int
-        The most calls in one Dask task.
-    in_flight : int or None
-        The most calls that are with Dask at a time; None to choose by the number of workers.
-    inline_limit : int
-        Bytes up to which a result comes back with its report. A larger one stays on its worker until it is asked for.
+    batching : bool, default True
+        Whether several short calls may travel as one Dask task, and calls be sent after those that they wait for. A
+        Dask task costs a millisecond or two, whatever it does. False is for apps that must see a fresh Dask task each
+        time, and for finding out whether batching is to blame for something.
+    max_batch : int, default 512
+        The most calls that go to a worker together. More gain nothing that can be measured, and a worker that dies
+        takes along what it has not begun, which then has to be sent again.
+    in_flight : int or None, default None
+        The most calls that are with Dask at a time. The others wait in this process, a kilobyte each. None: about 0.1 s
+        of work for each worker, so that none is idle, and the scheduler has a few Dask tasks a worker to look after
+        however many calls there are. A small number spreads calls of very different lengths more evenly.
+    inline_limit : int, default 65536
+        Bytes up to which a result comes back with its report. A larger one stays on its worker until it is asked for,
+        which spares the way through this process and costs a Dask task.
+
+    Threads share objects with the script, so there these settings mean nothing.
     """
 
     kind: ClassVar[str]

@@ -45,7 +45,9 @@ class Dispatcher:
                         self._send_each(self.lane.queues.take(key, min(room, TOGETHER)))
                         placed = True
                     continue
-                count = self.lane.queues.portion(key, slots)
+                count = min(self.lane.queues.portion(key, slots), self._allowed())
+                if not count:
+                    continue
                 refers = bool(key[2])
                 shift = None if refers else self._room(key, count)
                 if refers:
@@ -59,6 +61,13 @@ class Dispatcher:
                     known = self.lane.cluster.ours or bool(self.lane.queues.mean(key))
                     self._send([self.lane.queues.take(key, count)], known)
                     placed = True
+
+    def _allowed(self) -> int:
+        """How many more calls may be with Dask."""
+        most = self.lane.executor.in_flight
+        if most is None:
+            return self.lane.queues.max_batch
+        return max(0, most - sum([len(batch.calls) for batch in self.lane.batches.values()]))
 
     def _shifts(self, key: Any, slots: int) -> int:
         """How many shifts there may be. More than run at a time where others may add workers, as demand shows."""
