@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -199,11 +198,17 @@ class Config(RepresentationMixin, UsageInformation):
             need_methods(
                 "Config", "memoizer", self.memoizer, ("check_memo", "update_memo_result", "close"), "a Memoizer"
             )
-            if self.app_cache is False:
-                raise ConfigurationError(
-                    "Config(app_cache=False, memoizer=...): app_cache is the old spelling of a memoizer's argument. "
-                    "Write only memoizer=BasicMemoizer(memoize=False)."
-                )
+            for name, mine, given in (
+                ("app_cache", "memoize", self.app_cache is False),
+                ("checkpoint_files", "checkpoint_files", bool(self.checkpoint_files)),
+                ("checkpoint_mode", "checkpoint_mode", self.checkpoint_mode is not None),
+                ("checkpoint_period", "checkpoint_period", self.checkpoint_period is not None),
+            ):
+                if given:
+                    raise ConfigurationError(
+                        f"Config({name}={getattr(self, name)!r}, memoizer=...): {name} is the old spelling of a "
+                        f"memoizer's argument. Write only memoizer=BasicMemoizer({mine}=...)."
+                    )
         if self.dependency_resolver is not None:
             need_methods(
                 "Config",
@@ -262,14 +267,6 @@ class Config(RepresentationMixin, UsageInformation):
                 f"not available in this version: Config(monitoring={short(self.monitoring)}). Leave monitoring out; "
                 "parsl.log and Dask's dashboard show what runs."
             )
-        for owner, holder in (("Config", self), ("BasicMemoizer", _basic(self.memoizer))):
-            mode, files = getattr(holder, "checkpoint_mode", None), getattr(holder, "checkpoint_files", None)
-            if mode is not None or _flat(files):
-                wanted = f"checkpoint_mode={mode!r}" if mode is not None else f"checkpoint_files={short(files)}"
-                raise ConfigurationError(
-                    f"not available in this version: {owner}({wanted}). Leave it out; "
-                    "apps with cache=True reuse results within one run."
-                )
 
     def get_usage_information(self) -> dict[str, Any]:
         """Return what Parsl would report of a Config; nothing is sent."""
@@ -325,16 +322,3 @@ def _executors(given: Any) -> tuple[ParslExecutor, ...]:
             "for example executors=[HighThroughputExecutor()]."
         )
     return executors
-
-
-def _basic(memoizer: Any) -> Any:
-    # a memoizer of the user's own keeps what it likes; a basic one can only exist once its module is loaded
-    module = sys.modules.get("parsl_on_dask.dataflow.memoization")
-    return memoizer if module is not None and isinstance(memoizer, module.BasicMemoizer) else None
-
-
-def _flat(files: Any) -> list[Any]:
-    """The paths in ``checkpoint_files``, which may hold lists (``[get_last_checkpoint(d)]``)."""
-    if isinstance(files, (list, tuple)):
-        return [path for entry in files for path in _flat(entry)]
-    return [] if files is None else [files]

@@ -13,6 +13,7 @@ from parsl_on_dask.app.python import PythonApp
 from parsl_on_dask.dataflow.futures import AppFuture
 
 if TYPE_CHECKING:
+    from parsl_on_dask.checkpoint.policy import Cache
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 __all__ = ["App", "AppBase", "AppFuture", "bash_app", "join_app", "python_app"]
@@ -50,7 +51,7 @@ class BashDecorator(Protocol):
 def python_app(
     function: Callable[P, R],
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     executors: Executors = "all",
     ignore_for_cache: Sequence[str] | None = None,
     *,
@@ -63,7 +64,7 @@ def python_app(
 def python_app(
     function: None = None,
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     executors: Executors = "all",
     ignore_for_cache: Sequence[str] | None = None,
     *,
@@ -75,7 +76,7 @@ def python_app(
 def python_app(
     function: Callable[..., Any] | None = None,
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     executors: Executors = "all",
     ignore_for_cache: Sequence[str] | None = None,
     *,
@@ -94,7 +95,7 @@ def python_app(
         A function, lambda, partial or other callable; left out in ``@python_app(cache=True)``. Not an async function.
     data_flow_kernel : DataFlowKernel, optional
         Default: the one that is loaded when the app is called.
-    cache : bool, default False
+    cache : bool or Cache, default False
         Whether a call with the same arguments may be answered with an earlier result.
     executors : list of str or 'all', default 'all'
         Labels of the executors that may run it.
@@ -133,7 +134,7 @@ def python_app(
 def join_app(
     function: Callable[P, Future[R]],
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     ignore_for_cache: Sequence[str] | None = None,
     *,
     executors: Executors | None = None,
@@ -144,7 +145,7 @@ def join_app(
 def join_app(
     function: Callable[P, Sequence[Future[R]]],
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     ignore_for_cache: Sequence[str] | None = None,
     *,
     executors: Executors | None = None,
@@ -155,7 +156,7 @@ def join_app(
 def join_app(
     function: None = None,
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     ignore_for_cache: Sequence[str] | None = None,
     *,
     executors: Executors | None = None,
@@ -166,7 +167,7 @@ def join_app(
 def join_app(
     function: Callable[P, Any],
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     ignore_for_cache: Sequence[str] | None = None,
     *,
     executors: Executors | None = None,
@@ -176,7 +177,7 @@ def join_app(
 def join_app(
     function: Callable[..., Any] | None = None,
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     ignore_for_cache: Sequence[str] | None = None,
     *,
     executors: Executors | None = None,
@@ -192,7 +193,7 @@ def join_app(
         Left out in ``@join_app(cache=True)``. Not an async function.
     data_flow_kernel : DataFlowKernel, optional
         Default: the one that is loaded when the app is called.
-    cache : bool, default False
+    cache : bool or Cache, default False
         Whether a call with the same arguments may be answered with an earlier result.
     ignore_for_cache : sequence of str, optional
         Parameters that do not count as arguments for the cache.
@@ -225,7 +226,7 @@ def join_app(
 def bash_app(
     function: Callable[P, str],
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     executors: Executors = "all",
     ignore_for_cache: Sequence[str] | None = None,
     *,
@@ -237,7 +238,7 @@ def bash_app(
 def bash_app(
     function: None = None,
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     executors: Executors = "all",
     ignore_for_cache: Sequence[str] | None = None,
     *,
@@ -248,7 +249,7 @@ def bash_app(
 def bash_app(
     function: Callable[..., Any] | None = None,
     data_flow_kernel: DataFlowKernel | None = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     executors: Executors = "all",
     ignore_for_cache: Sequence[str] | None = None,
     *,
@@ -267,7 +268,7 @@ def bash_app(
         Left out in ``@bash_app(cache=True)``. Not an async function.
     data_flow_kernel : DataFlowKernel, optional
         Default: the one that is loaded when the app is called.
-    cache : bool, default False
+    cache : bool or Cache, default False
         Whether a call with the same arguments may be answered with an earlier result.
     executors : list of str or 'all', default 'all'
         Labels of the executors that may run it.

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, ove
 
 from parsl_on_dask.app.bound import BoundApp
 from parsl_on_dask.app.old import old_walltime
-from parsl_on_dask.app.options import checked_executors, checked_flag, checked_kernel, checked_names
+from parsl_on_dask.app.options import checked_cache, checked_executors, checked_kernel, checked_names
 from parsl_on_dask.app.shape import CallShape, plain_function
 from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.remote.apps import rebuild
 
 if TYPE_CHECKING:
+    from parsl_on_dask.checkpoint.policy import Cache
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 P = ParamSpec("P")
@@ -41,7 +42,7 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
         Default: the one that is loaded when the app is called.
     executors : list of str or 'all', default 'all'
         Labels of the executors that may run it.
-    cache : bool, default False
+    cache : bool or Cache, default False
         Whether a call with the same arguments may be answered with an earlier result.
     ignore_for_cache : sequence of str, optional
         Parameters that do not count as arguments for that.
@@ -68,7 +69,7 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
         func: Callable[..., Any],
         data_flow_kernel: DataFlowKernel | None = None,
         executors: Executors = "all",
-        cache: bool = False,
+        cache: bool | Cache = False,
         ignore_for_cache: Sequence[str] | None = None,
         *,
         walltime: float | None = None,
@@ -81,7 +82,7 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
         self.func = function
         self.data_flow_kernel: DataFlowKernel | None = checked_kernel(decorator, name, data_flow_kernel)
         self.executors = checked_executors(decorator, name, executors)
-        self.cache = checked_flag(decorator, name, "cache", cache)
+        self.cache = checked_cache(decorator, name, cache)
         self.ignore_for_cache = checked_names(decorator, name, ignore_for_cache)
         self.kwargs: dict[str, Any] = dict(self._shape.defaults)
 

@@ -11,6 +11,7 @@ from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.remote.shell import run_bash
 
 if TYPE_CHECKING:
+    from parsl_on_dask.checkpoint.policy import Cache
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 P = ParamSpec("P")
@@ -43,7 +44,7 @@ class BashApp(AppBase[P, int]):
         self,
         func: Callable[P, str],
         data_flow_kernel: DataFlowKernel | None = None,
-        cache: bool = False,
+        cache: bool | Cache = False,
         executors: Executors = "all",
         ignore_for_cache: Sequence[str] | None = None,
         *,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from parsl_on_dask.arguments import wrong_value
+from parsl_on_dask.checkpoint.policy import Cache
 from parsl_on_dask.legacy import warn_once
 
 
@@ -39,7 +40,7 @@ def App(
     apptype: str,
     data_flow_kernel: Any = None,
     walltime: Any = None,
-    cache: bool = False,
+    cache: bool | Cache = False,
     executors: Any = "all",
 ) -> Callable[[Callable[..., Any]], Any]:
     """Make a function into an app, as releases up to 0.9 spelled it.

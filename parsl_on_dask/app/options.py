@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from parsl_on_dask.arguments import wrong_type, wrong_value
+from parsl_on_dask.checkpoint.policy import Cache
 
 
 def checked_executors(decorator: str, name: str, executors: Any) -> Any:
@@ -32,6 +33,16 @@ def checked_flag(decorator: str, name: str, option: str, value: Any) -> bool:
     if not isinstance(value, (bool, int)) or value not in (0, 1):
         raise wrong_type(decorator, option, value, "True or False", f"Write {option}=True for app {name!r}.")
     return bool(value)
+
+
+def checked_cache(decorator: str, name: str, value: Any) -> bool | Cache:
+    """A bool, or how the app's calls are cached."""
+    if isinstance(value, Cache):
+        return value
+    if isinstance(value, type) and issubclass(value, Cache):
+        hint = f"Write cache={value.__name__}() for app {name!r}."
+        raise wrong_type(decorator, "cache", value, "True, False or a Cache", hint)
+    return checked_flag(decorator, name, "cache", value)
 
 
 def checked_names(decorator: str, name: str, value: Any) -> Sequence[str] | None:

@@ -10,6 +10,7 @@ from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.remote.walltime import timeout
 
 if TYPE_CHECKING:
+    from parsl_on_dask.checkpoint.policy import Cache
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 __all__ = ["PythonApp", "timeout"]
@@ -42,7 +43,7 @@ class PythonApp(AppBase[P, R]):
         self,
         func: Callable[P, Any],
         data_flow_kernel: DataFlowKernel | None = None,
-        cache: bool = False,
+        cache: bool | Cache = False,
         executors: Executors = "all",
         ignore_for_cache: Sequence[str] | None = None,
         join: bool = False,

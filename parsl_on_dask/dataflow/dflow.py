@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from parsl_on_dask.checkpoint.policy import Cache
 from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.data_provider.data_manager import DataManager
 from parsl_on_dask.dataflow import arguments, exits, runinfo
@@ -106,7 +107,12 @@ class DataFlowKernel:
         self.tasklog = TaskLog(self.run_id)
         runinfo.log_start(self)
         try:
-            self.memoizer: Memoizer = config.memoizer or BasicMemoizer(memoize=config.app_cache is not False)
+            self.memoizer: Memoizer = config.memoizer or BasicMemoizer(
+                checkpoint_files=config.checkpoint_files,
+                checkpoint_mode=config.checkpoint_mode,
+                checkpoint_period=config.checkpoint_period,
+                memoize=config.app_cache is not False,
+            )
             self.memoizer.start(run_dir=self.run_dir, config_run_dir=os.fspath(config.run_dir))
             self.scaler = Scaler(config)
             self.add_executors([*config.executors, InternalExecutor(config.internal_tasks_max_threads)])
@@ -174,7 +180,7 @@ class DataFlowKernel:
         *args: Any,
         app_args: Sequence[Any] | None = None,
         executors: str | Sequence[str] = "all",
-        cache: bool = False,
+        cache: bool | Cache = False,
         ignore_for_cache: Sequence[str] | None = None,
         app_kwargs: dict[str, Any] | None = None,
         join: bool = False,
@@ -239,7 +245,7 @@ class DataFlowKernel:
         func: Callable[..., Any],
         args: Sequence[Any],
         executors: str | Sequence[str],
-        cache: bool,
+        cache: bool | Cache,
         ignore_for_cache: Sequence[str] | None,
         kwargs: dict[str, Any],
         join: bool,
@@ -271,7 +277,10 @@ class DataFlowKernel:
         record.kwargs = dict(kwargs)
         record.executor = label
         record.resource_specification = kwargs.get("parsl_resource_specification") or {}
-        record.memoize = cache
+        record.memoize = bool(cache)
+        if type(cache) is Cache:
+            record["cache_policy"] = cache
+            record["cache_version"] = cache.version
         record.ignore_for_cache = ignore_for_cache or ()
         record.join = join
         record.time_invoked = datetime.now()
@@ -327,7 +336,7 @@ class DataFlowKernel:
         if write is None:
             raise ConfigurationError("this kernel's memoizer writes no checkpoints")
         write()
-        return os.path.join(self.run_dir, "checkpoint")
+        return os.path.abspath(getattr(self.memoizer, "directory", None) or os.path.join(self.run_dir, "checkpoint"))
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -368,6 +377,8 @@ class DataFlowKernel:
         self.log_task_states()
         exits.forget(self)
         self.scaler.close()
+        if isinstance(self.memoizer, BasicMemoizer) and self.memoizer.checkpoint_mode is not None:
+            self.memoizer.checkpoint()  # while there are workers that hold large results
         self._shut_executors_down()
         self._fail_unfinished()
         self.memoizer.close()

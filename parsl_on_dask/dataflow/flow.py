@@ -20,6 +20,7 @@ from parsl_on_dask.dataflow.arguments import app_names, describe, remote_values,
 from parsl_on_dask.dataflow.errors import DependencyError
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
 from parsl_on_dask.dataflow.joins import Joins
+from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.dataflow.states import FINAL_STATES, States
 from parsl_on_dask.lanes.call import Call, Outcome
 
@@ -264,10 +265,14 @@ class Flow:
     def reuse(self, record: TaskRecord, known: Future[Any]) -> None:
         record.try_time_returned = datetime.now()
         error = outcome_of(known)
-        if error is not None:
+        if known.cancelled():  # an equal call that was to run first: this one runs itself
+            record._phase = ""
+            record.exec_fu = None
+            self.soon(self.launch, record)
+        elif error is not None:
             self.failed(record, error)
         else:
-            value = known._result if isinstance(known, AppFuture) else known.result()
+            value = known._result if isinstance(known, LightFuture) else known.result()
             self.complete(record, States.memo_done, value)
 
     def succeeded(self, record: TaskRecord, value: Any) -> None:
@@ -320,10 +325,20 @@ class Flow:
         if record.status in FINAL_STATES:
             return
         record.time_returned = datetime.now()
+        held = None
         try:
-            self.kernel.memoizer.update_memo_result(record, value)
+            held = self.kernel.memoizer.update_memo_result(record, value)
         except Exception:
             logger.exception("the memoizer failed for the result of task %s", record.id)
+        if isinstance(held, Future) and not held.done():
+            held.add_done_callback(lambda _: self.soon(self.conclude, record, state, value))
+        else:
+            self.conclude(record, state, value)
+
+    def conclude(self, record: TaskRecord, state: States, value: Any) -> None:
+        """Let everybody see a task's result."""
+        if record.status in FINAL_STATES:
+            return
         future = self.end(record, state)
         future.set_result(value)
         future.forget_callbacks()

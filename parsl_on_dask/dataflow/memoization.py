@@ -1,24 +1,33 @@
-"""Which calls need not run, because their results are known."""
+"""Which calls need not run, because their results are known, in this run or from earlier ones."""
 
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal
 
-from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash
+from parsl_on_dask.checkpoint.entry import Entry
+from parsl_on_dask.checkpoint.ids_files import POLICIES, FilePolicy
+from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash, make_key
+from parsl_on_dask.checkpoint.policy import IDENTITIES, Identity
+from parsl_on_dask.checkpoint.recording import Recording
+from parsl_on_dask.dataflow.recorder import Ended, Recorder, period_of
 from parsl_on_dask.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
-__all__ = ["BasicMemoizer", "Memoizer", "id_for_memo", "make_hash", "refuse_checkpoints"]
+__all__ = ["BasicMemoizer", "Memoizer", "id_for_memo", "make_hash"]
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 
 CheckpointMode = Literal["task_exit", "periodic", "dfk_exit", "manual"]
+MODES = ("task_exit", "periodic", "dfk_exit", "manual")
+Durability = Literal["process", "sync"]
 
 
 class Memoizer(ABC):
@@ -51,8 +60,14 @@ class Memoizer(ABC):
         """
 
     @abstractmethod
-    def update_memo_result(self, task: TaskRecord, r: Any) -> None:
-        """Take note of a result; called before the task's future has it."""
+    def update_memo_result(self, task: TaskRecord, r: Any) -> Future[Any] | None:
+        """Take note of a result; called before the task's future has it.
+
+        Returns
+        -------
+        Future or None
+            A future that the task's result has to wait for. (Parsl's memoizers return nothing.)
+        """
 
     @abstractmethod
     def update_memo_exception(self, task: TaskRecord, e: BaseException) -> None:
@@ -63,111 +78,222 @@ class Memoizer(ABC):
         """Finish; called once, when the kernel is cleaned up."""
 
 
-def refuse_checkpoints(
-    checkpoint_files: Sequence[str] | None, checkpoint_period: str | None, checkpoint_mode: str | None
-) -> None:
-    """Say that checkpoint files are not available, if they are asked for.
-
-    Raises
-    ------
-    ConfigurationError
-        Naming the arguments that are not None; a list of no files asks for nothing.
-    """
-    given = {
-        # [get_last_checkpoint(d)] with nothing found is a list with an empty list in it
-        "checkpoint_files": checkpoint_files if any(checkpoint_files or ()) else None,
-        "checkpoint_period": checkpoint_period,
-        "checkpoint_mode": checkpoint_mode,
-    }
-    asked = ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
-    if asked:
-        raise ConfigurationError(
-            f"not available in this version: checkpoint files ({asked}). "
-            "Leave these arguments out: apps with cache=True then reuse results within one run"
-        )
-
-
 class BasicMemoizer(Memoizer):
-    """Remembers the outcomes of apps that have ``cache=True`` while the kernel lives.
+    """Reuses results of apps that have ``cache=True``: of this run, and of earlier ones from their checkpoints.
 
-    Failures are remembered as well as results: the same call again fails at once with the same exception.
-    Calls that are still running are not: two equal calls made together both run. (Parsl's BasicMemoizer.)
+    Failures are remembered as well as results while the kernel lives: the same call again fails at once with the same
+    exception. They are never recorded. A call that equals one under way waits for that instead of running.
+    (Parsl's BasicMemoizer; its equal calls all run.)
 
     Parameters
     ----------
     checkpoint_files : sequence of str, optional
-        Not available in this version; leave it out.
+        Checkpoint directories of earlier runs to take results from; lists in the list are accepted. Default: all in
+        the directory of runs if there is a `checkpoint_mode`, otherwise none.
     checkpoint_period : str, optional
-        Not available in this version; leave it out.
+        How often results are recorded in mode "periodic", as "HH:MM:SS".
     checkpoint_mode : str, optional
-        Not available in this version; leave it out.
+        When results are recorded: "task_exit" as soon as a task is done; "periodic"; "dfk_exit" at the clean-up;
+        "manual" when :meth:`checkpoint` is called, and at the clean-up. Default: never.
     memoize : bool, default True
-        False: nothing is remembered, whatever the apps say.
+        False: nothing is reused, whatever the apps say.
+    directory : str, optional
+        Where results are recorded; many runs, at the same time, may share one, and take results from it. Default:
+        ``checkpoint`` in the run's directory.
+    durability : "process" or "sync", default "process"
+        In mode "task_exit": whether a result that was seen done survives the end of all processes of the run (and
+        after one second that of the machine, too), or is on disk before it is seen done, which takes longer.
+    identity : "name" or "source", default "name"
+        What identifies an app's code: its name and module, as in Parsl, or its text.
+    files : "path", "stat" or "content", default "path"
+        What identifies a File that is an input: its path; path, size and time of change; or its bytes.
+    parsl_layout : bool, default False
+        Whether Parsl's ``tasks.pkl`` is written as well.
 
     Raises
     ------
     ConfigurationError
-        When checkpoint files are asked for.
+        When these cannot be meant.
 
     Examples
     --------
-    >>> BasicMemoizer(memoize=False).memoize
-    False
+    >>> BasicMemoizer(checkpoint_mode="task_exit").checkpoint_mode
+    'task_exit'
     """
 
     def __init__(
         self,
         *,
-        checkpoint_files: Sequence[str] | None = None,
+        checkpoint_files: Sequence[Any] | None = None,
         checkpoint_period: str | None = None,
         checkpoint_mode: CheckpointMode | None = None,
         memoize: bool = True,
+        directory: str | os.PathLike[str] | None = None,
+        durability: Durability = "process",
+        identity: Identity = "name",
+        files: FilePolicy = "path",
+        parsl_layout: bool = False,
     ) -> None:
-        refuse_checkpoints(checkpoint_files, checkpoint_period, checkpoint_mode)
+        for name, value, known in (
+            ("checkpoint_mode", checkpoint_mode, (*MODES, None)),
+            ("durability", durability, ("process", "sync")),
+            ("identity", identity, IDENTITIES),
+            ("files", files, POLICIES),
+        ):
+            if value not in known:
+                choices = ", ".join(map(repr, known))
+                raise ConfigurationError(f"BasicMemoizer({name}={value!r}): write one of {choices}")
+        if checkpoint_mode is None:
+            for name, given in (
+                ("directory", directory is not None),
+                ("durability", durability != "process"),
+                ("parsl_layout", parsl_layout),
+            ):
+                if given:
+                    raise ConfigurationError(
+                        f"BasicMemoizer({name}=...) is about recording results, and without checkpoint_mode= none are: "
+                        "add checkpoint_mode='task_exit'"
+                    )
         self.checkpoint_files = checkpoint_files
         self.checkpoint_period = checkpoint_period
         self.checkpoint_mode = checkpoint_mode
         self.memoize = memoize
+        self.directory = directory
+        self.durability = durability
+        self.identity = identity
+        self.files = files
+        self.parsl_layout = parsl_layout
         self.memo_lookup_table: dict[str, Future[Any]] = {}
+        self._lock = threading.Lock()
+        self._running: dict[str, Future[Any]] = {}
+        self._waiting: list[Ended] = []
+        self._recorder: Recorder | None = None
 
     def start(self, *, run_dir: str, config_run_dir: str) -> None:
-        """Begin with an empty table."""
+        """Open the checkpoints; called by the kernel.
+
+        Raises
+        ------
+        ConfigurationError
+            When the period is missing or is not one.
+        BadCheckpoint
+            When a listed directory holds no checkpoint.
+        """
         self.run_dir = run_dir
         self.config_run_dir = config_run_dir
         self.memo_lookup_table = {}
+        self._running = {}
+        self._waiting = []
+        period = period_of(self.checkpoint_period) if self.checkpoint_mode == "periodic" else 0
+        self._recorder = Recorder(self)
         if self.memoize:
             logger.info("App caching initialized")
         else:
             logger.info("App caching disabled for all apps")
+        if self.checkpoint_mode == "periodic":
+            self._recorder.every(period)
+
+    @property
+    def recording(self) -> Recording | None:
+        """The open checkpoints; None before :meth:`start`, and when there are none to read or write."""
+        return self._recorder.recording if self._recorder is not None else None
+
+    def entries(self) -> Iterator[Entry]:
+        """The recorded results, without their values."""
+        recording = self.recording
+        return iter(()) if recording is None else recording.entries()
 
     def check_memo(self, task: TaskRecord) -> Future[Any] | None:
         """The future of the last call with the same key, or None; puts the key into the record as ``hashsum``."""
         if not self.memoize or not task["memoize"]:
             task["hashsum"] = None
             return None
-        key = make_hash(task)
+        policy = task.get("cache_policy")
+        identity = (policy.identity if policy is not None else None) or self.identity
+        files = (policy.files if policy is not None else None) or self.files
+        recording = self.recording
+        if recording is None:
+            key = make_hash(task, identity=identity, files=files)
+        else:
+            key, task["key_parts"] = make_key(task, identity=identity, files=files)
+            task["cache_identity"] = identity if task.get("cache_version") is None else "version"
         task["hashsum"] = key
         logger.debug("Task %s has memoization hash %s", task["id"], key)
-        known = self.memo_lookup_table.get(key)
+        with self._lock:
+            known = self.memo_lookup_table.get(key)
+            if known is None:
+                known = self._running.get(key)
+                if known is task["app_fu"] or (known is not None and known.cancelled()):
+                    known = None
+            if known is None and recording is None:
+                self._running[key] = task["app_fu"]
+        if known is None and recording is not None:
+            known = self._recorder.find(task, key) if self._recorder is not None else None
+            with self._lock:
+                if known is not None:
+                    known = self.memo_lookup_table.setdefault(key, known)
+                else:
+                    other = self._running.setdefault(key, task["app_fu"])
+                    if other.cancelled():
+                        self._running[key] = task["app_fu"]
+                    elif other is not task["app_fu"]:
+                        known = other
         if known is None:
             logger.info("Task %s had no result in cache", task["id"])
         else:
             logger.info("Task %s using result from cache", task["id"])
         return known
 
-    def update_memo_result(self, task: TaskRecord, r: Any) -> None:
-        """Remember the task's future under its key."""
-        self._remember(task)
+    def update_memo_result(self, task: TaskRecord, r: Any) -> Future[Any] | None:
+        """Remember the task's future under its key, and record the result if it is time to."""
+        key = self._remember(task)
+        if key is None or self.checkpoint_mode is None or self._recorder is None:
+            return None
+        future = task["app_fu"]
+        ended = Ended(
+            key,
+            task["func_name"],
+            task.get("cache_identity") or "name",
+            task.get("key_parts") or (),
+            future,
+            bool(task["from_memo"]),
+        )
+        if self.checkpoint_mode == "task_exit":
+            return self._recorder.record(ended, r)
+        with self._lock:
+            self._waiting.append(ended)
+        return None
 
     def update_memo_exception(self, task: TaskRecord, e: BaseException) -> None:
         """Remember the task's future under its key."""
         self._remember(task)
 
-    def close(self) -> None:
-        """Nothing is written, so there is nothing to finish; the table stays readable."""
+    def checkpoint(self) -> None:
+        """Record the results that wait for it, and return when they are on disk.
 
-    def _remember(self, task: TaskRecord) -> None:
+        (Parsl's ``memoizer.checkpoint()``.)
+        """
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        if self._recorder is not None:
+            self._recorder.record_all(waiting)
+
+    def close(self) -> None:
+        """Record what is left and close the files; the table stays readable."""
+        if self._recorder is None:
+            return
+        self._recorder.stop_timer()
+        if self.checkpoint_mode is not None:
+            logger.info("Making final checkpoint")
+            self.checkpoint()
+        self._recorder.close()
+
+    def _remember(self, task: TaskRecord) -> str | None:
         # no key: the app has no cache=True, or the task failed before it was looked for
-        key = task["hashsum"]
-        if self.memoize and task["memoize"] and key is not None:
+        key: str | None = task["hashsum"]
+        if not self.memoize or not task["memoize"] or key is None:
+            return None
+        with self._lock:
             self.memo_lookup_table[key] = task["app_fu"]
+            self._running.pop(key, None)
+        return key

@@ -20,6 +20,8 @@ class Lane(abc.ABC):
     label: str
     #: Whether calls may be sent before what they wait for is done.
     goes_ahead = False
+    #: Whether its workers are other processes.
+    remote = False
 
     @abc.abstractmethod
     def submit(self, call: Call) -> None:

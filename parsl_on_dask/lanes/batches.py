@@ -49,6 +49,8 @@ class BatchLane(Lane):
     executor : HighThroughputExecutor or DaskExecutor
     """
 
+    remote = True
+
     def __init__(self, executor: Any) -> None:
         self.executor = executor
         self.label = executor.label

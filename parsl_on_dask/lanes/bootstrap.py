@@ -23,6 +23,7 @@ logger = logging.getLogger("parsl.lanes.bootstrap")
 #: Modules below ``parsl_on_dask`` that workers get, in the order in which they can be executed.
 MODULES = (
     "remote.packing",
+    "remote.sidefiles",
     "remote.errors",
     "remote.standin",
     "remote.walltime",
@@ -36,7 +37,7 @@ MODULES = (
 )
 
 
-class _Launch:
+class Launch:
     """A picklable function that rebuilds from bytes made once."""
 
     def __init__(self, blob: bytes) -> None:
@@ -61,9 +62,9 @@ def _by_value() -> Any:
 
 
 @cache
-def launch() -> _Launch:
+def launch() -> Launch:
     """The function of every Dask task of ours: runs a bundle where it arrives."""
-    return _Launch(cloudpickle.dumps(_by_value()))
+    return Launch(cloudpickle.dumps(_by_value()))
 
 
 @cache

@@ -136,6 +136,16 @@ def read_pickled(directory: str, name: str, size: int, crc: int) -> bytes:
     return data
 
 
+def check(directory: str, name: str, size: int, crc: int) -> None:
+    """Read a value file without keeping it; arguments and errors as for :func:`read_pickled`."""
+    done, found = 0, 0
+    with open(os.path.join(directory, FOLDER, os.path.basename(name)), "rb") as file:
+        while chunk := file.read(_CHUNK):
+            done, found = done + len(chunk), crc32(chunk, found)
+    if done != size or found != crc:
+        raise ValueError(f"it has {done} bytes, and {size} were written" if done != size else "its checksum is wrong")
+
+
 def read_value(directory: str, name: str, size: int, crc: int) -> Any:
     """The value in a file; arguments and errors as for :func:`read_pickled`, and what unpickling raises."""
     return loads(read_pickled(directory, name, size, crc))
