@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 BOTH = ("processes", "threads")
 PROCESSES = ("processes",)
+WITH_CHECKPOINTS = ("ours", "parsl")
 
 Value = int | float | str
 
@@ -117,6 +118,25 @@ WORKLOADS = (
     Workload("busy-1ms", "busy", kinds=PROCESSES, sizes={"ms": 1, "n": 2000}, quick={"n": 200}),
     Workload("busy-10ms", "busy", kinds=PROCESSES, sizes={"ms": 10, "n": 400}, quick={"n": 40}),
     Workload("busy-100ms", "busy", kinds=PROCESSES, sizes={"ms": 100, "n": 60}, quick={"n": 8}, by_default=False),
+    Workload("cached", "cached", sizes={"n": 5000}, quick={"n": 300}, systems=WITH_CHECKPOINTS),
+    Workload(
+        "open-checkpoint",
+        "opening",
+        kinds=PROCESSES,
+        sizes={"n": 1_000_000, "layout": "own"},
+        quick={"n": 20_000},
+        systems=WITH_CHECKPOINTS,
+        by_default=False,
+    ),
+    Workload(
+        "open-tasks-pkl",
+        "opening",
+        kinds=PROCESSES,
+        sizes={"n": 1_000_000, "layout": "parsl"},
+        quick={"n": 20_000},
+        systems=WITH_CHECKPOINTS,
+        by_default=False,
+    ),
     Workload(
         "many",
         "many",
@@ -234,6 +254,37 @@ ROWS = (
     Row(
         "busy-100ms", "busy-100ms", "processes", "efficiency", "busy calls of 100 ms, part of ideal", "%", True,
         (NEVER_SLOWER,),
+    ),
+    Row(
+        "cached-cold-processes", "cached", "processes", "cold_calls_per_second", "cached no-op calls, cold, processes",
+        "calls/s", True, (_parsl(5),),
+    ),
+    Row(
+        "cached-cold-threads", "cached", "threads", "cold_calls_per_second", "cached no-op calls, cold, threads",
+        "calls/s", True, (_parsl(1),),
+    ),
+    Row(
+        "cached-warm-processes", "cached", "processes", "warm_calls_per_second", "cached no-op calls, warm, processes",
+        "calls/s", True, (_parsl(3),),
+    ),
+    Row(
+        "cached-warm-threads", "cached", "threads", "warm_calls_per_second", "cached no-op calls, warm, threads",
+        "calls/s", True, (_parsl(3),),
+    ),
+    Row(
+        "open-checkpoint", "open-checkpoint", "processes", "seconds", "opening a checkpoint", "s", False, (_parsl(1),),
+    ),
+    Row(
+        "open-checkpoint-memory", "open-checkpoint", "processes", "peak_mb", "opening a checkpoint, memory", "MB",
+        False, (_parsl(4),),
+    ),
+    Row(
+        "open-tasks-pkl", "open-tasks-pkl", "processes", "seconds", "opening Parsl's checkpoint", "s", False,
+        (_parsl(1),),
+    ),
+    Row(
+        "open-tasks-pkl-memory", "open-tasks-pkl", "processes", "peak_mb", "opening Parsl's checkpoint, memory",
+        "MB", False, (_parsl(4),),
     ),
     Row("many", "many", "processes", "seconds", "very many calls from one loop", "s", False),
     Row(

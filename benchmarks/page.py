@@ -29,6 +29,10 @@ _NOTES = f"""\
 - Parsl's first result on processes contains the first pass of its scaling strategy, by default after five seconds.
 - Busy calls use CPU time, and their ideal is all of that time divided by {WORKERS} cores: where there are no more
   cores, client and scheduler need their share of the same ones.
+- Cached calls have `cache=True`, and results are recorded in mode `task_exit`, in ours and in Parsl. Cold is a first
+  run; warm is the next one in the same directory, where every call is found. A checkpoint that is opened holds small
+  integers; ours is opened in its own format, and also as the `tasks.pkl` that Parsl has. Its memory is what the
+  process needs at most meanwhile, above what it has before.
 - The client's memory is the growth of its resident set, for each call: of calls that are finished and whose futures
   are held; of calls that wait for one future that is not finished; of calls that are ready while every worker is
   taken. The peaks of very many calls are those of whole processes.

@@ -28,8 +28,14 @@ class System(Protocol):
     def start(self) -> None:
         """Import the system and bring it up, as a user's script does."""
 
+    def start_recording(self, directory: str) -> None:
+        """Start like `start`; results are recorded as calls end, in runs below `directory`, and found by later ones."""
+
     def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """Give the callable that submits `fn` and returns a future; futures are accepted as its arguments."""
+
+    def cached_app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """Give the callable like `app` whose results are recorded and found."""
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Submit one call of `fn`."""
@@ -71,6 +77,13 @@ class ParslSystem:
         ]
 
     def start(self) -> None:
+        self._load({})
+
+    def start_recording(self, directory: str) -> None:
+        memoization = importlib.import_module(f"{self.module}.dataflow.memoization")
+        self._load({"run_dir": directory, "memoizer": memoization.BasicMemoizer(checkpoint_mode="task_exit")})
+
+    def _load(self, arguments: dict[str, Any]) -> None:
         self._parsl = importlib.import_module(self.module)
         executors = importlib.import_module(f"{self.module}.executors")
         executor: Any
@@ -85,12 +98,16 @@ class ParslSystem:
                 provider=providers.LocalProvider(init_blocks=1, max_blocks=1),
             )
         config = importlib.import_module(f"{self.module}.config")
-        self._parsl.load(config.Config(executors=[executor], initialize_logging=self.log))
+        self._parsl.load(config.Config(executors=[executor], initialize_logging=self.log, **arguments))
 
     def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         if fn not in self._apps:
             self._apps[fn] = self._parsl.python_app(fn)
         return self._apps[fn]
+
+    def cached_app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        app: Callable[..., Any] = self._parsl.python_app(fn, cache=True)
+        return app
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
         return self.app(fn)(*args)
@@ -150,10 +167,16 @@ class DaskSystem:
             )
         self._client = distributed.Client(self._cluster)
 
+    def start_recording(self, directory: str) -> None:
+        raise TypeError("bare Dask records no results")
+
     def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         submit = self._client.submit
         # Every call of an app runs; Dask would otherwise merge equal calls (and pay for hashing the arguments).
         return lambda *args: submit(fn, *args, pure=False)
+
+    def cached_app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        raise TypeError("bare Dask records no results")
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
         return self._client.submit(fn, *args, pure=False)

@@ -85,7 +85,7 @@ class Config(RepresentationMixin, UsageInformation):
     app_cache : bool, optional
         Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
     checkpoint_mode, checkpoint_files, checkpoint_period : optional
-        Old spellings of ``BasicMemoizer``'s arguments. In this version there may be no mode and no files.
+        Old spellings of ``BasicMemoizer``'s arguments.
     data_management_max_threads : int, optional
         Old spelling of ``internal_tasks_max_threads``.
     lazy_errors : bool, optional

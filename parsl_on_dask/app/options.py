@@ -42,7 +42,9 @@ def checked_cache(decorator: str, name: str, value: Any) -> bool | Cache:
     if isinstance(value, type) and issubclass(value, Cache):
         hint = f"Write cache={value.__name__}() for app {name!r}."
         raise wrong_type(decorator, "cache", value, "True, False or a Cache", hint)
-    return checked_flag(decorator, name, "cache", value)
+    if not isinstance(value, (bool, int)) or value not in (0, 1):
+        raise wrong_type(decorator, "cache", value, "True, False or a Cache", f"Write cache=True for app {name!r}.")
+    return bool(value)
 
 
 def checked_names(decorator: str, name: str, value: Any) -> Sequence[str] | None:

@@ -113,9 +113,12 @@ def _frames(segment: segments.Segment, places: list[int]) -> Iterator[bytes]:
 
 def _sweep(where: str, orphan_age: float) -> int:
     folder = os.path.join(where, sidefiles.FOLDER)
+    old = time.time() - orphan_age
+    for file in os.scandir(where):
+        if file.name.startswith(sidefiles.PROBE) and file.stat().st_mtime < old:
+            _unlink_quietly(file.path)
     if not os.path.isdir(folder):
         return 0
-    old = time.time() - orphan_age
     orphans = {
         file.name: file.stat().st_size
         for file in os.scandir(folder)

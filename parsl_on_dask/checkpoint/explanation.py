@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -124,8 +125,8 @@ def explain(
         What is recorded: objects with ``key``, ``app``, ``written`` and ``parts``. Default: ``entries()`` of the
         memoizer of the call's kernel, or of the one that is loaded.
     identity, files : optional
-        As for :func:`~parsl_on_dask.checkpoint.keys.make_hash`. Default: the memoizer's attributes ``identity`` and
-        ``files``, or "name" and "path".
+        As for :func:`~parsl_on_dask.checkpoint.keys.make_hash`. Default: what the app's ``cache=`` says, else the
+        memoizer's attributes ``identity`` and ``files``, or "name" and "path".
 
     Returns
     -------
@@ -158,23 +159,42 @@ def explain(
                 "explain(call, entries)"
             )
         entries = recorded()
+    policy = record.get("cache_policy")
     app, key, parts = parts_of(
         record,
-        identity or getattr(memoizer, "identity", None) or "name",
-        files or getattr(memoizer, "files", None) or "path",
+        identity or getattr(policy, "identity", None) or getattr(memoizer, "identity", None) or "name",
+        files or getattr(policy, "files", None) or getattr(memoizer, "files", None) or "path",
     )
-    digits = {part[0]: part[1] for part in parts}
+    digits = {part[0]: part[1] for part in parts or ()}
+    mine = _since_when(record)
     best: RecordedCall | None = None
     rank: tuple[bool, int, float] = (False, -1, 0.0)
     compared = 0
     for entry in entries:
-        if entry.app == app:
+        if entry.app == app and not (entry.key == key and entry.written >= mine):
             compared += 1
             equal = sum(digits.get(label) == digit for label, digit, *_ in entry.parts)
             score = (entry.key == key, 2 * equal - len(entry.parts), entry.written)
             if best is None or score > rank:
                 best, rank = entry, score
+    if parts is None:
+        if best is None or best.key != key:
+            raise _forgotten(app)
+        parts = [(part[0], part[1], part[2]) for part in best.parts]
     return Explanation(app, key, best, compared, _rows(parts, best.parts if best is not None else None))
+
+
+def _since_when(record: Mapping[str, Any]) -> float:
+    """Seconds since 1970 from when on a result with a call's key is its own; never, of a call that was not run."""
+    invoked = record.get("time_invoked")
+    return invoked.timestamp() if record.get("from_memo") is False and invoked is not None else math.inf
+
+
+def _forgotten(app: str) -> ValueError:
+    return ValueError(
+        f"the arguments of this call of app {app!r} are no longer known, since its task is done: ask before that, "
+        "set Config(garbage_collect=False), or give the call: explain((app, args, kwargs))"
+    )
 
 
 def _rows(here: Sequence[Part], there: Sequence[tuple[str, ...]] | None) -> tuple[Row, ...]:
@@ -191,8 +211,8 @@ def _rows(here: Sequence[Part], there: Sequence[tuple[str, ...]] | None) -> tupl
     return tuple(rows)
 
 
-def parts_of(record: Mapping[str, Any], identity: str, files: FilePolicy) -> tuple[str, str, Sequence[Part]]:
-    """Name of the app, key, and parts of a call."""
+def parts_of(record: Mapping[str, Any], identity: str, files: FilePolicy) -> tuple[str, str, Sequence[Part] | None]:
+    """Name of the app, key, and parts of a call; None when only the recorded result has these."""
     app = record.get("func_name") or getattr(record["func"], "__name__", None) or type(record["func"]).__name__
     known = record.get("key_parts")
     if known is not None and record.get("hashsum"):
@@ -201,10 +221,9 @@ def parts_of(record: Mapping[str, Any], identity: str, files: FilePolicy) -> tup
     kernel = record.get("dfk")
     forgets = kernel is not None and kernel.config.garbage_collect
     if forgets and isinstance(future, Future) and future.done():
-        raise ValueError(
-            f"the arguments of this call of app {app!r} are no longer known, since its task is done: ask before that, "
-            "set Config(garbage_collect=False), or give the call: explain((app, args, kwargs))"
-        )
+        if record.get("from_memo") and record.get("hashsum"):
+            return app, record["hashsum"], None
+        raise _forgotten(app)
     for value in (*record["args"], *record["kwargs"].values()):
         if isinstance(value, Future) and not hasattr(value, "file_obj"):
             if not value.done():
@@ -263,7 +282,8 @@ def _not_made(app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[s
         "args": args,
         "kwargs": kwargs,
         "ignore_for_cache": ignored,
-        "cache_version": getattr(app, "cache_version", None),
+        "cache_policy": app.cache,
+        "cache_version": getattr(app.cache, "version", None),
         "dfk": app.data_flow_kernel,
     }
 

@@ -11,9 +11,9 @@ import hashlib
 import logging
 import pickle
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import parsl_on_dask.checkpoint.ids_standard  # noqa: F401 (makes its types known)
 from parsl_on_dask.checkpoint.identity import identity_of
@@ -33,7 +33,7 @@ from parsl_on_dask.checkpoint.parts import Part, argument_labels, function_part,
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.remote.shell import run_bash
 
-__all__ = ["app_id", "id_for_memo", "key_parts", "make_hash", "make_key"]
+__all__ = ["app_id", "id_for_memo", "key_parts", "make_hash", "make_key", "make_key_first"]
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 
@@ -50,7 +50,7 @@ def app_id(function: Callable[..., Any]) -> Any:
         either (walltime, staging).
     """
     if isinstance(function, types.FunctionType):
-        return id_for_memo(function)
+        return (_registry.get(type(function)) or id_for_memo)(function)
     if isinstance(function, partial):
         if function.func is run_bash:
             # Parsl sees a partial here, too, and takes its module, not the user's
@@ -102,8 +102,8 @@ def make_hash(task: Mapping[str, Any], *, identity: str = "name", files: FilePol
     """
     if files != "path":
         with files_by(files):
-            return _key(task, identity, None)
-    return _key(task, identity, None)
+            return _key(task, identity)[0]
+    return _key(task, identity)[0]
 
 
 def make_key(task: Mapping[str, Any], *, identity: str = "name", files: FilePolicy = "path") -> tuple[str, list[Part]]:
@@ -128,11 +128,25 @@ def make_key(task: Mapping[str, Any], *, identity: str = "name", files: FilePoli
     >>> [(label, text) for label, digits, text in parts]
     [('function', 'app'), ('argument 0 (x)', '1'), ('keyword seed', '2')]
     """
-    parts: list[Part] = []
+    key, parts = make_key_first(task, identity=identity, files=files)
+    return key, parts()
+
+
+def make_key_first(
+    task: Mapping[str, Any], *, identity: str = "name", files: FilePolicy = "path"
+) -> tuple[str, Callable[[], list[Part]]]:
+    """The key of a call, and what makes its parts, which nobody needs when the key is known.
+
+    >>> key, parts = make_key_first({"func": len, "args": ("abc",), "kwargs": {}, "ignore_for_cache": ()})
+    >>> parts()[1][::2]
+    ('argument 0', "'abc'")
+    """
     if files != "path":
         with files_by(files):
-            return _key(task, identity, parts), parts
-    return _key(task, identity, parts), parts
+            key, found = _key(task, identity)
+    else:
+        key, found = _key(task, identity)
+    return key, partial(_parts, task, found)
 
 
 def key_parts(task: Mapping[str, Any], *, identity: str = "name", files: FilePolicy = "path") -> list[Part]:
@@ -144,7 +158,20 @@ def key_parts(task: Mapping[str, Any], *, identity: str = "name", files: FilePol
     return make_key(task, identity=identity, files=files)[1]
 
 
-def _key(task: Mapping[str, Any], identity: str, parts: list[Part] | None) -> str:
+class _Found(NamedTuple):
+    """What stands for a call's function and arguments, and the arguments where they are looked at again."""
+
+    function: Any
+    app: bytes
+    extra: str
+    args: Sequence[Any]
+    positional: list[Any]
+    named: list[tuple[str, Any, Any]]
+    outputs: bytes
+    out: Any
+
+
+def _key(task: Mapping[str, Any], identity: str) -> tuple[str, _Found]:
     function = task["func"]
     args = task["args"]
     kwargs = task["kwargs"]
@@ -160,7 +187,7 @@ def _key(task: Mapping[str, Any], identity: str, parts: list[Part] | None) -> st
             output = False
         keywords: list[Any] = []
         named = []
-        for name in sorted(kwargs):
+        for name in sorted(kwargs) if kwargs else ():
             if name != "outputs" and name not in ignored:
                 label, value = name, kwargs[name]
                 if isinstance(value, File) and name in ("stdout", "stderr") and _registry[File] is file_id:
@@ -185,19 +212,24 @@ def _key(task: Mapping[str, Any], identity: str, parts: list[Part] | None) -> st
         chunks = [outputs, ident({n: v for n, v, _ in named}), app, ident(args)]
     if extra:
         chunks.insert(0, tagged("identity", extra.encode("utf-8", "surrogatepass")))
-    if parts is not None:
-        text = task.get("func_name") or getattr(function, "__name__", None) or type(function).__name__
-        parts.append(function_part(app, extra, text))
-        labels = argument_labels(function) if positional else ()
-        for i, found in enumerate(positional):
-            name = labels[i] if i < len(labels) else f"argument {i}"
-            parts.append(part(name, found if type(found) is bytes else pickle.dumps(found), short_text(args[i])))
-        for name, value, found in named:
-            digits = found if type(found) is bytes else pickle.dumps(found)
-            parts.append(part(f"keyword {name}", digits, short_text(value)))
-        if outputs:
-            parts.append(part("outputs", outputs, short_text(kwargs["outputs"])))
-    return hashlib.md5(b"".join(chunks), usedforsecurity=False).hexdigest()
+    key = hashlib.md5(b"".join(chunks), usedforsecurity=False).hexdigest()
+    return key, _Found(function, app, extra, args, positional, named, outputs, kwargs.get("outputs"))
+
+
+def _parts(task: Mapping[str, Any], found: _Found) -> list[Part]:
+    function, app, extra, args, positional, named, outputs, out = found
+    text = task.get("func_name") or getattr(function, "__name__", None) or type(function).__name__
+    parts = [function_part(app, extra, text)]
+    labels = argument_labels(function) if positional else ()
+    for i, ident_of in enumerate(positional):
+        name = labels[i] if i < len(labels) else f"argument {i}"
+        parts.append(part(name, ident_of if type(ident_of) is bytes else pickle.dumps(ident_of), short_text(args[i])))
+    for name, value, ident_of in named:
+        digits = ident_of if type(ident_of) is bytes else pickle.dumps(ident_of)
+        parts.append(part(f"keyword {name}", digits, short_text(value)))
+    if outputs:
+        parts.append(part("outputs", outputs, short_text(out)))
+    return parts
 
 
 def _label(function: Callable[..., Any], number: int) -> str:

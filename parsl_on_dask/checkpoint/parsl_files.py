@@ -15,6 +15,7 @@ from parsl_on_dask.checkpoint.index import KEY_BYTES, ROW, Table
 from parsl_on_dask.checkpoint.parsl_scan import scan
 from parsl_on_dask.checkpoint.parsl_writer import ParslWriter
 from parsl_on_dask.dataflow.errors import BadCheckpoint
+from parsl_on_dask.remote.sidefiles import FOLDER, PROBE
 
 __all__ = ["FILE_NAME", "ParslFile", "ParslWriter", "flatten_checkpoint_files", "open_parsl_file"]
 
@@ -69,7 +70,7 @@ def open_parsl_file(directory: str | os.PathLike[str]) -> ParslFile | None:
     Returns
     -------
     ParslFile or None
-        None when the directory has no such file, but segments of this package.
+        None when the directory has no such file, but files of this package.
 
     Raises
     ------
@@ -83,7 +84,8 @@ def open_parsl_file(directory: str | os.PathLike[str]) -> ParslFile | None:
         names = os.listdir(directory)
     except OSError:
         names = []
-    if any(name.endswith(segments.ENDING) for name in names):
+    # what its run left may be just a beginning, if that was killed before the first result was recorded
+    if any(name.endswith(segments.ENDING) or name == FOLDER or name.startswith(PROBE) for name in names):
         return None
     raise BadCheckpoint(
         f"Checkpoint file was not found: {path}. "

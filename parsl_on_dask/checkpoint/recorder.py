@@ -16,6 +16,10 @@ from parsl_on_dask.checkpoint.writing import SegmentWriter
 #: A segment that has grown to this many bytes is finished, and another one begun.
 SEGMENT_LIMIT = 1 << 36
 
+#: Copies of records of other segments are written when there are so many of them, or so many bytes.
+COPIES = 256
+COPIES_BYTES = 65536
+
 #: A segment to be indexed: itself, its end, its rows, its damaged records.
 Unindexed = tuple[Segment, int, bytes, int]
 
@@ -49,6 +53,8 @@ class Recorder:
         self._lock = threading.Lock()
         self._writer: SegmentWriter | None = None
         self._number = 0
+        self._copies: dict[bytes, bytes] = {}
+        self._copies_bytes = 0
         self._syncer: Syncer | None = None
         self._pid = os.getpid()
         self._made = False
@@ -79,9 +85,7 @@ class Recorder:
         if written is None:
             written = time.time()
         with self._lock:
-            writer = self._writer
-            if writer is None or writer.end > SEGMENT_LIMIT:
-                writer = self._next_writer()
+            writer = self._open_writer()
             at = writer.append(
                 frames.pack(writer.mark, key, kind, written, app, identity, parts, value, side, size, value_crc)
             )
@@ -89,9 +93,7 @@ class Recorder:
             place = self._number << index.SEGMENT_SHIFT | at
             self.places[key] = place | index.TOMBSTONE if kind == frames.REMOVED else place
         if not self._sync:
-            syncer = self._syncer or self._start_syncer()
-            if syncer is not None:
-                syncer.wake()
+            self._wake()
             return
         try:
             writer.sync(end)
@@ -99,12 +101,64 @@ class Recorder:
             self._give_up(writer)
             raise
 
+    def copy(self, key: bytes, frame: bytes) -> None:
+        """Write the record of a key that another segment has, soon: with others, and within a second in any case.
+
+        Nothing is lost when this process ends before: the other segment is still there.
+
+        Parameters
+        ----------
+        key : bytes
+        frame : bytes
+            The whole record, as it is there.
+
+        Raises
+        ------
+        OSError
+            When what has gathered cannot be written; none of it is then.
+        """
+        if self._pid != os.getpid():
+            self._after_fork()
+        with self._lock:
+            if key not in self._copies:
+                self._copies[key] = frame
+                self._copies_bytes += len(frame)
+                if len(self._copies) >= COPIES or self._copies_bytes >= COPIES_BYTES:
+                    self._write_copies()
+        self._wake()
+
+    def has(self, key: bytes) -> bool:
+        """Whether a record of a key has been, or will be, written by this."""
+        return key in self.places or key in self._copies
+
+    def _write_copies(self) -> None:
+        # the lock is held
+        copies, self._copies, self._copies_bytes = self._copies, {}, 0
+        if not copies:
+            return
+        writer = self._open_writer()
+        found = [frames.with_mark(frame, writer.mark) for frame in copies.values()]
+        place = self._number << index.SEGMENT_SHIFT | writer.append(b"".join(found))
+        for key, frame in zip(copies, found, strict=True):
+            self.places[key] = place
+            place += len(frame)
+
+    def _wake(self) -> None:
+        syncer = self._syncer or self._start_syncer()
+        if syncer is not None:
+            syncer.wake()
+
     def make_directory(self) -> None:
         """Make the directory, once."""
         # once: a directory that vanishes later was taken away by somebody, or its disk was
         if not self._made:
             os.makedirs(self.directory, 0o700, exist_ok=True)
             self._made = True
+
+    def _open_writer(self) -> SegmentWriter:
+        # the lock is held
+        writer = self._writer
+        return self._next_writer() if writer is None or writer.end > SEGMENT_LIMIT else writer
 
     def _next_writer(self) -> SegmentWriter:
         if self._closed:
@@ -133,8 +187,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._writer = None
         self._syncer = None
-        for segment in self._segments:
-            segment.after_fork()
+        self._copies, self._copies_bytes = {}, 0
 
     def _start_syncer(self) -> Syncer | None:
         with self._lock:
@@ -150,8 +203,13 @@ class Recorder:
         OSError
             When it cannot be, or when the file was deleted.
         """
+        if self._pid != os.getpid():
+            return
+        if self._copies:
+            with self._lock:
+                self._write_copies()
         writer = self._writer
-        if writer is None or self._pid != os.getpid():
+        if writer is None:
             return
         try:
             writer.sync(writer.end)
@@ -207,6 +265,10 @@ class Recorder:
         with self._lock:
             if self._closed:
                 return
+            try:
+                self._write_copies()
+            except OSError as error:
+                warn(f"Results that were taken from elsewhere cannot be copied to {self.directory}: {error}")
             self._closed = True
             syncer, self._syncer = self._syncer, None
         if syncer is not None:

@@ -82,7 +82,7 @@ class Recording:
 
     def side_path(self, found: tuple[Any, Entry]) -> str:
         """The file that holds the value alone; "" when there is none."""
-        place, entry = found
+        entry = found[1]
         return os.path.join(os.path.dirname(entry.where), sidefiles.FOLDER, entry.side) if entry.side else ""
 
     def put(self, key: str, value: Any, app: str, identity: str, parts: Parts) -> None:
@@ -107,6 +107,8 @@ class Recording:
 
     def put_again(self, key: str, value: Any, app: str, identity: str, parts: Parts) -> None:
         """Record a result that was found here, so that the newest directory holds all that its run used."""
+        if self.store.holds(key):
+            return
         found = self.find(key)
         path = self.side_path(found) if found is not None else ""
         if found is None or os.path.dirname(found[1].where) != self.directory:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from collections.abc import Callable
 from zlib import crc32
 
 from parsl_on_dask.checkpoint import frames
@@ -14,6 +14,21 @@ ENDING = ".seg"
 CHUNK = 1 << 22
 #: Bytes of a frame that are read to learn what is in it; more are read for longer texts.
 GLANCE = 512
+
+
+class _Opened:
+    """A file descriptor that is closed when nobody holds this any more: neither a segment nor a thread that reads."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, os.O_RDONLY)
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # without one when the file could not be opened
+        fd = getattr(self, "fd", None)
+        if fd is not None:
+            close(fd)
 
 
 class Segment:
@@ -32,15 +47,14 @@ class Segment:
         Whether the file stays open between readings.
     """
 
-    __slots__ = ("_fd", "_lock", "directory", "keep_open", "mark", "name")
+    __slots__ = ("_opened", "directory", "keep_open", "mark", "name")
 
     def __init__(self, directory: str, name: str, keep_open: bool = True) -> None:
         self.directory = directory
         self.name = name
         self.keep_open = keep_open
         self.mark: bytes | None = None
-        self._fd: int | None = None
-        self._lock = threading.Lock()
+        self._opened: _Opened | None = None
 
     @property
     def path(self) -> str:
@@ -55,16 +69,12 @@ class Segment:
         OSError
             When the file cannot be read or is there no longer.
         """
-        with self._lock:
-            if self._fd is None:
-                fd = os.open(self.path, os.O_RDONLY)
-                if not self.keep_open:
-                    try:
-                        return os.pread(fd, size, at)
-                    finally:
-                        os.close(fd)
-                self._fd = fd
-            return os.pread(self._fd, size, at)
+        opened = self._opened
+        if opened is None:
+            opened = _Opened(self.path)
+            if self.keep_open:
+                self._opened = opened
+        return os.pread(opened.fd, size, at)
 
     def head(self, at: int) -> tuple[frames.Head, bytes] | None:
         """The head of the frame at an offset, and bytes that hold all its texts; None when there is no frame."""
@@ -98,17 +108,10 @@ class Segment:
         """Bytes of the file."""
         return os.stat(self.path).st_size
 
-    def after_fork(self) -> None:
-        """Forget a lock that another thread of the parent may have held."""
-        self._lock = threading.Lock()
-
     def close(self) -> None:
         """Close the file; a later reading opens it for as long as it takes."""
-        with self._lock:
-            self.keep_open = False
-            if self._fd is not None:
-                os.close(self._fd)
-                self._fd = None
+        self.keep_open = False
+        self._opened = None
 
 
 class Scan:

@@ -94,6 +94,36 @@ class Store:
         entry = None if place is None else self._entry(place)
         return entry if entry is not None and entry.key == raw.hex() else None
 
+    def fetch(self, key: str) -> tuple[bytes, int, str] | None:
+        """The whole record of a key, in one reading.
+
+        Parameters
+        ----------
+        key : str
+            32 hexadecimal digits.
+
+        Returns
+        -------
+        (bytes, int, str) or None
+            The record, where in it the pickled value begins, and the directory it is in. None when there is none that
+            is undamaged, holds its value, and says which app it is of: use :meth:`find` and :meth:`load`.
+        """
+        raw = bytes.fromhex(key)
+        place = self._place(raw)
+        if place is None:
+            return None
+        segment = self._segments[place >> index.SEGMENT_SHIFT]
+        try:
+            frame = segment.frame(place & index.OFFSET_MASK)
+        except OSError:
+            return None
+        if frame is None:
+            return None
+        head = frames.read_head(frame)
+        if head.key != raw or head.kind != frames.INLINE or not head.app_size:
+            return None
+        return frame, frames.HEAD_SIZE + head.texts_size, segment.directory
+
     def _place(self, key: bytes) -> int | None:
         place = self._mine.get(key)
         if place is None:
@@ -241,6 +271,26 @@ class Store:
         self.make_directory()
         side, size, crc = sidefiles.write_pickled(self.directory, raw.hex(), data)
         self.put_side(key, side, size, crc, app=app, identity=identity, parts=parts, written=written)
+
+    def put_copy(self, key: str, frame: bytes) -> None:
+        """Record a result of another directory as :meth:`fetch` has given it: soon, together with others.
+
+        It is written within :data:`~parsl_on_dask.checkpoint.syncing.WITHIN` seconds, and by :meth:`flush`.
+
+        Raises
+        ------
+        OSError
+            When this one and those that wait with it cannot be written.
+        """
+        self._recorder.copy(_to_bytes(key), frame)
+
+    def holds(self, key: str) -> bool:
+        """Whether :attr:`directory` itself has a result, or will have it when its copy is written."""
+        raw = _to_bytes(key)
+        if self._recorder.has(raw):
+            return self._mine.get(raw, 0) & index.TOMBSTONE == 0
+        place = self._place(raw)
+        return place is not None and self._segments[place >> index.SEGMENT_SHIFT].directory == self.directory
 
     def put_side(
         self,

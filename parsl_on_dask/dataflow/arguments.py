@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -209,3 +210,18 @@ def remote_values(depends: Sequence[Future[Any]], lane: Any) -> tuple[Any, ...]:
         if lane.accepts(value):
             found.append(value)
     return tuple(found)
+
+
+#: References to a future that only one waiting task holds: its list, and the two of the loop below.
+_ONLY_HERE = 3
+
+
+def nobody_else_sees(depends: Sequence[Future[Any]]) -> bool:
+    """Whether a task is the only one that holds the futures which it waited for.
+
+    Then it may change their values, as the links of a chain do whose script keeps only the last future.
+    """
+    for future in depends:
+        if type(future) is not AppFuture or sys.getrefcount(future) > _ONLY_HERE:
+            return False
+    return True

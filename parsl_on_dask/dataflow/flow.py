@@ -16,11 +16,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.dataflow.ahead import Ahead
-from parsl_on_dask.dataflow.arguments import app_names, describe, remote_values, unwrap
+from parsl_on_dask.dataflow.arguments import app_names, describe, nobody_else_sees, remote_values, unwrap
 from parsl_on_dask.dataflow.errors import DependencyError
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
 from parsl_on_dask.dataflow.joins import Joins
 from parsl_on_dask.dataflow.lightfuture import LightFuture
+from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.states import FINAL_STATES, States
 from parsl_on_dask.lanes.call import Call, Outcome
 
@@ -88,7 +89,8 @@ class Flow:
                 if not self.follow(future, record):
                     future.add_done_callback(lambda _: self.one_done(record))
             self.ahead.offer(record)
-        elif light and getattr(self.local, "work", None) is None:
+        # a known result is quicker taken than handed to another thread
+        elif light and not record.memoize and getattr(self.local, "work", None) is None:
             lane = getattr(self.kernel.executors.get(record.executor), "lane", None)
             if lane is None or not lane.knows(record.func):
                 self.soon(self.launch, record)
@@ -164,7 +166,10 @@ class Flow:
                 logger.info("Reusing cached result for task %s", record.id)
                 record.from_memo = True
                 record.exec_fu = known
-                known.add_done_callback(lambda f: self.soon(self.reuse, record, f))
+                if known.done():
+                    self.soon(self.reuse, record, known)
+                else:
+                    known.add_done_callback(lambda f: self.soon(self.reuse, record, f))
                 return
             record.from_memo = False
             if executor is None:
@@ -199,6 +204,7 @@ class Flow:
         else:  # it went ahead; its arguments are there only now
             call.args, call.kwargs = record.args, record.kwargs
         call.refs = refs
+        call.own = bool(refs) and nobody_else_sees(record.depends)
         call.deep = bool(record.depends)
         record._lane = lane
         # before the lane has it: its outcome may come while this thread is still here
@@ -379,6 +385,8 @@ class Flow:
         record.args = ()
         record.depends = ()
         record.joins = None
+        if type(record.exec_fu) is Recalled:
+            record.exec_fu = None
         record.loosen()
         kwargs = record.kwargs
         if kwargs:

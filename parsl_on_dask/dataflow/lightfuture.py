@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING
+from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, LOGGER, PENDING
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -129,7 +129,13 @@ class LightFuture(Future[T]):
                 else:
                     self._done_callbacks.append(fn)
                 return
-        super().add_done_callback(fn)
+        if self._state not in _DONE:
+            super().add_done_callback(fn)
+            return
+        try:
+            fn(self)
+        except Exception:
+            LOGGER.exception("exception calling callback for %r", self)
 
     def set_result(self, result: T) -> None:
         """Finish with a result."""

@@ -6,15 +6,17 @@ import logging
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal
 
 from parsl_on_dask.checkpoint.entry import Entry
 from parsl_on_dask.checkpoint.ids_files import POLICIES, FilePolicy
-from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash, make_key
+from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash, make_key_first
+from parsl_on_dask.checkpoint.parts import Part
 from parsl_on_dask.checkpoint.policy import IDENTITIES, Identity
 from parsl_on_dask.checkpoint.recording import Recording
+from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.recorder import Ended, Recorder, period_of
 from parsl_on_dask.errors import ConfigurationError
 
@@ -165,6 +167,7 @@ class BasicMemoizer(Memoizer):
         self.parsl_layout = parsl_layout
         self.memo_lookup_table: dict[str, Future[Any]] = {}
         self._lock = threading.Lock()
+        self._checkpointing = threading.Lock()
         self._running: dict[str, Future[Any]] = {}
         self._waiting: list[Ended] = []
         self._recorder: Recorder | None = None
@@ -212,32 +215,30 @@ class BasicMemoizer(Memoizer):
         identity = (policy.identity if policy is not None else None) or self.identity
         files = (policy.files if policy is not None else None) or self.files
         recording = self.recording
+        parts: Callable[[], list[Part]] | None = None
         if recording is None:
             key = make_hash(task, identity=identity, files=files)
         else:
-            key, task["key_parts"] = make_key(task, identity=identity, files=files)
-            task["cache_identity"] = identity if task.get("cache_version") is None else "version"
+            key, parts = make_key_first(task, identity=identity, files=files)
         task["hashsum"] = key
         logger.debug("Task %s has memoization hash %s", task["id"], key)
         with self._lock:
-            known = self.memo_lookup_table.get(key)
-            if known is None:
-                known = self._running.get(key)
-                if known is task["app_fu"] or (known is not None and known.cancelled()):
-                    known = None
+            known = self._known(task, key)
             if known is None and recording is None:
                 self._running[key] = task["app_fu"]
         if known is None and recording is not None:
-            known = self._recorder.find(task, key) if self._recorder is not None else None
+            lookup = self._recorder.lookup if self._recorder is not None else None
+            recorded = lookup.find(task, key) if lookup is not None else None
             with self._lock:
-                if known is not None:
-                    known = self.memo_lookup_table.setdefault(key, known)
-                else:
-                    other = self._running.setdefault(key, task["app_fu"])
-                    if other.cancelled():
-                        self._running[key] = task["app_fu"]
-                    elif other is not task["app_fu"]:
-                        known = other
+                # others may have found, begun or even ended the same call meanwhile
+                known = self._known(task, key)
+                if known is None and recorded is not None:
+                    known = self.memo_lookup_table[key] = recorded
+                elif known is None:
+                    self._running[key] = task["app_fu"]
+        if parts is not None and type(known) is not Recalled:  # whose record has them
+            task["key_parts"] = parts()
+            task["cache_identity"] = identity if task.get("cache_version") is None else "version"
         if known is None:
             logger.info("Task %s had no result in cache", task["id"])
         else:
@@ -249,17 +250,16 @@ class BasicMemoizer(Memoizer):
         key = self._remember(task)
         if key is None or self.checkpoint_mode is None or self._recorder is None:
             return None
-        future = task["app_fu"]
         ended = Ended(
             key,
             task["func_name"],
             task.get("cache_identity") or "name",
             task.get("key_parts") or (),
-            future,
-            bool(task["from_memo"]),
+            r,
+            task["exec_fu"] if task["from_memo"] else None,
         )
         if self.checkpoint_mode == "task_exit":
-            return self._recorder.record(ended, r)
+            return self._recorder.record(ended)
         with self._lock:
             self._waiting.append(ended)
         return None
@@ -273,9 +273,11 @@ class BasicMemoizer(Memoizer):
 
         (Parsl's ``memoizer.checkpoint()``.)
         """
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        if self._recorder is not None:
+        if self._recorder is None:
+            return
+        with self._checkpointing:  # who comes second waits for what the first has taken
+            with self._lock:
+                waiting, self._waiting = self._waiting, []
             self._recorder.record_all(waiting)
 
     def close(self) -> None:
@@ -287,6 +289,17 @@ class BasicMemoizer(Memoizer):
             logger.info("Making final checkpoint")
             self.checkpoint()
         self._recorder.close()
+
+    def _known(self, task: TaskRecord, key: str) -> Future[Any] | None:
+        """The future of an equal call of this run, done or not; the lock is held."""
+        known = self.memo_lookup_table.get(key)
+        if known is not None and known is not task["app_fu"] and not known.cancelled():
+            return known
+        known = self._running.get(key)
+        # one that is done and not in the table was cancelled, or a subclass did not want it to be remembered
+        if known is not None and known is not task["app_fu"] and not known.done():
+            return known
+        return None
 
     def _remember(self, task: TaskRecord) -> str | None:
         # no key: the app has no cache=True, or the task failed before it was looked for

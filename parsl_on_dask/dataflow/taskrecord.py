@@ -151,6 +151,13 @@ class TaskRecord(MutableMapping[str, Any]):
             return self._more[key]
         raise KeyError(key)
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """A field, or one's own key; the default when there is none."""
+        if key in _FIELDS:
+            return super().get(key, default)
+        # asked for each cached call, which mostly has none of them
+        return default if self._more is None else self._more.get(key, default)
+
     def __setitem__(self, key: str, value: Any) -> None:
         if key in _FIELDS:
             setattr(self, key, value)

@@ -41,6 +41,8 @@ class Call:
         Its outcome, when that came before it was submitted.
     batch
         The shift that it was sent to.
+    own : bool
+        Whether nobody else can see the values on the cluster that it takes, so that it may have them without a copy.
     deep : bool
         Whether it waited for others: then it goes first, so that what was begun gets finished.
     """
@@ -60,6 +62,7 @@ class Call:
         "leaders",
         "name",
         "number",
+        "own",
         "owner",
         "payload",
         "promises",
@@ -100,6 +103,7 @@ class Call:
         self.early: Outcome | None = None
         self.batch: Any = None
         self.deep = False
+        self.own = False
 
     def claim(self) -> bool:
         """Take the call, to run or to cancel it; only the first who asks gets it."""

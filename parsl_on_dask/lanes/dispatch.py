@@ -13,7 +13,7 @@ from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import LONG, TARGET
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import dumps
-from parsl_on_dask.remote.runner import NONE, PROMISES
+from parsl_on_dask.remote.runner import COPIES, NONE, OWN, PROMISES
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.batches import BatchLane
@@ -208,8 +208,8 @@ class Dispatcher:
 
 def _as_data(call: Call, refers: bool = False) -> tuple[int, str, bytes | None, int]:
     """A call as a worker takes it."""
-    offset = PROMISES if call.promises else 0 if refers else NONE
-    return (call.number, call.function_key, call.payload, offset)
+    kind = PROMISES if call.promises else NONE if not refers else OWN if call.own else COPIES
+    return (call.number, call.function_key, call.payload, kind)
 
 
 def resources_of(spec: Any) -> dict[str, float] | None:

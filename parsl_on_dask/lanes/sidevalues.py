@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import time
 import uuid
 from concurrent.futures import Future
 from functools import cache
@@ -13,21 +16,37 @@ import cloudpickle
 from parsl_on_dask.lanes.bootstrap import Launch
 from parsl_on_dask.lanes.values import RemoteValue
 
-#: Dask runs the highest first: what is waited for by a result that is done goes before new calls.
+logger = logging.getLogger("parsl.lanes.sidevalues")
+
+#: Dask runs the highest first: what a call that need not run waits for goes before new calls.
 URGENT = 10
+#: Seconds to wait for a value that was lost with its worker, and is made again if somebody needs it.
+PATIENCE = 30.0
 
 
 @cache
 def _keep() -> Launch:
     # made in a function, so that cloudpickle takes it by value wherever this module is imported from
-    def parsl_checkpoint(directory: str, probe: str, key: str, value: Any, item: int | None) -> Any:
+    async def parsl_checkpoint(
+        directory: str, probe: str, key: str, held: str, item: int | None, dask_worker: Any = None
+    ) -> Any:
+        import asyncio
         import os
 
         from parsl_on_dask.remote.sidefiles import write_value
 
-        if not os.path.exists(probe):
-            return None
-        return write_value(directory, key, value if item is None else value[item])
+        value = dask_worker.data[held]
+        if item is not None:
+            value = value[item]
+
+        def write() -> Any:
+            try:
+                return (write_value(directory, key, value) if os.path.exists(probe) else None), None
+            except Exception as e:  # as a value, so that it is not taken for one of the connection's
+                return None, e
+
+        # neither the worker's event loop nor one of its slots has to wait for the disk
+        return await asyncio.get_running_loop().run_in_executor(None, write)
 
     parsl_checkpoint.__module__ = "__main__"
     return Launch(cloudpickle.dumps(parsl_checkpoint))
@@ -44,19 +63,8 @@ def _load() -> Launch:
     return Launch(cloudpickle.dumps(parsl_checkpointed))
 
 
-@cache
-def _sees() -> Launch:
-    def parsl_sees(path: str) -> bool:
-        import os
-
-        return os.path.exists(path)
-
-    parsl_sees.__module__ = "__main__"
-    return Launch(cloudpickle.dumps(parsl_sees))
-
-
-def keep_on_worker(value: RemoteValue, directory: str, probe: str, key: str, app: str) -> Future[Any]:
-    """Have the worker that holds a value write it to a file.
+def keep_on_worker(value: RemoteValue, directory: str, probe: str, key: str) -> Future[Any]:
+    """Have the worker that holds a value write it to a file, at once, whatever calls it runs.
 
     Parameters
     ----------
@@ -64,48 +72,98 @@ def keep_on_worker(value: RemoteValue, directory: str, probe: str, key: str, app
         The checkpoint directory.
     probe : str
         A file that is seen where the directory is shared.
+    key : str
+        The call's key.
 
     Returns
     -------
     Future
         Of what :func:`~parsl_on_dask.remote.sidefiles.write_value` returns; of None where the worker does not see the
-        directory.
+        directory. It may be completed in Dask's event loop.
     """
     done: Future[Any] = Future()
-    task = value.client.submit(
-        _keep(), directory, probe, key, value.future, value.item, **_as_task(f"checkpoint of {app}")
-    )
+    client: Any = value.client
 
-    def ended(finished: Any) -> None:
-        # the value has to live until it is written
+    async def keep() -> None:
         try:
-            done.set_result(finished.result())
+            done.set_result(await _keep_where_it_is(value, directory, probe, key))
         except BaseException as e:
             done.set_exception(e)
-        nonlocal value
-        del value
 
-    task.add_done_callback(ended)
+    def made(_: Any) -> None:
+        try:
+            client.loop.add_callback(keep)
+        except BaseException as e:
+            done.set_exception(e)
+
+    # its worker tells of a value before Dask has it
+    value.future.add_done_callback(made)
     return done
 
 
-def workers_see(client: Any, path: str) -> bool:
-    """Whether a path of this machine is there for all workers of a cluster; False when nobody says so soon."""
-    try:
-        seen = client.run(_sees(), path, on_error="ignore")
-    except Exception:
-        return False
-    return bool(seen) and all(value is True for value in seen.values())
+async def _keep_where_it_is(value: RemoteValue, directory: str, probe: str, key: str) -> Any:
+    client: Any = value.client
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if value.future.status in ("error", "cancelled") or client.status != "running":
+            break
+        try:
+            answer = await _ask(client, value, directory, probe, key)
+        except OSError as e:  # of a connection
+            logger.debug("A value cannot be written now: %s", e)
+            answer = None
+        if answer is not None:
+            file, error = answer
+            if error is not None:
+                raise error
+            return file
+        await asyncio.sleep(0.1)
+    raise LookupError("the worker that held it has gone")
 
 
-def load_on_worker(lane: Any, path: str, size: int, crc: int, app: str) -> RemoteValue:
-    """Have a worker read a value from its file; the value stays there."""
+async def _ask(client: Any, value: RemoteValue, directory: str, probe: str, key: str) -> tuple[Any, Any] | None:
+    """What a worker that holds a value says about writing it; None when no worker does."""
+    held = value.future.key
+    for place in (await client.who_has([value.future])).get(held, ()):
+        answers = await client.run(_keep(), directory, probe, key, held, value.item, workers=[place], on_error="return")
+        answer = answers.get(place)
+        if isinstance(answer, tuple):  # else the value has moved, or its worker goes
+            return answer
+    return None
+
+
+def load_on_worker(lane: Any, path: str, size: int, crc: int, app: str) -> Future[RemoteValue]:
+    """Have a worker read a value from its file; the value stays there.
+
+    Returns
+    -------
+    Future
+        Completed when it is there; with what the worker met, if that is an exception. It may be completed in a thread
+        of Dask's.
+    """
     folder, name = os.path.split(path)
-    future = lane.client.submit(
-        _load(), os.path.dirname(folder), name, size, crc, **_as_task(f"checkpointed result of {app}")
+    reading = lane.client.submit(
+        _load(),
+        os.path.dirname(folder),
+        name,
+        size,
+        crc,
+        key=f"checkpointed result of {app}-{uuid.uuid4().hex}",
+        pure=False,
+        priority=URGENT,
     )
-    return RemoteValue(lane.label, lane.client, future, None, size)
+    value = RemoteValue(lane.label, lane.client, reading, None, size)
+    done: Future[RemoteValue] = Future()
 
+    def ended(finished: Any) -> None:
+        try:
+            error = finished.exception() if finished.status != "finished" else None
+        except BaseException as e:
+            error = e
+        if error is None:
+            done.set_result(value)
+        else:
+            done.set_exception(error)
 
-def _as_task(name: str) -> dict[str, Any]:
-    return {"key": f"{name}-{uuid.uuid4().hex}", "pure": False, "priority": URGENT}
+    reading.add_done_callback(ended)
+    return done

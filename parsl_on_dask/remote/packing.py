@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import pickle
 import threading
@@ -50,12 +51,33 @@ class _RefPickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 class _RefUnpickler(pickle.Unpickler):
-    def __init__(self, data: bytes, values: Sequence[Any]) -> None:
+    def __init__(self, data: bytes, values: Sequence[Any], own: bool) -> None:
         super().__init__(io.BytesIO(data))
         self._values = values
+        self._own = own
+        self._given: dict[Any, Any] = {}
 
     def persistent_load(self, pid: Any) -> Any:
-        return self._values[pid]
+        if pid not in self._given:
+            self._given[pid] = self._values[pid] if self._own else copied(self._values[pid])
+        return self._given[pid]
+
+
+#: What nobody can change.
+_FIXED = frozenset({bytes, str, int, float, complex, bool, type(None)})
+
+
+def copied(value: Any) -> Any:
+    """A copy of a value, as a call would have got if the value had travelled; itself when it cannot be copied."""
+    if type(value) in _FIXED:
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception:
+        try:
+            return loads(dumps(value))
+        except Exception:
+            return value
 
 
 def dumps_with_refs(value: Any, ref_of: Callable[[Any], int | None]) -> bytes:
@@ -68,9 +90,9 @@ def dumps_with_refs(value: Any, ref_of: Callable[[Any], int | None]) -> bytes:
     return buffer.getvalue()
 
 
-def loads_with_refs(data: bytes, values: Sequence[Any]) -> Any:
-    """Unpickle, with ``values`` in the places of the numbered objects."""
-    return _RefUnpickler(data, values).load()
+def loads_with_refs(data: bytes, values: Sequence[Any], own: bool = True) -> Any:
+    """Unpickle, with ``values`` in the places of the numbered objects; with copies of them, unless they are ``own``."""
+    return _RefUnpickler(data, values, own).load()
 
 
 class Promise:

@@ -47,11 +47,13 @@ FUNCTIONS_KEPT = 256
 
 HOST = socket.gethostname()
 
-#: In the place of an offset: the arguments hold promises, or nothing of the kind.
+#: What a call's arguments hold: promises, or plain values only.
 PROMISES, NONE = -2, -1
+#: The same: they refer to the values of the shift, and get copies of these; or the values themselves, since nobody else
+#: will see them.
+COPIES, OWN = 0, 1
 
-#: number, key of the function, pickled arguments, where the cluster values that these refer to begin (or one of the
-#: above)
+#: number, key of the function, pickled arguments, one of the above
 CallData = tuple[int, str, bytes, int]
 
 _functions: OrderedDict[str, tuple[str, Callable[..., Any]]] = OrderedDict()
@@ -233,7 +235,7 @@ class Shift:
             self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, PATIENCE - waited), self.watch)
 
     def execute(self, call: CallData) -> tuple[Any, ...]:
-        number, key, arguments, offset = call
+        number, key, arguments, kind = call
         if key in _functions:
             name = _functions[key][0]
         elif key in self.agent.functions:
@@ -245,7 +247,7 @@ class Shift:
         began = time.time()
         try:
             function = self.function(key)
-            args, kwargs = self.arguments(name, arguments, offset)
+            args, kwargs = self.arguments(name, arguments, kind)
             value = function(*args, **kwargs)
             ended = time.time()
             del args, kwargs
@@ -291,14 +293,14 @@ class Shift:
             _functions.popitem(last=False)
         return loaded
 
-    def arguments(self, name: str, data: bytes, offset: int) -> tuple[Sequence[Any], dict[str, Any]]:
+    def arguments(self, name: str, data: bytes, kind: int) -> tuple[Sequence[Any], dict[str, Any]]:
         try:
-            if offset == NONE:
+            if kind == NONE:
                 args, kwargs = loads(data)
-            elif offset == PROMISES:
+            elif kind == PROMISES:
                 args, kwargs = loads_with_promises(data, self.agent.results)
             else:
-                args, kwargs = loads_with_refs(data, self.values[offset:])
+                args, kwargs = loads_with_refs(data, self.values, kind == OWN)
         except Missing:
             raise
         except Exception as e:

@@ -16,6 +16,8 @@ FOLDER = "values"
 ENDING = ".val"
 #: Of a file that is being written.
 UNFINISHED = ".tmp"
+#: Begins the names of files by which workers see whether they share a directory with the client.
+PROBE = ".seen-by-workers-"
 
 _CHUNK = 1 << 22
 

@@ -108,7 +108,7 @@ class TestForms:
 
     def test_options_are_checked(self, decorator: Any) -> None:
         wrong: list[tuple[dict[str, Any], str]] = [
-            ({"cache": "yes"}, "cache must be True or False"),
+            ({"cache": "yes"}, "cache must be True, False or a Cache"),
             ({"ignore_for_cache": "x"}, r"Write ignore_for_cache=\['x'\]"),
             ({"ignore_for_cache": [1]}, "a list of names of parameters"),
             ({"data_flow_kernel": "dfk"}, "must be a DataFlowKernel"),

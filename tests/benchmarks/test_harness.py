@@ -43,3 +43,27 @@ def test_an_unknown_name_is_refused() -> None:
         ended = run_benchmarks(*arguments)
         assert ended.returncode == 2
         assert arguments[1].partition("=")[0] in ended.stderr
+
+
+def test_cached_calls_are_recorded_and_found_again(tmp_path: Path) -> None:
+    found = tmp_path / "run.json"
+    ended = run_benchmarks(
+        *("--only", "cached-cold-threads", "--set", "cached.n=40", "--quick", "--systems", "ours,dask"),
+        *("--json", str(found)),
+    )
+    assert ended.returncode == 0, ended.stderr
+    lines = {line["name"]: line for line in json.loads(found.read_text())["lines"]}
+    assert set(lines) == {"cached-cold-threads", "cached-warm-threads"}
+    for line in lines.values():
+        assert line["medians"]["ours"] > 0 and line["medians"]["dask"] is None and not line["problems"]
+
+
+def test_checkpoints_are_opened(tmp_path: Path) -> None:
+    found = tmp_path / "run.json"
+    ended = run_benchmarks(
+        *("--only", "open-checkpoint,open-tasks-pkl", "--set", "open-checkpoint.n=2000"),
+        *("--set", "open-tasks-pkl.n=2000", "--repeat", "1", "--systems", "ours", "--json", str(found)),
+    )
+    assert ended.returncode == 0, ended.stderr
+    medians = {line["name"]: line["medians"]["ours"] for line in json.loads(found.read_text())["lines"]}
+    assert len(medians) == 4 and all(value is not None for value in medians.values()), ended.stderr

@@ -9,6 +9,7 @@ import pytest
 
 from parsl_on_dask import legacy
 from parsl_on_dask.config import Config
+from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
 from parsl_on_dask.legacy import ParslDeprecationWarning
@@ -121,30 +122,34 @@ def test_what_is_set_after_construction_is_checked_too(name):
         config.validate()
 
 
-@pytest.mark.parametrize(
-    "argument",
-    [
-        {"monitoring": object()},
-        {"checkpoint_mode": "task_exit"},
-        {"checkpoint_files": ["runinfo/000/checkpoint"]},
-        {"checkpoint_files": [["runinfo/000/checkpoint"]]},
-    ],
-    ids=repr,
-)
-@pytest.mark.filterwarnings("ignore::parsl_on_dask.legacy.ParslDeprecationWarning")
-def test_what_this_version_does_not_do_is_refused(argument):
+def test_what_this_version_does_not_do_is_refused():
     with pytest.raises(ConfigurationError, match="not available in this version"):
-        Config(**argument)
+        Config(monitoring=object())
     config = Config()
-    for name, value in argument.items():
-        setattr(config, name, value)
+    config.monitoring = object()
     with pytest.raises(ConfigurationError, match="not available in this version"):
         config.refuse_unavailable()
 
 
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ({"checkpoint_mode": "task_exit"}, "checkpoint_mode"),
+        ({"checkpoint_files": ["runinfo/000/checkpoint"]}, "checkpoint_files"),
+        ({"checkpoint_period": "00:10:00"}, "checkpoint_period"),
+        ({"app_cache": False}, "memoize"),
+    ],
+)
 @pytest.mark.filterwarnings("ignore::parsl_on_dask.legacy.ParslDeprecationWarning")
-def test_no_checkpoint_files_yet_is_fine():
+def test_old_spellings_beside_a_memoizer_are_refused(argument, name):
+    with pytest.raises(ConfigurationError, match=rf"BasicMemoizer\({name}="):
+        Config(memoizer=BasicMemoizer(), **argument)
+
+
+@pytest.mark.filterwarnings("ignore::parsl_on_dask.legacy.ParslDeprecationWarning")
+def test_checkpoint_files_are_kept_as_they_were_given():
     assert Config(checkpoint_files=[]).checkpoint_files == []
+    assert Config(checkpoint_files=["a", ["b"]], checkpoint_mode="manual").checkpoint_files == ["a", ["b"]]
     assert Config(checkpoint_files=[[]], checkpoint_period="00:10:00").checkpoint_files == [[]]
 
 

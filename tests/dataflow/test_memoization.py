@@ -81,18 +81,38 @@ def test_an_argument_without_an_id_raises_when_it_is_looked_for(memoizer: BasicM
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"checkpoint_mode": "task_exit"},
-        {"checkpoint_files": ["runinfo/000/checkpoint"]},
-        {"checkpoint_period": "00:01:00"},
+        {"checkpoint_mode": "exit"},
+        {"durability": "disk", "checkpoint_mode": "task_exit"},
+        {"identity": "text"},
+        {"files": "bytes"},
+        {"directory": "cache"},
+        {"parsl_layout": True},
+        {"durability": "sync"},
     ],
     ids=str,
 )
-def test_checkpoint_files_are_refused_by_name(arguments: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"not available in this version.*{next(iter(arguments))}"):
+def test_what_cannot_be_meant_is_refused_by_name(arguments: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"BasicMemoizer\({next(iter(arguments))}="):
         BasicMemoizer(**arguments)
 
 
-@pytest.mark.parametrize("files", [None, [], [[]]])
+def test_a_subclass_may_choose_what_is_remembered(memoizer: BasicMemoizer) -> None:
+    first = task(1)
+    assert memoizer.check_memo(first) is None
+    first["app_fu"].set_result(1)  # and nothing was remembered
+    assert memoizer.check_memo(task(1)) is None
+
+
+def test_an_equal_call_under_way_is_waited_for(memoizer: BasicMemoizer) -> None:
+    first, second = task(1), task(1)
+    assert memoizer.check_memo(first) is None
+    assert memoizer.check_memo(first) is None, "another try of itself"
+    assert memoizer.check_memo(second) is first["app_fu"]
+    first["app_fu"].cancel()
+    assert memoizer.check_memo(second) is None
+
+
+@pytest.mark.parametrize("files", [None, [], [[]], ["runinfo/000/checkpoint"]])
 def test_no_files_are_fine(files: Any) -> None:
     assert BasicMemoizer(checkpoint_files=files).checkpoint_files is files
 

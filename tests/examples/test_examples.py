@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from tests.helpers import SCRIPT_TAG, describe, eventually, tagged
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(directory: Path, name: str, *args: str, before: tuple[str, ...] = ()) -> str:
+def run(directory: Path, name: str, *args: str, before: tuple[str, ...] = (), status: int = 0) -> str:
     """Standard output of the example; nothing on standard error, and nothing left running."""
     tag = uuid.uuid4().hex
     done = subprocess.run(
@@ -26,7 +28,7 @@ def run(directory: Path, name: str, *args: str, before: tuple[str, ...] = ()) ->
         text=True,
         timeout=100,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr and "rror" not in done.stderr, done.stderr
     try:
         eventually(lambda: not tagged(SCRIPT_TAG, tag), "nothing is left running", 10)
@@ -84,6 +86,27 @@ def test_same_script_everywhere(tmp_path: Path, existing_cluster: str) -> None:
 def test_same_script_with_a_cluster_of_its_own(tmp_path: Path) -> None:
     [line] = run(tmp_path, "same_script_everywhere.py", "existing").splitlines()
     assert line.startswith("existing") and "below another process" in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_checkpointed_campaign(executor: str, tmp_path: Path) -> None:
+    def campaign(*args: str, **more: Any) -> list[str]:
+        given = ("--files", "60", "--executor", executor, *args)
+        return run(tmp_path, "checkpointed_campaign.py", *given, **more).splitlines()
+
+    def counts(lines: list[str]) -> list[int]:
+        return [int(word) for word in lines[0].split() if word.isdecimal()]
+
+    assert campaign("--stop-after", "25", status=-signal.SIGKILL) == ["25 of 60 files done: killed"]
+    second = campaign()
+    total, recorded, looked_at = counts(second)
+    assert total == recorded + looked_at == 60 and recorded >= 25
+    third = campaign()
+    assert counts(third) == [60, 60, 0]
+    afresh = campaign("--directory", "another")
+    assert counts(afresh) == [60, 0, 60]
+    assert len(second) == 6 and second[1:] == third[1:] == afresh[1:]
 
 
 def test_the_runner_runs_an_example_written_for_parsl(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_failures_are_remembered_within_a_run(log: str) -> None:
 
 
 def test_an_unhashable_argument_shows_in_the_future(log: str) -> None:
-    future = cached(log, {1, 2})
+    future = cached(log, object())
     with pytest.raises(ValueError, match="unknown type for memoization"):
         future.result(WAIT)
     assert text_of(log) == ""
