@@ -64,7 +64,7 @@ class Dispatcher:
 
     def _allowed(self) -> int:
         """How many more calls may be with Dask."""
-        most = self.lane.executor.in_flight
+        most: int | None = self.lane.executor.in_flight
         if most is None:
             return self.lane.queues.max_batch
         return max(0, most - sum([len(batch.calls) for batch in self.lane.batches.values()]))
