@@ -59,11 +59,13 @@ class LaneExecutor(ParslExecutor):
     storage_access: list[Any] | None = None
 
     _lane: Lane | None = None
+    _ending: Lane | None = None
     _tasks: dict[object, Future[Any]]
     _task_ids: AtomicIDCounter
     _of_a_run: ClassVar[frozenset[str]] = frozenset(
         {
             "_lane",
+            "_ending",
             "_tasks",
             "_task_ids",
             "_block_ids",
@@ -133,7 +135,7 @@ class LaneExecutor(ParslExecutor):
         ExecutorError
             When the cluster cannot be had, or this executor runs already.
         """
-        if self._lane is not None:
+        if self._lane is not None and self._lane is not self._ending:
             raise ExecutorError(
                 self,
                 "it runs already, for another kernel or by an earlier start(). Call shutdown() first, "
@@ -175,9 +177,13 @@ class LaneExecutor(ParslExecutor):
         self._close(wait=False)
 
     def _close(self, wait: bool) -> None:
-        lane, self._lane = self._lane, None
+        lane = self._lane
         if lane is not None:
-            lane.close(wait)
+            self._ending = lane
+            lane.close(wait)  # which may still have calls to make ready, and these look for it here
+            if self._lane is lane:
+                self._lane = None
+            self._ending = None
         super().shutdown()
 
     def refusal(self) -> Exception | None:

@@ -110,7 +110,7 @@ class BatchLane(Lane):
             self.asleep = False
             self.inbox.put(("step", None))
         if self.ended:
-            self._take_steps(1)
+            self._take_last_steps()
 
     def cancel(self, call: Call) -> bool:
         if not call.claim():
@@ -213,7 +213,7 @@ class BatchLane(Lane):
                 if kind == "close":
                     self._fail_all(self.lost or closed_error(self.executor))
                     self.ended = True
-                    self._take_steps(len(self.steps))
+                    self._take_last_steps()
                     return
                 self._handle(kind, item)
             self._take_steps(STEPS)
@@ -256,6 +256,18 @@ class BatchLane(Lane):
                 logger.exception("Lane %s: a call could not be made ready", self.label)
             finally:
                 self.steps.popleft()
+
+    def _take_last_steps(self) -> None:
+        """Do the steps that are left, when the lane's thread has ended. By several threads, if they come together."""
+        while True:
+            try:
+                step, item = self.steps.popleft()
+            except IndexError:
+                return
+            try:
+                step(item)
+            except Exception:
+                logger.exception("Lane %s: a call could not be refused", self.label)
 
     def _handle(self, kind: str, item: Any) -> None:
         try:

@@ -173,3 +173,40 @@ def forbid_reruns(client: Client) -> bool:
         )
         return False
     return True
+
+
+def _idle_plugin() -> Any:
+    from distributed import SchedulerPlugin
+
+    class ParslOnDaskIdle(SchedulerPlugin):
+        """Has Dask notice that a worker with tasks waiting in front of it is not idle.
+
+        Dask looks at that when something happens to a worker. A task can be given to a busy worker while the others
+        have more to do; when these are done all workers count as idle, and then none takes tasks from another one.
+        """
+
+        name = "parsl-on-dask-idle"
+        idempotent = True
+
+        async def start(self, scheduler: Any) -> None:
+            from tornado.ioloop import PeriodicCallback
+
+            def look() -> None:
+                for worker in list(scheduler.workers.values()):
+                    if len(worker.processing) > worker.nthreads:
+                        scheduler.check_idle_saturated(worker)
+
+            scheduler.periodic_callbacks[self.name] = callback = PeriodicCallback(look, 500)
+            callback.start()
+
+    ParslOnDaskIdle.__module__ = "__main__"
+    ParslOnDaskIdle.__qualname__ = "ParslOnDaskIdle"
+    return ParslOnDaskIdle()
+
+
+def see_idle_workers(client: Client) -> None:
+    """Keep calls from waiting behind a blocked one while another worker has nothing to do."""
+    try:
+        client.register_plugin(_idle_plugin())
+    except Exception as e:
+        logger.debug("The scheduler takes no plugins: %r", e)

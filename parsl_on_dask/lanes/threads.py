@@ -133,7 +133,9 @@ class ThreadsLane(Lane):
         with self.given_lock:
             self.given += 1
         self.queue.put(item)
-        if self.shifts < self.threads:
+        if self.closing:  # it came too late to be seen by close()
+            self._refuse_the_rest()
+        elif self.shifts < self.threads:
             self.call_for_help(name)
 
     def call_for_help(self, name: str) -> None:
@@ -238,27 +240,32 @@ class ThreadsLane(Lane):
 
         return closed_error(self.executor)
 
+    def _refuse_the_rest(self) -> None:
+        """Fail the calls that wait. A thread without work notices by itself that this is the end."""
+        while True:
+            try:
+                call = self.queue.get_nowait()
+            except queue.Empty:
+                return
+            if type(call) is tuple:
+                call[0](call[1])
+            elif call is not None and call.claim():
+                call.done(call, Outcome(error=self.closed_error()))
+
     def close(self, wait: bool = True) -> None:
         """End the worker, after the calls that it runs; and after those that wait for it, if ``wait``."""
         if self.token not in _lanes:
             return
         if wait:
-            while self.outstanding() and self.cluster.status.name == "running":
+            given = self.given  # and not those that somebody goes on making meanwhile
+            while self.done < given and self.cluster.status.name == "running":
                 time.sleep(0.005)
         self.closing = True
-        while True:
-            try:
-                call = self.queue.get_nowait()
-            except queue.Empty:
-                break
-            if type(call) is tuple:
-                call[0](call[1])
-            elif call is not None and call.claim():
-                call.done(call, Outcome(error=self.closed_error()))
+        self._refuse_the_rest()
         for _ in range(self.threads):
             self.queue.put(None)
         deadline = time.monotonic() + 1.0
-        while self.shifts and time.monotonic() < deadline:
+        while self.shifts and (wait or time.monotonic() < deadline) and self.cluster.status.name == "running":
             time.sleep(0.002)
         self.futures.clear()
         self.client.close(timeout=5)

@@ -1,0 +1,116 @@
+"""What leaves a lane: which calls travel together, in how many messages, and under which names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from parsl_on_dask import python_app
+from parsl_on_dask.lanes.bootstrap import KEY_MARK
+from parsl_on_dask.remote.packing import loads
+from parsl_on_dask.remote.runner import NONE
+from tests.helpers import WAIT, eventually, hold
+
+
+class Traffic:
+    """Listens, while it is entered, to what a lane sends to its cluster. Everything is sent all the same.
+
+    Attributes
+    ----------
+    groups : list of list
+        For each message to a worker and for each new Dask task: the calls in it, as the worker takes them.
+    names : list of str
+        What the dashboard shows for each new Dask task.
+    fed : int
+        How many messages went to workers directly.
+    """
+
+    def __init__(self, lane: Any) -> None:
+        self.lane = lane
+        self.groups: list[list[Any]] = []
+        self.names: list[str] = []
+        self.fed = 0
+
+    def __enter__(self) -> Traffic:
+        send, submit = self.lane.links.send, self.lane.client.map
+
+        def sent(link: Any, message: bytes) -> None:
+            self.fed += 1
+            self.groups.append(loads(message)[2])
+            send(link, message)
+
+        def submitted(function: Any, bundles: Any, *args: Any, key: Any, **options: Any) -> Any:
+            self.groups.extend(loads(bundle)["calls"] for bundle in bundles)
+            self.names.extend(k.partition(KEY_MARK)[0] for k in key)
+            return submit(function, bundles, *args, key=key, **options)
+
+        self.lane.links.send, self.lane.client.map = sent, submitted
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        del self.lane.links.send, self.lane.client.map
+
+    @property
+    def messages(self) -> int:
+        """How many messages there were, of both kinds."""
+        return len(self.groups)
+
+    @property
+    def calls(self) -> int:
+        """How many calls were sent, those twice that were sent twice."""
+        return sum(map(len, self.groups))
+
+    def with_argument(self, position: int, value: Any) -> list[Any]:
+        """The calls that first travelled with the one whose argument at a position is this value, itself included."""
+        for group in self.groups:
+            for _, _, payload, offset in group:
+                args = loads(payload)[0] if offset == NONE else ()
+                if len(args) > position and args[position] == value:
+                    return group
+        return []
+
+
+@contextmanager
+def at_rest(lane: Any) -> Iterator[None]:
+    """While this lasts the lane's thread does nothing, so that what is submitted is there all at once afterwards."""
+    resting, over = threading.Event(), threading.Event()
+
+    def rest(_: Any) -> None:
+        resting.set()
+        over.wait(WAIT)
+
+    lane.later("rest", rest, None)
+    assert resting.wait(WAIT)
+    try:
+        yield
+    finally:
+        over.set()
+
+
+@contextmanager
+def occupied(lane: Any, folder: Path, workers: int) -> Iterator[Callable[[], None]]:
+    """While this lasts, or until what it gives is called, that many workers of the loaded kernel are busy."""
+    gate = folder / "gate"
+    holders = []
+
+    def lingers() -> bool:
+        shifts = getattr(lane, "shifts", None)
+        return isinstance(shifts, dict) and not all(shift.calls for shift in list(shifts.values()))
+
+    try:
+        for i in range(workers):
+            eventually(lambda: not lingers(), "no worker waits for more calls")
+            started = folder / f"started{i}"
+            holders.append(python_app(hold)(str(started), str(gate)))
+            eventually(started.exists, "one more worker is busy", WAIT)
+        yield gate.touch
+    finally:
+        gate.touch()
+        for holder in holders:
+            holder.exception(WAIT)
