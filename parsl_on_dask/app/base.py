@@ -126,8 +126,15 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
         return f"<{type(self).__name__} {self.__module__}.{self.__qualname__}>"
 
 
+_loader: Any = None
+
+
 def current_kernel() -> DataFlowKernel:
     """The loaded kernel."""
-    from parsl_on_dask.dataflow.dflow import DataFlowKernelLoader
+    global _loader
+    if _loader is None:  # an import statement takes as long as the rest of a call's way to the kernel
+        from parsl_on_dask.dataflow.dflow import DataFlowKernelLoader
 
-    return DataFlowKernelLoader.dfk()
+        _loader = DataFlowKernelLoader
+    kernel: DataFlowKernel = _loader.dfk()
+    return kernel

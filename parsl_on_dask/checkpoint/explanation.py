@@ -153,7 +153,7 @@ def explain(
     memoizer = _memoizer(record) if entries is None or identity is None or files is None else None
     if entries is None:
         recorded = getattr(memoizer, "entries", None)
-        if recorded is None:
+        if recorded is None or getattr(memoizer, "recording", recorded) is None:
             raise ValueError(
                 "explain() found no recorded calls: load a Config whose memoizer keeps them, or give them: "
                 "explain(call, entries)"

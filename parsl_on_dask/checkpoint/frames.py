@@ -173,6 +173,11 @@ def read_head(data: bytes, at: int = 0) -> Head:
     return Head._make(_HEAD.unpack_from(data, at))
 
 
+def key_of(frame: bytes) -> bytes:
+    """The key in a frame."""
+    return frame[_LENGTH_COUNTS_FROM : _LENGTH_COUNTS_FROM + len(NO_KEY)]
+
+
 def read_texts(data: bytes, head: Head, at: int = 0) -> Texts:
     """The texts of the frame that begins at ``at`` and has this head."""
     app = at + HEAD_SIZE
@@ -193,11 +198,11 @@ def with_mark(frame: bytes, mark: bytes) -> bytes:
     return mark + crc32(rest, crc32(mark)).to_bytes(4, "little") + rest
 
 
-def intact(frame: bytes) -> bool:
-    """Whether these bytes are one whole, undamaged frame."""
+def intact(frame: bytes, head: Head | None = None) -> bool:
+    """Whether these bytes are one whole, undamaged frame; its head need not be read again when it is given."""
     if len(frame) < HEAD_SIZE:
         return False
-    crc, length = CRC_AND_LENGTH.unpack_from(frame, MARK_SIZE)
+    crc, length = CRC_AND_LENGTH.unpack_from(frame, MARK_SIZE) if head is None else (head.crc, head.length)
     if len(frame) != _LENGTH_COUNTS_FROM + length:
         return False
     return bool(crc32(frame[_CHECKED_FROM:], crc32(frame[:MARK_SIZE])) == crc)

@@ -101,14 +101,13 @@ class Recorder:
             self._give_up(writer)
             raise
 
-    def copy(self, key: bytes, frame: bytes) -> None:
-        """Write the record of a key that another segment has, soon: with others, and within a second in any case.
+    def copy(self, frame: bytes) -> None:
+        """Write a record that another segment has, soon: together with others, and within a second in any case.
 
         Nothing is lost when this process ends before: the other segment is still there.
 
         Parameters
         ----------
-        key : bytes
         frame : bytes
             The whole record, as it is there.
 
@@ -119,6 +118,7 @@ class Recorder:
         """
         if self._pid != os.getpid():
             self._after_fork()
+        key = frames.key_of(frame)
         with self._lock:
             if key not in self._copies:
                 self._copies[key] = frame

@@ -94,15 +94,21 @@ class Segment:
 
     def frame(self, at: int) -> bytes | None:
         """The whole frame at an offset; None when there is none, or a damaged one."""
+        found = self.whole(at)
+        return None if found is None else found[1]
+
+    def whole(self, at: int) -> tuple[frames.Head, bytes] | None:
+        """As :meth:`frame`, with the frame's head."""
         data = self.read(at, GLANCE)
         # another mark: the file has been compacted meanwhile, and its offsets are others
         if len(data) < frames.HEAD_SIZE or not data.startswith(self.mark or frames.MARK):
             return None
-        size = frames.read_head(data).frame_size
+        head = frames.read_head(data)
+        size = head.frame_size
         if size > len(data):
             data = self.read(at, size)
         data = data[:size]
-        return data if frames.intact(data) else None
+        return (head, data) if frames.intact(data, head) else None
 
     def size(self) -> int:
         """Bytes of the file."""

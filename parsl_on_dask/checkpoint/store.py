@@ -77,6 +77,7 @@ class Store:
         self._segments = found.segments
         self._recorder = Recorder(self.directory, sync, self._segments, found.unindexed)
         self._append = self._recorder.append
+        self._copy = self._recorder.copy
         self._mine = self._recorder.places
 
     # -- reading
@@ -114,12 +115,12 @@ class Store:
             return None
         segment = self._segments[place >> index.SEGMENT_SHIFT]
         try:
-            frame = segment.frame(place & index.OFFSET_MASK)
+            found = segment.whole(place & index.OFFSET_MASK)
         except OSError:
             return None
-        if frame is None:
+        if found is None:
             return None
-        head = frames.read_head(frame)
+        head, frame = found
         if head.key != raw or head.kind != frames.INLINE or not head.app_size:
             return None
         return frame, frames.HEAD_SIZE + head.texts_size, segment.directory
@@ -272,7 +273,7 @@ class Store:
         side, size, crc = sidefiles.write_pickled(self.directory, raw.hex(), data)
         self.put_side(key, side, size, crc, app=app, identity=identity, parts=parts, written=written)
 
-    def put_copy(self, key: str, frame: bytes) -> None:
+    def put_copy(self, record: bytes) -> None:
         """Record a result of another directory as :meth:`fetch` has given it: soon, together with others.
 
         It is written within :data:`~parsl_on_dask.checkpoint.syncing.WITHIN` seconds, and by :meth:`flush`.
@@ -282,7 +283,7 @@ class Store:
         OSError
             When this one and those that wait with it cannot be written.
         """
-        self._recorder.copy(_to_bytes(key), frame)
+        self._copy(record)
 
     def holds(self, key: str) -> bool:
         """Whether :attr:`directory` itself has a result, or will have it when its copy is written."""

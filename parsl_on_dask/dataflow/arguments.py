@@ -221,7 +221,7 @@ def nobody_else_sees(depends: Sequence[Future[Any]]) -> bool:
 
     Then it may change their values, as the links of a chain do whose script keeps only the last future.
     """
-    for future in depends:
+    for future in depends:  # noqa: SIM110 (a generator would hold one more reference)
         if type(future) is not AppFuture or sys.getrefcount(future) > _ONLY_HERE:
             return False
     return True

@@ -166,21 +166,23 @@ class Flow:
                 logger.info("Reusing cached result for task %s", record.id)
                 record.from_memo = True
                 record.exec_fu = known
-                if known.done():
-                    self.soon(self.reuse, record, known)
-                else:
+                if not known.done():
                     known.add_done_callback(lambda f: self.soon(self.reuse, record, f))
-                return
-            record.from_memo = False
-            if executor is None:
-                logger.error("Task %s requested invalid executor %s", record.id, record.executor)
-                raise ValueError(
-                    f"Task {record.id} requested invalid executor {record.executor}: "
-                    f"the loaded Config has {', '.join(map(repr, kernel.labels()))}"
-                )
-            self.hand_over(record, executor, lane, refs)
+                    return
+            else:
+                record.from_memo = False
+                if executor is None:
+                    logger.error("Task %s requested invalid executor %s", record.id, record.executor)
+                    raise ValueError(
+                        f"Task {record.id} requested invalid executor {record.executor}: "
+                        f"the loaded Config has {', '.join(map(repr, kernel.labels()))}"
+                    )
+                self.hand_over(record, executor, lane, refs)
         except Exception as e:
             self.failed(record, e)
+        else:
+            if known is not None:
+                self.reuse(record, known)
 
     def hand_over(self, record: TaskRecord, executor: Any, lane: Any, refs: tuple[Any, ...]) -> None:
         """Give a try to its executor."""

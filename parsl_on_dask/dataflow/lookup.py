@@ -68,12 +68,27 @@ class Lookup:
             return None
         future: LightFuture[Any] = LightFuture()
         if not self._on_worker(task, found, future):
+            if found[1].size > LARGE:  # it takes a while, and who calls an app does not want to wait
+                self._elsewhere(self._read, found, future)
+                return future
             try:
                 future.set_result(self.recording.load(found))
             except DamagedEntry as e:
                 self._not_usable(key, e)
                 return None
         return future
+
+    def _read(self, found: tuple[Any, Entry], future: LightFuture[Any]) -> bool:
+        """Read a value in this process; whether that could be done."""
+        try:
+            value = self.recording.load(found)
+        except Exception as e:
+            self._not_usable(found[1].key, e)
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return False
+        future.set_result(value)
+        return True
 
     def _quick(self, key: str) -> Recalled | None:
         """A small result of our own layout; None also when something is wrong with it."""
@@ -103,17 +118,9 @@ class Lookup:
         from parsl_on_dask.lanes.sidevalues import load_on_worker
 
         def read_here(error: BaseException) -> None:
-            try:
-                value = self.recording.load(found)
-            except Exception as e:
-                self._not_usable(entry.key, e)
-                future.cancel()
-                future.set_running_or_notify_cancel()
-            else:
-                if isinstance(error, OSError):
-                    logger.info("Workers of executor %s do not see %s", lane.label, path)
-                    self._hidden.add(place)
-                future.set_result(value)
+            if self._read(found, future) and isinstance(error, OSError):
+                logger.info("Workers of executor %s do not see %s", lane.label, path)
+                self._hidden.add(place)
 
         def loaded(reading: Future[Any]) -> None:
             error = reading.exception()

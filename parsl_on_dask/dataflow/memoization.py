@@ -250,14 +250,12 @@ class BasicMemoizer(Memoizer):
         key = self._remember(task)
         if key is None or self.checkpoint_mode is None or self._recorder is None:
             return None
-        ended = Ended(
-            key,
-            task["func_name"],
-            task.get("cache_identity") or "name",
-            task.get("key_parts") or (),
-            r,
-            task["exec_fu"] if task["from_memo"] else None,
-        )
+        known = task["exec_fu"] if task["from_memo"] else None
+        if type(known) is Recalled:  # whose record says the rest
+            ended = Ended(key, task["func_name"], "", (), r, known)
+        else:
+            identity = task.get("cache_identity") or "name"
+            ended = Ended(key, task["func_name"], identity, task.get("key_parts") or (), r, known)
         if self.checkpoint_mode == "task_exit":
             return self._recorder.record(ended)
         with self._lock:

@@ -133,7 +133,7 @@ class Recorder:
             if type(ended.known) is Recalled:
                 copy, ended.known.record = ended.known.record, None
                 if copy is not None:
-                    recording.store.put_copy(ended.key, copy)
+                    recording.store.put_copy(copy)
                 return None
             if type(value) is RemoteValue:
                 if not again:

@@ -312,10 +312,7 @@ def test_large_results_on_the_way() -> None:
     assert [f.result()[0] for f in ends] == [41, 41, 40]
 
 
-@pytest.mark.parametrize(
-    "size",
-    [3, pytest.param(200_000, marks=pytest.mark.xfail(reason="calls share a value that stayed on their worker"))],
-)
+@pytest.mark.parametrize("size", [3, 200_000])
 def test_each_dependent_has_a_copy_of_its_own(config_name: str, size: int) -> None:
     if config_name == "threads":
         pytest.skip("threads share objects, as Parsl's do")
