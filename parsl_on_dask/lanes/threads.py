@@ -114,12 +114,12 @@ class ThreadsLane(Lane):
         )
 
     def submit(self, call: Call) -> None:
-        if self.closing:
-            call.done(call, Outcome(error=self.closed_error()))
-            return
         if getattr(self.local, "free", False):  # this thread is about to run something: let it be this
             self.local.free = False
             self.local.call = call
+            return
+        if self.closing:
+            call.done(call, Outcome(error=self.closed_error()))
             return
         self._put(call, call.name)
 
