@@ -153,12 +153,12 @@ def explain(
     memoizer = _memoizer(record) if entries is None or identity is None or files is None else None
     if entries is None:
         recorded = getattr(memoizer, "entries", None)
-        if recorded is None or getattr(memoizer, "recording", recorded) is None:
+        entries = recorded() if recorded is not None else ()
+        if getattr(memoizer, "recording", None) is None and not (entries := list(entries)):
             raise ValueError(
                 "explain() found no recorded calls: load a Config whose memoizer keeps them, or give them: "
                 "explain(call, entries)"
             )
-        entries = recorded()
     policy = record.get("cache_policy")
     app, key, parts = parts_of(
         record,
