@@ -49,6 +49,8 @@ class Syncer:
                 return
             # before the round, so that what is put during it gets a round of its own
             self._woken.clear()
+            if self._stop.is_set():  # stop() came between the two, and will not wake this again
+                return
             try:
                 self._sync()
             except Exception:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import cache
 from typing import Any
@@ -22,6 +22,8 @@ logger = logging.getLogger("parsl.lanes.sidevalues")
 URGENT = 10
 #: Seconds to wait for a value that was lost with its worker, and is made again if somebody needs it.
 PATIENCE = 30.0
+#: Seconds between two looks for it.
+GLANCE = 0.1
 
 
 @cache
@@ -103,8 +105,7 @@ def keep_on_worker(value: RemoteValue, directory: str, probe: str, key: str) -> 
 
 async def _keep_where_it_is(value: RemoteValue, directory: str, probe: str, key: str) -> Any:
     client: Any = value.client
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+    for _ in range(int(PATIENCE / GLANCE)):
         if value.future.status in ("error", "cancelled") or client.status != "running":
             break
         try:
@@ -117,19 +118,33 @@ async def _keep_where_it_is(value: RemoteValue, directory: str, probe: str, key:
             if error is not None:
                 raise error
             return file
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(GLANCE)
     raise LookupError("the worker that held it has gone")
 
 
 async def _ask(client: Any, value: RemoteValue, directory: str, probe: str, key: str) -> tuple[Any, Any] | None:
     """What a worker that holds a value says about writing it; None when no worker does."""
-    held = value.future.key
-    for place in (await client.who_has([value.future])).get(held, ()):
-        answers = await client.run(_keep(), directory, probe, key, held, value.item, workers=[place], on_error="return")
-        answer = answers.get(place)
-        if isinstance(answer, tuple):  # else the value has moved, or its worker goes
-            return answer
+    for place in await _places(client, value):
+        asking = asyncio.ensure_future(
+            client.run(_keep(), directory, probe, key, value.future.key, value.item, workers=[place], on_error="return")
+        )
+        while not asking.done():
+            await asyncio.wait({asking}, timeout=1.0)
+            # Dask tries for long to reach a worker that has gone
+            if not asking.done() and place not in await _places(client, value):
+                asking.cancel()
+                break
+        else:
+            answer = asking.result().get(place)
+            if isinstance(answer, tuple):  # else the value has moved, or its worker goes
+                return answer
     return None
+
+
+async def _places(client: Any, value: RemoteValue) -> Sequence[str]:
+    """The workers that hold a value, as far as the scheduler knows."""
+    found: Sequence[str] = (await client.who_has([value.future])).get(value.future.key, ())
+    return found
 
 
 def load_on_worker(lane: Any, path: str, size: int, crc: int, app: str) -> Future[RemoteValue]:
