@@ -28,13 +28,6 @@ def checked_executors(decorator: str, name: str, executors: Any) -> Any:
     return executors if isinstance(executors, list) else list(executors)
 
 
-def checked_flag(decorator: str, name: str, option: str, value: Any) -> bool:
-    """A bool."""
-    if not isinstance(value, (bool, int)) or value not in (0, 1):
-        raise wrong_type(decorator, option, value, "True or False", f"Write {option}=True for app {name!r}.")
-    return bool(value)
-
-
 def checked_cache(decorator: str, name: str, value: Any) -> bool | Cache:
     """A bool, or how the app's calls are cached."""
     if isinstance(value, Cache):

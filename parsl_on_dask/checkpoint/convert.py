@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from parsl_on_dask.checkpoint import parsl_pickles
 from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry
 from parsl_on_dask.checkpoint.parsl_files import ParslFile, ParslWriter
 from parsl_on_dask.checkpoint.store import Store
+from parsl_on_dask.remote import sidefiles
 
 
 @dataclass
@@ -173,18 +173,11 @@ def remove_records(file: ParslFile, keys: set[str]) -> int:
 @contextmanager
 def replaced(path: str) -> Iterator[ParslWriter]:
     """Write a whole Parsl file, which takes the place of the one at `path` at the end, if there is no error."""
-    unfinished = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
-    writer = ParslWriter(unfinished)
-    try:
-        writer.create()
-        yield writer
-        writer.sync()
-        writer.close()
-        os.replace(unfinished, path)
-    except BaseException:
-        writer.close()
+    with sidefiles.replacing(path) as unfinished:
+        writer = ParslWriter(unfinished)
         try:
-            os.unlink(unfinished)
-        except OSError:
-            pass
-        raise
+            writer.create()
+            yield writer
+            writer.sync()
+        finally:
+            writer.close()

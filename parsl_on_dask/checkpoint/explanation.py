@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from parsl_on_dask.app.base import AppBase
-from parsl_on_dask.checkpoint.ids_files import FilePolicy
 from parsl_on_dask.checkpoint.keys import make_key
 from parsl_on_dask.checkpoint.parts import Part
+from parsl_on_dask.checkpoint.policy import FilePolicy
 from parsl_on_dask.dataflow.futures import AppFuture
 
 #: Columns of the table are no wider than this.

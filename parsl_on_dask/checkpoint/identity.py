@@ -13,38 +13,13 @@ import functools
 import types
 import weakref
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
+from parsl_on_dask.checkpoint.policy import IDENTITIES, chosen
 from parsl_on_dask.checkpoint.sources import Sources
-from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.remote.walltime import timeout
 
-Policy = Literal["name", "source"]
-POLICIES: tuple[Policy, ...] = ("name", "source")
-
 _known: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
-
-
-def checked_identity(policy: object) -> Policy:
-    """A policy, checked.
-
-    Raises
-    ------
-    ConfigurationError
-        When it is none.
-
-    Examples
-    --------
-    >>> checked_identity("source")
-    'source'
-    """
-    for known in POLICIES:
-        if policy == known:
-            return known
-    raise ConfigurationError(
-        f"{policy!r} is no way to identify an app's function: write 'name' (as Parsl), or 'source' (its text "
-        "counts, too), or give the app a version"
-    )
 
 
 def identity_of(function: Callable[..., Any], policy: str = "name", version: str | int | None = None) -> str:
@@ -81,7 +56,12 @@ def identity_of(function: Callable[..., Any], policy: str = "name", version: str
         return f"version:{version}"
     if policy == "name":
         return ""
-    checked_identity(policy)
+    chosen(
+        policy,
+        IDENTITIES,
+        f"{policy!r} is no way to identify an app's function: write 'name' (as Parsl), or 'source' (its text "
+        "counts, too), or give the app a version",
+    )
     return "source:" + source_digest(function)
 
 

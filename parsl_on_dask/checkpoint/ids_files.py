@@ -8,14 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 from parsl_on_dask.checkpoint.ids import DIGEST, id_for_memo, tagged
+from parsl_on_dask.checkpoint.policy import FILE_POLICIES as POLICIES
+from parsl_on_dask.checkpoint.policy import FilePolicy, chosen
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.errors import ConfigurationError
-
-FilePolicy = Literal["path", "stat", "content"]
-POLICIES: tuple[FilePolicy, ...] = ("path", "stat", "content")
 
 #: How an input file counts, unless a key is asked for with another policy.
 DEFAULT: FilePolicy = "path"
@@ -33,28 +30,6 @@ _digests: dict[tuple[str, int, int], bytes] = {}
 
 class MissingFile(FileNotFoundError, ValueError):
     """An input file cannot be looked at, and the policy needs that."""
-
-
-def checked_policy(policy: object) -> FilePolicy:
-    """A policy, checked.
-
-    Raises
-    ------
-    ConfigurationError
-        When it is none.
-
-    Examples
-    --------
-    >>> checked_policy("stat")
-    'stat'
-    """
-    for known in POLICIES:
-        if policy == known:
-            return known
-    raise ConfigurationError(
-        f"files={policy!r} is no way to identify an input file: write 'path' (by its name), "
-        "'stat' (name, size and time of change) or 'content' (what is in it)"
-    )
 
 
 @contextmanager
@@ -79,7 +54,12 @@ def files_by(policy: FilePolicy) -> Iterator[None]:
     (False, True)
     """
     before = getattr(_now, "policy", None)
-    _now.policy = checked_policy(policy)
+    _now.policy = chosen(
+        policy,
+        POLICIES,
+        f"files={policy!r} is no way to identify an input file: write 'path' (by its name), "
+        "'stat' (name, size and time of change) or 'content' (what is in it)",
+    )
     try:
         yield
     finally:

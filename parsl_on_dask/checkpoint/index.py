@@ -14,6 +14,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from zlib import crc32
 
+from parsl_on_dask.remote import sidefiles
+
 KEY_BYTES = 16
 OFFSET_BYTES = 8
 ROW = KEY_BYTES + OFFSET_BYTES
@@ -166,22 +168,13 @@ def write_file(segment_path: str, mark: bytes, end: int, body: bytes, damaged: i
         When it cannot be written; nothing is left of it.
     """
     head = _HEADER.pack(MAGIC, mark, end, len(body) // ROW, damaged, crc32(body))
-    path = file_of(segment_path)
-    unfinished = f"{path}-{os.urandom(4).hex()}.tmp"
-    try:
+    with sidefiles.replacing(file_of(segment_path)) as unfinished:
         fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "wb") as file:
             file.write(head + crc32(head).to_bytes(4, "little"))
             file.write(body)
             file.flush()
             os.fsync(fd)
-        os.replace(unfinished, path)
-    except BaseException:
-        try:
-            os.unlink(unfinished)
-        except OSError:
-            pass
-        raise
 
 
 def read_file(segment_path: str, mark: bytes, size: int) -> tuple[bytes, int, int] | None:

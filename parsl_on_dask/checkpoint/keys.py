@@ -27,9 +27,10 @@ from parsl_on_dask.checkpoint.ids import (
     sequence_id,
     tagged,
 )
-from parsl_on_dask.checkpoint.ids_files import FilePolicy, MissingFile, file_id, files_by
+from parsl_on_dask.checkpoint.ids_files import MissingFile, file_id, files_by
 from parsl_on_dask.checkpoint.locate import inside
 from parsl_on_dask.checkpoint.parts import Part, argument_labels, function_part, part, short_text
+from parsl_on_dask.checkpoint.policy import FilePolicy
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.remote.shell import run_bash
 

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-from parsl_on_dask.checkpoint.ids_files import POLICIES, FilePolicy
 from parsl_on_dask.errors import ConfigurationError
 
+# here and not with the code that they choose, since every script imports this module
+
 Identity = Literal["name", "source"]
-IDENTITIES = ("name", "source")
+IDENTITIES: tuple[Identity, ...] = ("name", "source")
+FilePolicy = Literal["path", "stat", "content"]
+FILE_POLICIES: tuple[FilePolicy, ...] = ("path", "stat", "content")
+
+T = TypeVar("T")
+
+
+def chosen(value: object, choices: Sequence[T], complaint: str) -> T:
+    """The one of some choices that a value equals.
+
+    Raises
+    ------
+    ConfigurationError
+        When it equals none.
+
+    Examples
+    --------
+    >>> chosen("stat", FILE_POLICIES, "no policy")
+    'stat'
+    """
+    for known in choices:
+        if value == known:
+            return known
+    raise ConfigurationError(complaint)
 
 
 @dataclass(frozen=True)
@@ -53,5 +78,5 @@ class Cache:
             )
         if self.identity is not None and self.identity not in IDENTITIES:
             raise ConfigurationError(f"Cache(identity={self.identity!r}): write 'name' or 'source'")
-        if self.files is not None and self.files not in POLICIES:
-            raise ConfigurationError(f"Cache(files={self.files!r}): write one of {', '.join(map(repr, POLICIES))}")
+        if self.files is not None and self.files not in FILE_POLICIES:
+            raise ConfigurationError(f"Cache(files={self.files!r}): write one of {', '.join(map(repr, FILE_POLICIES))}")

@@ -128,10 +128,9 @@ class Recording:
         try:
             os.link(path, target)
         except OSError:  # another file system, or one without links
-            unfinished = target + sidefiles.UNFINISHED
-            shutil.copyfile(path, unfinished)
-            os.chmod(unfinished, 0o600)
-            os.rename(unfinished, target)
+            with sidefiles.replacing(target) as unfinished:
+                shutil.copyfile(path, unfinished)
+                os.chmod(unfinished, 0o600)
         return name
 
     def flush(self) -> None:

@@ -55,11 +55,10 @@ class ExistingCluster(Cluster):
             )
         try:
             check_versions(self.client, executor.label)
-            from parsl_on_dask.lanes.bootstrap import forbid_reruns, see_idle_workers, send_modules
+            from parsl_on_dask.lanes.bootstrap import forbid_reruns, send_modules
 
             send_modules(self.client)
             forbid_reruns(self.client)
-            see_idle_workers(self.client)
             self.table: dict[str, Any] = dict(self.client.scheduler_info(n_workers=-1)["workers"])
         except BaseException:
             self.close()

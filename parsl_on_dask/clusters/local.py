@@ -97,9 +97,6 @@ class LocalCluster(Cluster):
             self._add()
         self.client = Client(self.address, security=security, set_as_default=False, name=f"parsl-{self.label}")
         shorten(self.client)
-        from parsl_on_dask.lanes.bootstrap import see_idle_workers
-
-        see_idle_workers(self.client)
         logger.info("Executor %s runs on the Dask cluster %s", self.label, self.address)
 
     def _prepare(self, block: str | None) -> _Block:

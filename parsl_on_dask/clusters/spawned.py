@@ -72,9 +72,6 @@ class SpawnedCluster(Cluster):
         self.count = int(count)
         self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{executor.label}")
         shorten(self.client)
-        from parsl_on_dask.lanes.bootstrap import see_idle_workers
-
-        see_idle_workers(self.client)
 
     def slots(self) -> int:
         return self.count

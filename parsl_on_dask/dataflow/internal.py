@@ -130,8 +130,6 @@ class InternalLane(Lane):
         ]
 
     def close(self, wait: bool = False) -> None:
-        from parsl_on_dask.lanes.batches import closed_error
-
         self.closing = True
         with self.lock:
             threads = self.threads
@@ -141,6 +139,6 @@ class InternalLane(Lane):
             except queue.Empty:
                 break
             if call is not None and call.claim():
-                call.done(call, Outcome(error=closed_error(self.executor)))
+                call.done(call, Outcome(error=self.closed_error()))
         for _ in range(threads):
             self.queue.put(None)

@@ -11,10 +11,9 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal
 
 from parsl_on_dask.checkpoint.entry import Entry
-from parsl_on_dask.checkpoint.ids_files import POLICIES, FilePolicy
 from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash, make_key_first
 from parsl_on_dask.checkpoint.parts import Part
-from parsl_on_dask.checkpoint.policy import IDENTITIES, Identity
+from parsl_on_dask.checkpoint.policy import FILE_POLICIES, IDENTITIES, FilePolicy, Identity
 from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.recorder import Ended, Recorder, period_of
@@ -140,7 +139,7 @@ class BasicMemoizer(Memoizer):
             ("checkpoint_mode", checkpoint_mode, (*MODES, None)),
             ("durability", durability, ("process", "sync")),
             ("identity", identity, IDENTITIES),
-            ("files", files, POLICIES),
+            ("files", files, FILE_POLICIES),
         ):
             if value not in known:
                 choices = ", ".join(map(repr, known))

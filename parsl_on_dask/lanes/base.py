@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.call import Call, Outcome
 
 
@@ -18,6 +19,7 @@ class Lane(abc.ABC):
     """
 
     label: str
+    executor: Any
     #: Whether calls may be sent before what they wait for is done.
     goes_ahead = False
     #: Whether its workers are other processes.
@@ -42,6 +44,14 @@ class Lane(abc.ABC):
     @abc.abstractmethod
     def close(self, wait: bool = False) -> None:
         """End what this lane started. Calls that are not done fail, unless ``wait``: then they are finished first."""
+
+    def closed_error(self) -> BaseException:
+        """The error of calls that the executor was shut down under, or that come after that."""
+        return ExecutorError(
+            self.executor,
+            "it was shut down before this task was done. Call parsl.wait_for_current_tasks() or the futures' result() "
+            "before cleanup(), or load with exit_mode='wait'",
+        )
 
     def knows(self, function: Callable[..., Any]) -> bool:
         """Whether a call of this function can be submitted on any thread without waiting for anything."""

@@ -20,6 +20,7 @@ from typing import Any
 from parsl_on_dask.clusters import open_cluster
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
+from parsl_on_dask.lanes.bootstrap import see_idle_workers
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dispatch import Dispatcher
 from parsl_on_dask.lanes.links import Links
@@ -56,6 +57,7 @@ class BatchLane(Lane):
         self.label = executor.label
         self.cluster = open_cluster(executor)
         self.client = self.cluster.client
+        see_idle_workers(self.client)
         self.topic = f"parsl-{uuid.uuid4().hex}"
         self.packer = Packer(self.client)
         self.queues = Queues(executor)
@@ -93,7 +95,7 @@ class BatchLane(Lane):
             return
         self.live[call.number] = call
         if self.closing:
-            self.finish(call, Outcome(error=self.lost or closed_error(self.executor)))
+            self.finish(call, Outcome(error=self.lost or self.closed_error()))
         elif not call.claimed:  # cancelled meanwhile
             self.live.pop(call.number, None)
         elif threading.get_ident() == self.thread.ident:
@@ -190,7 +192,7 @@ class BatchLane(Lane):
         if threading.current_thread() is not self.thread:
             self.thread.join(10)
         # what came in between the thread's last look and its end
-        self._fail_all(self.lost or closed_error(self.executor))
+        self._fail_all(self.lost or self.closed_error())
         try:
             self.client.unsubscribe_topic(self.topic)
         except Exception:  # the scheduler is gone, and the subscription with it
@@ -211,7 +213,7 @@ class BatchLane(Lane):
                 self._handle("tick", None)
             for kind, item in self._news():
                 if kind == "close":
-                    self._fail_all(self.lost or closed_error(self.executor))
+                    self._fail_all(self.lost or self.closed_error())
                     self.ended = True
                     self._take_last_steps()
                     return
@@ -301,10 +303,6 @@ class BatchLane(Lane):
             call.claim()
             self.finish(call, Outcome(error=error))
 
-    def closed_error(self) -> BaseException:
-        """The error of calls that come too late."""
-        return closed_error(self.executor)
-
     def again(self, call: Call) -> None:
         """Let a call wait again that was sent and not run."""
         call.batch = None
@@ -332,12 +330,3 @@ class BatchLane(Lane):
             call.done(call, outcome)
         except Exception:
             logger.exception("Completing a call of app %s failed", call.name)
-
-
-def closed_error(executor: Any) -> BaseException:
-    """The error of calls that an executor was shut down under."""
-    return ExecutorError(
-        executor,
-        "it was shut down before this task was done. Call parsl.wait_for_current_tasks() or the futures' result() "
-        "before cleanup(), or load with exit_mode='wait'",
-    )

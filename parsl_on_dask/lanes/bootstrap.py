@@ -50,21 +50,23 @@ class Launch:
         return pickle.loads(self.blob)(*args)
 
 
-def _by_value() -> Any:
-    # made in a function, so that cloudpickle takes it by value wherever this module is imported from
-    def parsl_batch(data: bytes, values: Any) -> Any:
-        from parsl_on_dask.remote.runner import run
-
-        return run(data, values)
-
-    parsl_batch.__module__ = "__main__"
-    return parsl_batch
+def by_value(function: Any) -> Launch:
+    """A function that is made inside of another one, to be sent to where its module is not installed."""
+    # or cloudpickle would refer to the module by name
+    function.__module__ = "__main__"
+    return Launch(cloudpickle.dumps(function))
 
 
 @cache
 def launch() -> Launch:
     """The function of every Dask task of ours: runs a bundle where it arrives."""
-    return Launch(cloudpickle.dumps(_by_value()))
+
+    def parsl_batch(data: bytes, values: Any) -> Any:
+        from parsl_on_dask.remote.runner import run
+
+        return run(data, values)
+
+    return by_value(parsl_batch)
 
 
 @cache

@@ -113,15 +113,12 @@ class Dispatcher:
         batch = call.leaders[0].batch
         if batch is None or not batch.open or any(leader.batch is not batch for leader in call.leaders):
             return
-        known = self.lane.queues.mean_of(call)
-        if len(batch.calls) >= self._most(call) or len(batch.calls) * known >= 2 * TARGET:
-            return
-        if self.lane.waiting.go(call, batch):
+        if len(batch.calls) < self._most(call) and self.lane.waiting.go(call, batch):
             self._feed_claimed(batch, self._with_followers(batch, [call]))
 
     def _most(self, call: Call) -> int:
         """How many calls there may be in a shift for one like this to go there ahead."""
-        known = self.lane.queues.mean_of(call)
+        known = self.lane.queues.mean_of(call.function_key)
         if not known:
             return 16
         return 0 if known > LONG else min(self.lane.queues.max_batch, int(2 * TARGET / known))

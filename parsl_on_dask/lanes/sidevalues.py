@@ -11,9 +11,7 @@ from concurrent.futures import Future
 from functools import cache
 from typing import Any
 
-import cloudpickle
-
-from parsl_on_dask.lanes.bootstrap import Launch
+from parsl_on_dask.lanes.bootstrap import Launch, by_value
 from parsl_on_dask.lanes.values import RemoteValue
 
 logger = logging.getLogger("parsl.lanes.sidevalues")
@@ -28,7 +26,6 @@ GLANCE = 0.1
 
 @cache
 def _keep() -> Launch:
-    # made in a function, so that cloudpickle takes it by value wherever this module is imported from
     async def parsl_checkpoint(
         directory: str, probe: str, key: str, held: str, item: int | None, dask_worker: Any = None
     ) -> Any:
@@ -50,8 +47,7 @@ def _keep() -> Launch:
         # neither the worker's event loop nor one of its slots has to wait for the disk
         return await asyncio.get_running_loop().run_in_executor(None, write)
 
-    parsl_checkpoint.__module__ = "__main__"
-    return Launch(cloudpickle.dumps(parsl_checkpoint))
+    return by_value(parsl_checkpoint)
 
 
 @cache
@@ -61,8 +57,7 @@ def _load() -> Launch:
 
         return read_value(directory, name, size, crc)
 
-    parsl_checkpointed.__module__ = "__main__"
-    return Launch(cloudpickle.dumps(parsl_checkpointed))
+    return by_value(parsl_checkpointed)
 
 
 def keep_on_worker(value: RemoteValue, directory: str, probe: str, key: str) -> Future[Any]:

@@ -82,12 +82,11 @@ class Queues:
 
     def mean(self, key: Key) -> float:
         """Mean run time of a queue's calls in seconds; 0 when nothing is known."""
-        times = self.times.get(key[0])
-        return times.mean if times is not None else 0.0
+        return self.mean_of(key[0])
 
-    def mean_of(self, call: Call) -> float:
-        """Mean run time of calls like this in seconds; 0 when nothing is known."""
-        times = self.times.get(call.function_key)
+    def mean_of(self, function_key: str) -> float:
+        """Mean run time of a function's calls in seconds; 0 when nothing is known."""
+        times = self.times.get(function_key)
         return times.mean if times is not None else 0.0
 
     def portion(self, key: Key, workers: int) -> int:

@@ -77,7 +77,6 @@ class ThreadsLane(Lane):
         self.local = threading.local()
         self.shifts = 0
         self.idle = 0
-        self.taken = itertools.count(1)
         self.given = 0
         self.done = 0
         self.closing = False
@@ -234,11 +233,6 @@ class ThreadsLane(Lane):
                 "nthreads": self.threads,
             }
         ]
-
-    def closed_error(self) -> BaseException:
-        from parsl_on_dask.lanes.batches import closed_error
-
-        return closed_error(self.executor)
 
     def _refuse_the_rest(self) -> None:
         """Fail the calls that wait. A thread without work notices by itself that this is the end."""

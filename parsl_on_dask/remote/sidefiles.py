@@ -6,6 +6,8 @@ A file appears under its name only when all of it is on disk, so there is no hal
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from zlib import crc32
 
@@ -61,20 +63,19 @@ def write_value(directory: str, key: str, value: Any) -> tuple[str, int, int]:
 def write_pickled(directory: str, key: str, data: bytes) -> tuple[str, int, int]:
     """Put a value that has been pickled into a file of its own; the rest as for :func:`write_value`."""
     folder = os.path.join(directory, FOLDER)
-    name = f"{key}-{os.urandom(6).hex()}"
-    unfinished = os.path.join(folder, name + UNFINISHED)
+    name = f"{key}-{os.urandom(6).hex()}{ENDING}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    try:
-        fd = os.open(unfinished, flags, 0o600)
-    except FileNotFoundError:
-        # the directory itself is not made: a worker that does not see it must fail, not write where nobody reads
+    with replacing(os.path.join(folder, name)) as unfinished:
         try:
-            os.mkdir(folder, 0o700)
-            sync_directory(directory)
-        except FileExistsError:
-            pass
-        fd = os.open(unfinished, flags, 0o600)
-    try:
+            fd = os.open(unfinished, flags, 0o600)
+        except FileNotFoundError:
+            # the directory itself is not made: a worker that does not see it must fail, not write where nobody reads
+            try:
+                os.mkdir(folder, 0o700)
+                sync_directory(directory)
+            except FileExistsError:
+                pass
+            fd = os.open(unfinished, flags, 0o600)
         try:
             view = memoryview(data)
             done = 0
@@ -83,15 +84,23 @@ def write_pickled(directory: str, key: str, data: bytes) -> tuple[str, int, int]
             os.fsync(fd)
         finally:
             os.close(fd)
-        os.replace(unfinished, os.path.join(folder, name + ENDING))
+    sync_directory(folder)
+    return name, len(data), crc32(data)
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """The name under which to write what takes the place of a file at the end; nothing is left of it after an error."""
+    unfinished = f"{path}-{os.urandom(4).hex()}{UNFINISHED}"
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
     except BaseException:
         try:
             os.unlink(unfinished)
         except OSError:
             pass
         raise
-    sync_directory(folder)
-    return name + ENDING, len(data), crc32(data)
 
 
 def sync_directory(directory: str) -> None:

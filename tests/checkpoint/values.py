@@ -16,6 +16,7 @@ import uuid
 import zoneinfo
 from typing import Any, NamedTuple
 
+from parsl_on_dask.checkpoint.ids import ident
 from parsl_on_dask.data_provider.files import File
 
 
@@ -101,3 +102,13 @@ def values() -> dict[str, Any]:
         "File": File("data/in.txt"),
         "remote File": File("https://example.org/in.txt"),
     }
+
+
+def check_that_they_differ(first: dict[str, Any], second: dict[str, Any]) -> None:
+    """Of values made twice: each is the same part of a key both times, and no two are."""
+    seen: dict[bytes, str] = {}
+    for name, value in first.items():
+        part = ident(value)
+        assert part == ident(second[name]), name
+        assert part not in seen, (name, seen.get(part))
+        seen[part] = name

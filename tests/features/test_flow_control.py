@@ -15,52 +15,16 @@ from parsl_on_dask import python_app
 from parsl_on_dask.lanes import batches
 from parsl_on_dask.lanes.batches import READY, STEPS
 from tests.helpers import WAIT, append, eventually, hold, text_of
-from tests.lanes.traffic import Traffic, at_rest, occupied
+from tests.lanes.traffic import Traffic, at_rest, know, lane_of, occupied, ran, same, wait_or_pass
 
 CONFIG = {"initialize_logging": False}
 pytestmark = pytest.mark.usefixtures("kernel")
 
 
 @python_app
-def same(x: Any) -> Any:
-    return x
-
-
-@python_app
 def noted(path: str, text: str, after: Any = None) -> str:
     append(path, text + "\n")
     return text
-
-
-@python_app
-def wait_or_pass(folder: str, i: int, waiting: int) -> int:
-    """The first ones note their beginning and wait for a gate each, the others note that they ran."""
-    import os
-
-    with open(f"{folder}/ran", "a") as file:
-        file.write(f"{i}\n")
-    deadline = time.monotonic() + 60
-    while i < waiting and not os.path.exists(f"{folder}/gate{i}"):
-        if time.monotonic() > deadline:
-            raise TimeoutError("gate")
-        time.sleep(0.005)
-    return i
-
-
-def lane_of(kernel: Any) -> Any:
-    return next(iter(kernel.executors.values())).lane
-
-
-def ran(folder: Path) -> list[int]:
-    return list(map(int, text_of(folder / "ran").split()))
-
-
-def know(folder: Path, app: Any) -> None:
-    """Let the run times of the waiting app be known, as short."""
-    warm = folder / "warm"
-    warm.mkdir()
-    for future in [app(str(warm), i, 0) for i in range(60)]:
-        future.result(WAIT)
 
 
 class Largest:

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask import python_app
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes import batches
-from tests.helpers import WAIT, eventually, text_of
-from tests.lanes.traffic import at_rest, occupied
+from tests.helpers import WAIT, eventually
+from tests.lanes.traffic import at_rest, know, lane_of, occupied, ran, same, wait_or_pass
 
 
 @pytest.fixture(scope="module", params=["threads", "processes"])
@@ -33,43 +32,6 @@ OPTIONS = {"initialize_logging": False}
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Many calls fail here, as they should; pytest would keep the traceback of each."""
     caplog.set_level("CRITICAL", "parsl")
-
-
-@python_app
-def same(x: Any) -> Any:
-    return x
-
-
-@python_app
-def wait_or_pass(folder: str, i: int, waiting: int) -> int:
-    """The first ones note their beginning and wait for a gate each, the others note that they ran."""
-    import os
-    import time
-
-    with open(f"{folder}/ran", "a") as file:
-        file.write(f"{i}\n")
-    deadline = time.monotonic() + 60
-    while i < waiting and not os.path.exists(f"{folder}/gate{i}"):
-        if time.monotonic() > deadline:
-            raise TimeoutError("gate")
-        time.sleep(0.005)
-    return i
-
-
-def lane_of(kernel: Any) -> Any:
-    return next(iter(kernel.executors.values())).lane
-
-
-def ran(folder: Path) -> list[int]:
-    return list(map(int, text_of(folder / "ran").split()))
-
-
-def know(folder: Path, app: Any) -> None:
-    """Let the run times of the waiting app be known, as short."""
-    warm = folder / "warm"
-    warm.mkdir()
-    for future in [app(str(warm), i, 0) for i in range(60)]:
-        future.result(WAIT)
 
 
 def test_clean_up_with_many_that_wait(

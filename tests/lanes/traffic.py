@@ -13,7 +13,7 @@ from parsl_on_dask import python_app
 from parsl_on_dask.lanes.bootstrap import KEY_MARK
 from parsl_on_dask.remote.packing import loads
 from parsl_on_dask.remote.runner import NONE
-from tests.helpers import WAIT, eventually, hold
+from tests.helpers import WAIT, eventually, hold, text_of
 
 
 class Traffic:
@@ -114,3 +114,40 @@ def occupied(lane: Any, folder: Path, workers: int) -> Iterator[Callable[[], Non
         gate.touch()
         for holder in holders:
             holder.exception(WAIT)
+
+
+@python_app
+def same(x: Any) -> Any:
+    return x
+
+
+@python_app
+def wait_or_pass(folder: str, i: int, waiting: int) -> int:
+    """The first ones note their beginning and wait for a gate each, the others note that they ran."""
+    import os
+    import time
+
+    with open(f"{folder}/ran", "a") as file:
+        file.write(f"{i}\n")
+    deadline = time.monotonic() + 60
+    while i < waiting and not os.path.exists(f"{folder}/gate{i}"):
+        if time.monotonic() > deadline:
+            raise TimeoutError("gate")
+        time.sleep(0.005)
+    return i
+
+
+def lane_of(kernel: Any) -> Any:
+    return next(iter(kernel.executors.values())).lane
+
+
+def ran(folder: Path) -> list[int]:
+    return list(map(int, text_of(folder / "ran").split()))
+
+
+def know(folder: Path, app: Any) -> None:
+    """Let the run times of the waiting app be known, as short."""
+    warm = folder / "warm"
+    warm.mkdir()
+    for future in [app(str(warm), i, 0) for i in range(60)]:
+        future.result(WAIT)
