@@ -13,7 +13,7 @@ import pickle
 import types
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import parsl_on_dask.checkpoint.ids_standard  # noqa: F401 (makes its types known)
 from parsl_on_dask.checkpoint.identity import identity_of
@@ -24,6 +24,7 @@ from parsl_on_dask.checkpoint.ids import (
     ident,
     is_known,
     name_digest,
+    plain_id,
     sequence_id,
     tagged,
 )
@@ -38,7 +39,15 @@ __all__ = ["app_id", "id_for_memo", "key_parts", "make_hash", "make_key", "make_
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 
+try:  # Python's own takes a third of OpenSSL's time to begin with
+    from _md5 import md5 as short_md5  # type: ignore[import-not-found]
+except ImportError:
+    short_md5 = hashlib.md5
+
 _registry = id_for_memo.registry
+_NO_KEYWORDS = pickle.dumps([])
+#: Bytes from which on OpenSSL is quicker.
+_LONG = 2048
 
 
 def app_id(function: Callable[..., Any]) -> Any:
@@ -159,17 +168,9 @@ def key_parts(task: Mapping[str, Any], *, identity: str = "name", files: FilePol
     return make_key(task, identity=identity, files=files)[1]
 
 
-class _Found(NamedTuple):
-    """What stands for a call's function and arguments, and the arguments where they are looked at again."""
-
-    function: Any
-    app: bytes
-    extra: str
-    args: Sequence[Any]
-    positional: list[Any]
-    named: list[tuple[str, Any, Any]]
-    outputs: bytes
-    out: Any
+#: Function, what stands for it, what its identity adds; arguments and what stands for them; keywords with these;
+#: what stands for the outputs, and these.
+_Found = tuple[Any, bytes, str, Sequence[Any], list[Any], list[tuple[str, Any, Any]], bytes, Any]
 
 
 def _key(task: Mapping[str, Any], identity: str) -> tuple[str, _Found]:
@@ -180,7 +181,8 @@ def _key(task: Mapping[str, Any], identity: str) -> tuple[str, _Found]:
     label, value, output = "function", function, False
     try:
         app = app_id(function)
-        extra = identity_of(function, identity, task.get("cache_version"))
+        version = task.get("cache_version")
+        extra = "" if version is None and identity == "name" else identity_of(function, identity, version)
         outputs = b""
         if "outputs" in kwargs and "outputs" not in ignored:
             label, value, output = "outputs", kwargs["outputs"], True
@@ -201,20 +203,23 @@ def _key(task: Mapping[str, Any], identity: str) -> tuple[str, _Found]:
         positional = []
         label = ""
         for value in args:
-            positional.append((_registry.get(type(value)) or id_for_memo)(value))
+            stands_for = _registry.get(type(value)) or id_for_memo
+            positional.append(pickle.dumps(value) if stands_for is plain_id else stands_for(value))
     except (UnknownType, MissingFile) as e:
         where = label if label in ("function", "outputs") else f"keyword {label}"
         if not label:
             where = _label(function, len(positional))
         _refuse(task, where, label, value, output, e)
     if _registry[dict] is dict_id and _registry[tuple] is sequence_id:
-        chunks = [outputs, pickle.dumps(keywords), app, pickle.dumps(positional)]
+        chunks = [outputs, pickle.dumps(keywords) if keywords else _NO_KEYWORDS, app, pickle.dumps(positional)]
     else:  # a user has other ideas about containers
         chunks = [outputs, ident({n: v for n, v, _ in named}), app, ident(args)]
     if extra:
         chunks.insert(0, tagged("identity", extra.encode("utf-8", "surrogatepass")))
-    key = hashlib.md5(b"".join(chunks), usedforsecurity=False).hexdigest()
-    return key, _Found(function, app, extra, args, positional, named, outputs, kwargs.get("outputs"))
+    data = b"".join(chunks)
+    md5 = hashlib.md5 if len(data) > _LONG else short_md5
+    key = md5(data, usedforsecurity=False).hexdigest()
+    return key, (function, app, extra, args, positional, named, outputs, kwargs.get("outputs"))
 
 
 def _parts(task: Mapping[str, Any], found: _Found) -> list[Part]:

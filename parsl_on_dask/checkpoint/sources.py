@@ -149,7 +149,7 @@ class Sources:
         left_out = {id(d) for node in nodes for d in app_decorators(node, space)}
         for node in nodes:
             self.entries.add((label, normal_form(node, left_out)))
-        if not nodes:
+        if len(nodes) != 1:  # no text, or lambdas in one line, which their places do not tell apart
             self.entries.add((label, bytecode_form(code)))
         self._code(code, nodes, space, left_out)
         self._bound(label, function)

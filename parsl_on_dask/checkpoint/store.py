@@ -110,8 +110,10 @@ class Store:
             is undamaged, holds its value, and says which app it is of: use :meth:`find` and :meth:`load`.
         """
         raw = bytes.fromhex(key)
-        place = self._place(raw)
+        place = self._mine.get(raw)
         if place is None:
+            place = self._table.find(raw)
+        if place is None or place & index.TOMBSTONE:
             return None
         segment = self._segments[place >> index.SEGMENT_SHIFT]
         try:

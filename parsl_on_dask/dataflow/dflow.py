@@ -236,7 +236,7 @@ class DataFlowKernel:
             depends = arguments.gather(self, record)
         self.tasks[record.id] = record
         self.tasklog.submitted(record, depends)
-        self.set_state(record, States.pending)
+        self.set_state(record, States.pending, new=True)
         self.flow.admit(record, depends, light)
         return future
 
@@ -295,9 +295,9 @@ class DataFlowKernel:
         """Cancel a task that has not been begun. True when it will not run."""
         return self.flow.cancel(record)
 
-    def set_state(self, record: TaskRecord, state: States) -> None:
+    def set_state(self, record: TaskRecord, state: States, new: bool = False) -> None:
         """Change a task's state, with all that counts and logs states."""
-        before: States | None = getattr(record, "status", None)
+        before: States | None = None if new else getattr(record, "status", None)
         with self.task_state_counts_lock:
             if before is not None:
                 self.task_state_counts[before] -= 1

@@ -272,6 +272,9 @@ class Flow:
 
     def reuse(self, record: TaskRecord, known: Future[Any]) -> None:
         record.try_time_returned = datetime.now()
+        if type(known) is Recalled:
+            self.complete(record, States.memo_done, known.value)
+            return
         error = outcome_of(known)
         if known.cancelled():  # an equal call that was to run first: this one runs itself
             record._phase = ""

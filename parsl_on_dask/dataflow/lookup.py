@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures._base import FINISHED
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, warn
@@ -25,7 +26,15 @@ LARGE = 65536
 class Recalled(LightFuture[Any]):
     """A result that was recorded, and the record itself until it has been copied to where this run records."""
 
-    record: bytes | None = None
+    def __init__(self, value: Any, record: bytes | None) -> None:
+        self._state = FINISHED
+        self._result = value
+        self.record = record
+
+    @property
+    def value(self) -> Any:
+        """The result."""
+        return self._result
 
 
 class Lookup:
@@ -101,11 +110,7 @@ class Lookup:
             value = loads(record[begin:])
         except Exception:  # the long way says what it is
             return None
-        future = Recalled()
-        future.set_result(value)
-        if self.copies and directory != recording.directory:
-            future.record = record
-        return future
+        return Recalled(value, record if self.copies and directory != recording.directory else None)
 
     def _on_worker(self, task: TaskRecord, found: tuple[Any, Entry], future: LightFuture[Any]) -> bool:
         """Have a worker read a value, where it has a file of its own; whether that was tried."""

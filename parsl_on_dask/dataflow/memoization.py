@@ -220,7 +220,9 @@ class BasicMemoizer(Memoizer):
         else:
             key, parts = make_key_first(task, identity=identity, files=files)
         task["hashsum"] = key
-        logger.debug("Task %s has memoization hash %s", task["id"], key)
+        logged = logger.isEnabledFor(logging.INFO)
+        if logged:
+            logger.debug("Task %s has memoization hash %s", task["id"], key)
         with self._lock:
             known = self._known(task, key)
             if known is None and recording is None:
@@ -238,10 +240,9 @@ class BasicMemoizer(Memoizer):
         if parts is not None and type(known) is not Recalled:  # whose record has them
             task["key_parts"] = parts()
             task["cache_identity"] = identity if task.get("cache_version") is None else "version"
-        if known is None:
-            logger.info("Task %s had no result in cache", task["id"])
-        else:
-            logger.info("Task %s using result from cache", task["id"])
+        if logged:
+            text = "Task %s had no result in cache" if known is None else "Task %s using result from cache"
+            logger.info(text, task["id"])
         return known
 
     def update_memo_result(self, task: TaskRecord, r: Any) -> Future[Any] | None:
@@ -250,11 +251,11 @@ class BasicMemoizer(Memoizer):
         if key is None or self.checkpoint_mode is None or self._recorder is None:
             return None
         known = task["exec_fu"] if task["from_memo"] else None
-        if type(known) is Recalled:  # whose record says the rest
-            ended = Ended(key, task["func_name"], "", (), r, known)
-        else:
-            identity = task.get("cache_identity") or "name"
-            ended = Ended(key, task["func_name"], identity, task.get("key_parts") or (), r, known)
+        if type(known) is Recalled and self.checkpoint_mode == "task_exit":
+            self._recorder.record_copy(task["func_name"], known)
+            return None
+        identity = task.get("cache_identity") or "name"
+        ended = Ended(key, task["func_name"], identity, task.get("key_parts") or (), r, known)
         if self.checkpoint_mode == "task_exit":
             return self._recorder.record(ended)
         with self._lock:

@@ -130,11 +130,6 @@ class Recorder:
         about = (ended.app, ended.identity, ended.parts)
         value = ended.value
         try:
-            if type(ended.known) is Recalled:
-                copy, ended.known.record = ended.known.record, None
-                if copy is not None:
-                    recording.store.put_copy(copy)
-                return None
             if type(value) is RemoteValue:
                 if not again:
                     return self._keep(ended, value)
@@ -145,14 +140,28 @@ class Recorder:
             else:
                 recording.put(ended.key, value, *about)
         except Exception as e:
-            self._failed(ended, e)
+            self._failed(ended.app, e)
         return None
+
+    def record_copy(self, app: str, found: Recalled) -> None:
+        """Record a result that was found in another directory, so that the newest one holds all that its run used."""
+        recording = self.recording
+        copy, found.record = found.record, None
+        if copy is None or recording is None:
+            return
+        try:
+            recording.store.put_copy(copy)
+        except Exception as e:
+            self._failed(app, e, ", unless it reads the checkpoint that this one is from")
 
     def record_all(self, waiting: Sequence[Ended]) -> None:
         """Record results of tasks that are done, and return when they are on disk."""
         with self._lock:
             for ended in waiting:
-                self.record(ended)
+                if type(ended.known) is Recalled:
+                    self.record_copy(ended.app, ended.known)
+                else:
+                    self.record(ended)
             wait(list(self._under_way))
             if self.recording is not None:
                 try:
@@ -184,7 +193,7 @@ class Recorder:
                 else:
                     recording.put(ended.key, value.fetch(), *about)
             except BaseException as e:
-                self._failed(ended, e)
+                self._failed(ended.app, e)
             finally:
                 self._under_way.discard(done)
                 done.set_result(None)
@@ -211,7 +220,7 @@ class Recorder:
         except RuntimeError:  # it has ended
             step(*args)
 
-    def _failed(self, ended: Ended, error: BaseException) -> None:
+    def _failed(self, app: str, error: BaseException, unless: str = "") -> None:
         self.lost += 1
         if self.lost > SHOWN and self.lost % 1000:
             return
@@ -219,11 +228,9 @@ class Recorder:
             what = f"cannot be written to {self.directory}: {error.strerror or error}"
         else:
             what = f"cannot be recorded: {type(error).__name__}: {error}"
-        end = "The run goes on, and without it a later run computes it again"
-        if type(ended.known) is Recalled:
-            end += ", unless it reads the checkpoint that this one was taken from"
+        end = f"The run goes on, and without it a later run computes it again{unless}"
         try:
-            warn(f"A result of app {ended.app!r} {what}. {end}")
+            warn(f"A result of app {app!r} {what}. {end}")
         except Warning:  # where warnings are errors; the log has it, and there are others to be recorded
             pass
 

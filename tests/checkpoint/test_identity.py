@@ -264,6 +264,12 @@ def test_a_decorator_that_hides_its_function() -> None:
     assert source_digest(hide(lambda x: x)) != source_digest(hide(lambda x: -x))
 
 
+def test_functions_in_one_line_are_told_apart() -> None:
+    one, two, again = lambda x: x + 1, lambda x: x + 2, lambda x: x + 1
+    assert source_digest(one) != source_digest(two)
+    assert source_digest(one) == source_digest(again)
+
+
 def from_text(text: str) -> Any:
     space: dict[str, Any] = {"__name__": "made_up"}
     exec(textwrap.dedent(text), space)
