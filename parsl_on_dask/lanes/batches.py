@@ -60,7 +60,7 @@ class BatchLane(Lane):
         see_idle_workers(self.client)
         self.topic = f"parsl-{uuid.uuid4().hex}"
         self.packer = Packer(self.client)
-        self.queues = Queues(executor)
+        self.queues = Queues(executor, self.cluster.ours)
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.numbers = itertools.count(1)
         self.batches: dict[str, Batch] = {}

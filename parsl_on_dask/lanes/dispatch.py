@@ -42,6 +42,8 @@ class Dispatcher:
                 if alone:
                     room = self._limit(key, slots) - (len(self.lane.batches) - len(self.lane.shifts))
                     if room > 0:
+                        if len(self.lane.batches) >= slots:
+                            self._make_way()
                         self._send_each(self.lane.queues.take(key, min(room, TOGETHER)))
                         placed = True
                     continue
@@ -97,7 +99,7 @@ class Dispatcher:
             if not shift.open:
                 continue
             waiting = len(shift.calls)
-            if waiting and (not known or waiting >= 2 * count or waiting * known > 2 * TARGET):
+            if waiting and (not known or known > LONG or waiting >= 2 * count or waiting * known > 2 * TARGET):
                 continue
             if best is None or waiting < load:
                 best, load = shift, waiting
@@ -134,6 +136,13 @@ class Dispatcher:
             if all(leader.batch is batch for leader in leaders) and self.lane.waiting.go(following, batch):
                 calls.append(following)
         return calls
+
+    def _make_way(self) -> None:
+        """End the shifts that wait for more: Dask has other use for their slots."""
+        for shift in self.lane.shifts.values():
+            if shift.open and not shift.calls and shift.link is not None:
+                shift.stuck = True
+                self.lane.links.send(shift.link, dumps((shift.id, {}, [])))
 
     def _feed(self, shift: Batch, calls: list[Call]) -> None:
         calls = self._claimed(calls)

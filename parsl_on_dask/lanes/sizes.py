@@ -16,8 +16,11 @@ from parsl_on_dask.lanes.call import Call
 
 #: Seconds of work to have with a worker: long against the way there, short against anything that waits for it.
 TARGET = 0.1
-#: A call that runs longer than this is worth a Dask task of its own, in seconds.
+#: Behind a call that runs longer than this, in seconds, no other one waits.
 LONG = 0.05
+#: A call that runs longer than this is worth a Dask task of its own, in seconds, also where a shift costs nothing more.
+#: The dashboard then shows it by name.
+ALONE = 1.0
 #: Weight of the newest run time in the running mean.
 NEWEST = 0.2
 #: How many queues are looked at in one go.
@@ -43,9 +46,13 @@ class Queues:
     ----------
     executor
         Its ``batching`` and ``max_batch`` are honoured.
+    shifts : bool
+        Whether calls of up to :data:`ALONE` take turns in shifts. Somebody else's scheduler is shown each long call, so
+        that it can ask for workers.
     """
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: Any, shifts: bool = False) -> None:
+        self.alone = ALONE if shifts else LONG
         self.batching = bool(executor.batching)
         self.max_batch = int(executor.max_batch)
         self.waiting: OrderedDict[Key, deque[Call]] = OrderedDict()
@@ -78,7 +85,7 @@ class Queues:
             if first < math.inf:  # the lowest goes first, and calls that say nothing go last
                 keys = [key for key in keys if key[4] == first]
         for key in keys[:LOOKED_AT]:
-            yield key, key[3] or bool(key[1]) or self.mean(key) > LONG
+            yield key, key[3] or bool(key[1]) or self.mean(key) > self.alone
 
     def mean(self, key: Key) -> float:
         """Mean run time of a queue's calls in seconds; 0 when nothing is known."""
@@ -113,7 +120,7 @@ class Queues:
         times = self.times.get(call.function_key)
         if times is None:
             times = self.times[call.function_key] = _Times()
-        seconds = 2 * LONG if kept else max(seconds, 1e-6)
+        seconds = 2 * ALONE if kept else max(seconds, 1e-6)
         times.mean = seconds if not times.seen else (1 - NEWEST) * times.mean + NEWEST * seconds
         times.seen += 1
 

@@ -158,6 +158,6 @@ class Agent:
         from .runner import HANDED_BACK, HOST
 
         shift = self.shifts.get(batch)
-        if shift is None or not shift.add(calls, functions):
+        if (shift is None or not shift.add(calls, functions)) and calls:
             back = [(HANDED_BACK, [call[0] for call in calls])]
             self._send(dumps((batch, str(self.worker.name), self.worker.address, HOST, 0, back)))

@@ -190,10 +190,17 @@ class Shift:
         return bool(getattr(self.worker.state, "ready", None) or getattr(self.worker.state, "constrained", None))
 
     def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]]) -> bool:
-        """Take more calls, in the worker's event loop. False when the shift is over."""
+        """Take more calls, in the worker's event loop. False when the shift is over.
+
+        None at all means that there will be no more.
+        """
         with self.lock:
             if self.over:
                 return False
+            if not calls:
+                self.over = True
+                self.wake.notify()
+                return True
             self.agent.functions.update(functions)
             self.todo.extend(calls)
             self.begin_watch()

@@ -10,6 +10,7 @@ import pytest
 
 from parsl_on_dask import python_app
 from parsl_on_dask.lanes.bootstrap import KEY_MARK
+from parsl_on_dask.lanes.sizes import ALONE, LONG
 from tests.helpers import WAIT, eventually
 from tests.lanes.traffic import Traffic, at_rest, occupied
 
@@ -82,8 +83,17 @@ def test_a_batch_says_how_many(kernel: Any, tmp_path: Path) -> None:
 
 def test_long_calls_are_shown_one_by_one(kernel: Any) -> None:
     lane = lane_of(kernel)
-    stall(0.1).result(WAIT)
+    stall(ALONE + 0.2).result(WAIT)
     with Traffic(lane) as traffic:
         for future in [stall(0.1) for _ in range(4)]:
             future.result(WAIT)
     assert traffic.names == ["stall"] * 4 and traffic.fed == 0
+
+
+def test_nothing_waits_behind_a_call_that_takes_a_moment(kernel: Any) -> None:
+    lane = lane_of(kernel)
+    stall(3 * LONG).result(WAIT)
+    with Traffic(lane) as traffic:
+        for future in [stall(0.1) for _ in range(8)]:
+            future.result(WAIT)
+    assert all(len(group) == 1 for group in traffic.groups)

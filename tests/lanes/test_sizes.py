@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from parsl_on_dask.lanes.call import Call
-from parsl_on_dask.lanes.sizes import LONG, TARGET, Queues
+from parsl_on_dask.lanes.sizes import ALONE, LONG, TARGET, Queues
 
 
 def queues(**options: Any) -> Queues:
@@ -51,6 +51,14 @@ def test_long_calls_and_those_with_large_results_travel_alone() -> None:
         filled(waiting, 3)
         waiting.learn(call(), seconds, kept=kept)
         assert [alone for _, alone in waiting.heads()] == [True]
+
+
+def test_where_shifts_cost_nothing_more_only_very_long_calls_travel_alone() -> None:
+    for seconds, expected in ((2 * LONG, False), (2 * ALONE, True)):
+        waiting = Queues(SimpleNamespace(batching=True, max_batch=512), shifts=True)
+        filled(waiting, 3)
+        waiting.learn(call(), seconds, kept=False)
+        assert [alone for _, alone in waiting.heads()] == [expected]
 
 
 def test_batching_off_means_alone() -> None:
