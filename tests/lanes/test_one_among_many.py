@@ -22,7 +22,7 @@ CONFIG = {"initialize_logging": False, "retries": 0}
 MANY, ODD = 200, 100
 #: Seconds from the beginning of the odd call within which all others begin: what is promised, and what a busy machine
 #: is allowed on top.
-BOUND, SLACK = 0.1, 1.2
+BOUND, SLACK = 0.1, 2.5
 DEADLY = ("exits", "is killed")
 
 
