@@ -1,0 +1,104 @@
+"""The commands ``visualize`` and ``report``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from parsl_on_dask.errors import ParslError
+
+__all__ = ["COMMANDS", "main"]
+
+#: What is looked at instead of being run.
+COMMANDS = ("visualize", "report")
+
+DATABASE = """\
+a run directory (runinfo, or one run's runinfo/003), the path of a monitoring.db, or a URL such as
+postgresql://user@host/name; default: runinfo"""
+
+
+def main(command: str, argv: Sequence[str]) -> int:
+    """Run a command; returns the exit code.
+
+    Parameters
+    ----------
+    command : str
+        One of :data:`COMMANDS`.
+    argv : sequence of str
+        The words after it.
+    """
+    try:
+        return _visualize(argv) if command == "visualize" else _report(argv)
+    except ParslError as e:
+        print(f"parsl_on_dask {command}: {e}", file=sys.stderr)
+        return 1
+
+
+def _parser(command: str, text: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m parsl_on_dask {command}", description=text)
+    parser.add_argument("database", nargs="?", metavar="DB", help=DATABASE)
+    return parser
+
+
+def _visualize(argv: Sequence[str]) -> int:
+    parser = _parser("visualize", "Show runs in a browser, also while they run. Ctrl-C ends it.")
+    parser.add_argument(
+        "-p", "--port", type=int, default=8080, help="default 8080, or another one when that is taken; 0: any"
+    )
+    parser.add_argument("--no-token", action="store_true", help="let every user of this machine look, without the link")
+    options = parser.parse_args(argv)
+    from parsl_on_dask.monitoring.pages.database import Database, find
+    from parsl_on_dask.monitoring.pages.plots import require_bokeh
+
+    require_bokeh()
+    database = Database(find(options.database))
+    database.check()
+    try:
+        asyncio.run(_serve(database, options.port, not options.no_token, "--port" in " ".join(argv) or "-p" in argv))
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+async def _serve(database: object, port: int, token: bool, named: bool) -> None:
+    from parsl_on_dask.monitoring.pages.database import Database
+    from parsl_on_dask.monitoring.pages.server import Pages
+
+    assert isinstance(database, Database)
+    pages = Pages(database, port, token)
+    try:
+        pages.start()
+    except OSError as e:
+        if named:
+            raise ParslError(f"port {port} cannot be had ({e.strerror or e}): leave --port out for any free one") from e
+        pages = Pages(database, 0, token)
+        pages.start()
+    print(f"The runs in {database.name} are shown at\n  {pages.link}\nCtrl-C ends this.", flush=True)
+    if sys.stdin.isatty():
+        print(f"From another machine: ssh -L {pages.port}:127.0.0.1:{pages.port} <this machine>, then the same link.")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        pages.stop()
+
+
+def _report(argv: Sequence[str]) -> int:
+    parser = _parser("report", "Write a run as one HTML file, which needs nothing else, to mail to somebody.")
+    parser.add_argument("--run", metavar="RUN", help="a run's id, its beginning, or the name of its directory (003)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="default: NAME-NUMBER-report.html here")
+    options = parser.parse_args(argv)
+    from parsl_on_dask.monitoring import report
+    from parsl_on_dask.monitoring.pages.database import Database, find
+    from parsl_on_dask.monitoring.pages.model import Reader
+
+    reader = Reader(Database(find(options.database)))
+    summary = report.choose(reader, options.database, options.run)
+    path = options.output or report.default_path(summary)
+    try:
+        size = report.write(reader, summary, path)
+    except OSError as e:
+        raise ParslError(f"{path} cannot be written: {e.strerror or e}") from e
+    print(f"{path}: {summary.name}, run {summary.id}, {size / 2**20:.1f} MiB")
+    return 0

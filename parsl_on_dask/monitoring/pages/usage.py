@@ -1,0 +1,196 @@
+"""Resource samples: what tasks and workers used, over time and in all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+
+from parsl_on_dask.monitoring.pages.database import Database, seconds
+from parsl_on_dask.monitoring.pages.model import Run
+
+
+class Sample(NamedTuple):
+    """A look at a try's process and its children. Memory and disk in bytes, CPU in seconds since its process began."""
+
+    task: int
+    try_id: int
+    at: float
+    pid: int | None
+    memory: float | None
+    cpu: float | None
+    children: float | None
+    read: float | None
+    written: float | None
+    switches: float | None
+
+
+@dataclass(slots=True)
+class Used:
+    """What a try used."""
+
+    task: int
+    try_id: int
+    app: str
+    worker: str
+    peak: float = 0.0
+    cpu: float = 0.0
+    read: float = 0.0
+    written: float = 0.0
+    children: int = 0
+    samples: list[Sample] = field(default_factory=list)
+
+
+def read_samples(database: Database, run_id: str, task: int | None = None) -> list[Sample]:
+    """The samples of a run, or of one of its tasks, in order."""
+    p = "psutil_process_"
+    columns = [
+        *("task_id", "try_id", "timestamp", p + "pid", p + "memory_resident", p + "time_user", p + "time_system"),
+        *(p + "children_count", p + "disk_read", p + "disk_write"),
+        *(p + "num_ctx_switches_voluntary", p + "num_ctx_switches_involuntary"),
+    ]
+    where = "run_id = :run" + (" AND task_id = :task" if task is not None else "")
+    values = {"run": run_id} if task is None else {"run": run_id, "task": task}
+    found = []
+    for row in database.rows("resource", columns, where, **values):
+        number, try_id, when, pid, memory, user, system, children, read, written, voluntary, involuntary = row
+        at = seconds(when)
+        if at is None:
+            continue
+        cpu = None if user is None else user + (system or 0.0)
+        switches = None if voluntary is None else voluntary + (involuntary or 0.0)
+        found.append(Sample(number, try_id, at, pid, memory, cpu, children, read, written, switches))
+    found.sort(key=lambda s: (s.task, s.try_id, s.at))
+    return found
+
+
+def used(run: Run, samples: list[Sample]) -> list[Used]:
+    """What each try with samples used. CPU, disk: what was added between its first and its last sample."""
+    found: dict[tuple[int, int], Used] = {}
+    for sample in samples:
+        task = run.tasks.get(sample.task)
+        if task is None:
+            continue
+        one = found.get((sample.task, sample.try_id))
+        if one is None:
+            place = next((t for t in task.tries if t.number == sample.try_id), None)
+            host = (place.host or "").partition(".")[0] if place else ""
+            executor = place.executor if place else ""
+            worker = " ".join(filter(None, (executor, host, f"pid {sample.pid}" if sample.pid else "")))
+            one = found[sample.task, sample.try_id] = Used(sample.task, sample.try_id, task.app, worker)
+        one.samples.append(sample)
+        one.peak = max(one.peak, sample.memory or 0.0)
+        one.children = max(one.children, int(sample.children or 0))
+    for one in found.values():
+        one.cpu = _grown([s.cpu for s in one.samples])
+        one.read = _grown([s.read for s in one.samples])
+        one.written = _grown([s.written for s in one.samples])
+    return list(found.values())
+
+
+def _grown(values: list[float | None]) -> float:
+    """How much a counter grew; it falls when a child ends whose share is then missing."""
+    known = [v for v in values if v is not None]
+    return sum(max(0.0, b - a) for a, b in pairwise(known))
+
+
+class AppUse(NamedTuple):
+    app: str
+    tries: int
+    peak: float
+    middle: float
+    cpu: float
+    read: float
+    written: float
+
+
+def by_app(found: list[Used]) -> list[AppUse]:
+    """Peak memory, median of the peaks, and sums, of each app."""
+    groups: dict[str, list[Used]] = defaultdict(list)
+    for one in found:
+        groups[one.app].append(one)
+    return [
+        AppUse(
+            app,
+            len(members),
+            max(u.peak for u in members),
+            median(u.peak for u in members),
+            sum(u.cpu for u in members),
+            sum(u.read for u in members),
+            sum(u.written for u in members),
+        )
+        for app, members in groups.items()
+    ]
+
+
+class Line(NamedTuple):
+    """A quantity over time."""
+
+    times: list[float]
+    values: list[float]
+
+
+def cores(found: list[Used], points: int = 300) -> dict[str, Line]:
+    """Cores in use over time, by worker: CPU seconds spent between two samples, spread evenly over the time between."""
+    spans = []
+    for one in found:
+        for a, b in pairwise(one.samples):
+            if a.cpu is not None and b.cpu is not None and b.at > a.at:
+                spans.append((one.worker, a.at, b.at, max(0.0, b.cpu - a.cpu)))
+    if not spans:
+        return {}
+    first, last = min(s[1] for s in spans), max(s[2] for s in spans)
+    width = max((last - first) / points, 1e-6)
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * points)
+    for worker, begin, end, spent in spans:
+        rate = spent / (end - begin)
+        low = int((begin - first) / width)
+        high = min(int((end - first) / width), points - 1)
+        for i in range(low, high + 1):
+            left, right = first + i * width, first + (i + 1) * width
+            sums[worker][i] += rate * max(0.0, min(end, right) - max(begin, left)) / width
+    times = [first + (i + 0.5) * width for i in range(points)]
+    return {worker: Line(times, values) for worker, values in sums.items()}
+
+
+def memory(found: list[Used], points: int = 300) -> dict[str, Line]:
+    """Memory over time, by worker: the sum over what runs there; a sample counts until the next one of its try."""
+    events: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for one in found:
+        level = 0.0
+        for sample in one.samples:
+            if sample.memory is not None:
+                events[one.worker].append((sample.at, sample.memory - level))
+                level = sample.memory
+        if one.samples:
+            events[one.worker].append((one.samples[-1].at, -level))
+    if not events:
+        return {}
+    lines = {}
+    for worker, changes in events.items():
+        changes.sort()
+        times: list[float] = []
+        values: list[float] = []
+        level = 0.0
+        for at, change in changes:
+            level = max(0.0, level + change)
+            times.append(at)
+            values.append(level)
+        lines[worker] = _thinned(Line(times, values), points)
+    return lines
+
+
+def _thinned(line: Line, points: int) -> Line:
+    """At most that many points, the highest of each stretch."""
+    count = len(line.times)
+    if count <= points:
+        return line
+    times, values = [], []
+    for i in range(points):
+        low, high = i * count // points, (i + 1) * count // points
+        top = max(range(low, high), key=lambda j: line.values[j])
+        times.append(line.times[top])
+        values.append(line.values[top])
+    return Line(times, values)

@@ -1,0 +1,223 @@
+"""What happened, as rows of the tables.
+
+Whoever works on tasks hands over an event: five values, without looking at them. All the rest is done here, in the
+writer's thread: a task that has gone through all of its states since the last time becomes one row of the task table,
+one of the try table and five of the status table.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.monitoring import messages
+from parsl_on_dask.remote.usage import PACKED, STATES
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+    from parsl_on_dask.monitoring.store import Clock
+
+#: Kinds of events besides the states, whose numbers are below.
+SUBMITTED, BEGAN, RAN, SAMPLED, INPUTS, MESSAGE, ROW = range(100, 107)
+
+#: kind, task, try, seconds since the epoch, and what else there is to say
+Event = tuple[int, Any, int, float, Any]
+
+NAMES = {int(state): state.name for state in States}
+_LAST_STATE = max(NAMES)
+_RUNNING, _RUNNING_ENDED = States.running.name, States.running_ended.name
+
+_STATES = defaultdict(lambda: "running", {ord(letter): word for letter, word in STATES.items()})
+
+#: depends, inputs, outputs, stdin, stdout, stderr of a call with plain arguments
+_PLAIN = ("", "None", "None", None, "", "")
+
+#: Characters up to which a text of a task is kept.
+TEXT_LIMIT = 65_536
+
+
+def clean(text: str) -> str:
+    """A text as every database takes it."""
+    if len(text) > TEXT_LIMIT:
+        text = text[:TEXT_LIMIT] + "..."
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
+class RowMaker:
+    """Makes rows of events.
+
+    Parameters
+    ----------
+    run_id : str
+    clock : Clock
+    interval : float
+        Of the resource samples, seconds.
+    block_of : callable
+        ``(executor label, worker name) -> block id or None``.
+    """
+
+    def __init__(self, run_id: str, clock: Clock, interval: float, block_of: Callable[[str, str], str | None]) -> None:
+        self.run_id = run_id
+        self.clock = clock
+        self.interval = interval
+        self.block_of = block_of
+        #: When the tries began whose workers have said so before they came back.
+        self.announced: dict[tuple[int, int], float] = {}
+        self._back: list[tuple[int, int]] = []
+
+    def written(self) -> None:
+        """The rows made last are in the database."""
+        for key in self._back:
+            self.announced.pop(key, None)
+        self._back = []
+
+    def rows(self, events: Iterable[Event]) -> dict[str, list[tuple[Any, ...]]]:
+        """Rows by table, in the order of :data:`parsl_on_dask.monitoring.store.COLUMNS`."""
+        run_id, stamp, announced = self.run_id, self.clock.stamp, self.announced
+        self._back = back = []
+        found: dict[str, list[tuple[Any, ...]]] = {"status": [], "resource": []}
+        status, resource = found["status"], found["resource"]
+        tasks: dict[int, TaskRecord] = {}
+        tries: dict[tuple[int, int], TaskRecord] = {}
+        texts: dict[int, Any] = {}
+        captured: dict[tuple[int, int], Any] = {}
+        joins: dict[tuple[int, int], str] = {}
+        ran: dict[tuple[int, int], Any] = {}
+        for kind, record, try_id, when, extra in events:
+            if kind <= _LAST_STATE:
+                number = record.id
+                status.append((number, NAMES[kind], stamp(when), run_id, try_id))
+                tasks[number] = record
+                tries[number, try_id] = record
+                if extra is not None:
+                    (joins if kind == States.joining else captured)[number, try_id] = extra
+            elif kind in (RAN, BEGAN):
+                key = (record.id, try_id)
+                tries[key] = record
+                worker, host, began, ended = extra
+                if key not in announced:
+                    if began:
+                        status.append((record.id, _RUNNING, stamp(began), run_id, try_id))
+                        if kind == BEGAN:
+                            announced[key] = began
+                    ran[key] = extra
+                elif kind == RAN:
+                    ran[key] = (worker, host, announced[key], ended)
+                if kind == RAN:
+                    back.append(key)
+                    if ended:
+                        status.append((record.id, _RUNNING_ENDED, stamp(ended), run_id, try_id))
+            elif kind == SAMPLED:
+                for sample in PACKED.iter_unpack(extra):
+                    resource.append(self._resource(record.id, try_id, *sample))
+            elif kind == SUBMITTED:
+                texts[record.id] = extra
+            elif kind == INPUTS:
+                found.setdefault("inputs", []).append((extra, record.id, run_id))
+            elif kind == MESSAGE:
+                messages.add(found, run_id, self.clock, extra)
+            else:
+                found.setdefault(record, []).append(extra)
+        if tasks:
+            found.setdefault("task", []).extend(self._tasks(tasks, texts))
+        if tries:
+            found.setdefault("try", []).extend(self._tries(tries, captured, joins, ran))
+        return found
+
+    def _resource(
+        self,
+        task: int,
+        try_id: int,
+        when: float,
+        pid: float,
+        percent: float,
+        children: float,
+        user: float,
+        system: float,
+        virtual: float,
+        resident: float,
+        read: float,
+        written: float,
+        state: float,
+        cpu: float,
+        voluntary: float,
+        forced: float,
+    ) -> tuple[Any, ...]:
+        return (
+            try_id,
+            task,
+            self.run_id,
+            self.clock.stamp(when),
+            self.interval,
+            int(pid),
+            percent,
+            children,
+            user,
+            system,
+            virtual,
+            resident,
+            read,
+            written,
+            _STATES[int(state)],
+            str(int(cpu)),
+            voluntary,
+            forced,
+        )
+
+    def _tasks(self, tasks: dict[int, TaskRecord], texts: dict[int, Any]) -> Iterable[tuple[Any, ...]]:
+        run_id, moment = self.run_id, self.clock.moment
+        for number, record in tasks.items():
+            depends, inputs, outputs, stdin, stdout, stderr = texts.get(number, _PLAIN)
+            yield (
+                number,
+                run_id,
+                depends,
+                clean(record.func_name),
+                "1" if record.memoize else "0",
+                record.hashsum,
+                inputs,
+                outputs,
+                stdin,
+                stdout,
+                stderr,
+                moment(record.time_invoked),
+                moment(record.time_returned),
+                record.fail_count,
+                record.fail_cost,
+            )
+
+    def _tries(
+        self,
+        tries: dict[tuple[int, int], TaskRecord],
+        captured: dict[tuple[int, int], Any],
+        joins: dict[tuple[int, int], str],
+        ran: dict[tuple[int, int], Any],
+    ) -> Iterable[tuple[Any, ...]]:
+        run_id, stamp, moment = self.run_id, self.clock.stamp, self.clock.moment
+        for key, record in tries.items():
+            number, try_id = key
+            launched = returned = None
+            history: str | None = None
+            if key in captured:
+                launched, returned, history = captured[key]
+            elif record.try_id == try_id:
+                launched, returned = record.try_time_launched, record.try_time_returned
+                history = ",".join(list(record.fail_history)) if record.fail_count else ""
+            worker, host, began, _ = ran.get(key) or ("", "", 0.0, 0.0)
+            yield (
+                try_id,
+                number,
+                run_id,
+                self.block_of(record.executor, worker) if worker else None,
+                host or None,
+                record.executor,
+                moment(launched),
+                stamp(began) if began else None,
+                moment(returned),
+                None if history is None else clean(history),
+                joins.get(key),
+            )

@@ -1,0 +1,140 @@
+"""The record of one run: what ties the kernel's notes, the clusters' news, the writer and the database together."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.monitoring.errors import MonitoringHubStartError
+from parsl_on_dask.monitoring.places import Places
+from parsl_on_dask.monitoring.rows import MESSAGE, RowMaker
+from parsl_on_dask.monitoring.store import Store, is_lock
+from parsl_on_dask.monitoring.watch import Watch
+from parsl_on_dask.monitoring.writer import Writer
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.monitoring.monitoring import MonitoringHub
+
+logger = logging.getLogger("parsl.monitoring.run")
+
+
+class Inbox:
+    """Where others put messages in Parsl's form. Looks like the queue that Parsl has there."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self._record = record
+
+    def put(self, message: Any) -> None:
+        """Record a message ``(MessageType, dict)``."""
+        writer = self._record.writer
+        if writer is not None:
+            writer.put((MESSAGE, None, 0, 0.0, message))
+
+    #: What Parsl's radio senders are called by.
+    send = put
+
+
+class RunRecord:
+    """The record of one run.
+
+    Parameters
+    ----------
+    hub : MonitoringHub
+    url : str
+        Of the database.
+
+    Raises
+    ------
+    MonitoringHubStartError
+        When it cannot be opened.
+    """
+
+    def __init__(self, hub: MonitoringHub, url: str) -> None:
+        self.hub = hub
+        self.store = Store(url)
+        self.inbox = Inbox(self)
+        self.writer: Writer | None = None
+        self.watch: Watch | None = None
+        self.places: Places | None = None
+        self.kernel: DataFlowKernel | None = None
+        self.info: dict[str, Any] = {}
+        try:
+            self.store.open()
+        except Exception as e:
+            self.store.release()
+            if is_lock(e):
+                logger.warning("The monitoring database %s is locked; its records wait", self.store.shown)
+                return
+            reason = str(getattr(e, "orig", None) or e).strip().partition("\n")[0]
+            raise MonitoringHubStartError(
+                f"the monitoring database {self.store.shown} cannot be opened: {reason}. Give MonitoringHub("
+                "logging_endpoint=...) a database that is there and that you may write to, or leave monitoring out"
+            ) from e
+
+    def begin(self, kernel: DataFlowKernel, info: dict[str, Any]) -> None:
+        """Begin with a kernel that starts.
+
+        Parameters
+        ----------
+        kernel : DataFlowKernel
+        info : dict
+            What the run says of itself at its start, with the columns of the workflow table.
+        """
+        self.kernel = kernel
+        self.info = info
+        enabled = self.hub.resource_monitoring_enabled
+        interval = float(self.hub.resource_monitoring_interval) if enabled else 0.0
+        self.places = Places(kernel, self.store.clock, lambda event: self.put(event))
+        maker = RowMaker(kernel.run_id, self.store.clock, interval, self.places.block_of)
+        self.writer = Writer(self.store, maker, self._workflow, self.places.look, self.hub.monitoring_debug)
+        self.watch = Watch(self.writer.put, enabled, interval)
+        self.writer.start()
+
+    def prepare(self, executor: Any) -> None:
+        """Give an executor the queue for its messages, and its radio's receiver."""
+        radio = getattr(executor, "remote_monitoring_radio", None)
+        executor.monitoring_messages = self.inbox
+        if radio is not None:
+            executor.monitoring_receiver = radio.create_receiver(run_dir=executor.run_dir, resource_msgs=self.inbox)
+
+    def join(self, executor: Any) -> None:
+        """Have the lane of an executor report here."""
+        lane = getattr(executor, "lane", None)
+        if lane is not None:
+            lane.watch = self.watch
+            if self.places is not None and hasattr(getattr(lane, "cluster", None), "block_of"):
+                self.places.clusters[executor.label] = lane.cluster
+        if self.places is not None:
+            self.places.look_now()
+
+    def put(self, event: Any) -> None:
+        """Take an event."""
+        assert self.writer is not None
+        self.writer.put(event)
+
+    def _workflow(self) -> tuple[Any, ...]:
+        """The row of the workflow table."""
+        kernel, info, moment = self.kernel, self.info, self.store.clock.moment
+        assert kernel is not None
+        return (
+            info["run_id"],
+            info["workflow_name"],
+            info["workflow_version"],
+            moment(info["time_began"]),
+            moment(kernel.time_completed),
+            info["host"],
+            info["user"],
+            info["rundir"],
+            kernel.task_state_counts[States.failed],
+            kernel.task_state_counts[States.exec_done],
+        )
+
+    def close(self) -> None:
+        """Write what is left, and close the database."""
+        if self.places is not None:
+            self.places.close()
+        if self.writer is not None:
+            self.writer.close()
+        self.store.release()

@@ -1,0 +1,133 @@
+"""What shows a kernel while it runs, apart from the database: Dask's dashboard, and bars if they are asked for."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from parsl_on_dask import overrides
+from parsl_on_dask.monitoring import dask_page
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.monitoring.progress import Progress
+
+logger = logging.getLogger("parsl.monitoring.views")
+
+#: Milliseconds between two reports to a dashboard.
+PERIOD = 500
+
+
+class Views:
+    """Keeps the views of one kernel up to date until :meth:`close`.
+
+    Parameters
+    ----------
+    kernel : DataFlowKernel
+        Its executors run.
+    """
+
+    def __init__(self, kernel: DataFlowKernel) -> None:
+        self.kernel = kernel
+        self.reporters: list[Reporter] = []
+        self.bars: Progress | None = None
+        links = dashboard_links(kernel)
+        for label, link in links.items():
+            logger.info("Dask's dashboard for executor %s: %s", label, link)
+            executor: Any = kernel.executors[label]
+            client = client_of(executor)
+            if executor.lane.parsl_page and all(r.client is not client for r in self.reporters):
+                self.reporters.append(Reporter(kernel, client))
+        from parsl_on_dask.monitoring import screens
+
+        if links and screens.in_notebook():
+            for label, link in links.items():
+                print(f"Dask's dashboard for executor {label}: {link}")
+        if overrides.show_progress:
+            from parsl_on_dask.monitoring.progress import Progress
+
+            self.bars = Progress(kernel)
+            self.bars.start()
+
+    def close(self) -> None:
+        """Stop showing."""
+        for reporter in self.reporters:
+            reporter.stop()
+        if self.bars is not None:
+            self.bars.stop()
+
+
+class Reporter:
+    """Tells a scheduler that we started how many tasks of each app are in which state. Lives in its client's loop."""
+
+    def __init__(self, kernel: DataFlowKernel, client: Any) -> None:
+        self.kernel = kernel
+        self.client = client
+        self.callback: Any = None
+        self.last: Any = None
+        self.ended = False
+        client.loop.add_callback(self._begin)
+
+    def _begin(self) -> None:
+        from tornado.ioloop import PeriodicCallback
+
+        if not self.ended:
+            self.callback = PeriodicCallback(self._tell, PERIOD)
+            self.callback.start()
+
+    def _tell(self) -> None:
+        if self.ended or self.client.status != "running":
+            return
+        from parsl_on_dask.monitoring import tally
+
+        rows = [tuple(row) for row in tally.of_kernel(self.kernel)]
+        if rows == self.last:
+            return
+        try:
+            message = {"op": dask_page.OPERATION, "rows": rows, "workflow": str(self.kernel.workflow_name)}
+            self.client.scheduler_comm.send(message)
+            self.last = rows
+        except Exception:  # the run goes on without the page
+            logger.debug("the dashboard was not told", exc_info=True)
+
+    def stop(self) -> None:
+        """Send no more."""
+
+        def end() -> None:
+            self.ended = True
+            if self.callback is not None:
+                self.callback.stop()
+
+        try:
+            self.client.loop.add_callback(end)
+        except Exception:  # the client was closed before
+            logger.debug("no client to stop reporting to", exc_info=True)
+
+
+def client_of(executor: Any) -> Any:
+    """The Dask client of an executor that runs, or None."""
+    return getattr(getattr(executor, "lane", None), "client", None)
+
+
+def dashboard_links(kernel: DataFlowKernel) -> dict[str, str]:
+    """Dashboards of a kernel's executors, by label; those of clusters that we started lead to the Parsl page."""
+    found = {}
+    for label in kernel._labels:
+        executor: Any = kernel.executors[label]
+        client = client_of(executor)
+        if client is None or client.status != "running":
+            continue
+        try:
+            link = client.dashboard_link
+        except Exception:  # a cluster object of somebody else's
+            logger.debug("no dashboard link of %s", label, exc_info=True)
+            continue
+        if link:
+            if str(client.scheduler.address).startswith(
+                "inproc:"
+            ):  # which names a host, and its dashboard is on loopback
+                link = f"http://127.0.0.1:{urlsplit(link).port}/status"
+            page = executor.lane.parsl_page and link.endswith("/status")
+            found[label] = link.removesuffix("status") + "parsl" if page else str(link)
+    return found

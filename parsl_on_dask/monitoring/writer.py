@@ -1,0 +1,248 @@
+"""The thread that brings events into the database.
+
+The workflow has precedence over its record. While many tasks are on their way the thread takes a small part of the
+time and lets events wait; it catches up when things are quieter, and before the end. A database that cannot be
+written makes events wait, too, up to a number; beyond it the oldest are dropped, and counted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.monitoring.errors import MonitoringWarning
+from parsl_on_dask.monitoring.rows import Event, RowMaker
+from parsl_on_dask.monitoring.store import Store, is_about_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+logger = logging.getLogger("parsl.monitoring.writer")
+
+#: Seconds between two transactions.
+INTERVAL = 0.5
+#: Events of one transaction.
+TOGETHER = 10_000
+#: Part of the time that is taken while events come in faster than BUSY a second.
+SHARE = 0.15
+BUSY = 2000
+#: Events that may wait before precedence ends.
+BACKLOG = 300_000
+#: Events that may wait at all.
+LIMIT = 1_000_000
+#: Seconds between two attempts to write to a database that cannot be written: the first and the longest.
+PAUSES = (0.5, 10.0)
+#: Seconds for which a database that cannot be written holds up the end of a run.
+LAST_CHANCE = 5.0
+
+
+class Writer:
+    """Writes the events of one run.
+
+    Parameters
+    ----------
+    store : Store
+    maker : RowMaker
+    workflow : callable
+        Returns the row of the workflow table as it is now.
+    look : callable
+        Called before each transaction; may put events.
+    debug : bool
+        Log each transaction.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        maker: RowMaker,
+        workflow: Callable[[], tuple[Any, ...]],
+        look: Callable[[], None],
+        debug: bool = False,
+    ) -> None:
+        self.store = store
+        self.debug = debug
+        self.maker = maker
+        self.workflow = workflow
+        self.look = look
+        self.events: deque[Event] = deque(maxlen=LIMIT)
+        self.given = itertools.count()
+        self.looks = 0
+        self.taken = 0
+        self.dropped = 0
+        self.trouble_since = 0.0
+        self.pause = PAUSES[0]
+        self.ending = threading.Event()
+        self.deadline = 0.0
+        self.written: tuple[Any, ...] | None = None
+        self.thread = threading.Thread(target=self._run, name="parsl-monitoring", daemon=True)
+
+    def put(self, event: Event) -> None:
+        """Take an event. From any thread."""
+        next(self.given)
+        self.events.append(event)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self.thread.start()
+
+    def close(self) -> None:
+        """Write the rest and end. A database that cannot be written gets a last chance."""
+        self.deadline = time.monotonic() + LAST_CHANCE
+        self.ending.set()
+        self.thread.join()
+
+    def _run(self) -> None:
+        pause = INTERVAL
+        ended, left = time.monotonic(), 0
+        while not self.ending.wait(pause):
+            began = time.monotonic()
+            count = 0
+            try:
+                self.look()
+                count = self._write_some()
+            except Exception:
+                logger.exception("monitoring goes on after this")
+            now, waiting = time.monotonic(), len(self.events)
+            arriving = (waiting + count - left) / max(now - ended, 0.001)
+            pause = self._pause(now - began, arriving, waiting)
+            ended, left = now, waiting
+        try:
+            left = len(self.events)
+            if left > TOGETHER:
+                logger.info("Monitoring writes its last %s records", left)
+            while self.events or self.workflow() != self.written:
+                self._write_some()
+                if self.trouble_since:
+                    if time.monotonic() > self.deadline:
+                        break
+                    time.sleep(0.2)
+        except Exception:
+            logger.exception("the last records of monitoring are lost")
+        self._drop_the_rest()
+        self.store.release()
+
+    def _pause(self, took: float, arriving: float, waiting: int) -> float:
+        """How long to leave the workflow alone, after a transaction that took so many seconds.
+
+        Parameters
+        ----------
+        took : float
+        arriving : float
+            Events a second.
+        waiting : int
+            Events.
+        """
+        if self.trouble_since:
+            self.pause = min(2 * self.pause, PAUSES[1])
+            return self.pause
+        self.pause = PAUSES[0]
+        if waiting > BACKLOG:
+            return 0.0
+        if arriving > BUSY:
+            return max(INTERVAL, took * (1 / SHARE - 1))
+        return 0.0 if waiting >= TOGETHER else INTERVAL
+
+    def _write_some(self) -> int:
+        """Write one transaction; returns how many events it took."""
+        events = [self.events.popleft() for _ in range(min(TOGETHER, len(self.events)))]
+        workflow = self.workflow()
+        if not events and workflow == self.written:
+            return 0
+        try:
+            self._write(events, workflow)
+        except Exception as e:
+            if events and is_about_rows(e) and self._one_by_one(events, workflow):
+                self._wrote(len(events), self.written)
+                return len(events)
+            self._back(events, e)
+            return 0
+        self._wrote(len(events), workflow)
+        return len(events)
+
+    def _write(self, events: Sequence[Event], workflow: tuple[Any, ...]) -> None:
+        rows = {**self.maker.rows(events), "workflow": [workflow]}
+        self.store.write(rows)
+        if self.debug:
+            logger.debug("Monitoring wrote %s", ", ".join(f"{len(v)} rows of {k}" for k, v in rows.items() if v))
+        self.maker.written()
+
+    def _one_by_one(self, events: Sequence[Event], workflow: tuple[Any, ...]) -> bool:
+        """Find the events that the database does not take, and leave them out. False if it is not about events."""
+        parts = [events[i : i + 1] for i in range(len(events))] if len(events) <= 8 else _halves(events)
+        for part in parts:
+            try:
+                self._write(part, workflow)
+            except Exception as e:
+                if not is_about_rows(e):
+                    return False
+                if len(part) == 1:
+                    logger.error("a record of monitoring cannot be written and is left out: %s", e)
+                elif not self._one_by_one(part, workflow):
+                    return False
+        return True
+
+    def _wrote(self, count: int, workflow: tuple[Any, ...] | None) -> None:
+        self.taken += count
+        self.written = workflow
+        if self.trouble_since:
+            seconds, self.trouble_since = time.monotonic() - self.trouble_since, 0.0
+            logger.warning("The monitoring database %s is written again, after %.0f s", self.store.shown, seconds)
+            self._tell_losses()
+
+    def _back(self, events: list[Event], error: Exception) -> None:
+        """Let events wait that could not be written."""
+        if not self.trouble_since:
+            self.trouble_since = time.monotonic()
+            logger.warning(
+                "The monitoring database %s cannot be written: %s. The workflow goes on, and its records wait",
+                self.store.shown,
+                _first_line(error),
+            )
+        else:
+            logger.debug("The monitoring database still cannot be written: %s", _first_line(error))
+        room = LIMIT - len(self.events)
+        if room < len(events):
+            self.dropped += len(events) - room
+            self.taken += len(events) - room
+        self.events.extendleft(reversed(events[len(events) - min(room, len(events)) :]))
+
+    def _drop_the_rest(self) -> None:
+        left = len(self.events)
+        self.events.clear()
+        self.dropped += left
+        self.taken += left
+        self._tell_losses()
+
+    def _tell_losses(self) -> None:
+        """Warn, with their number, of events that were dropped since the last time."""
+        given = next(self.given) - self.looks  # looking at the counter counts, too
+        self.looks += 1
+        lost = self.dropped + max(0, given - self.taken - len(self.events))
+        self.taken = given - len(self.events)
+        self.dropped = 0
+        if not lost:
+            return
+        text = (
+            f"{lost} records of monitoring are lost, because the database {self.store.shown} could not be written. "
+            "The workflow itself is not affected"
+        )
+        logger.warning("%s", text)
+        try:
+            warnings.warn(text, MonitoringWarning, stacklevel=2)
+        except Warning:  # where warnings are errors: this one must not end the thread
+            pass
+
+
+def _halves(events: Sequence[Event]) -> list[Sequence[Event]]:
+    middle = len(events) // 2
+    return [events[:middle], events[middle:]]
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,53 @@
+"""Where a kernel is shown while it runs."""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+
+import pytest
+
+from parsl_on_dask import progress, python_app
+from parsl_on_dask.config import Config
+from parsl_on_dask.dataflow.dflow import DataFlowKernel
+from parsl_on_dask.executors import DaskExecutor, ThreadPoolExecutor
+from parsl_on_dask.monitoring import screens
+from tests import kernels
+
+
+@python_app
+def give(value: int) -> int:
+    return value
+
+
+def test_links_are_logged_and_printed_in_notebooks(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+
+    monkeypatch.setattr(screens, "in_notebook", lambda: True)
+    with caplog.at_level(logging.INFO, logger="parsl"):
+        config = Config(executors=[ThreadPoolExecutor(label="pool")], run_dir=str(tmp_path), initialize_logging=False)
+        kernel = DataFlowKernel(config)
+        try:
+            link = kernel.dashboard_link
+        finally:
+            kernel.cleanup()
+    assert f"Dask's dashboard for executor pool: {link}" in caplog.text
+    assert f"Dask's dashboard for executor pool: {link}" in capsys.readouterr().out
+    assert kernel.dashboard_link is None  # it is over
+
+
+def test_existing_clusters_keep_their_own_pages(existing_cluster: str) -> None:
+
+    with kernels.load(Config(executors=[DaskExecutor(existing_cluster)], initialize_logging=False)) as kernel:
+        link = kernel.dashboard_link
+        assert link is None or link.endswith("/status")
+        assert not kernel.views.reporters
+        out = io.StringIO()
+        futures = [give(i) for i in range(3)]
+        progress(futures, file=out)
+        assert "3 of 3 tasks ended: 3 done" in out.getvalue()
