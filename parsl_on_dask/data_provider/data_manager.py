@@ -10,18 +10,27 @@ from typing import TYPE_CHECKING, Any, Literal
 from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.data_provider.file_noop import NoOpFileStaging
 from parsl_on_dask.data_provider.files import File
+from parsl_on_dask.data_provider.ftp import FTPSeparateTaskStaging
+from parsl_on_dask.data_provider.http import HTTPSeparateTaskStaging
+from parsl_on_dask.data_provider.landing import Landings
 from parsl_on_dask.data_provider.staging import Staging
+from parsl_on_dask.data_provider.zip import ZipFileStaging
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 logger = logging.getLogger("parsl.data_provider.data_manager")
 
-default_staging: list[Staging] = [NoOpFileStaging()]
+default_staging: list[Staging] = [
+    NoOpFileStaging(),
+    FTPSeparateTaskStaging(),
+    HTTPSeparateTaskStaging(),
+    ZipFileStaging(),
+]
 """Providers of executors that have ``storage_access=None``."""
 
 #: What providers are asked about when an error has to say what could be staged.
-_WELL_KNOWN = ("file", "http", "https", "ftp", "globus", "zip", "s3", "gs", "rsync")
+_WELL_KNOWN = ("file", "http", "https", "ftp", "globus", "zip", "s3", "gs", "abfs", "ssh", "rsync", "worker")
 
 Direction = Literal["in", "out"]
 
@@ -40,6 +49,20 @@ class DataManager:
 
     def __init__(self, dfk: DataFlowKernel) -> None:
         self.dfk = dfk
+        self.landings = Landings()
+        self._at_end: list[Callable[[], None]] = []
+
+    def at_end(self, step: Callable[[], None]) -> None:
+        """Have a provider's clean-up done when the kernel's begins, while the executors still run."""
+        self._at_end.append(step)
+
+    def close(self) -> None:
+        """Do what :meth:`at_end` was told. The kernel calls it."""
+        while self._at_end:
+            try:
+                self._at_end.pop()()
+            except Exception:
+                logger.exception("A staging provider could not clean up")
 
     def optionally_stage_in(
         self, input: Any, func: Callable[..., Any], executor: str
@@ -162,7 +185,7 @@ def _no_provider(direction: Direction, file: File, executor: str, providers: Seq
 
 
 def _names_for(scheme: str, direction: Direction, providers: Sequence[Staging]) -> list[str]:
-    example = File(f"{scheme}://host/path/name")
+    example = File("zip:/a.zip/name" if scheme == "zip" else f"{scheme}://host/path/name")
     for provider in providers:
         try:
             accepted = _accepts(provider, direction, example)

@@ -10,6 +10,9 @@ from urllib.parse import urlparse
 
 Self = TypeVar("Self", bound="File")
 
+#: Schemes whose URLs are paths, in which ? and # are characters like others.
+_PATHS = frozenset({"file", "zip"})
+
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
@@ -119,10 +122,10 @@ def _parts(url: str, is_path: bool) -> tuple[str, str, str]:
     parsed = urlparse(url)
     if not parsed.scheme or (os.name == "nt" and len(parsed.scheme) == 1):
         return "file", "", url  # in a path, ? and # are characters like others
-    if parsed.scheme == "file":
+    if parsed.scheme in _PATHS:
         rest = url.partition(":")[2]
         if not rest.startswith("//"):
-            return "file", "", rest
+            return parsed.scheme, "", rest
         host, slash, path = rest[2:].partition("/")
-        return "file", host, slash + path
+        return parsed.scheme, host, slash + path
     return parsed.scheme, parsed.netloc, parsed.path

@@ -12,7 +12,10 @@ from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.data_provider.data_manager import DataManager, default_staging
 from parsl_on_dask.data_provider.file_noop import NoOpFileStaging
 from parsl_on_dask.data_provider.files import File
+from parsl_on_dask.data_provider.ftp import FTPSeparateTaskStaging
+from parsl_on_dask.data_provider.http import HTTPSeparateTaskStaging
 from parsl_on_dask.data_provider.staging import Staging
+from parsl_on_dask.data_provider.zip import ZipFileStaging
 
 
 def app() -> None:
@@ -135,11 +138,17 @@ def test_the_first_provider_that_accepts_a_file_gets_it() -> None:
 def test_a_scheme_that_nobody_stages_is_an_error_that_lists_what_could_be() -> None:
     dm = manager()
     with pytest.raises(ValueError) as caught:
-        dm.optionally_stage_in(File("http://example.org/a.txt"), app, "threads")
+        dm.optionally_stage_in(File("s3://example.org/a.txt"), app, "threads")
     text = str(caught.value)
     assert text.startswith("Executor threads cannot stage file <File at ")
-    assert "(scheme 'http')" in text and "file (NoOpFileStaging)" in text and "storage_access=" in text
-    with pytest.raises(ValueError, match=r"cannot stage out file .*file \(NoOpFileStaging\).*local path"):
+    assert "(scheme 's3')" in text and "storage_access=" in text
+    assert (
+        "it can stage in these schemes: file (NoOpFileStaging), http (HTTPSeparateTaskStaging), "
+        "https (HTTPSeparateTaskStaging), ftp (FTPSeparateTaskStaging), zip (ZipFileStaging). "
+    ) in text
+    with pytest.raises(
+        ValueError, match=r"cannot stage out file .*: file \(NoOpFileStaging\), zip \(ZipFileStaging\)\..*local path"
+    ):
         dm.stage_out(File("ftp://example.org/a.txt"), "threads", Future())
 
 
@@ -156,7 +165,8 @@ def test_an_unknown_label_is_a_key_error_that_names_the_labels() -> None:
 
 
 def test_an_executor_without_the_attribute_has_the_default_providers() -> None:
-    assert [type(p) for p in default_staging] == [NoOpFileStaging]
+    kinds = [NoOpFileStaging, FTPSeparateTaskStaging, HTTPSeparateTaskStaging, ZipFileStaging]
+    assert [type(p) for p in default_staging] == kinds
     dm = DataManager(SimpleNamespace(executors={"x": object()}))  # type: ignore[arg-type]
     assert dm.optionally_stage_in(File("a.txt"), app, "x")[0].filepath == "a.txt"
 

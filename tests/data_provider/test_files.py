@@ -31,6 +31,8 @@ def parts(file: File) -> tuple[str, str, str, str]:
         ("ftp://host/b.txt", ("ftp", "host", "/b.txt", "b.txt")),
         ("globus://ddb59aef/home/b.txt", ("globus", "ddb59aef", "/home/b.txt", "b.txt")),
         ("zip:/a/b.zip/inside", ("zip", "", "/a/b.zip/inside", "inside")),
+        ("zip:/a/b.zip/in side#1?\n.txt", ("zip", "", "/a/b.zip/in side#1?\n.txt", "in side#1?\n.txt")),
+        ("zip://host/b.zip/x", ("zip", "host", "/b.zip/x", "x")),
         ("own:key", ("own", "", "key", "key")),
         # a path may hold what would mean something in a URL
         ("a#1?b;c.txt", ("file", "", "a#1?b;c.txt", "a#1?b;c.txt")),

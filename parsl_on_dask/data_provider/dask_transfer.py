@@ -1,0 +1,223 @@
+"""Files of workers that share no file system, moved through Dask's own connections."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.app.futures import DataFuture
+from parsl_on_dask.arguments import need
+from parsl_on_dask.data_provider.dask_transfer_exchange import Exchange, Made, Moved
+from parsl_on_dask.data_provider.files import File
+from parsl_on_dask.data_provider.staging import Staging
+from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.remote.transfer import MARK, Carried
+from parsl_on_dask.utils import RepresentationMixin
+
+if TYPE_CHECKING:
+    from parsl_on_dask.data_provider.data_manager import DataManager
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+
+#: The scheme of files that stay on the workers.
+ON_WORKERS = "worker"
+
+#: How many functions with transfers around them are remembered.
+_REMEMBERED = 256
+
+_exchanges: weakref.WeakKeyDictionary[DataFlowKernel, Exchange] = weakref.WeakKeyDictionary()
+
+
+class DaskTransferStaging(Staging, RepresentationMixin):
+    """Moves local files between the script and the workers, and from worker to worker, through Dask's connections.
+
+    For workers that share no file system with the script, or with each other. Two kinds of files are staged:
+
+    - Paths and ``file:`` URLs mean files of the script's machine. As inputs they are sent to the workers that need
+      them; as ``outputs``, ``stdout`` or ``stderr`` they are brought back to that path before the app counts as done.
+    - ``File("worker:name")`` is a file that stays where it was made. An app that is given its DataFuture gets it
+      straight from there. It is removed when nothing refers to that DataFuture, or its task, any more.
+
+    Inside the app, ``filepath`` is a path in a directory of the worker's own. Workers need nothing of this package.
+    Files travel in pieces with a checksum each; an interrupted transfer goes on where it was. A host fetches a file
+    once, whatever number of its tasks and worker processes want it, and a file that many hosts want goes on from host
+    to host. What remains on the workers is removed with the kernel. On a ThreadPoolExecutor, whose apps run on the
+    script's machine, nothing moves. This provider is this package's own.
+
+    Parameters
+    ----------
+    timeout : float, default 120
+        Seconds without a sign of the other side after which a transfer fails.
+    links : bool, default True
+        Whether workers that see each other's files, because they run on one machine or share a disk after all, take
+        them from there instead of having them sent.
+
+    Raises
+    ------
+    ConfigurationError
+        When an argument cannot be used.
+
+    Examples
+    --------
+    >>> staging = DaskTransferStaging()
+    >>> [staging.can_stage_in(File(url)) for url in ("in.txt", "worker:sorted.txt", "https://example.org/in.txt")]
+    [True, True, False]
+    """
+
+    def __init__(self, *, timeout: float = 120.0, links: bool = True) -> None:
+        owner = type(self).__name__
+        need(owner, "timeout", timeout, int, float)
+        if timeout <= 0:
+            raise ConfigurationError(f"{owner}(timeout={timeout!r}): write a number of seconds, above 0")
+        need(owner, "links", links, bool)
+        self.timeout = timeout
+        self.links = links
+        self._around: OrderedDict[tuple[int, str, str], tuple[Callable[..., Any], Carried]] = OrderedDict()
+
+    def can_stage_in(self, file: File) -> bool:
+        """True for paths, and ``file:`` and ``worker:`` URLs."""
+        return file.scheme in ("file", ON_WORKERS)
+
+    def can_stage_out(self, file: File) -> bool:
+        """True for paths, and ``file:`` and ``worker:`` URLs."""
+        return file.scheme in ("file", ON_WORKERS)
+
+    def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture | None:
+        """Note which file it is, so that the worker can ask for it."""
+        exchange = exchange_of(dm)
+        client = self._client(dm, executor)
+        moved = _made_by(parent_fut)
+        if moved is None and file.scheme == ON_WORKERS:
+            moved = exchange.named(file.url)
+        if moved is None and parent_fut is not None:
+            ready: Future[None] = Future()
+
+            def made(parent: Future[Any]) -> None:
+                try:
+                    parent.result()
+                    self._mark_in(exchange, client, file, exchange.local(file))
+                    ready.set_result(None)
+                except BaseException as e:
+                    ready.set_exception(e)
+
+            parent_fut.add_done_callback(made)
+            return DataFuture(ready, file, tid=getattr(parent_fut, "tid", -1))
+        if moved is None:
+            moved = exchange.local(file)
+        if client is None and moved.path is None:
+            return DataFuture(exchange.bring(moved, file, parent_fut), file, tid=getattr(parent_fut, "tid", -1))
+        self._mark_in(exchange, client, file, moved)
+        return None
+
+    def _mark_in(self, exchange: Exchange, client: Any, file: File, moved: Moved) -> None:
+        if client is None:
+            file.local_path = moved.path
+        else:
+            exchange.hub(client, self.timeout, self.links)
+            setattr(file, MARK, {"way": "in", "key": moved.key, "name": moved.name, "url": file.url, "moved": moved})
+
+    def stage_out(self, dm: DataManager, executor: str, file: File, app_fu: Future[Any]) -> Future[Any] | None:
+        """Note which file it is, so that the worker can tell of it."""
+        exchange = exchange_of(dm)
+        client = self._client(dm, executor)
+        bring = file.scheme != ON_WORKERS
+        moved = exchange.promised(file, app_fu, here=client is None)
+        if client is None:
+            file.local_path = moved.path
+        else:
+            exchange.hub(client, self.timeout, self.links)
+            # which does not keep the file: that is for the DataFuture to do
+            setattr(
+                file,
+                MARK,
+                {"way": "out", "key": moved.key, "name": moved.name, "url": file.url, "bring": bring},
+            )
+        return Made(app_fu, moved)
+
+    def replace_task(self, dm: DataManager, executor: str, file: File, func: Callable[..., Any]) -> Carried | None:
+        """The function with the transfers before it."""
+        return self._wrapped(dm, executor, func, "in")
+
+    def replace_task_stage_out(
+        self, dm: DataManager, executor: str, file: File, func: Callable[..., Any]
+    ) -> Carried | None:
+        """The function with the transfers after it."""
+        return self._wrapped(dm, executor, func, "out")
+
+    def _wrapped(self, dm: DataManager, executor: str, func: Callable[..., Any], way: str) -> Carried | None:
+        client = self._client(dm, executor)
+        if client is None or Carried.is_around(func, way):
+            return None
+        topic = exchange_of(dm).hub(client, self.timeout, self.links).topic
+        key = (id(func), way, topic)
+        known = self._around.get(key)
+        if known is None or known[0] is not func:
+            base = getattr(dm.dfk.executors[executor], "working_dir", None)
+            made = Carried(func, way, topic, None if base is None else os.fspath(base), self.timeout)
+            # one for all calls, so that it is sent to a worker once
+            known = self._around[key] = (func, made)
+            while len(self._around) > _REMEMBERED:
+                self._around.popitem(last=False)
+        return known[1]
+
+    def fetch(self, data: DataFuture, path: str | os.PathLike[str]) -> str:
+        """Bring a file that is on a worker to a path of this machine, and wait for it.
+
+        Parameters
+        ----------
+        data : DataFuture
+            Of a ``worker:`` file.
+        path : path
+            Where to.
+
+        Returns
+        -------
+        str
+            The path.
+
+        Raises
+        ------
+        ValueError
+            When the file is not one that this provider moves.
+        FileNotFoundError
+            When it was lost with its worker.
+        """
+        moved = _made_by(data)
+        if moved is None:
+            raise ValueError(f"{data!r} is no output that DaskTransferStaging moves")
+        return moved.exchange.fetch(moved, data, os.fspath(path))
+
+    def _client(self, dm: DataManager, executor: str) -> Any:
+        """The Dask client of an executor; None for one whose apps run on this machine."""
+        described = dm.dfk.executors[executor]
+        lane = getattr(described, "lane", None)
+        if lane is None:
+            raise ValueError(
+                f"DaskTransferStaging moves files of executors that run on Dask, and executor {executor!r}, a "
+                f"{type(described).__name__}, does not: leave it out of its storage_access"
+            )
+        return lane.client if lane.remote else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_around": OrderedDict()}
+
+
+def exchange_of(dm: DataManager) -> Exchange:
+    """The exchange of a kernel, which knows all files that were moved."""
+    found = _exchanges.get(dm.dfk)
+    if found is None:
+        found = _exchanges.setdefault(dm.dfk, Exchange())
+        dm.at_end(found.close)
+    return found
+
+
+def _made_by(future: Any) -> Moved | None:
+    """The file that a DataFuture promises, if it is one of ours."""
+    while future is not None:
+        if isinstance(future, Made):
+            return future.moved
+        future = getattr(future, "parent", None)
+    return None

@@ -1,0 +1,280 @@
+"""What the script knows of the files that move between it and the workers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import uuid
+import weakref
+from concurrent.futures import Future
+from typing import Any
+
+from parsl_on_dask.data_provider.dask_transfer_hub import Hub
+from parsl_on_dask.data_provider.files import File
+from parsl_on_dask.lanes.values import just
+from parsl_on_dask.remote.chunks import describe, wait_for
+from parsl_on_dask.remote.placing import place
+
+logger = logging.getLogger("parsl.data_provider.dask_transfer")
+
+
+class Moved:
+    """A file that moves. While this object lives, the workers keep what they have of it.
+
+    Attributes
+    ----------
+    key : str
+        What the workers call it.
+    name : str
+        The last part of its path.
+    path : str or None
+        Where it is, or is to be brought, on this machine.
+    known : dict or None
+        Size and time of change of the file at that path, once it is there.
+    made : bool
+        Whether there is such a file, somewhere.
+    """
+
+    def __init__(self, exchange: Exchange, url: str, name: str, path: str | None) -> None:
+        self.exchange = exchange
+        self.key = uuid.uuid4().hex
+        self.url = url
+        self.name = name
+        self.path = path
+        self.known: dict[str, int] | None = None
+        self.made = False
+        self.task = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return just(None)  # workers know it by its key
+
+
+class Made(Future[Any]):
+    """Is done when the task that makes a file is."""
+
+    def __init__(self, task: Future[Any], moved: Moved) -> None:
+        super().__init__()
+        self.moved = moved
+        # or a task, its outputs and what they wait for would keep each other, and the file, until a garbage collection
+        self._task = weakref.ref(task)
+        task.add_done_callback(self._end)
+
+    def running(self) -> bool:
+        """Whether the task runs."""
+        task = self._task()
+        return task is not None and task.running()
+
+    def _end(self, task: Future[Any]) -> None:
+        if task.cancelled():
+            self.cancel()
+            self.set_running_or_notify_cancel()
+            return
+        error = task.exception()
+        if error is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(None)
+        self._done_callbacks.clear()  # type: ignore[attr-defined]  # they would keep whoever waited
+
+
+class Exchange:
+    """The files of one kernel, and the clusters that they move on."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.hubs: dict[int, Hub] = {}
+        self.moved: weakref.WeakValueDictionary[str, Moved] = weakref.WeakValueDictionary()
+        self.by_path: weakref.WeakValueDictionary[tuple[Any, ...], Moved] = weakref.WeakValueDictionary()
+        self.by_name: weakref.WeakValueDictionary[str, Moved] = weakref.WeakValueDictionary()
+        self.scratch = ""
+        self.closed = False
+
+    def hub(self, client: Any, timeout: float, links: bool) -> Hub:
+        """What moves files on a cluster."""
+        with self.lock:
+            hub = self.hubs.get(id(client))
+            if hub is None:
+                hub = self.hubs[id(client)] = Hub(self, client, timeout, links)
+            return hub
+
+    def _remember(self, moved: Moved) -> Moved:
+        self.moved[moved.key] = moved
+        weakref.finalize(moved, _forgotten, weakref.ref(self), moved.key).atexit = False
+        return moved
+
+    def local(self, file: File) -> Moved:
+        """A file of this machine.
+
+        Raises
+        ------
+        IsADirectoryError
+            When it is a directory.
+        """
+        path = os.path.abspath(file.path)
+        try:
+            known = describe(path)
+        except FileNotFoundError:
+            known = None  # it may be made before it is needed
+        version = (path, *sorted(known.items())) if known is not None else None
+        with self.lock:
+            found = self.by_path.get(version) if version is not None else None
+            if found is None:
+                found = self._remember(Moved(self, file.url, _name(file), path))
+                found.known = known
+                found.made = True
+                if version is not None:
+                    self.by_path[version] = found
+            return found
+
+    def promised(self, file: File, task: Any, here: bool) -> Moved:
+        """A file that an app is going to make, in this process (``here``) or on a worker."""
+        path = None if file.scheme == "worker" else os.path.abspath(file.path)
+        moved = Moved(self, file.url, _name(file), path)
+        moved.task = f"task {getattr(task, 'tid', '?')}"
+        if here:
+            if path is None:
+                moved.path = os.path.join(self._scratch(), moved.key, moved.name)
+                os.makedirs(os.path.dirname(moved.path))
+            task.add_done_callback(lambda _: setattr(moved, "made", True))
+        elif path is not None:
+            task.add_done_callback(lambda done: _taken_as_made(moved, done))
+        with self.lock:
+            self._remember(moved)
+            if path is None:
+                self.by_name[file.url] = moved
+        return moved
+
+    def named(self, url: str) -> Moved:
+        """A file on the workers, by its URL.
+
+        Raises
+        ------
+        FileNotFoundError
+            When no task was given it as an output, or nothing refers to that any more.
+        """
+        found = self.by_name.get(url)
+        if found is None:
+            raise FileNotFoundError(
+                f"no file {url!r} is on the workers, and no task is going to make it: give the app the DataFuture of "
+                "the task that makes it, some_future.outputs[0]; the file is kept as long as that exists"
+            )
+        return found
+
+    def _scratch(self) -> str:
+        with self.lock:
+            if not self.scratch:
+                self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-files-")
+            return self.scratch
+
+    def arrived(self, moved: Moved) -> None:
+        """A file was brought to its path: it need not be sent if that is given to an app."""
+        assert moved.path is not None
+        moved.known = describe(moved.path)
+        with self.lock:
+            version = (moved.path, *sorted(moved.known.items()))
+            self.by_path[version] = moved
+
+    # -- files of other clusters, and for the script ------------------------------------------------------------
+
+    def holder(self, moved: Moved, but: Hub | None = None) -> Hub | None:
+        """A cluster where the file is."""
+        for hub in list(self.hubs.values()):
+            if hub is not but and hub.has(moved.key):
+                return hub
+        return None
+
+    def here(self, moved: Moved) -> str:
+        """Path of the file on this machine, brought here if need be. Not for an event loop."""
+        if moved.path is not None and (moved.known is not None or os.path.exists(moved.path)):
+            return moved.path
+        hub = self.holder(moved)
+        if hub is None:
+            raise FileNotFoundError(lost(moved, []))
+        path = os.path.join(self._scratch(), moved.key, moved.name)
+        place(path, lambda part: hub.copy_to(moved.key, part), once=moved.key, batch=moved.key)
+        moved.path, moved.known = path, describe(path)
+        return path
+
+    def bring(self, moved: Moved, file: File, after: Future[Any] | None) -> Future[None]:
+        """Bring a file to this machine, for an app that runs here."""
+        done: Future[None] = Future()
+
+        def bring() -> None:
+            try:
+                file.local_path = self.here(moved)
+                done.set_result(None)
+            except BaseException as e:
+                done.set_exception(e)
+
+        def made(parent: Future[Any]) -> None:
+            error = parent.exception() if not parent.cancelled() else None
+            if error is not None:
+                done.set_exception(error)
+            else:
+                threading.Thread(target=bring, name="parsl-files", daemon=True).start()
+
+        if after is None:
+            after = Future()
+            after.set_result(None)
+        after.add_done_callback(made)
+        return done
+
+    def fetch(self, moved: Moved, made: Future[Any], path: str) -> str:
+        """Copy a file to a path of the script's choice."""
+        wait_for(made)
+        hub = self.holder(moved)
+        if hub is None and moved.path is None:
+            raise FileNotFoundError(lost(moved, []))
+        if hub is None:
+            assert moved.path is not None
+            here = moved.path
+            place(path, lambda part: _copy(here, part))
+        else:
+            place(path, lambda part: hub.copy_to(moved.key, part))
+        return path
+
+    def close(self) -> None:
+        """Remove what is left on the workers and here."""
+        self.closed = True
+        for hub in list(self.hubs.values()):
+            hub.close()
+        self.hubs.clear()
+        if self.scratch:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            self.scratch = ""
+
+
+def _taken_as_made(moved: Moved, task: Future[Any]) -> None:
+    """A task whose result comes from the cache has made its file in an earlier run."""
+    if not moved.made and not task.cancelled() and task.exception() is None:
+        moved.made = True
+
+
+def _copy(source: str, target: str) -> None:
+    shutil.copy2(source, target)
+
+
+def _name(file: File) -> str:
+    name = os.path.basename(file.path)
+    if name in ("", ".", ".."):
+        raise IsADirectoryError(f"{file.url!r} names a directory: files are moved, so name one, or pack it with tar")
+    return name
+
+
+def _forgotten(exchange: weakref.ref[Exchange], key: str) -> None:
+    found = exchange()
+    if found is not None and not found.closed:
+        for hub in list(found.hubs.values()):
+            hub.forget(key)
+
+
+def lost(moved: Moved, reasons: list[str]) -> str:
+    """Says that a file is nowhere any more."""
+    why = "; ".join(dict.fromkeys(reasons)) or "no worker has it"
+    return (
+        f"file {moved.url!r}, made by {moved.task or 'the script'}, is lost: {why}. Run that task again, or give such "
+        "outputs a path instead of worker:, then the script has a copy"
+    )

@@ -1,0 +1,106 @@
+"""Fetches a file over FTP, and goes on where a broken connection left it."""
+
+from __future__ import annotations
+
+import ftplib
+import os
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from .http import LONGEST_PAUSE, PAUSE, BrokenOff, Refused, _as_error, _is_local
+from .placing import place
+from .staged import saying
+
+
+def fetch_ftp(url: str, path: str, timeout: float, retries: int, batch: str | None = None) -> None:
+    """Bring a file from an FTP server; parameters and errors as of :func:`~parsl_on_dask.remote.http.fetch_http`."""
+    with saying("in", url, path):
+        place(path, lambda part: download(url, part, timeout, retries), once=url, batch=batch)
+
+
+def _ftp_stage_in(
+    working_dir: str | None,
+    parent_fut: Any = None,
+    outputs: Sequence[Any] = (),
+    _parsl_staging_inhibit: bool = True,
+    timeout: float = 30,
+    retries: int = 3,
+    batch: str | None = None,
+) -> None:
+    """The task that brings a file before those that need it."""
+    fetch_ftp(outputs[0].url, outputs[0].local_path, timeout, retries, batch)
+
+
+def download(url: str, part: str, timeout: float, retries: int) -> None:
+    """Write what is at an ``ftp:`` URL to a file.
+
+    Raises
+    ------
+    OSError
+        When it could not be had.
+    """
+    failures = 0
+    best = 0
+    with open(part, "wb") as file:
+        while True:
+            try:
+                _attempt(url, file, timeout)
+                return
+            except ftplib.error_perm as e:
+                raise Refused(f"the server answered {e}") from e
+            except socket.gaierror as e:
+                raise Refused(f"the host {urlsplit(url).hostname!r} is not known: {e.strerror}") from e
+            except Refused:
+                raise
+            except (OSError, EOFError, ftplib.Error) as e:
+                if _is_local(e):
+                    raise
+                have = file.tell()
+                failures = 1 if have > best else failures + 1
+                best = max(best, have)
+                if failures > retries:
+                    raise _as_error(e, failures) from e
+                time.sleep(min(PAUSE * 2 ** (failures - 1), LONGEST_PAUSE))
+
+
+def _attempt(url: str, file: BinaryIO, timeout: float) -> None:
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port or 21
+    except ValueError as e:
+        raise Refused(f"the URL cannot be understood: {e}") from None
+    if not host:
+        raise Refused("the URL names no host: write it as ftp://host/path")
+    folder, name = os.path.split(unquote(parts.path))
+    if any(c in folder + name for c in "\r\n\0"):
+        raise Refused("a line break cannot be part of a name on an FTP server")
+    with ftplib.FTP(timeout=timeout) as ftp:
+        ftp.connect(host, port)
+        ftp.login(unquote(parts.username or ""), unquote(parts.password or ""))
+        ftp.cwd(folder or "/")
+        ftp.voidcmd("TYPE I")
+        total = None
+        with suppress(ftplib.error_perm):  # not every server knows the command
+            total = ftp.size(name)
+        have = file.tell()
+        if have and (total is None or have > total):
+            file.seek(0)
+            file.truncate()
+            have = 0
+        if have != total or not have:
+            try:
+                ftp.retrbinary(f"RETR {name}", file.write, rest=have or None)
+            except ftplib.error_perm:
+                if not have:
+                    raise
+                file.seek(0)
+                file.truncate()
+                raise BrokenOff("the server cannot go on in the middle of a file") from None
+        have = file.tell()
+        file.flush()
+        if total is not None and have != total:
+            raise BrokenOff(f"the connection ended after {have} of {total} bytes")

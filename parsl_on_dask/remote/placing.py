@@ -1,0 +1,237 @@
+"""Files that appear under their name when all of them is there, and are not fetched twice at a time."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+try:
+    import fcntl
+except ImportError:  # no such locks on this system: every writer writes
+    fcntl = None  # type: ignore[assignment]
+
+#: Begins the names of files that are in work.
+PREFIX = ".parsl-"
+#: Extended attribute in which a file says for which batch it was written.
+MARK = "user.parsl_on_dask.batch"
+
+#: Seconds between two looks at a lock that another one holds: the first, and the longest.
+LOOK, LONGEST_LOOK = 0.005, 0.1
+
+#: Errors of a disk, which do not say by themselves which file they are about.
+_ABOUT_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+
+_marks: dict[str, bytes] = {}
+
+
+def place(target: str, write: Callable[[str], None], *, once: str | None = None, batch: str | None = None) -> None:
+    """Write a file so that nobody ever sees half of it.
+
+    Parameters
+    ----------
+    target : str
+        Where it goes. The directories above are made; a file of that name is replaced, and so is a symbolic link.
+    write : callable
+        Is called with the name of a file in the same directory, and writes that. It is then renamed, or, if `write`
+        raises, removed.
+    once : str, optional
+        Identifies what is written, for example a URL. Of calls with equal keys for the same target that overlap on
+        this host, in whatever processes and threads, one writes; the others wait for it and write only if it fails.
+        When the one that writes is killed, another one takes over.
+    batch : str, optional
+        Together with `once`: a file that was written for the same batch, and not changed since, is taken as it is.
+
+    Raises
+    ------
+    IsADirectoryError
+        When there is a directory of that name.
+    OSError
+        When it cannot be written; it names the target.
+    Exception
+        What `write` raised.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     place(folder + "/a/b.txt", lambda path: open(path, "w").write("hello"))
+    ...     open(folder + "/a/b.txt").read(), os.listdir(folder + "/a")
+    ('hello', ['b.txt'])
+    """
+    folder, name = os.path.split(target)
+    if name in ("", ".", ".."):
+        raise IsADirectoryError(errno.EISDIR, "this names a directory, where a file is to be written", target)
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+    if os.path.isdir(target):
+        raise IsADirectoryError(errno.EISDIR, "there is a directory where a file is to be written", target)
+    try:
+        if once is None:
+            _write(target, _beside(target, os.urandom(8).hex(), ".part"), write)
+        else:
+            _write_once(target, write, once.encode("utf-8", "surrogatepass"), batch)
+    except OSError as e:
+        name = os.path.basename(e.filename) if isinstance(e.filename, str) else ""
+        if name.startswith(PREFIX) or (e.filename is None and e.errno in _ABOUT_THE_DISK):
+            raise OSError(e.errno, e.strerror, target) from e
+        raise
+
+
+def _beside(target: str, name: str, ending: str) -> str:
+    return os.path.join(os.path.dirname(target), f"{PREFIX}{name}{ending}")
+
+
+def _write(target: str, part: str, write: Callable[[str], None]) -> None:
+    try:
+        write(part)
+        os.replace(part, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part)
+        raise
+
+
+def _write_once(target: str, write: Callable[[str], None], key: bytes, batch: str | None) -> None:
+    full = os.path.abspath(target)
+    lock = _beside(full, _name(full), ".lock")
+    # the name is always the same: what a killed process leaves is overwritten by who comes next
+    part = _beside(full, _name(socket.gethostname(), full), ".part")
+    while True:
+        fd = _take(lock)
+        if fd is None:
+            _write(target, _beside(target, os.urandom(8).hex(), ".part"), write)
+            return
+        mine = False
+        try:
+            mine = _is_linked(fd, lock)
+            if not mine:  # somebody was here before, and has ended
+                if os.pread(fd, len(key) + 1, 0) == key and os.path.isfile(target):
+                    return
+                continue
+            os.ftruncate(fd, 0)
+            if batch is not None and _is_marked(full, batch):
+                return
+            _write(target, part, write)
+            if batch is not None:
+                _mark(full, batch)
+            os.pwrite(fd, key, 0)
+            return
+        finally:
+            if mine:
+                with suppress(OSError):
+                    os.unlink(lock)
+            _release(fd)
+
+
+def _name(*what: str) -> str:
+    return hashlib.blake2b("\0".join(what).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+# -- locks -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Keep others, on this host and where the file system carries locks also on others, out of a block.
+
+    Parameters
+    ----------
+    path : str
+        The lock's file. It is made, and removed afterwards.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with locked(folder + "/lock"):
+    ...         inside = os.listdir(folder)
+    ...     inside, os.listdir(folder)
+    (['lock'], [])
+    """
+    while True:
+        fd = _take(path)
+        if fd is None or _is_linked(fd, path):
+            break
+        _release(fd)
+    try:
+        yield
+    finally:
+        if fd is not None:
+            with suppress(OSError):
+                os.unlink(path)
+            _release(fd)
+
+
+def _take(path: str) -> int | None:
+    """Open and lock a file; None where there are no locks."""
+    if fcntl is None:
+        return None
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    look = LOOK
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return fd
+            except BlockingIOError:
+                # not a blocking call: an exception that is meant for this thread would not get through
+                time.sleep(look)
+                look = min(2 * look, LONGEST_LOOK)
+            except OSError:  # this file system has none
+                with suppress(OSError):
+                    os.unlink(path)
+                os.close(fd)
+                return None
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _release(fd: int) -> None:
+    with suppress(OSError):
+        # closing alone would leave it with a process that was forked in the meantime
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    os.close(fd)
+
+
+def _is_linked(fd: int, path: str) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        there = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return False
+    return os.path.samestat(there, os.fstat(fd))
+
+
+# -- batches ---------------------------------------------------------------------------------------------------
+
+
+def _mark_for(path: str, batch: str) -> bytes:
+    status = os.stat(path)
+    return f"{batch} {status.st_ino} {status.st_size} {status.st_mtime_ns}".encode()
+
+
+def _mark(path: str, batch: str) -> None:
+    mark = _mark_for(path, batch)
+    try:
+        os.setxattr(path, MARK, mark)
+    except (OSError, AttributeError):  # this file system has no attributes: at least this process knows
+        if len(_marks) >= 10_000:
+            _marks.clear()
+        _marks[path] = mark
+
+
+def _is_marked(path: str, batch: str) -> bool:
+    try:
+        mark = _mark_for(path, batch)
+    except OSError:
+        return False
+    try:
+        return os.getxattr(path, MARK) == mark
+    except (OSError, AttributeError):
+        return _marks.get(path) == mark
