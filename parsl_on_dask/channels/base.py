@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,9 @@ from parsl_on_dask.legacy import warn_once
 
 class Channel(ABC):
     """Abstract base of channels."""
+
+    #: Directory for submit scripts.
+    script_dir: str | None = None
 
     @abstractmethod
     def execute_wait(self, cmd: str, walltime: float | None = None) -> tuple[int, str, str]:
@@ -27,6 +31,22 @@ class Channel(ABC):
     def pull_file(self, remote_source: str, local_dir: str) -> str:
         """Copy a file from the side of the channel, and return its path here."""
 
+    def isdir(self, path: str) -> bool:
+        """Whether ``path`` is a directory."""
+        return os.path.isdir(path)
+
+    def makedirs(self, path: str, mode: int = 0o700, exist_ok: bool = False) -> None:
+        """Make a directory and those above it."""
+        os.makedirs(path, mode, exist_ok)
+
+    def abspath(self, path: str) -> str:
+        """Return ``path`` made absolute."""
+        return os.path.abspath(path)
+
+    def close(self) -> bool:
+        """Return False: there is nothing to close."""
+        return False
+
 
 class Channeled:
     """Marks a provider that had one channel; means nothing now."""
@@ -37,18 +57,22 @@ class MultiChanneled:
 
 
 def takes_channel(init: Callable[..., None]) -> Callable[..., None]:
-    """Let a provider's constructor take a channel as its first positional argument, where Parsl had it.
+    """Let a provider's constructor take a channel among its positional arguments, where Parsl had it.
 
     The constructor itself takes it by the name ``channel``.
     """
 
     @functools.wraps(init)
     def with_channel(self: Any, *args: Any, **kwargs: Any) -> None:
-        if args and isinstance(args[0], Channel):
-            if "channel" in kwargs:
-                raise ConfigurationError(f"{type(self).__name__}: the channel is given twice. Write no channel at all.")
-            kwargs["channel"] = args[0]
-            args = args[1:]
+        for index, argument in enumerate(args):
+            if isinstance(argument, Channel):
+                if "channel" in kwargs:
+                    raise ConfigurationError(
+                        f"{type(self).__name__}: the channel is given twice. Write no channel at all."
+                    )
+                kwargs["channel"] = argument
+                args = args[:index] + args[index + 1 :]
+                break
         init(self, *args, **kwargs)
 
     return with_channel

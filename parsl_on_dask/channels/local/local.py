@@ -61,19 +61,3 @@ class LocalChannel(Channel, RepresentationMixin):
     def pull_file(self, remote_source: str, local_dir: str) -> str:
         """Copy a file into a directory; the same as :meth:`push_file`."""
         return self.push_file(remote_source, local_dir)
-
-    def isdir(self, path: str) -> bool:
-        """Whether ``path`` is a directory."""
-        return os.path.isdir(path)
-
-    def makedirs(self, path: str, mode: int = 0o700, exist_ok: bool = False) -> None:
-        """Make a directory and those above it."""
-        os.makedirs(path, mode, exist_ok)
-
-    def abspath(self, path: str) -> str:
-        """Return ``path`` made absolute."""
-        return os.path.abspath(path)
-
-    def close(self) -> bool:
-        """Return False: there is nothing to close."""
-        return False

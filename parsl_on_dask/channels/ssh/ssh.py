@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from parsl_on_dask.channels.local.local import LocalChannel
 from parsl_on_dask.errors import ConfigurationError
 
 
-class SSHChannel:
+# It has the interface of the one that works, and none can be constructed
+class SSHChannel(LocalChannel):
     """Refused: a script runs on the machine that submits its blocks.
 
     Raises
@@ -33,5 +37,16 @@ class SSHChannel:
             "DaskExecutor('tcp://...') with its scheduler's address."
         )
 
+    def prepend_envs(self, cmd: str, env: Mapping[str, str] = {}) -> str:  # Parsl's signature
+        """Return a command that runs with additional environment variables."""
+        return f"env {' '.join(f'{name}={value}' for name, value in env.items())} {cmd}" if env else cmd
+
 
 DeprecatedSSHChannel = SSHChannel
+
+
+class NoAuthSSHClient:
+    """Refused, as :class:`SSHChannel` is."""
+
+    def __init__(self) -> None:
+        raise ConfigurationError("NoAuthSSHClient: submitting over ssh is not supported (Parsl removed it in 2024.8).")

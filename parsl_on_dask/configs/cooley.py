@@ -1,0 +1,13 @@
+"""Cooley (Argonne), which is gone; Parsl had this until 2024."""
+
+from __future__ import annotations
+
+from parsl_on_dask.legacy import refused
+
+__getattr__ = refused(
+    __name__,
+    {
+        "config": "Cooley (Argonne) and its Cobalt are gone. Argonne's machines of today have PBS Pro: see "
+        "parsl.configs.polaris."
+    },
+)

@@ -1,0 +1,282 @@
+"""What a configuration becomes in Dask, told without starting anything.
+
+``explain(config)`` tells it in Python, ``python -m parsl_on_dask check FILE`` for a script or a file that defines a
+Config.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import runpy
+import sys
+import textwrap
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.legacy import ParslDeprecationWarning, forget_warnings
+
+if TYPE_CHECKING:
+    from parsl_on_dask.config import Config
+
+
+@dataclass
+class ExecutorPlan:
+    """What one executor becomes.
+
+    Attributes
+    ----------
+    label, executor : str
+        Its label, and the name of its class.
+    becomes : str
+        What runs its calls.
+    facts : dict
+        Workers, threads, memory, blocks, by name.
+    script : str or None
+        The job script of a block, where a batch system runs it.
+    """
+
+    label: str
+    executor: str
+    becomes: str
+    facts: dict[str, str] = field(default_factory=dict)
+    script: str | None = None
+
+    def __str__(self) -> str:
+        lines = [f"{self.label} ({self.executor}): {self.becomes}"]
+        lines += [f"  {name}: {value}" for name, value in self.facts.items()]
+        if self.script is not None:
+            lines += ["  job script of a block:", textwrap.indent(self.script.rstrip(), "  | ", lambda line: True)]
+        return "\n".join(lines)
+
+
+@dataclass(repr=False)
+class Explanation:
+    """What :func:`explain` and :func:`check` found; its ``repr`` is text for people.
+
+    Attributes
+    ----------
+    executors : list of ExecutorPlan
+    old : list of str
+        Old spellings, each with the place and today's form.
+    refused : list of str
+        What cannot be used, each with the place and what to write instead.
+    """
+
+    executors: list[ExecutorPlan] = field(default_factory=list)
+    old: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        parts = [str(plan) for plan in self.executors]
+        for title, found in (("Old spellings, which work", self.old), ("Refused", self.refused)):
+            if found:
+                parts.append("\n".join([f"{title}:", *(f"  {line}" for line in found)]))
+        return "\n\n".join(parts) or "Nothing was found."
+
+
+def explain(config: Config | None = None) -> Explanation:
+    """Tell what each executor of a Config becomes, without starting anything.
+
+    Parameters
+    ----------
+    config : Config, optional
+        Default: what ``load()`` without arguments takes.
+
+    Examples
+    --------
+    >>> explain()
+    threads (ThreadPoolExecutor): one Dask worker in the script's own process
+      threads: 2
+      arguments and results: shared with the script, not pickled
+    """
+    from parsl_on_dask.config import Config
+    from parsl_on_dask.errors import ParslError
+
+    config = Config() if config is None else config
+    found = Explanation()
+    for executor in config.executors:
+        try:
+            found.executors.append(_plan(executor))
+        except ParslError as e:
+            found.refused.append(f"executor {executor.label!r}: {e}")
+    return found
+
+
+def _plan(executor: Any) -> ExecutorPlan:
+    plan = ExecutorPlan(executor.label, type(executor).__name__, "")
+    kind = getattr(executor, "kind", None)
+    if kind == "threads":
+        plan.becomes = "one Dask worker in the script's own process"
+        plan.facts["threads"] = str(executor.max_threads or "as many as concurrent.futures takes")
+        plan.facts["arguments and results"] = "shared with the script, not pickled"
+    elif kind == "existing":
+        way = next(n for n in ("address", "client", "cluster", "scheduler_file") if getattr(executor, n) is not None)
+        plan.becomes = f"the Dask cluster that exists: {way}={getattr(executor, way)!r}"
+        plan.facts["workers"] = "those of the cluster, which goes on when the kernel ends"
+    elif kind == "processes":
+        _plan_blocks(executor, plan)
+    else:
+        plan.becomes = "runs its calls itself; Dask has no part in it"
+    return plan
+
+
+def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
+    from parsl_on_dask.clusters import is_local
+
+    provider = executor.provider
+    owner = type(provider).__name__
+    where = "on this machine"
+    if hasattr(provider, "make_cluster"):
+        plan.becomes = (
+            f"a {provider.cluster_class} of {provider.package.partition('.')[0]}: its scheduler is there, too"
+        )
+        plan.facts["workers"] = "one for each block, a machine or a pod"
+        provider.check()
+    elif is_local(provider):
+        plan.becomes = f"a Dask scheduler and worker processes {where}"
+        plan.facts["workers of a block"] = f"{_workers_here(executor)}, with one thread each"
+    else:
+        if getattr(executor, "scheduler_in_job", False):
+            where = "on the first node of the first block"
+        plan.becomes = f"a Dask scheduler {where}, and jobs of {owner}, which run Dask workers"
+        plan.facts["nodes of a block"] = str(provider.nodes_per_block)
+        plan.facts["workers of a node"] = f"{_workers_there(executor)}, with one thread each"
+        plan.script = _script(executor)
+    if getattr(executor, "by_resources", False):
+        plan.facts["calls at a time"] = "as many as the resources of a node allow, by what the calls ask for"
+    memory = executor.mem_per_worker
+    plan.facts["memory of a worker"] = "not limited" if not memory else f"{memory:g} GB are reckoned with, not limited"
+    plan.facts["blocks"] = (
+        f"{provider.init_blocks} at the start, {provider.min_blocks} to {provider.max_blocks} by the number of calls"
+    )
+    plan.facts["connections"] = "TLS" if executor.encrypted else "not encrypted"
+
+
+def _workers_here(executor: Any) -> int:
+    from psutil import virtual_memory
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count: int = executor.workers_per_node_for(cores, virtual_memory().available / 2**30)
+    return count
+
+
+def _workers_there(executor: Any) -> str:
+    if getattr(executor.provider, "cores_per_node", None) is not None:
+        return str(executor.workers_per_node)
+    each = f"its cores / {executor.cores_per_worker:g}"
+    most = executor.max_workers_per_node
+    if executor.available_accelerators:
+        most = min(most or len(executor.available_accelerators), len(executor.available_accelerators))
+    return each if most in (None, float("inf")) else f"{each}, at the most {most}"
+
+
+def _script(executor: Any) -> str | None:
+    from parsl_on_dask.clusters.blockspec import site_of, start_command
+
+    make = getattr(executor.provider, "script", None)
+    if make is None:
+        return None
+    command = start_command(site_of(executor.provider)("python"), "RUN_DIRECTORY/start_workers.py")
+    text: str = make(command, 1, f"parsl.{executor.label}.block-0")
+    return text
+
+
+class _Loaded(BaseException):
+    """A script has come to the point at which it loads a Config."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """Have every kernel stop the script instead of starting."""
+    from parsl_on_dask.config import Config
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+
+    original = DataFlowKernel.__init__
+
+    def stop(self: Any, config: Any = None, *args: Any, **kwargs: Any) -> None:
+        raise _Loaded(Config() if config is None else config)
+
+    DataFlowKernel.__init__ = stop  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        DataFlowKernel.__init__ = original  # type: ignore[method-assign]
+
+
+def check(path: str | os.PathLike[str], arguments: Sequence[str] = ()) -> Explanation:
+    """Read a script, or a file that defines a Config, and tell what it becomes.
+
+    A script is run as far as its first ``parsl.load()``: that far its own statements have their effects, no app of it
+    runs, and nothing is started. What it would do after that is not looked at.
+
+    Parameters
+    ----------
+    path : path
+    arguments : sequence of str
+        Those of the script.
+    """
+    from parsl_on_dask.config import Config
+
+    path = os.fspath(path)
+    forget_warnings()
+    before = sys.argv, list(sys.path)
+    configs: list[Any] = []
+    refused: list[str] = []
+    with warnings.catch_warnings(record=True) as caught, _stopping():
+        warnings.simplefilter("always")
+        sys.argv = [path, *arguments]
+        sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+        try:
+            names = runpy.run_path(path, run_name="__main__")
+            configs = list({id(v): v for v in names.values() if isinstance(v, Config)}.values())
+            if not configs and callable(names.get("fresh_config")):
+                configs = [names["fresh_config"]()]
+        except _Loaded as loaded:
+            configs = [loaded.config]
+        except SystemExit as e:
+            refused.append(f"the script left before it loaded a Config: sys.exit({e.code!r})")
+        except Exception as e:
+            refused.append(f"{_place(e, path)}{type(e).__name__}: {e}")
+        finally:
+            sys.argv, sys.path[:] = before[0], before[1]
+    found = Explanation(refused=refused)
+    for config in configs:
+        part = explain(config)
+        found.executors += part.executors
+        found.refused += part.refused
+    if not configs and not refused:
+        found.refused.append(f"{path} loads no Config, and defines none")
+    old = [w for w in caught if issubclass(w.category, ParslDeprecationWarning)]
+    found.old = [f"{w.filename}:{w.lineno}: {w.message}" for w in old]
+    return found
+
+
+def _place(error: BaseException, path: str) -> str:
+    """The last line of the script itself that an error went through."""
+    own = [f for f in traceback.extract_tb(error.__traceback__) if os.path.abspath(f.filename) == os.path.abspath(path)]
+    return f"{path}:{own[-1].lineno}: " if own else f"{path}: "
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command ``check``; 0 when nothing is refused, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m parsl_on_dask check",
+        description="Tell what a script, or a file with a Config, becomes in Dask. A script is run as far as its first "
+        "parsl.load(); none of its apps runs.",
+    )
+    parser.add_argument("file", help="the script, or a Python file that defines a Config")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
+    options = parser.parse_args(list(arguments))
+    if not os.path.isfile(options.file):
+        parser.error(f"there is no file {options.file}")
+    found = check(options.file, options.arguments)
+    print(found)
+    return 1 if found.refused else 0
