@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 BOTH = ("processes", "threads")
 PROCESSES = ("processes",)
+SLURM = ("slurm",)
 WITH_CHECKPOINTS = ("ours", "parsl")
 
 Value = int | float | str
@@ -135,6 +136,17 @@ WORKLOADS = (
         sizes={"n": 1_000_000, "layout": "parsl"},
         quick={"n": 20_000},
         systems=WITH_CHECKPOINTS,
+        by_default=False,
+    ),
+    Workload("hpc-first-result", "first_result", kinds=SLURM, by_default=False),
+    Workload("hpc-bulk", "bulk", kinds=SLURM, sizes={"n": 2000}, quick={"n": 200}, by_default=False),
+    Workload("hpc-block-start", "block_start", kinds=SLURM, by_default=False),
+    Workload(
+        "monitoring",
+        "monitoring",
+        sizes={"n": 100_000},
+        quick={"n": 2000},
+        systems=("ours",),
         by_default=False,
     ),
     Workload(
@@ -285,6 +297,29 @@ ROWS = (
     Row(
         "open-tasks-pkl-memory", "open-tasks-pkl", "processes", "peak_mb", "opening Parsl's checkpoint, memory",
         "MB", False, (_parsl(4),),
+    ),
+    Row(
+        "hpc-first-result", "hpc-first-result", "slurm", "seconds", "first result from load, Slurm", "s", False,
+        (_parsl(2),),
+    ),
+    Row(
+        "hpc-bulk", "hpc-bulk", "slurm", "calls_per_second", "no-op calls, two blocks of Slurm", "calls/s", True,
+        (_parsl(5),),
+    ),
+    Row(
+        "hpc-block-start", "hpc-block-start", "slurm", "seconds", "from job to first call, Slurm", "s", False,
+        (Target("dask", 1 / 1.5),),
+    ),
+    Row(
+        "monitoring", "monitoring", "processes", "cost_percent", "cost of monitoring, part of the rate, processes", "%",
+        False, (Target("value", 30),),
+    ),
+    Row(
+        "monitoring-threads", "monitoring", "threads", "cost_percent", "cost of monitoring, part of the rate, threads",
+        "%", False, (Target("value", 30),),
+    ),
+    Row(
+        "monitoring-end", "monitoring", "processes", "end_seconds", "end of a run with monitoring", "s", False,
     ),
     Row("many", "many", "processes", "seconds", "very many calls from one loop", "s", False),
     Row(

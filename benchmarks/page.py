@@ -24,6 +24,8 @@ _NOTES = f"""\
   default), Dask's `SubprocessCluster` with {WORKERS} single-threaded workers.
 - Threads: `ThreadPoolExecutor(max_threads={WORKERS})` (ours and Parsl's), Dask's in-process `Client(processes=False)`
   with {WORKERS} threads.
+- Slurm: `HighThroughputExecutor` with a `SlurmProvider` (ours and Parsl's), {WORKERS} blocks of one worker each; Dask's
+  `SLURMCluster` with as many jobs. Needs a Slurm that runs: `ci/slurm/up` starts one.
 - Dask is used as its users do: `client.submit(..., pure=False)` for each call, `client.gather` for many values.
 - The workers are up and have run calls before the clock starts, except for the first result and the import.
 - Parsl's first result on processes contains the first pass of its scaling strategy, by default after five seconds.

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-KINDS = ("processes", "threads")
+KINDS = ("processes", "threads", "slurm")
 WORKERS = 2
+JOB_BEGAN = "job-began-"
+"""What the name of a file begins with that a job of Slurm makes first, with the time in it; its id follows."""
 MODULES = {"ours": "parsl_on_dask", "parsl": "parsl", "dask": "distributed"}
 
 
@@ -30,6 +33,9 @@ class System(Protocol):
 
     def start_recording(self, directory: str) -> None:
         """Start like `start`; results are recorded as calls end, in runs below `directory`, and found by later ones."""
+
+    def start_monitored(self, directory: str) -> None:
+        """Start like `start`; tasks are recorded in a database in `directory`."""
 
     def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """Give the callable that submits `fn` and returns a future; futures are accepted as its arguments."""
@@ -73,7 +79,7 @@ class ParslSystem:
             (self.module, "load"),
             (f"{self.module}.config", "Config"),
             (f"{self.module}.executors", "ThreadPoolExecutor" if self.kind == "threads" else "HighThroughputExecutor"),
-            (f"{self.module}.providers", "LocalProvider"),
+            (f"{self.module}.providers", "SlurmProvider" if self.kind == "slurm" else "LocalProvider"),
         ]
 
     def start(self) -> None:
@@ -83,6 +89,11 @@ class ParslSystem:
         memoization = importlib.import_module(f"{self.module}.dataflow.memoization")
         self._load({"run_dir": directory, "memoizer": memoization.BasicMemoizer(checkpoint_mode="task_exit")})
 
+    def start_monitored(self, directory: str) -> None:
+        monitoring = importlib.import_module(f"{self.module}.monitoring")
+        self._apps = {}
+        self._load({"run_dir": directory, "monitoring": monitoring.MonitoringHub()})
+
     def _load(self, arguments: dict[str, Any]) -> None:
         self._parsl = importlib.import_module(self.module)
         executors = importlib.import_module(f"{self.module}.executors")
@@ -91,11 +102,17 @@ class ParslSystem:
             executor = executors.ThreadPoolExecutor(label="bench", max_threads=WORKERS)
         else:
             providers = importlib.import_module(f"{self.module}.providers")
+            if self.kind == "slurm":
+                provider = providers.SlurmProvider(
+                    init_blocks=WORKERS, max_blocks=WORKERS, cores_per_node=1, exclusive=False, worker_init=_job_init()
+                )
+            else:
+                provider = providers.LocalProvider(init_blocks=1, max_blocks=1)
             executor = executors.HighThroughputExecutor(
                 label="bench",
                 address="127.0.0.1",
-                max_workers_per_node=WORKERS,
-                provider=providers.LocalProvider(init_blocks=1, max_blocks=1),
+                max_workers_per_node=1 if self.kind == "slurm" else WORKERS,
+                provider=provider,
             )
         config = importlib.import_module(f"{self.module}.config")
         self._parsl.load(config.Config(executors=[executor], initialize_logging=self.log, **arguments))
@@ -150,6 +167,20 @@ class DaskSystem:
     def start(self) -> None:
         distributed = importlib.import_module("distributed")
         self._wait = distributed.wait
+        if self.kind == "slurm":
+            jobqueue = importlib.import_module("dask_jobqueue")
+            self._cluster = jobqueue.SLURMCluster(
+                cores=1,
+                processes=1,
+                memory="900MB",
+                walltime="00:10:00",
+                interface="lo",
+                job_script_prologue=[_job_init()],
+                scheduler_options={"dashboard_address": "127.0.0.1:0"},
+            )
+            self._cluster.scale(jobs=WORKERS)
+            self._client = distributed.Client(self._cluster)
+            return
         # The dashboard stays on, as by default, but on a port that is free.
         if self.kind == "threads":
             self._client = distributed.Client(
@@ -169,6 +200,9 @@ class DaskSystem:
 
     def start_recording(self, directory: str) -> None:
         raise TypeError("bare Dask records no results")
+
+    def start_monitored(self, directory: str) -> None:
+        raise TypeError("bare Dask records no tasks")
 
     def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         submit = self._client.submit
@@ -201,6 +235,12 @@ class DaskSystem:
             self._cluster.close()
 
 
+def _job_init() -> str:
+    """Shell text at the head of a job. Parsl finds its own programs by PATH."""
+    here = os.getcwd()
+    return f"date +%s.%N > {here}/{JOB_BEGAN}$SLURM_JOB_ID\nexport PATH={os.path.dirname(sys.executable)}:$PATH"
+
+
 def _port(client: Any) -> int | None:
     """Give the port of a Dask client's scheduler, when it is reached by one."""
     scheme, _, place = str(getattr(getattr(client, "scheduler", None), "address", "")).partition("://")
@@ -209,7 +249,7 @@ def _port(client: Any) -> int | None:
 
 
 def make(name: str, kind: str, log: bool = False) -> System:
-    """Make the system called `name` ("ours", "parsl", "dask") on `kind` ("processes", "threads"); nothing starts.
+    """Make the system called `name` ("ours", "parsl", "dask") on `kind` (one of KINDS); nothing starts.
 
     `log` leaves ``parsl.log`` on. It is on by default in Parsl, where it costs most of the time of a short call, so
     that a comparison with it would flatter whoever writes less.

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
     from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
     from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
+    from parsl_on_dask.explaining import explain
     from parsl_on_dask.ipython import load_ipython_extension as load_ipython_extension
     from parsl_on_dask.ipython import unload_ipython_extension as unload_ipython_extension
     from parsl_on_dask.log_utils import set_file_logger, set_stream_logger
+    from parsl_on_dask.monitoring.progress import progress
 
     load = DataFlowKernelLoader.load
     clear = DataFlowKernelLoader.clear
@@ -48,15 +50,21 @@ _WHERE = {
     "DataFlowKernel": "dataflow.dflow:DataFlowKernel",
     "DataFlowKernelLoader": _LOADER,
     "File": "data_provider.files:File",
+    "ExtremeScaleExecutor": "executors:ExtremeScaleExecutor",
     "HighThroughputExecutor": "executors:HighThroughputExecutor",
+    "IPyParallelExecutor": "executors:IPyParallelExecutor",
+    "NullHandler": "legacy:NullHandler",
     "ThreadPoolExecutor": "executors:ThreadPoolExecutor",
+    "WorkQueueExecutor": "executors:WorkQueueExecutor",
     "bash_app": "app.app:bash_app",
     "clear": f"{_LOADER}.clear",
     "dfk": f"{_LOADER}.dfk",
+    "explain": "explaining:explain",
     "install": "alias:install",
     "join_app": "app.app:join_app",
     "load": f"{_LOADER}.load",
     "load_ipython_extension": "ipython:load_ipython_extension",
+    "progress": "monitoring.progress:progress",
     "python_app": "app.app:python_app",
     "set_file_logger": "log_utils:set_file_logger",
     "set_stream_logger": "log_utils:set_stream_logger",
@@ -76,9 +84,11 @@ __all__ = [
     "bash_app",
     "clear",
     "dfk",
+    "explain",
     "install",
     "join_app",
     "load",
+    "progress",
     "python_app",
     "set_file_logger",
     "set_stream_logger",

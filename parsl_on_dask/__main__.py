@@ -28,7 +28,16 @@ def main() -> None:
         from parsl_on_dask.checkpoint import cli as checkpoint_cli
 
         sys.exit(checkpoint_cli.main(call.args))
+    if call.kind in ("visualize", "report"):
+        from parsl_on_dask.monitoring import cli as monitoring_cli
+
+        sys.exit(monitoring_cli.main(call.kind, call.args))
+    if call.kind == "check":
+        from parsl_on_dask import explaining
+
+        sys.exit(explaining.main(call.args))
     overrides.set_cluster_override(call.cluster)
+    overrides.show_progress = call.progress
     if call.kind == "script":
         run_as_main.run_script(call.target, call.args)
     elif call.kind == "module":

@@ -13,7 +13,10 @@ from parsl_on_dask.overrides import ClusterOverride
 
 __all__ = ["Invocation", "parse"]
 
-Kind = Literal["script", "module", "code", "stdin", "checkpoint"]
+Kind = Literal["script", "module", "code", "stdin", "checkpoint", "visualize", "report", "check"]
+
+#: Words that stand where a script would, and run no program.
+COMMANDS: tuple[Kind, ...] = ("checkpoint", "visualize", "report", "check")
 
 DESCRIPTION = """\
 Run a Parsl script, unchanged, on Dask: in the script "import parsl", and the import of every
@@ -27,13 +30,17 @@ what to run, and everything after it belongs to the program:
   -                   code from standard input
 
 or, instead of running something:
+  check FILE [args...]                 tell what a script or a Config becomes in Dask; nothing is started
   checkpoint ls|verify|rm|export DIR   look after recorded results; "checkpoint --help" says more
-                                       (a script of that name is run as ./checkpoint)
+  visualize [DB]                       show runs that were monitored in a browser, also while they run
+  report [DB|RUN_DIR]                  write such a run as one HTML file, to mail to somebody
+                                       (a script of such a name is run as ./checkpoint)
 
 examples:
   python -m parsl_on_dask workflow.py --input data.csv
   python -m parsl_on_dask --scheduler tcp://10.0.0.1:8786 workflow.py
   python -m parsl_on_dask --scheduler-file ~/scheduler.json -m mypackage.workflow
+  python -m parsl_on_dask --jobqueue slurm --max-blocks 4 workflow.py
 """
 
 
@@ -44,20 +51,23 @@ class Invocation:
     Attributes
     ----------
     kind
-        What ``target`` is: the path of a script, the name of a module, code, or nothing (standard input, and
-        ``checkpoint``, which runs no program).
+        What ``target`` is: the path of a script, the name of a module, code, or nothing (standard input, and the
+        commands, which run no program).
     target
         The script, module or code.
     args
-        The program's own arguments, ``sys.argv[1:]`` of the script; or those of ``checkpoint``.
+        The program's own arguments, ``sys.argv[1:]`` of the script; or those of the command.
     cluster
-        The cluster given by ``--scheduler`` or ``--scheduler-file``.
+        What ``--scheduler``, ``--scheduler-file`` or ``--jobqueue`` say.
+    progress
+        Whether bars show how far the program's tasks are.
     """
 
     kind: Kind
     target: str
     args: tuple[str, ...] = ()
     cluster: ClusterOverride | None = None
+    progress: bool = False
 
 
 def parse(argv: Sequence[str]) -> Invocation:
@@ -75,10 +85,9 @@ def parse(argv: Sequence[str]) -> Invocation:
 
     Examples
     --------
-    >>> parse(["--scheduler", "tcp://10.0.0.1:8786", "script.py", "--fast"])
-    ... # doctest: +NORMALIZE_WHITESPACE
-    Invocation(kind='script', target='script.py', args=('--fast',),
-               cluster=ClusterOverride(address='tcp://10.0.0.1:8786', scheduler_file=None))
+    >>> call = parse(["--scheduler", "tcp://10.0.0.1:8786", "script.py", "--fast"])
+    >>> call.kind, call.target, call.args, str(call.cluster)
+    ('script', 'script.py', ('--fast',), '--scheduler tcp://10.0.0.1:8786')
     """
     parser = _parser()
     at = _program_index(argv)
@@ -92,9 +101,9 @@ def parse(argv: Sequence[str]) -> Invocation:
             "nothing to run: name a script (workflow.py), a module (-m mypackage.workflow) or code (-c 'import parsl')"
         )
     kind, target, args = _program(parser, program)
-    if kind == "checkpoint" and cluster is not None:
-        parser.error("the checkpoint command runs nothing: leave --scheduler and --scheduler-file out")
-    return Invocation(kind, target, tuple(args), cluster)
+    if kind in COMMANDS and cluster is not None:
+        parser.error(f"the {kind} command runs nothing: leave --scheduler, --scheduler-file and --jobqueue out")
+    return Invocation(kind, target, tuple(args), cluster, options.progress)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -119,14 +128,15 @@ class _Version(argparse.Action):
 
 
 # Options that take the next word: the search for the program has to step over it.
-_VALUE_OPTIONS = ("--scheduler", "--scheduler-file")
+_VALUE_OPTIONS = ("--scheduler", "--scheduler-file", "--jobqueue", "--config-name", "--max-blocks")
 
 
 def _parser() -> _Parser:
     called = os.path.basename(sys.argv[0])
     parser = _Parser(
         prog=called if called.startswith("parsl-on-dask") else "python -m parsl_on_dask",
-        usage="%(prog)s [options] (script.py | -m module | -c code | -) [args...]\n       %(prog)s checkpoint ...",
+        usage="%(prog)s [options] (script.py | -m module | -c code | -) [args...]\n"
+        "       %(prog)s (checkpoint | visualize | report | check) ...",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -142,6 +152,23 @@ def _parser() -> _Parser:
         "--scheduler-file",
         metavar="FILE",
         help="the same, the address taken from the file that 'dask scheduler --scheduler-file FILE' writes",
+    )
+    parser.add_argument(
+        "--jobqueue",
+        metavar="SYSTEM",
+        help="run every executor of every Config that the program loads in jobs of this batch system (slurm, pbs, lsf, "
+        "sge, ...), with the settings of jobqueue.yaml",
+    )
+    parser.add_argument(
+        "--config-name", metavar="NAME", help="with --jobqueue: the section of jobqueue.yaml. Default: the system's"
+    )
+    parser.add_argument(
+        "--max-blocks",
+        metavar="N",
+        help="with --jobqueue: the most jobs of an executor at a time. Default: what its provider says",
+    )
+    parser.add_argument(
+        "--progress", action="store_true", help="show on stderr how far the program's tasks are, app by app"
     )
     parser.add_argument("--version", nargs=0, action=_Version, help="print the version and leave")
     return parser
@@ -165,8 +192,9 @@ def _program(parser: _Parser, words: list[str]) -> tuple[Kind, str, list[str]]:
     first, rest = words[0], words[1:]
     if first == "-":
         return "stdin", "", rest
-    if first == "checkpoint":
-        return "checkpoint", "", rest
+    for command in COMMANDS:
+        if first == command:
+            return command, "", rest
     if first[:2] not in ("-m", "-c"):
         return "script", first, rest
     kind: Kind = "module" if first[:2] == "-m" else "code"
@@ -178,11 +206,19 @@ def _program(parser: _Parser, words: list[str]) -> tuple[Kind, str, list[str]]:
 
 
 def _cluster(parser: _Parser, options: argparse.Namespace) -> ClusterOverride | None:
-    address, file = options.scheduler, options.scheduler_file
-    if address is None and file is None:
+    address, file, system = options.scheduler, options.scheduler_file, options.jobqueue
+    named = {"--scheduler": address, "--scheduler-file": file, "--jobqueue": system}
+    given = [name for name, value in named.items() if value is not None]
+    if len(given) > 1:
+        parser.error(f"{' and '.join(given)}: each names a place to run, so give one of them")
+    if system is None:
+        for name, value in (("--config-name", options.config_name), ("--max-blocks", options.max_blocks)):
+            if value is not None:
+                parser.error(f"{name} {value} goes with --jobqueue: add for example --jobqueue slurm")
+    if not given:
         return None
-    if address is not None and file is not None:
-        parser.error("--scheduler and --scheduler-file both name a cluster: give one of them")
+    if system is not None:
+        return _jobs(parser, system, options.config_name, options.max_blocks)
     if file is None:
         if not address.rpartition(":")[2].isdigit():
             parser.error(
@@ -198,3 +234,20 @@ def _cluster(parser: _Parser, options: argparse.Namespace) -> ClusterOverride | 
             "give the path that 'dask scheduler --scheduler-file PATH' was started with"
         )
     return ClusterOverride(scheduler_file=path)
+
+
+def _jobs(parser: _Parser, system: str, config_name: str | None, max_blocks: str | None) -> ClusterOverride:
+    if not system:
+        parser.error("--jobqueue needs the name of a batch system, such as slurm")
+    if max_blocks is not None and not (max_blocks.isdecimal() and int(max_blocks)):
+        parser.error(f"--max-blocks {max_blocks!r}: write a whole number from 1 up")
+    from parsl_on_dask.errors import ConfigurationError
+    from parsl_on_dask.providers.jobqueue import provider_from_jobqueue
+
+    try:
+        getattr(provider_from_jobqueue(system, config_name), "site", None)  # which reads the settings
+    except ConfigurationError as error:
+        parser.error(f"--jobqueue {system}: {error}")
+    return ClusterOverride(
+        jobqueue=system, config_name=config_name, max_blocks=None if max_blocks is None else int(max_blocks)
+    )

@@ -12,7 +12,6 @@ from parsl_on_dask.arguments import (
     need_choice,
     need_methods,
     need_number,
-    short,
     wrong_type,
     wrong_value,
 )
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from parsl_on_dask.dataflow.memoization import Memoizer
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
     from parsl_on_dask.logconfigs.base import LogConfig
+    from parsl_on_dask.monitoring.monitoring import MonitoringHub
 
 CheckpointMode = Literal["task_exit", "periodic", "dfk_exit", "manual"]
 
@@ -75,13 +75,16 @@ class Config(RepresentationMixin, UsageInformation):
     max_idletime : float
         Seconds after which an idle block may be given back. Default 120.
     monitoring : MonitoringHub, optional
-        Must be None in this version.
+        Records the run in a database.
     usage_tracking : int
         0 to 3, accepted as Parsl's; nothing is ever sent. Default 0.
     project_name : str, optional
         Accepted as Parsl's; nothing is ever sent.
     initialize_logging : bool or LogConfig
         Write ``parsl.log`` in the run's directory. Default True.
+    check_outputs : bool
+        Whether the files of ``outputs`` have to be there after a python app, as they have after a bash app; one that is
+        not is a ``MissingOutputs``. Default False. This argument is this package's own.
     app_cache : bool, optional
         Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
     checkpoint_mode, checkpoint_files, checkpoint_period : optional
@@ -129,11 +132,12 @@ class Config(RepresentationMixin, UsageInformation):
         strategy: str | None = "simple",
         strategy_period: float = 5,
         max_idletime: float = 120.0,
-        monitoring: Any = None,
+        monitoring: MonitoringHub | None = None,
         usage_tracking: int = 0,
         project_name: str | None = None,
         initialize_logging: bool | LogConfig = True,
         *,
+        check_outputs: bool = False,
         app_cache: bool | None = None,
         checkpoint_files: Sequence[Any] | None = None,
         checkpoint_mode: CheckpointMode | None = None,
@@ -158,6 +162,7 @@ class Config(RepresentationMixin, UsageInformation):
         self.usage_tracking = usage_tracking
         self.project_name = project_name
         self.initialize_logging = initialize_logging
+        self.check_outputs = check_outputs
         self.app_cache = app_cache
         self.checkpoint_files = checkpoint_files
         self.checkpoint_mode = checkpoint_mode
@@ -191,7 +196,6 @@ class Config(RepresentationMixin, UsageInformation):
             raise ConfigurationError(f"The label {_INTERNAL_LABEL!r} is the kernel's own; write another label=.")
         self._validate_plug_ins()
         self._validate_values()
-        self.refuse_unavailable()
 
     def _validate_plug_ins(self) -> None:
         if self.memoizer is not None:
@@ -217,6 +221,8 @@ class Config(RepresentationMixin, UsageInformation):
                 ("traverse_to_gather", "traverse_to_unwrap"),
                 "a DependencyResolver",
             )
+        if self.monitoring is not None:
+            need_methods("Config", "monitoring", self.monitoring, ("start", "begin", "close"), "a MonitoringHub")
         need_callable("Config", "retry_handler", self.retry_handler, signature="(exception, task_record) -> float")
         need_callable("Config", "std_autopath", self.std_autopath, signature="(task_record, 'stdout' or 'stderr')")
         if not isinstance(self.initialize_logging, bool):
@@ -231,6 +237,7 @@ class Config(RepresentationMixin, UsageInformation):
     def _validate_values(self) -> None:
         need_choice("Config", "exit_mode", self.exit_mode, _EXIT_MODES)
         need("Config", "garbage_collect", self.garbage_collect, bool)
+        need("Config", "check_outputs", self.check_outputs, bool)
         need_number("Config", "internal_tasks_max_threads", self.internal_tasks_max_threads, at_least=1, example="10")
         need_number("Config", "retries", self.retries, at_least=0, example="0")
         need("Config", "run_dir", self.run_dir, str, os.PathLike, hint="Write for example run_dir='runinfo'.")
@@ -254,19 +261,10 @@ class Config(RepresentationMixin, UsageInformation):
             "Config", "checkpoint_files", self.checkpoint_files, list, tuple, type(None), hint="Write a list of paths."
         )
 
-    def refuse_unavailable(self) -> None:
-        """Refuse what this version does not do; the kernel calls this at load.
+    def _repr_html_(self) -> str:
+        from parsl_on_dask.monitoring.shown import config_html
 
-        Raises
-        ------
-        ConfigurationError
-            Naming the argument and what to do without it.
-        """
-        if self.monitoring is not None:
-            raise ConfigurationError(
-                f"not available in this version: Config(monitoring={short(self.monitoring)}). Leave monitoring out; "
-                "parsl.log and Dask's dashboard show what runs."
-            )
+        return config_html(self)
 
     def get_usage_information(self) -> dict[str, Any]:
         """Return what Parsl would report of a Config; nothing is sent."""

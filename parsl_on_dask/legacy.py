@@ -17,6 +17,9 @@ from typing import Any
 
 logger = logging.getLogger("parsl.legacy")
 
+#: Parsl had one of its own until 1.1.
+NullHandler = logging.NullHandler
+
 _PACKAGE = __name__.rpartition(".")[0]
 _seen: set[str] = set()
 _lock = threading.Lock()
@@ -104,5 +107,32 @@ def moved(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         old = f"parsl{module.removeprefix(_PACKAGE)}.{name}"
         warn_once(f"moved:{old}", f"{old} has moved: write parsl.{place}.{attribute}.", stacklevel=3)
         return getattr(importlib.import_module(f"{_PACKAGE}.{place}"), attribute)
+
+    return __getattr__
+
+
+def refused(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make a module ``__getattr__`` for names that have no meaning here.
+
+    Parameters
+    ----------
+    module : str
+        The module that had the names, as ``__name__`` gives it.
+    names : mapping of str to str
+        Name to why it is not there and what to use instead.
+
+    Returns
+    -------
+    callable
+        To be assigned to ``__getattr__`` in that module. For these names it raises a
+        :class:`~parsl_on_dask.errors.ConfigurationError`, which goes through an import statement.
+    """
+
+    def __getattr__(name: str) -> Any:
+        from parsl_on_dask.errors import ConfigurationError
+
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        raise ConfigurationError(f"parsl{module.removeprefix(_PACKAGE)}.{name}: {names[name]}")
 
     return __getattr__

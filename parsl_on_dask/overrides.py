@@ -1,6 +1,6 @@
 """Settings that hold for the whole process, whatever Config a script loads.
 
-The command line puts them here (``--scheduler``, ``--scheduler-file``); the code that opens an
+The command line puts them here (``--scheduler``, ``--scheduler-file``, ``--jobqueue``); the code that opens an
 executor's cluster asks for them. They are a module of their own so that neither side needs the other.
 """
 
@@ -14,7 +14,7 @@ __all__ = ["ClusterOverride", "cluster_override", "set_cluster_override"]
 
 @dataclass(frozen=True)
 class ClusterOverride:
-    """The one Dask cluster on which every executor of this process runs.
+    """Where every executor of this process runs: on one Dask cluster, or in jobs of one batch system.
 
     Parameters
     ----------
@@ -22,34 +22,56 @@ class ClusterOverride:
         Address of a running Dask scheduler, for example ``"tcp://10.0.0.1:8786"``.
     scheduler_file
         Path of the file that ``dask scheduler --scheduler-file`` writes.
+    jobqueue
+        A batch system, for example ``"slurm"``, with the settings of ``jobqueue.yaml``. Each executor has jobs of
+        its own.
+    config_name
+        The section of ``jobqueue.yaml``, when it is not named as the batch system.
+    max_blocks
+        Jobs of an executor at the most. None: as the executor's provider says.
 
     Raises
     ------
     ValueError
-        When both are given, or neither.
+        Unless exactly one of address, scheduler_file and jobqueue is given.
 
     Examples
     --------
     >>> str(ClusterOverride(address="tcp://10.0.0.1:8786"))
     '--scheduler tcp://10.0.0.1:8786'
+    >>> str(ClusterOverride(jobqueue="slurm", max_blocks=4))
+    '--jobqueue slurm --max-blocks 4'
     """
 
     address: str | None = None
     scheduler_file: str | None = None
+    jobqueue: str | None = None
+    config_name: str | None = None
+    max_blocks: int | None = None
 
     def __post_init__(self) -> None:
-        if bool(self.address) == bool(self.scheduler_file):
+        if [bool(self.address), bool(self.scheduler_file), bool(self.jobqueue)].count(True) != 1:
             raise ValueError(
-                "ClusterOverride needs exactly one of address and scheduler_file: "
-                f"got address={self.address!r}, scheduler_file={self.scheduler_file!r}"
+                "ClusterOverride needs exactly one of address, scheduler_file and jobqueue: "
+                f"got address={self.address!r}, scheduler_file={self.scheduler_file!r}, jobqueue={self.jobqueue!r}"
             )
+        if not self.jobqueue and (self.config_name is not None or self.max_blocks is not None):
+            raise ValueError("ClusterOverride: config_name and max_blocks go with jobqueue")
 
     def __str__(self) -> str:
         """Spell it as on the command line, for messages that say where a setting came from."""
-        if self.address:
-            return f"--scheduler {self.address}"
-        return f"--scheduler-file {self.scheduler_file}"
+        options = {
+            "--scheduler": self.address,
+            "--scheduler-file": self.scheduler_file,
+            "--jobqueue": self.jobqueue,
+            "--config-name": self.config_name,
+            "--max-blocks": self.max_blocks,
+        }
+        return " ".join(f"{name} {value}" for name, value in options.items() if value is not None)
 
+
+#: Whether every kernel shows on stderr how far its tasks are: ``--progress``.
+show_progress = False
 
 _lock = threading.Lock()
 _current: ClusterOverride | None = None

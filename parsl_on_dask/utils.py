@@ -193,6 +193,8 @@ class RepresentationMixin:
         named: dict[str, str] = {}
         for parameter in list(inspect.signature(type(self).__init__).parameters.values())[1:]:
             name = parameter.name
+            if parameter.kind is parameter.VAR_KEYWORD:
+                named.update((key, repr(value)) for key, value in getattr(self, name, {}).items())
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 continue
             if name in self._legacy_arguments and self.__dict__.get(name) is None:
@@ -201,7 +203,7 @@ class RepresentationMixin:
                 raise AttributeError(
                     f"{type(self).__name__}.__init__ takes {name} but does not keep it as an attribute"
                 )
-            value = getattr(self, name, "<unrecorded>")
+            value = self._shown(name, getattr(self, name, "<unrecorded>"))
             if parameter.kind is not parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
                 given.append(repr(value))
             else:
@@ -212,6 +214,10 @@ class RepresentationMixin:
             return line
         body = "".join("\n    " + part.replace("\n", "\n    ") + "," for part in parts)
         return f"{type(self).__name__}({body}\n)"
+
+    def _shown(self, name: str, value: Any) -> Any:
+        """What to write for an argument whose attribute has this value."""
+        return value
 
 
 class AtomicIDCounter:

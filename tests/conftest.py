@@ -42,6 +42,7 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = HidingFinder
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than ten seconds; leave out with -m 'not slow'")
     config.addinivalue_line("markers", "timeout: seconds after which pytest-timeout ends the test")
+    config.addinivalue_line("markers", "xdist_group: tests that one process runs, when several share the work")
     os.environ[SESSION_TAG] = uuid.uuid4().hex
     cloudpickle.register_pickle_by_value(helpers)
 
@@ -50,6 +51,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     # what a test module defines travels by value: no worker can import the module
     if item.get_closest_marker("timeout") is None:
         item.add_marker(pytest.mark.timeout(180))
+    # a module's kernel is started once, and there is one batch system
+    item.add_marker(pytest.mark.xdist_group("hpc" if "tests/hpc/" in item.nodeid else item.nodeid.partition("::")[0]))
     module = getattr(item, "module", None)
     if isinstance(module, types.ModuleType) and module.__name__ in sys.modules:
         cloudpickle.register_pickle_by_value(module)

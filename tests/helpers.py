@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -70,6 +71,11 @@ def listening_ports() -> set[int]:
     """TCP ports on which this process listens."""
     connections = psutil.Process().net_connections(kind="tcp")
     return {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}
+
+
+def shown(value: Any) -> str:
+    """The value as text that is the same in every process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(sorted(value) if isinstance(value, (set, frozenset)) else value))
 
 
 def text_of(path: str | os.PathLike[str]) -> str:

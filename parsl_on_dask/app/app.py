@@ -57,6 +57,7 @@ def python_app(
     *,
     walltime: float | None = None,
     join: bool = False,
+    check_outputs: bool = False,
 ) -> PythonApp[P, R]: ...
 
 
@@ -70,6 +71,7 @@ def python_app(
     *,
     walltime: float | None = None,
     join: bool = False,
+    check_outputs: bool = False,
 ) -> PythonDecorator: ...
 
 
@@ -82,6 +84,7 @@ def python_app(
     *,
     walltime: float | None = None,
     join: bool = False,
+    check_outputs: bool = False,
 ) -> Any:
     """Make a function into an app: a call runs it on a worker and returns an ``AppFuture`` at once.
 
@@ -105,6 +108,9 @@ def python_app(
         Of releases up to 0.9, where it did nothing.
     join : bool, default False
         Of releases up to 2023.8; today's spelling is :func:`join_app`.
+    check_outputs : bool, default False
+        Whether the files of ``outputs`` have to be there when the function has returned; one that is not is a
+        ``MissingOutputs``. ``Config(check_outputs=True)`` says so for all apps.
 
     Raises
     ------
@@ -125,7 +131,16 @@ def python_app(
 
     def decorate(f: Callable[..., Any]) -> PythonApp[..., Any]:
         where: Executors = [INTERNAL] if join else executors
-        return PythonApp(f, data_flow_kernel, cache, where, ignore_for_cache, bool(join), walltime=walltime)
+        return PythonApp(
+            f,
+            data_flow_kernel,
+            cache,
+            where,
+            ignore_for_cache,
+            bool(join),
+            walltime=walltime,
+            check_outputs=check_outputs,
+        )
 
     return decorate if function is None else decorate(function)
 

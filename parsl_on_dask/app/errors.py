@@ -7,14 +7,17 @@
     │   ├── BashExitFailure      the command's exit code was not 0
     │   ├── AppTimeout           the walltime was over
     │   ├── BashAppNoReturn      the function of a bash app gave no command
+    │   ├── StagingError         a file could not be brought to an app, or taken away from it
     │   └── RemoteException      an exception that cannot be rebuilt in this process
     ├── AppBadFormatting         the function of a bash app could not put its command together
+    ├── MissingInputs            a file of ``inputs`` was not there before a command (also a FileNotFoundError)
     ├── MissingOutputs           a file of ``outputs`` was not there afterwards
     ├── BadStdStreamFile         stdout or stderr could not be opened
     │   └── BadStdStreamSpec     ... is neither a path, nor a File, nor a path and a mode (also a TypeCheckError)
     └── NotFutureError           not raised any more; for old ``except`` clauses
 
-Names, constructor arguments and texts are those of Parsl's page on exceptions; ``RemoteException`` is new.
+Names, constructor arguments and texts are those of Parsl's page on exceptions; ``RemoteException``,
+``StagingError`` and ``MissingInputs`` are new.
 Everything else that an app's function raises arrives as it is.
 """
 
@@ -88,8 +91,67 @@ class BashAppNoReturn(AppException):
         self.reason = reason
 
 
+class StagingError(AppException):
+    """A file could not be brought to where an app runs, or taken away from there.
+
+    Parameters
+    ----------
+    direction : {'in', 'out'}
+    url : str
+        The file, as the script names it.
+    path : str
+        Where it was to be, or was, on the side of the app.
+    host : str
+        On which host that is.
+    reason : str
+
+    Examples
+    --------
+    >>> print(StagingError("in", "http://host/a.txt", "/scratch/a.txt", "node7", "the server answered 404 Not Found"))
+    http://host/a.txt cannot be staged in to /scratch/a.txt on node7: the server answered 404 Not Found
+    """
+
+    def __init__(self, direction: str, url: str, path: str, host: str, reason: str) -> None:
+        super().__init__(direction, url, path, host, reason)
+        self.direction = direction
+        self.url = url
+        self.path = path
+        self.host = host
+        self.reason = reason
+
+    def __str__(self) -> str:
+        way = "in to" if self.direction == "in" else "out from"
+        return f"{self.url} cannot be staged {way} {self.path} on {self.host}: {self.reason}"
+
+
+class MissingInputs(ParslError, FileNotFoundError):
+    """Files that a bash app lists in ``inputs`` are not where its command would look for them.
+
+    Parameters
+    ----------
+    reason : str
+    inputs : list of File
+        Those that are missing.
+
+    Examples
+    --------
+    >>> print(MissingInputs("app sort_file has not run its command", ["unsorted.txt"]))
+    Missing Inputs: ['unsorted.txt'], Reason: app sort_file has not run its command
+    """
+
+    def __init__(self, reason: str, inputs: Sequence[Any]) -> None:
+        super().__init__(reason, inputs)
+        self.reason = reason
+        self.inputs = inputs
+
+    def __str__(self) -> str:
+        return f"Missing Inputs: {self.inputs}, Reason: {self.reason}"
+
+
 class MissingOutputs(ParslError):
-    """Files that a bash app lists in ``outputs`` are not there after its command has ended well.
+    """Files that an app lists in ``outputs`` are not there after it has ended well.
+
+    For a python app this is looked at when it was decorated with ``check_outputs=True``.
 
     Parameters
     ----------

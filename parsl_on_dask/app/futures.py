@@ -68,6 +68,8 @@ class DataFuture(Future[File]):
             self.set_exception(error)
         else:
             self.set_result(self.file_obj)
+        # all of them have been called, and they would keep whoever waited
+        self._done_callbacks.clear()  # type: ignore[attr-defined]
 
     @property
     def tid(self) -> int:

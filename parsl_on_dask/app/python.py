@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from parsl_on_dask.app.base import AppBase, Executors, current_kernel
+from parsl_on_dask.arguments import need
 from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.remote.shell import Checked
 from parsl_on_dask.remote.walltime import timeout
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ class PythonApp(AppBase[P, R]):
         As of :class:`~parsl_on_dask.app.app.AppBase`.
     join : bool, default False
         Whether the result is that of the future, or list of futures, which the function returns.
+    check_outputs : bool, default False
+        Whether the files of ``outputs`` have to be there when the function has returned.
 
     Examples
     --------
@@ -38,6 +43,7 @@ class PythonApp(AppBase[P, R]):
     """
 
     decorator = "python_app"
+    check_outputs = False
 
     def __init__(
         self,
@@ -49,11 +55,19 @@ class PythonApp(AppBase[P, R]):
         join: bool = False,
         *,
         walltime: float | None = None,
+        check_outputs: bool = False,
     ) -> None:
         self.join = join
         if join:
             self.decorator = "join_app"
         super().__init__(func, data_flow_kernel, executors, cache, ignore_for_cache, walltime=walltime)
+        if check_outputs is not False:
+            need(self.decorator, "check_outputs", check_outputs, bool, hint=f"Write True for app {self.__name__!r}.")
+            self.check_outputs = check_outputs
+
+    @functools.cached_property
+    def _checked(self) -> Checked:
+        return Checked(self.func)
 
     # The second form is for type checkers: any argument may be a future of what the function takes.
     @overload
@@ -65,7 +79,7 @@ class PythonApp(AppBase[P, R]):
     def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]:
         """Make a task, and return its future at once."""
         args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
-        func = self.func
+        func: Callable[..., Any] = self._checked if self.check_outputs else self.func
         walltime = kwargs.get("walltime")
         if walltime is not None:
             func = timeout(func, walltime)

@@ -18,9 +18,21 @@ def open_cluster(executor: Any) -> Cluster:
         When it cannot be started or reached.
     """
     if executor.kind == "existing":
+        if executor.provider is not None:
+            from parsl_on_dask.clusters.jobs_of_cluster import ScaledCluster
+
+            return ScaledCluster(executor)
         from parsl_on_dask.clusters.existing import ExistingCluster
 
         return ExistingCluster(executor)
+    if hasattr(executor.provider, "make_cluster"):
+        from parsl_on_dask.clusters.clouds import CloudCluster
+
+        return CloudCluster(executor)
+    if not is_local(executor.provider):
+        from parsl_on_dask.clusters.blocks import BlockCluster
+
+        return BlockCluster(executor)
     if not hasattr(os, "fork"):
         from parsl_on_dask.clusters.spawned import SpawnedCluster
 
@@ -28,3 +40,10 @@ def open_cluster(executor: Any) -> Cluster:
     from parsl_on_dask.clusters.local import LocalCluster
 
     return LocalCluster(executor)
+
+
+def is_local(provider: Any) -> bool:
+    """Whether blocks are this machine's own processes, which need nobody to submit them."""
+    from parsl_on_dask.providers.local.local import LocalProvider
+
+    return isinstance(provider, LocalProvider) and type(provider).submit is LocalProvider.submit

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import abc
 import os
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,8 +20,22 @@ class Cluster(abc.ABC):
     client: Client
     #: whether this process started the cluster, so that its settings are ours
     ours: bool = False
+    #: whether what Slurm says about the end of the workers' job is to be believed, see remote.jobend
+    trusts_slurm: bool = True
+    #: whether its dashboard has the Parsl page (:mod:`parsl_on_dask.monitoring.dask_page`)
+    parsl_page: bool = False
     #: directory that workers and this process share, "" when there is none
     scratch: str = ""
+    #: names of workers that are about to leave, and should be given nothing more
+    leaving: Collection[str] = frozenset()
+    _idle_since: Mapping[str, float] = MappingProxyType({})
+
+    def on_change(self) -> None:  # noqa: B027 (whom it concerns puts a function of its own here)
+        """Called when workers have come or gone."""
+
+    def idle(self) -> Collection[str]:
+        """Ids of the blocks that run nothing, as far as is known; who knows more puts a function of its own here."""
+        return ()
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -40,6 +56,7 @@ class Cluster(abc.ABC):
                     "host": info["host"],
                     "pid": None,
                     "block": self.block_of(str(info["name"])),
+                    "node": None,
                     "nthreads": info["nthreads"],
                 }
             )
@@ -53,14 +70,24 @@ class Cluster(abc.ABC):
         """Number of the call that a dead worker was running (0: none) and its last reports; None if not known."""
         return None
 
-    def refresh(self) -> None:  # noqa: B027 (only some clusters have to ask)
-        """Bring :meth:`slots` up to date, where that takes asking; called every second."""
+    def refresh(self) -> None:
+        """Bring what is known about workers and blocks up to date; called every second."""
+        now = time.monotonic()
+        self._idle_since = {block: self._idle_since.get(block, now) for block in self.idle()}
+
+    def idle_seconds(self, block: str | None) -> float:
+        """For how long a block has run nothing; 0 while it does."""
+        since = None if block is None else self._idle_since.get(block)
+        return 0.0 if since is None else time.monotonic() - since
 
     def done_with(self, batch: str) -> None:
         """Remove what a batch left in :attr:`scratch`, when Dask has no reason to run it again."""
         if self.scratch:
             with suppress(OSError):
                 os.unlink(os.path.join(self.scratch, batch + ".ran"))
+
+    def retire(self, addresses: Collection[str], seconds: float = 10.0) -> None:  # noqa: B027 (only some can)
+        """Have workers hand their values over and take no new tasks, within some seconds."""
 
     def trouble(self) -> BaseException | None:
         """Why the cluster can no longer run calls, or None when it can."""

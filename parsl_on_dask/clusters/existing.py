@@ -171,15 +171,20 @@ def check_versions(client: Client, label: str) -> None:
 
 
 def overridden(executor: Any, override: ClusterOverride) -> Any:
-    """The executor that takes the place of ``executor`` when all are to run on one given cluster."""
+    """The executor that takes the place of ``executor`` when all are to run in one given place."""
     from parsl_on_dask.executors.dask import DaskExecutor
+    from parsl_on_dask.executors.stand_in import StandIn
 
     logger.info("Executor %s runs on %s instead of what its arguments say", executor.label, override)
-    made = DaskExecutor(
-        override.address,
-        scheduler_file=override.scheduler_file,
-        label=executor.label,
-        inline_limit=executor.inline_limit,
-    )
+    made: DaskExecutor
+    if override.jobqueue is not None:
+        made = StandIn(executor, override)
+    else:
+        made = DaskExecutor(
+            override.address,
+            scheduler_file=override.scheduler_file,
+            label=executor.label,
+            inline_limit=executor.inline_limit,
+        )
     made.run_dir = executor.run_dir
     return made

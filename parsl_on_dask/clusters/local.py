@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shlex
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Collection
 from typing import Any
 
-import parsl_on_dask
 from parsl_on_dask.clusters.base import Cluster
+from parsl_on_dask.clusters.hub import Supervisor, has_bokeh, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote import journal
 
 logger = logging.getLogger("parsl.clusters.local")
-
-#: Seconds for the first process to answer. Generous: a loaded machine, or a worker_init that activates something large.
-START_TIMEOUT = 120.0
-
-#: Settings of Dask that hold in the processes that we start.
-DASK_CONFIG: dict[str, Any] = {
-    "distributed": {
-        # a call whose worker died is a failed try, and Parsl's retries decide
-        "scheduler": {"allowed-failures": 0, "worker-saturation": 1.0},
-        "worker": {
-            "memory": {"target": False, "spill": False, "pause": False, "terminate": False},
-            # each look at a call takes the interpreter from it: ten a second instead of a hundred fill the profile, too
-            "profile": {"interval": "100ms"},
-        },
-        # results ride on event streams; Dask would keep the last thousand of them
-        "admin": {"low-level-log-length": 50, "tick": {"interval": "500ms"}},
-    }
-}
 
 
 class LocalCluster(Cluster):
@@ -59,6 +34,8 @@ class LocalCluster(Cluster):
     """
 
     ours = True
+    trusts_slurm = False
+    parsl_page = True
 
     def __init__(self, executor: Any) -> None:
         self.executor = executor
@@ -90,8 +67,8 @@ class LocalCluster(Cluster):
         security = None
         if self.executor.encrypted:
             security = Security.temporary()
-            self.pems = _pems(security)
-        self.address = hub.begin({"host": "127.0.0.1", "dashboard": _has_bokeh()}, "")
+            self.pems = pems_of(security)
+        self.address = hub.start({"host": "127.0.0.1", "ports": [0], "dashboard": has_bokeh()}, "")
         self.hub = hub
         for _ in range(1, wanted):
             self._add()
@@ -111,7 +88,7 @@ class LocalCluster(Cluster):
         block = str(self.numbers)
         added = self._prepare(block)
         added.launch()
-        added.begin(None, self.address)
+        added.start(None, self.address)
         return block
 
     def workers_per_block(self) -> int:
@@ -132,7 +109,9 @@ class LocalCluster(Cluster):
         return max(1, sum(b.count for b in self.blocks.values()) - len(self.down))
 
     def workers(self) -> list[dict[str, Any]]:
-        return [{**w, "pid": self.pids.get(w["name"])} for w in super().workers()]
+        return [
+            {**w, "pid": self.pids.get(w["name"]), "idle": self.idle_seconds(w["block"])} for w in super().workers()
+        ]
 
     def block_of(self, worker: str) -> str | None:
         return worker.rsplit("-", 2)[-2].removeprefix("block") if worker.count("-") >= 2 else None
@@ -183,44 +162,17 @@ class LocalCluster(Cluster):
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-class _Block:
+class _Block(Supervisor):
     """One supervisor process with its workers."""
 
     def __init__(self, cluster: LocalCluster, name: str | None) -> None:
+        super().__init__(cluster.executor, cluster.scratch, name)
         self.cluster = cluster
-        self.name = name
         self.count = 0
-        self.process: subprocess.Popen[bytes] | None = None
-        self.link: socket.socket | None = None
 
-    def launch(self) -> None:
-        """Start the process and tell it where to import from."""
-        cluster, executor = self.cluster, self.cluster.executor
-        folder = os.path.join(executor.run_dir or cluster.scratch, "submit_scripts")
-        os.makedirs(folder, exist_ok=True)
-        job = f"parsl.{executor.label}.block-{self.name or 'scheduler'}.{time.time()}"
-        script = os.path.join(folder, job + ".sh")
-        self.stderr = script + ".err"
-        path = os.path.join(cluster.scratch, f"{self.name or 'scheduler'}.sock")
-        package = os.path.dirname(os.path.dirname(os.path.abspath(parsl_on_dask.__file__)))
-        code = f"import sys; sys.path.insert(0, {package!r}); import parsl_on_dask.clusters.node as n; n.main({path!r})"
-        command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
-        with open(script, "w") as file:
-            file.write(f"{cluster.provider_hint('worker_init') or ''}\nexport JOBNAME={job}\n")
-            file.write(self._launched(command, folder))
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            listener.bind(path)
-            os.chmod(path, 0o600)
-            listener.listen(1)
-            with open(script + ".out", "wb") as out, open(self.stderr, "wb") as err:
-                self.process = subprocess.Popen(
-                    ["/bin/bash", script], stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
-                )
-            self.link = self._accepted(listener)
-        finally:
-            listener.close()
-        self._tell({"path": [os.path.abspath(p) for p in sys.path if p]})
+    def shell_text(self, command: str, job: str, folder: str) -> str:
+        init = self.cluster.provider_hint("worker_init") or ""
+        return f"{init}\nexport JOBNAME={job}\n{self._launched(command, folder)}"
 
     def _launched(self, command: str, folder: str) -> str:
         from parsl_on_dask.launchers import SimpleLauncher, SingleNodeLauncher
@@ -231,64 +183,13 @@ class _Block:
         text: str = launcher(command, 1, 1)
         return text
 
-    def _accepted(self, listener: socket.socket) -> socket.socket:
-        assert self.process is not None
-        listener.settimeout(0.05)
-        deadline = time.monotonic() + START_TIMEOUT
-        while True:
-            try:
-                link, _ = listener.accept()
-                link.settimeout(None)
-                return link
-            except TimeoutError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise self._failed("its processes did not start") from None
-
-    def _failed(self, what: str) -> ExecutorError:
-        try:
-            with open(self.stderr, errors="replace") as file:
-                tail = "".join(file.readlines()[-15:])
-        except OSError:
-            tail = ""
-        code = self.process.poll() if self.process else None
-        text = f"{what}" + (f" (exit code {code})" if code is not None else "")
-        return ExecutorError(self.cluster.executor, f"{text}. The end of {self.stderr}:\n{tail}")
-
-    def _tell(self, message: Any) -> None:
-        assert self.link is not None
-        self.link.sendall(json.dumps(message).encode() + b"\n")
-
-    def begin(self, scheduler: dict[str, Any] | None, address: str) -> str:
+    def start(self, scheduler: dict[str, Any] | None, address: str) -> str:
         """Say what to start; returns the scheduler's address."""
-        from dask import config
-
-        from parsl_on_dask import alias
-
         workers = [] if self.name is None else self._workers()
         self.count = len(workers)
-        self._tell(
-            {
-                "scheduler": scheduler,
-                "address": address,
-                "workers": workers,
-                "security": self.cluster.pems,
-                "config": config.merge(
-                    config.global_config, DASK_CONFIG, {"temporary-directory": self.cluster.scratch}
-                ),
-                "alias": alias.environment(),
-                "scratch": self.cluster.scratch,
-            }
+        return self.begin(
+            {"scheduler": scheduler, "address": address, "workers": workers, "security": self.cluster.pems}
         )
-        assert self.link is not None
-        lines = self.link.makefile("rb")
-        first = lines.readline()
-        if not first:
-            raise self._failed("its scheduler did not start")
-        answer = json.loads(first)
-        if "error" in answer:
-            raise self._failed(answer["error"])
-        threading.Thread(target=self._listen, args=(lines,), name="parsl-block", daemon=True).start()
-        return str(answer["scheduler"])
 
     def _workers(self) -> list[dict[str, Any]]:
         from parsl_on_dask.executors.high_throughput.placement import (
@@ -327,61 +228,26 @@ class _Block:
             )
         return made
 
-    def _listen(self, lines: Any) -> None:
-        try:
-            for line in lines:
-                message = json.loads(line)
-                if "up" in message:
-                    self.cluster.pids[message["name"]] = message["pid"]
-                    self.cluster.down.discard((self.name, message["up"]))
-                elif "died" in message:
-                    self.cluster.down.add((self.name, message["number"]))
-                    logger.warning("Worker %s (pid %s) died: %s", message["died"], message["pid"], message["how"])
-                elif "error" in message:
-                    logger.error("Executor %s: %s", self.cluster.label, message["error"])
-                    self.cluster.error = message["error"]
-        except (OSError, ValueError):
-            pass
-        if not self.cluster.closed and self.process is not None and self is getattr(self.cluster, "hub", None):
-            self.cluster.error = self.cluster.error or "the process that keeps its scheduler and workers ended"
+    def heard(self, message: dict[str, Any]) -> None:
+        if "up" in message:
+            self.cluster.pids[message["name"]] = message["pid"]
+            self.cluster.down.discard((self.name, message["up"]))
+        elif "died" in message:
+            self.cluster.down.add((self.name, message["number"]))
+            logger.warning("Worker %s (pid %s) died: %s", message["died"], message["pid"], message["how"])
+        elif "error" in message:
+            logger.error("Executor %s: %s", self.cluster.label, message["error"])
+            self.cluster.error = message["error"]
 
-    def ended(self) -> bool:
-        return self.process is not None and self.process.poll() is not None
+    def over(self) -> None:
+        if not self.cluster.closed and self is getattr(self.cluster, "hub", None):
+            self.cluster.error = self.cluster.error or "the process that keeps its scheduler and workers ended"
 
     def drop_workers(self) -> None:
         """End the workers, and keep the scheduler."""
         self.count = 0
         self.cluster.down = {d for d in self.cluster.down if d[0] != self.name}
-        self._tell("drop workers")
-
-    def close(self) -> None:
-        """End the process and all that it started, and wait for that."""
-        if self.link is not None:
-            try:
-                self.link.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            self.link.close()
-        if self.process is None:
-            return
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            logger.warning("block %s of %s did not end by itself; killing it", self.name, self.cluster.label)
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
-
-def _pems(security: Any) -> dict[str, str]:
-    fields = ["tls_ca_file"]
-    fields += [f"tls_{role}_{part}" for role in ("client", "scheduler", "worker") for part in ("key", "cert")]
-    return {field: getattr(security, field) for field in fields}
-
-
-def _has_bokeh() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("bokeh") is not None
+        self.tell("drop workers")
 
 
 def _usable_cpus() -> set[int]:

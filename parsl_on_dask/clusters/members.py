@@ -8,38 +8,153 @@ import os
 import queue
 import random
 import signal
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any
 
 from parsl_on_dask.clusters.intervals import shorten_in_this_process
-from parsl_on_dask.clusters.node import worker_name
+from parsl_on_dask.clusters.node import CUT_OFF, FAILED, worker_name
+from parsl_on_dask.monitoring import dask_page
 from parsl_on_dask.remote.journal import Journal
 from parsl_on_dask.remote.runner import keep_journal
+
+#: What Dask's workers give as the reason for their end when they have lost their scheduler.
+LOST_SCHEDULER = {
+    "worker-handle-scheduler-connection-broken",
+    "worker-heartbeat-missing",
+    "worker-heartbeat-error",
+}
+#: Seconds for which a scheduler may refuse connections before it counts as gone.
+REFUSED = 5.0
 
 
 def scheduler_main(spec: dict[str, Any], tell: Callable[[str], None]) -> None:
     """Run a Dask scheduler; its address goes to ``tell`` once it listens."""
-    from distributed import Scheduler
-
     shorten_in_this_process()
     settings = spec["scheduler"]
+    if settings["dashboard"]:
+        dask_page.prepare()
 
     async def serve() -> None:
-        scheduler = await Scheduler(
-            host=settings["host"],
-            port=0,
-            protocol="tls" if spec["security"] else "tcp",
-            security=security_of(spec["security"]),
-            dashboard=settings["dashboard"],
-            dashboard_address=f"{settings['host']}:0",
-        )
+        scheduler = await _listening(settings, spec["security"])
+        if settings.get("announce"):
+            scheduler.add_plugin(_announcer(settings["announce"]))
+        dask_page.attach(scheduler)
         tell(scheduler.address)
+        if settings.get("lonely"):
+            asyncio.get_running_loop().create_task(_end_when_lonely(scheduler, settings["lonely"]))
         await scheduler.finished()
 
     asyncio.run(serve())
+
+
+async def _listening(settings: dict[str, Any], pems: dict[str, str] | None) -> Any:
+    from distributed import Scheduler
+
+    *others, last = settings["ports"]
+    for port in (*others, last):
+        try:
+            return await Scheduler(
+                host=settings["host"],
+                port=port,
+                protocol="tls" if pems else "tcp",
+                security=security_of(pems),
+                dashboard=settings["dashboard"],
+                dashboard_address="127.0.0.1:0",
+            )
+        except (OSError, RuntimeError):  # it is taken
+            if port == last:
+                raise
+
+
+def _announcer(topic: str) -> Any:
+    """A plugin that tells who listens to a topic which workers come and go."""
+    from distributed import SchedulerPlugin
+
+    class Announcer(SchedulerPlugin):
+        name = "parsl-on-dask-announcer"
+
+        def add_worker(self, scheduler: Any, worker: str) -> None:
+            scheduler.log_event(topic, {"came": worker, "as": about(scheduler.workers[worker].identity())})
+
+        def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+            scheduler.log_event(topic, {"went": worker})
+
+    return Announcer()
+
+
+def about(identity: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of what a scheduler knows about a worker."""
+    return {key: identity.get(key) for key in ("name", "host", "nthreads", "hostname", "pid", "python")}
+
+
+async def _end_when_lonely(scheduler: Any, seconds: float) -> None:
+    """Close a scheduler that has had no client for some seconds."""
+    alone_since = time.monotonic()
+    while True:
+        await asyncio.sleep(min(1.0, seconds / 4))
+        if set(scheduler.clients) - {"fire-and-forget"}:
+            alone_since = time.monotonic()
+        elif time.monotonic() - alone_since > seconds:
+            await scheduler.close(reason="no client")
+            return
+
+
+def sentinel_main(spec: dict[str, Any], addresses: list[str], tell: Callable[[str], None]) -> None:
+    """Find the address at which the scheduler answers, ``tell`` it, and return when the scheduler is gone.
+
+    It has nothing else to do, so that no call can keep it from noticing.
+
+    Raises
+    ------
+    OSError
+        When no address answers within ``spec["death_timeout"]`` seconds, or all say at once that nobody is there.
+    """
+    from distributed.comm.core import connect
+
+    security = security_of(spec["security"])
+    arguments = security.get_connection_args("worker") if security else {}
+
+    async def watch() -> None:
+        comm = await _first_answer(connect, arguments, addresses, float(spec["death_timeout"]))
+        tell(comm.peer_address)
+        try:
+            while True:
+                await comm.read()
+        except OSError:
+            pass
+
+    asyncio.run(watch())
+
+
+async def _first_answer(connect: Any, arguments: dict[str, Any], addresses: list[str], seconds: float) -> Any:
+    began = time.monotonic()
+    while True:
+        refused = 0
+        for address in addresses:
+            try:
+                return await connect(address, timeout=min(3.0, seconds), **arguments)
+            except OSError as e:
+                error = e
+                refused += _was_refused(e)
+        waited = time.monotonic() - began
+        if waited > seconds or (refused == len(addresses) and waited > REFUSED):
+            raise error
+        await asyncio.sleep(0.5)
+
+
+def _was_refused(error: BaseException | None) -> bool:
+    """Whether a machine answered that nobody listens there; Dask hides that below errors of its own."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def worker_main(
@@ -83,9 +198,18 @@ def _serve_worker(
     from distributed import Worker
 
     shorten_in_this_process()
+    cut_off = False
+
+    class NodeWorker(Worker):
+        async def close(self, *args: Any, **kwargs: Any) -> Any:
+            nonlocal cut_off
+            cut_off = cut_off or kwargs.get("reason") in LOST_SCHEDULER
+            return await super().close(*args, **kwargs)
+
+    facts = {"hostname": socket.gethostname(), "pid": os.getpid(), "python": "{}.{}".format(*sys.version_info[:2])}
 
     async def serve() -> None:
-        worker = await Worker(
+        worker = await NodeWorker(
             address,
             name=name,
             host=settings["host"],
@@ -97,18 +221,23 @@ def _serve_worker(
             local_directory=spec["scratch"],
             security=security_of(spec["security"]),
             resources=settings["resources"],
+            startup_information={key: partial(_fact, value) for key, value in facts.items()},
         )
         tell()
         await worker.finished()
 
-    code = 77
+    code = FAILED
     try:
         asyncio.run(serve())
-        code = 0
+        code = CUT_OFF if cut_off else 0
     except BaseException:
         logging.getLogger("distributed").exception("worker %s failed", name)
     finally:
         os._exit(code)
+
+
+def _fact(value: Any, worker: Any) -> Any:
+    return value
 
 
 class MainThreadPoolExecutor(Executor):

@@ -5,6 +5,8 @@ ready in a tenth of the time and memory that a fresh interpreter takes. A worker
 new fork. The process holds a Unix socket to the one that started it: a line of JSON on it says what to start,
 lines of JSON back say what happened, and its end, however it comes, ends everything here.
 
+:mod:`parsl_on_dask.clusters.blocknode` does the same on the nodes of a batch job.
+
 Nothing in this process starts a thread before it forks.
 """
 
@@ -20,10 +22,18 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from parsl_on_dask.remote.jobend import is_leaving
+
 #: A worker that lives shorter than this many seconds failed to start.
 INFANCY = 5.0
 #: So many failed starts in a row end the attempts.
 FAILED_STARTS = 3
+#: Seconds that the cancelling of jobs may take whose script was killed.
+WILL = 120
+#: Exit code of a worker or scheduler that an error ended.
+FAILED = 77
+#: Exit code of a worker that lost the connection to its scheduler.
+CUT_OFF = 78
 
 
 class Node:
@@ -31,13 +41,13 @@ class Node:
 
     Parameters
     ----------
-    link : socket
+    link : socket, file or None
         To the process that started this one.
     spec : dict
         ``scheduler`` (None or its settings), ``workers`` (a list of their settings), ``security``, ``config``.
     """
 
-    def __init__(self, link: socket.socket, spec: dict[str, Any]) -> None:
+    def __init__(self, link: Any, spec: dict[str, Any]) -> None:
         self.link = link
         self.spec = spec
         self.address: str = spec.get("address") or ""
@@ -47,6 +57,7 @@ class Node:
         self.closing = False
         self.unread = b""
         self.awaited: dict[int, int] = {}
+        self.last_will = ""
 
     def run(self) -> None:
         """Start everything and keep it until the link ends."""
@@ -56,16 +67,13 @@ class Node:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        signal.signal(signal.SIGTERM, lambda *_: self.told_to_stop())
         try:
-            if self.spec.get("scheduler") is not None:
-                self.address = self.start_scheduler()
-            self.say({"scheduler": self.address, "pid": os.getpid()})
-            for number in range(len(self.spec["workers"])):
-                self.start_worker(number, 0)
+            self.begin()
             while not self.closing:
-                inputs: list[Any] = [self.link, wake_read]
-                inputs += self.awaited
+                inputs: list[Any] = [wake_read, *self.awaited]
+                if self.link is not None:
+                    inputs.append(self.link)
                 ready, _, _ = select.select(inputs, [], [])
                 if self.link in ready and not self.obey():
                     break
@@ -77,11 +85,27 @@ class Node:
         finally:
             self.stop()
             self.end_children()
-            if self.spec.get("scheduler") is not None:
-                # the one who made it may have been killed
-                shutil.rmtree(self.spec["scratch"], ignore_errors=True)
+            self.clean_up()
+            if self.last_will:
+                execute_will(self.last_will)
+
+    def begin(self) -> None:
+        """Start the scheduler, if it is to be here, and the workers."""
+        if self.spec.get("scheduler") is not None:
+            self.address = self.start_scheduler()
+        self.say({"scheduler": self.address, "pid": os.getpid()})
+        for number in range(len(self.spec["workers"])):
+            self.start_worker(number, 0)
+
+    def clean_up(self) -> None:
+        """Remove what the processes leave on disk."""
+        if self.spec.get("scheduler") is not None:
+            # the one who made it may have been killed
+            shutil.rmtree(self.spec["scratch"], ignore_errors=True)
 
     def say(self, message: dict[str, Any]) -> None:
+        """Tell the other side what happened."""
+        assert self.link is not None
         try:
             self.link.sendall(json.dumps(message).encode() + b"\n")
         except OSError:  # the other side is gone; the loop ends on its own
@@ -89,28 +113,38 @@ class Node:
 
     def obey(self) -> bool:
         """Read a command. False when the other side is gone."""
+        assert self.link is not None
         part = self.link.recv(4096)
         *lines, self.unread = (self.unread + part).split(b"\n")
         for line in lines:
-            if json.loads(line) == "drop workers":
+            command = json.loads(line)
+            if command == "drop workers":
                 workers, self.workers = self.workers, {}
                 for pid in workers:
                     _kill(pid, signal.SIGKILL)
+            elif "last will" in command:
+                self.last_will = command["last will"]
         return bool(part)
 
     def stop(self) -> None:
         self.closing = True
 
+    def told_to_stop(self) -> None:
+        """SIGTERM has come."""
+        self.stop()
+
     def fork(self) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            _die_with_parent()
-            self.link.close()
+            _die_with_parent(parent)
+            if self.link is not None:
+                self.link.close()
         return pid
 
     def start_scheduler(self) -> str:
@@ -166,14 +200,22 @@ class Node:
             elif pid in self.workers:
                 number, life, since = self.workers.pop(pid)
                 self.say({"died": self.name(number, life), "number": number, "pid": pid, "how": _how(status)})
-                if self.closing:
-                    continue
-                young = time.monotonic() - since < INFANCY and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 77
-                self.failed[number] = self.failed.get(number, 0) + 1 if young else 0
-                if self.failed[number] >= FAILED_STARTS:
-                    self.say({"error": f"worker {self.name(number, life)} failed to start {FAILED_STARTS} times"})
-                else:
-                    self.start_worker(number, life + 1)
+                if not self.closing and not is_leaving(os.environ, trust_slurm=False):
+                    self.replace(number, life, time.monotonic() - since, status)
+            else:
+                self.other_ended(pid, status)
+
+    def replace(self, number: int, life: int, lived: float, status: int) -> None:
+        """Start a worker again that ended after so many seconds, unless that has failed too often."""
+        young = lived < INFANCY and os.WIFEXITED(status) and os.WEXITSTATUS(status) == FAILED
+        self.failed[number] = self.failed.get(number, 0) + 1 if young else 0
+        if self.failed[number] >= FAILED_STARTS:
+            self.say({"error": f"worker {self.name(number, life)} failed to start {FAILED_STARTS} times"})
+        else:
+            self.start_worker(number, life + 1)
+
+    def other_ended(self, pid: int, status: int) -> None:
+        """A child ended that is neither scheduler nor worker."""
 
     def name(self, number: int, life: int) -> str:
         return worker_name(self.spec["workers"][number]["name"], life)
@@ -190,13 +232,30 @@ class Node:
                 pass
 
 
+def execute_will(will: str) -> None:
+    """Cancel the jobs of a script that could not do it itself.
+
+    Parameters
+    ----------
+    will : str
+        What :func:`parsl_on_dask.clusters.jobs.last_will` made.
+    """
+    import base64
+    import pickle
+
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(WILL)  # the end of a process whose provider does not answer
+    provider, jobs = pickle.loads(base64.b64decode(will))
+    provider.cancel(jobs)
+
+
 def worker_name(name: str, life: int) -> str:
     """Name of a worker in its n-th life; a replacement must not be taken for the one that died."""
     return name if life == 0 else f"{name}.{life}"
 
 
 def _run(function: Any, *args: Any) -> NoReturn:
-    code = 77
+    code = FAILED
     try:
         function(*args)
         code = 0
@@ -231,7 +290,7 @@ def _kill(pid: int, number: int) -> None:
         pass
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Ask the kernel to end this process when the supervisor dies, where it can be asked."""
     if sys.platform != "linux":
         return
@@ -239,7 +298,7 @@ def _die_with_parent() -> None:
 
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(1, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() == 1:
+    if os.getppid() != parent:  # it died before that
         os._exit(1)
 
 

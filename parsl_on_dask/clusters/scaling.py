@@ -9,7 +9,11 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from parsl_on_dask.clusters import is_local
+from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
@@ -83,6 +87,17 @@ def decide(demand: Demand, max_idletime: float, shrink_early: bool) -> int:
     return 0
 
 
+def live(states: Iterable[JobState]) -> list[JobState]:
+    """The states of blocks that run or may still run.
+
+    Examples
+    --------
+    >>> live([JobState.COMPLETED, JobState.PENDING, JobState.SCALED_IN])
+    [<JobState.PENDING: 1>]
+    """
+    return [state for state in states if state not in TERMINAL_STATES]
+
+
 class Scaler:
     """Scales the executors of a kernel, from a thread of its own.
 
@@ -104,12 +119,15 @@ class Scaler:
 
     def add(self, executor: Any) -> None:
         """Look after an executor, if it has a provider whose number of blocks may change."""
-        provider = getattr(executor, "provider", None)
-        if provider is None or getattr(executor, "lane", None) is None or self.strategy in (None, "none"):
+        lane = getattr(executor, "lane", None)
+        provider = None if lane is None else getattr(lane.executor, "provider", None)
+        if provider is None or self.strategy in (None, "none"):
             return
-        if provider.max_blocks <= provider.init_blocks and provider.min_blocks >= provider.init_blocks:
-            return  # fixed
+        fixed = provider.max_blocks <= provider.init_blocks and provider.min_blocks >= provider.init_blocks
+        if fixed and is_local(provider):
+            return  # these last as long as their executor; jobs end, and others take their place
         self.executors.append(executor)
+        executor.lane.scaled = True
         if self.thread is None:
             self.thread = threading.Thread(target=self._run, name="parsl-scaler", daemon=True)
             self.thread.start()
@@ -124,15 +142,21 @@ class Scaler:
             pause = min(self.period, IMPATIENT)
             for executor in self.executors:
                 try:
-                    if due or (executor.outstanding() and not executor.lane.status()):
+                    if due or (executor.outstanding() and not self._had_blocks(executor)):
                         self._scale(executor)
                 except Exception:
                     logger.exception("Executor %s could not be scaled", executor.label)
 
+    def _had_blocks(self, executor: Any) -> bool:
+        """Whether there are blocks, or the newest one failed: then the next has to wait for its turn."""
+        states = [status.state for status in executor.lane.status().values()]
+        return bool(states) and (len(live(states)) > 0 or states[-1] in (JobState.FAILED, JobState.MISSING))
+
     def _scale(self, executor: Any) -> None:
-        lane, provider = executor.lane, executor.provider
-        if lane is None or executor.bad_state_is_set:
+        lane = executor.lane
+        if lane is None or lane.executor.bad_state_is_set:
             return
+        provider = lane.executor.provider  # not the executor's own, where the command line says where all run
         tasks = executor.outstanding()
         now = time.monotonic()
         since = self.idle_since.setdefault(executor.label, now)
@@ -140,7 +164,7 @@ class Scaler:
             self.idle_since[executor.label] = now
         demand = Demand(
             tasks,
-            len(lane.status()),
+            len(live([status.state for status in lane.status().values()])),
             max(1, lane.slots_per_block()),
             provider.min_blocks,
             provider.max_blocks,

@@ -11,6 +11,7 @@ from typing import Any
 from parsl_on_dask.clusters.base import Cluster
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
+from parsl_on_dask.monitoring import dask_page
 
 logger = logging.getLogger("parsl.clusters.spawned")
 
@@ -38,6 +39,7 @@ class SpawnedCluster(Cluster):
     """
 
     ours = True
+    parsl_page = True
 
     def __init__(self, executor: Any) -> None:
         import dask
@@ -45,7 +47,7 @@ class SpawnedCluster(Cluster):
         from distributed import LocalCluster as DaskLocalCluster
         from distributed.security import Security
 
-        from parsl_on_dask.clusters.local import DASK_CONFIG
+        from parsl_on_dask.clusters.hub import DASK_CONFIG
 
         if getattr(executor.provider, "worker_init", "") or executor.cpu_affinity != "none":
             raise ConfigurationError(
@@ -55,6 +57,7 @@ class SpawnedCluster(Cluster):
         warnings.warn(f"executor {executor.label!r}: {GUARD}", stacklevel=2)
         count = executor.workers_per_node_for(os.cpu_count() or 1)
         security = Security.temporary() if executor.encrypted else None
+        dask_page.prepare()
         try:
             with dask.config.set(dict(flat(DASK_CONFIG))):
                 self.cluster: Any = DaskLocalCluster(
@@ -69,6 +72,7 @@ class SpawnedCluster(Cluster):
                 )
         except Exception as e:
             raise ExecutorError(executor, f"its processes did not start ({e}): {GUARD}") from e
+        dask_page.attach(self.cluster.scheduler)
         self.count = int(count)
         self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{executor.label}")
         shorten(self.client)

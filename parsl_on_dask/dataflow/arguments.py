@@ -12,6 +12,7 @@ from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.dataflow.futures import AppFuture, values_for
 from parsl_on_dask.lanes.interop import adopt, is_dask_object
+from parsl_on_dask.remote.shell import Checked, is_bash
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -68,14 +69,15 @@ def stage_in(kernel: DataFlowKernel, record: TaskRecord) -> None:
             value, func = offer(value, func, executor)
         return value
 
-    if any(type(a) not in PLAIN for a in record.args):
-        record.args = tuple([staged(a) for a in record.args])
-    for key, value in record.kwargs.items():
-        if key == "inputs":
-            if isinstance(value, (list, tuple)):
-                record.kwargs[key] = [staged(v) for v in value]
-        elif type(value) not in PLAIN and key not in ("stdout", "stderr", "outputs"):
-            record.kwargs[key] = staged(value)
+    with kernel.data_manager.landings.for_call(record.app_fu):
+        if any(type(a) not in PLAIN for a in record.args):
+            record.args = tuple([staged(a) for a in record.args])
+        for key, value in record.kwargs.items():
+            if key == "inputs":
+                if isinstance(value, (list, tuple)):
+                    record.kwargs[key] = [staged(v) for v in value]
+            elif type(value) not in PLAIN and key not in ("stdout", "stderr", "outputs"):
+                record.kwargs[key] = staged(value)
     record.func = func
 
 
@@ -91,8 +93,9 @@ def stage_out(kernel: DataFlowKernel, record: TaskRecord) -> None:
             return file, DataFuture(future, file, tid=record.id)
         # the staging provider may change the copy; the caller's File stays as it is
         mine = file.cleancopy()
-        staged = kernel.data_manager.stage_out(mine, record.executor, future)
-        record.func = kernel.data_manager.replace_task_stage_out(mine, record.func, record.executor)
+        with kernel.data_manager.landings.for_call(future):
+            staged = kernel.data_manager.stage_out(mine, record.executor, future)
+            record.func = kernel.data_manager.replace_task_stage_out(mine, record.func, record.executor)
         return mine, DataFuture(staged if staged is not None else future, file, tid=record.id)
 
     if outputs:
@@ -102,6 +105,8 @@ def stage_out(kernel: DataFlowKernel, record: TaskRecord) -> None:
                     f"outputs of app {record.func_name!r} must be File objects, not {type(file).__name__}: "
                     f"write File({str(file)!r})"
                 )
+        if kernel.config.check_outputs and not inhibited and not record.join and not is_bash(record.func):
+            record.func = Checked(record.func)
         pairs = [promised(file) for file in outputs]
         kwargs["outputs"] = [p[0] for p in pairs]
         future._outputs = [p[1] for p in pairs]

@@ -31,11 +31,14 @@ from parsl_on_dask.dataflow.tasklog import TaskLog
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError
 from parsl_on_dask.logconfigs.start import start_logging
+from parsl_on_dask.monitoring.views import Views
 from parsl_on_dask.version import VERSION
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
     from parsl_on_dask.executors.base import ParslExecutor
+    from parsl_on_dask.monitoring.monitoring import MonitoringHub
+    from parsl_on_dask.monitoring.watch import Watch
 
 __all__ = ["AUTO_LOGNAME", "AppFuture", "DataFlowKernel", "DataFlowKernelLoader", "make_rundir"]
 
@@ -89,12 +92,20 @@ class DataFlowKernel:
         self.time_began = datetime.now()
         self.time_completed: datetime | None = None
         self.workflow_version = str(self.time_began.replace(microsecond=0))
-        self.monitoring = None
-        self.monitoring_radio = None
+        #: The hub that records this run, from its start on.
+        self.monitoring: MonitoringHub | None = None
+        self.monitoring_radio: Any = None
+        #: Takes notes of what happens to tasks, when there is monitoring.
+        self.watch: Watch | None = None
+        if config.monitoring is not None:
+            self.workflow_name = config.monitoring.workflow_name or self.workflow_name
+            self.workflow_version = config.monitoring.workflow_version or self.workflow_version
         logger.info("Starting DataFlowKernel with config\n%r", config)
         logger.info("Parsl version: parsl_on_dask %s", VERSION)
         logger.info("Run id is: %s", self.run_id)
         self.task_state_counts = dict.fromkeys(States, 0)
+        #: The same for each app, by the number of the state.
+        self.app_state_counts: dict[str, list[int]] = {}
         self.task_state_counts_lock = threading.Lock()
         self.submitter_lock = threading.Lock()
         self.task_count = 0
@@ -105,8 +116,13 @@ class DataFlowKernel:
         self.data_manager = DataManager(self)
         self.flow = Flow(self)
         self.tasklog = TaskLog(self.run_id)
-        runinfo.log_start(self)
+        info = runinfo.log_start(self)
         try:
+            if config.monitoring is not None:
+                config.monitoring.start(self.run_dir, config.run_dir, self.log_config)
+                self.monitoring = config.monitoring
+                self.monitoring_radio = self.monitoring.resource_msgs
+                self.watch = self.monitoring.begin(self, info).watch
             self.memoizer: Memoizer = config.memoizer or BasicMemoizer(
                 checkpoint_files=config.checkpoint_files,
                 checkpoint_mode=config.checkpoint_mode,
@@ -122,10 +138,13 @@ class DataFlowKernel:
                 self.scaler.close()
             if close_bad_executors:
                 self._shut_executors_down()
+            self.time_completed = datetime.now()
+            self._close_monitoring()
             self.cleanup_called = True
             self._end_logging()
             raise
         exits.watch(self, clean_up=not disable_cleanup)
+        self.views = Views(self)
 
     # -- configuration -------------------------------------------------------------------------------------------
 
@@ -164,7 +183,11 @@ class DataFlowKernel:
                 os.makedirs(executor.provider.script_dir, exist_ok=True)
             # first, so that one which fails half-way is shut down too
             self.executors[executor.label] = executor
+            if self.monitoring is not None:
+                self.monitoring.prepare(executor)
             executor.start()
+            if self.monitoring is not None:
+                self.monitoring.join(executor)
             self._labels = self.labels()
             self.scaler.add(executor)
 
@@ -234,6 +257,8 @@ class DataFlowKernel:
             arguments.stage_out(self, record)
             arguments.adopt_dask_objects(self, record)
             depends = arguments.gather(self, record)
+            if self.watch is not None:
+                self.watch.submitted(record, depends)
         self.tasks[record.id] = record
         self.tasklog.submitted(record, depends)
         self.set_state(record, States.pending, new=True)
@@ -302,8 +327,16 @@ class DataFlowKernel:
             if before is not None:
                 self.task_state_counts[before] -= 1
             self.task_state_counts[state] += 1
+            counts = self.app_state_counts.get(record.func_name)
+            if counts is None:
+                counts = self.app_state_counts[record.func_name] = [0] * (max(States) + 1)
+            elif before is not None:
+                counts[before] -= 1
+            counts[state] += 1
             record.status = state
         self.tasklog.state(record, before, state)
+        if self.watch is not None:
+            self.watch.state(record, state)
 
     def forget(self, record: TaskRecord) -> None:
         """Drop a finished task's record, unless Config keeps them."""
@@ -317,9 +350,19 @@ class DataFlowKernel:
             for state in States:
                 logger.info("Tasks in state %s: %s", state, self.task_state_counts[state])
 
-    def wait_for_current_tasks(self) -> None:
-        """Wait for all tasks that were submitted before this call, and for nothing that they raise."""
+    def wait_for_current_tasks(self, progress: bool = False) -> None:
+        """Wait for all tasks that were submitted before this call, and for nothing that they raise.
+
+        Parameters
+        ----------
+        progress : bool, default False
+            Whether to show how far they are meanwhile, as :func:`parsl_on_dask.progress` does.
+        """
         logger.info("Waiting for all remaining tasks to complete")
+        if progress:
+            from parsl_on_dask.monitoring.progress import progress as show
+
+            show([f for r in list(self.tasks.values()) if (f := getattr(r, "app_fu", None)) is not None])
         for record in list(self.tasks.values()):
             future = getattr(record, "app_fu", None)
             if future is not None:
@@ -376,14 +419,19 @@ class DataFlowKernel:
         logger.info("DFK cleanup initiated")
         self.log_task_states()
         exits.forget(self)
+        self.views.close()
+        if self.monitoring is not None:
+            self.monitoring.look()
         self.scaler.close()
         if isinstance(self.memoizer, BasicMemoizer) and self.memoizer.checkpoint_mode is not None:
             self.memoizer.checkpoint()  # while there are workers that hold large results
+        self.data_manager.close()
         self._shut_executors_down()
         self._fail_unfinished()
         self.memoizer.close()
         self.time_completed = datetime.now()
         runinfo.log_end(self)
+        self._close_monitoring()
         DataFlowKernelLoader.unregister(self)
         logger.info("DFK cleanup complete")
         self._end_logging()
@@ -395,6 +443,13 @@ class DataFlowKernel:
             except Exception:
                 logger.exception("Executor %s could not be shut down", executor.label)
 
+    def _close_monitoring(self) -> None:
+        if self.monitoring is not None:
+            try:
+                self.monitoring.close()
+            except Exception:
+                logger.exception("Monitoring could not be closed")
+
     def _fail_unfinished(self) -> None:
         """No future stays pending for ever."""
         from parsl_on_dask.dataflow.ending import never_ran
@@ -403,6 +458,27 @@ class DataFlowKernel:
             if not record.app_fu.done():
                 self.flow.soon(self.flow.complete_failure, record, States.failed, never_ran(record))
 
+    @property
+    def dashboard_link(self) -> str | None:
+        """Where Dask's dashboard shows what runs: its Parsl page, for clusters that were started; None without one.
+
+        Of several executors, the first that has one; ``dashboard_links`` has them all, by label.
+        """
+        return next(iter(self.dashboard_links.values()), None)
+
+    @property
+    def dashboard_links(self) -> dict[str, str]:
+        """Dashboards by the label of the executor."""
+        from parsl_on_dask.monitoring.views import dashboard_links
+
+        return dashboard_links(self)
+
     def __repr__(self) -> str:
-        state = "cleaned up" if self.cleanup_called else "running"
-        return f"<DataFlowKernel {state}, {self.task_count} tasks, executors {', '.join(self.labels())}>"
+        from parsl_on_dask.monitoring.shown import kernel_text
+
+        return kernel_text(self)
+
+    def _repr_html_(self) -> str:
+        from parsl_on_dask.monitoring.shown import kernel_html
+
+        return kernel_html(self)

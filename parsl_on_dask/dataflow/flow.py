@@ -249,6 +249,8 @@ class Flow:
             return
         record._call = None
         record.try_time_returned = datetime.now()
+        if self.kernel.watch is not None:
+            self.kernel.watch.ran(record, outcome)
         if outcome.error is not None:
             self.failed(record, outcome.error)
         else:

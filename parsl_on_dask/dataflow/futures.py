@@ -301,6 +301,11 @@ class AppFuture(LightFuture[T], Generic[T]):
         record = self.task_record
         return f"<AppFuture of task {record.id}, app {record.func_name}: {state}>"
 
+    def _repr_html_(self) -> str:
+        from parsl_on_dask.monitoring.shown import future_html
+
+        return future_html(self)
+
 
 def _first(results: Sequence[Any]) -> Any:
     return results[0]

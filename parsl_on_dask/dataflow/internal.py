@@ -104,6 +104,8 @@ class InternalLane(Lane):
         began = time.time()
         value, error = None, None
         assert call.function is not None
+        if self.watch is not None:
+            self.watch.began(call, threading.current_thread().name, "", began)
         try:
             value = call.function(*call.args, **call.kwargs)
         except BaseException as e:

@@ -98,9 +98,15 @@ class DataFlowKernelLoader:
         return kernel
 
     @classmethod
-    def wait_for_current_tasks(cls) -> None:
-        """Wait for all tasks that the loaded kernel has now."""
-        cls.dfk().wait_for_current_tasks()
+    def wait_for_current_tasks(cls, progress: bool = False) -> None:
+        """Wait for all tasks that the loaded kernel has now.
+
+        Parameters
+        ----------
+        progress : bool, default False
+            Whether to show how far they are meanwhile.
+        """
+        cls.dfk().wait_for_current_tasks(progress)
 
 
 def as_config(given: Any) -> Config:

@@ -16,6 +16,7 @@ from parsl_on_dask.checkpoint.parts import Part
 from parsl_on_dask.checkpoint.policy import FILE_POLICIES, IDENTITIES, FilePolicy, Identity
 from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.dataflow.lookup import Recalled
+from parsl_on_dask.dataflow.old_memo import OldMemoizer, ParslsCheckpointing
 from parsl_on_dask.dataflow.recorder import Ended, Recorder, period_of
 from parsl_on_dask.errors import ConfigurationError
 
@@ -31,7 +32,7 @@ MODES = ("task_exit", "periodic", "dfk_exit", "manual")
 Durability = Literal["process", "sync"]
 
 
-class Memoizer(ABC):
+class Memoizer(OldMemoizer, ABC):
     """The kernel's question whether a call's result is known: base of plug-ins for ``Config(memoizer=...)``.
 
     The kernel calls these methods; each may be called from several threads at once. (Parsl's memoizer interface.)
@@ -79,7 +80,7 @@ class Memoizer(ABC):
         """Finish; called once, when the kernel is cleaned up."""
 
 
-class BasicMemoizer(Memoizer):
+class BasicMemoizer(ParslsCheckpointing, Memoizer):
     """Reuses results of apps that have ``cache=True``: of this run, and of earlier ones from their checkpoints.
 
     Failures are remembered as well as results while the kernel lives: the same call again fails at once with the same

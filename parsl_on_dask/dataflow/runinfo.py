@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("parsl.dataflow.dflow")
 
 
-def log_start(kernel: DataFlowKernel) -> None:
-    """Log who runs what where."""
+def log_start(kernel: DataFlowKernel) -> dict[str, Any]:
+    """Log who runs what where, and return it."""
     info = {
         "python_version": ".".join(map(str, sys.version_info[:3])),
         "parsl_version": VERSION,
@@ -34,6 +34,7 @@ def log_start(kernel: DataFlowKernel) -> None:
         "host": socket.gethostname(),
     }
     _log(kernel, "startup", info)
+    return info
 
 
 def log_end(kernel: DataFlowKernel) -> None:

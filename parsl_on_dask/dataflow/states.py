@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import EnumMeta, IntEnum
+from typing import Any
+
+_OLD = {"unsched": "pending", "done": "exec_done"}
 
 
-class States(IntEnum):
+class _OldStates(EnumMeta):
+    """Knows the names that states had in earlier releases of Parsl."""
+
+    def __getattr__(cls, name: str) -> Any:
+        today = _OLD.get(name)
+        if today is None:
+            raise AttributeError(f"{name!r} is not a state: there are {', '.join(s.name for s in cls)}")  # type: ignore[var-annotated]
+        from parsl_on_dask.legacy import warn_once
+
+        warn_once(f"States.{name}", f"States.{name} is now States.{today}.")
+        return cls[today]
+
+
+class States(IntEnum, metaclass=_OldStates):
     """State of a task in the kernel and in the monitoring database.
 
     A task that simply works goes pending, launched, exec_done. Monitoring puts running and running_ended

@@ -115,4 +115,5 @@ class TaskLog:
         for name in ("stdout", "stderr"):
             spec = record.kwargs.get(name)
             if spec is not None:
-                logger.info("%s for task %s is %s", name, record.id, spec)
+                # a File that is staged out has no path here
+                logger.info("%s for task %s is %s", name, record.id, getattr(spec, "url", spec))

@@ -9,10 +9,12 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
+from parsl_on_dask.executors.old_names import OldNames
+
 Self = TypeVar("Self", bound="ParslExecutor")
 
 
-class ParslExecutor(ABC):
+class ParslExecutor(OldNames, ABC):
     """Abstract base of executors; subclass it to bring one of your own.
 
     A subclass sets ``label``, and implements :meth:`submit` and :meth:`shutdown`, and :meth:`start` when it has
@@ -82,7 +84,7 @@ class ParslExecutor(ABC):
         self.shutdown()
         return False
 
-    def start(self) -> None:  # noqa: B027  # an executor may have nothing to start
+    def start(self) -> None:  # an executor may have nothing to start
         """Make the executor ready for :meth:`submit`."""
 
     @abstractmethod

@@ -1,25 +1,37 @@
-"""Apps on a Dask cluster that exists already."""
+"""Apps on a Dask cluster that exists already, on jobs of a batch system, or on hosts that SSH reaches."""
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from parsl_on_dask.arguments import need, short, wrong_type
+from parsl_on_dask.arguments import need, need_number, short, wrong_type, wrong_value
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
-from parsl_on_dask.executors.lane_executor import LaneExecutor, refuse_keys
-from parsl_on_dask.utils import RepresentationMixin
+from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
+from parsl_on_dask.executors.lane_executor import refuse_keys
+from parsl_on_dask.executors.status_handling import BlockErrorHandler
+from parsl_on_dask.providers.base import ExecutionProvider
+
+#: What says where the workers are; exactly one of them is given.
+WAYS = ("address", "client", "cluster", "scheduler_file", "jobqueue", "hosts")
+#: Of these, what makes workers rather than finds them.
+MAKING = ("jobqueue", "hosts")
 
 
-class DaskExecutor(LaneExecutor, RepresentationMixin):
-    """Runs apps on a Dask cluster that exists already.
+class DaskExecutor(HighThroughputExecutor):
+    """Runs apps where Dask users run things: on a cluster that exists, in jobs of ``jobqueue.yaml``, or over SSH.
 
-    The cluster is left running at the end, and its workers need nothing of this package installed. This executor is
-    this package's own. ``parsl_resource_specification`` takes ``priority`` (the lowest runs first),
-    ``resources`` (a dict of Dask's abstract resources, which the workers have to offer) and ``workers`` (addresses or
-    names of the workers that may run the call).
+    A cluster that exists already is left running at the end, and its workers need nothing of this package installed.
+    With ``jobqueue`` or ``hosts`` this executor is a :class:`~parsl_on_dask.executors.HighThroughputExecutor` whose
+    provider is made from Dask's own settings: blocks, scaling and the shape of a node are as they are there. This
+    executor is this package's own.
+
+    On a cluster that exists ``parsl_resource_specification`` takes ``priority`` (the lowest runs first), ``resources``
+    (a dict of Dask's abstract resources, which the workers have to offer) and ``workers`` (addresses or names of the
+    workers that may run the call); otherwise ``priority``.
 
     Parameters
     ----------
@@ -30,32 +42,57 @@ class DaskExecutor(LaneExecutor, RepresentationMixin):
     client : distributed.Client, optional
         A client that is connected.
     cluster : optional
-        A cluster object: ``LocalCluster``, ``SLURMCluster``, …
+        A cluster object: ``LocalCluster``, ``SLURMCluster``, … With ``max_blocks`` its jobs come and go with the calls
+        (dask-jobqueue's clusters only); without, the cluster is left as it is.
     scheduler_file : path, optional
         The file that ``dask scheduler --scheduler-file`` writes.
     security : distributed.security.Security, optional
         Certificates for ``tls://`` addresses.
+    jobqueue : str, optional
+        A batch system, ``"slurm"``, ``"pbs"``, ``"lsf"``, ``"sge"``, …: workers are in jobs that are submitted there.
+        What is not given here comes from the ``jobqueue.<system>`` section of Dask's configuration.
+    config_name : str, optional
+        Another section of ``jobqueue`` in Dask's configuration, for example ``"perlmutter"``.
+    hosts : sequence of str, optional
+        Names of hosts, or ``user@host``, on which workers are started by SSH; a host is a block.
+    init_blocks, min_blocks, max_blocks : int, optional
+        Blocks at the start, at the least when idle, and at the most. Default for jobs 1, 0 and 1, for hosts all of
+        them, for a cluster object that it is not scaled.
+    parallelism : float, optional
+        Worker slots wanted for each waiting task, 0 to 1. Default 1.
+    max_workers_per_node, cores_per_worker, mem_per_worker, cpu_affinity, available_accelerators, drain_period, \
+worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_job
+        With ``jobqueue`` or ``hosts``: see :class:`~parsl_on_dask.executors.HighThroughputExecutor`. Where
+        ``max_workers_per_node`` is left out, ``processes`` of dask-jobqueue's settings counts.
     working_dir : str, optional
         Where staged files go.
     storage_access : list of Staging, optional
         How files get to the apps. Default: the usual ways; an empty list: none.
     remote_monitoring_radio : optional
         How apps report to monitoring, when there is any.
-    batching, max_batch, in_flight, inline_limit
+    batching, max_batch, in_flight, inline_limit, job_end_reruns
         See :class:`~parsl_on_dask.executors.lane_executor.LaneExecutor`.
+    **settings
+        With ``jobqueue``: settings by dask-jobqueue's names (``queue``, ``cores``, ``memory``, ``walltime``,
+        ``job_extra_directives``, …) or by those of Parsl's provider (``nodes_per_block``, ``launcher``,
+        ``worker_init``, …). With ``hosts``: those of :class:`~parsl_on_dask.clusters.hosts.HostsProvider`.
 
     Raises
     ------
     ConfigurationError
-        Unless exactly one of address, client, cluster and scheduler_file is given.
+        Unless exactly one of address, client, cluster, scheduler_file, jobqueue and hosts is given; for a setting that
+        the batch system does not have.
 
     Examples
     --------
     >>> DaskExecutor("tcp://10.0.0.1:8786").label
     'dask'
+    >>> executor = DaskExecutor(jobqueue="slurm", queue="debug", walltime="00:10:00", max_blocks=4)
+    >>> executor.provider.max_blocks
+    4
     """
 
-    kind: ClassVar[str] = "existing"
+    kind: str = "existing"
 
     def __init__(
         self,
@@ -66,6 +103,24 @@ class DaskExecutor(LaneExecutor, RepresentationMixin):
         cluster: Any = None,
         scheduler_file: str | os.PathLike[str] | None = None,
         security: Any = None,
+        jobqueue: str | None = None,
+        config_name: str | None = None,
+        hosts: Sequence[str] | None = None,
+        init_blocks: int | None = None,
+        min_blocks: int | None = None,
+        max_blocks: int | None = None,
+        parallelism: float | None = None,
+        max_workers_per_node: int | float | None = None,
+        cores_per_worker: float = 1.0,
+        mem_per_worker: float | None = None,
+        cpu_affinity: str = "none",
+        available_accelerators: int | Sequence[str] = (),
+        drain_period: int | None = None,
+        worker_logdir_root: str | None = None,
+        worker_debug: bool = False,
+        block_error_handler: bool | BlockErrorHandler = True,
+        encrypted: bool = True,
+        scheduler_in_job: bool = False,
         working_dir: str | None = None,
         storage_access: list[Any] | None = None,
         remote_monitoring_radio: Any = None,
@@ -73,40 +128,161 @@ class DaskExecutor(LaneExecutor, RepresentationMixin):
         max_batch: int = 512,
         in_flight: int | None = None,
         inline_limit: int = 65536,
+        job_end_reruns: int = 10,
+        **settings: Any,
     ) -> None:
-        super().__init__()
-        self._describe(label, working_dir, storage_access, batching, max_batch, in_flight, inline_limit)
-        self.address = address
         self.client = client
         self.cluster = cluster
         self.scheduler_file = scheduler_file
         self.security = security
-        self.remote_monitoring_radio = remote_monitoring_radio
-        self.validate()
+        self.jobqueue = jobqueue
+        self.config_name = config_name
+        self.hosts = hosts
+        self.init_blocks = init_blocks
+        self.min_blocks = min_blocks
+        self.max_blocks = max_blocks
+        self.parallelism = parallelism
+        self.settings = settings
+        # Where to find a scheduler; for the base class it is where workers find us, and that it gets from the provider.
+        self.address = address
+        if jobqueue is not None or hosts is not None:
+            self.kind = "processes"
+        provider = self._provider_described()
+        super().__init__(
+            label=label,
+            provider=provider,
+            address=address,
+            max_workers_per_node=_processes(provider) if max_workers_per_node is None else max_workers_per_node,
+            cores_per_worker=cores_per_worker,
+            mem_per_worker=mem_per_worker,
+            cpu_affinity=cpu_affinity,
+            available_accelerators=available_accelerators,
+            drain_period=drain_period,
+            worker_logdir_root=worker_logdir_root,
+            worker_debug=worker_debug,
+            block_error_handler=block_error_handler,
+            encrypted=encrypted,
+            scheduler_in_job=scheduler_in_job,
+            working_dir=working_dir,
+            storage_access=storage_access,
+            remote_monitoring_radio=remote_monitoring_radio,
+            batching=batching,
+            max_batch=max_batch,
+            in_flight=in_flight,
+            inline_limit=inline_limit,
+            job_end_reruns=job_end_reruns,
+        )
+        self._provider = provider  # which is None where there is nothing to ask for blocks
 
-    def validate(self) -> None:
-        super().validate()
+    def _provider_described(self) -> ExecutionProvider | None:
+        """What blocks come from, by the arguments."""
+        self._check_way()
+        numbers = {
+            name: value
+            for name in ("init_blocks", "min_blocks", "max_blocks", "parallelism")
+            if (value := getattr(self, name)) is not None
+        }
+        if self.jobqueue is not None:
+            from parsl_on_dask.providers.jobqueue import provider_from_jobqueue
+
+            return provider_from_jobqueue(self.jobqueue, self.config_name, **numbers, **self.settings)
+        if self.hosts is not None:
+            from parsl_on_dask.clusters.hosts import HostsProvider
+
+            known = list(inspect.signature(HostsProvider).parameters)[1:]
+            for name, value in self.settings.items():
+                if name not in known:
+                    hint = f"there is no such setting for hosts=. There are {', '.join(known)}."
+                    raise wrong_value(type(self).__name__, name, value, hint)
+            return HostsProvider(self.hosts, **numbers, **self.settings)
+        if numbers:
+            from parsl_on_dask.clusters.jobs_of_cluster import JobsOfCluster
+
+            return JobsOfCluster(self.cluster, **numbers)
+        return None
+
+    def _check_way(self) -> None:
+        """Raise unless the arguments name one place for the workers, and no setting of another."""
         owner = type(self).__name__
         _check_address(owner, self.address)
-        ways = {name: getattr(self, name) for name in ("address", "client", "cluster", "scheduler_file")}
-        given = [name for name, value in ways.items() if value is not None]
+        given = [name for name in WAYS if getattr(self, name) is not None]
         if len(given) != 1:
             raise ConfigurationError(
-                f"{owner}: give exactly one of address, client, cluster and scheduler_file"
-                f" (given: {', '.join(given) or 'none'}). Write for example DaskExecutor('tcp://10.0.0.1:8786')."
+                f"{owner}: give exactly one of {', '.join(WAYS[:-1])} and {WAYS[-1]}"
+                f" (given: {', '.join(given) or 'none'}). Write for example DaskExecutor('tcp://10.0.0.1:8786')"
+                " or DaskExecutor(jobqueue='slurm')."
             )
+        [way] = given
         if self.address is not None and ":" not in self.address:
             raise ConfigurationError(
                 f"{owner}({self.address!r}): this is no address with a port. Write for example "
                 f"DaskExecutor('tcp://{self.address or '10.0.0.1'}:8786')."
             )
-        if self.security is not None and given[0] in ("client", "cluster"):
-            raise ConfigurationError(f"{owner}: a {given[0]} has its own security. Leave security= out.")
+        if self.security is not None and way in ("client", "cluster"):
+            raise ConfigurationError(f"{owner}: a {way} has its own security. Leave security= out.")
+        if self.security is not None and way in MAKING:
+            raise ConfigurationError(f"{owner}({way}=...) makes certificates of its own. Leave security= out.")
         need(owner, "scheduler_file", self.scheduler_file, str, os.PathLike, type(None), hint="Write a path.")
+        need(owner, "jobqueue", self.jobqueue, str, type(None), hint="Write for example jobqueue='slurm'.")
+        need(owner, "config_name", self.config_name, str, type(None), hint="Write the name of a section.")
+        if self.config_name is not None and way != "jobqueue":
+            raise ConfigurationError(f"{owner}: config_name= is a section of jobqueue.yaml. Give jobqueue='slurm' too.")
+        if way == "hosts":
+            self._check_hosts(owner)
+        if self.settings and way not in MAKING:
+            name, value = next(iter(self.settings.items()))
+            raise wrong_value(
+                owner, name, value, f"there is no such argument for {way}=. Settings of jobs go with jobqueue='slurm'."
+            )
+        for name, least in (("init_blocks", 0), ("min_blocks", 0), ("max_blocks", 0), ("parallelism", 0)):
+            self._check_number(owner, way, name, least)
+
+    def _check_hosts(self, owner: str) -> None:
+        hosts, example = self.hosts, "Write for example hosts=['node1', 'me@node2']."
+        if isinstance(hosts, str) or not isinstance(hosts, Sequence):
+            raise wrong_type(owner, "hosts", hosts, "a list of names of hosts", example)
+        if not hosts:
+            raise wrong_value(owner, "hosts", hosts, f"there is no host in it. {example}")
+        for host in hosts:
+            need(owner, "hosts", host, str, hint=example)
+
+    def _check_number(self, owner: str, way: str, name: str, least: float) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        kind = float if name == "parallelism" else int
+        need_number(owner, name, value, kind=kind, at_least=least, example="1")
+        if way not in (*MAKING, "cluster"):
+            raise wrong_value(
+                owner,
+                name,
+                value,
+                f"the cluster behind {way}= is left as it is. Give cluster=, jobqueue= or hosts= to have it scaled.",
+            )
+        if way == "cluster" and not hasattr(self.cluster, "job_cls"):
+            raise wrong_value(
+                owner,
+                name,
+                value,
+                f"{type(self.cluster).__name__} does not come in jobs. Leave {name} out, and call its own scale() or "
+                "adapt().",
+            )
+        if way == "cluster" and self.max_blocks is None:
+            raise wrong_value(owner, name, value, "give max_blocks, too, to have the cluster scaled.")
+
+    def validate(self) -> None:
+        self._check_way()
+        if self.scheduler_in_job and self.jobqueue is None:
+            raise wrong_value(
+                type(self).__name__, "scheduler_in_job", True, "a scheduler in a job needs jobs. Give jobqueue='slurm'."
+            )
+        super().validate()
 
     @property
     def workers_per_node(self) -> int:
-        """How many calls the largest node runs at a time; 1 while the cluster is not joined."""
+        """How many calls a node runs at a time: the largest there is, or what the arguments tell; at least 1."""
+        if self.kind == "processes":
+            return super().workers_per_node
         return max((node["worker_count"] for node in self.connected_managers()), default=1)
 
     def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
@@ -116,11 +292,20 @@ class DaskExecutor(LaneExecutor, RepresentationMixin):
         ------
         InvalidResourceSpecification
         """
+        if self.kind == "processes":
+            super().validate_resource_spec(resource_specification)
+            return
         refuse_keys(self, resource_specification, ("priority", "resources", "workers"))
         for name, value in (resource_specification or {}).items():
             problem = _problem(name, value)
             if problem:
                 raise InvalidResourceSpecification({name}, f"{name}={short(value)}: {problem}.")
+
+
+def _processes(provider: Any) -> int | None:
+    """Worker processes on a node, as dask-jobqueue's settings may say."""
+    processes: int | None = getattr(getattr(provider, "site", None), "processes", None)
+    return processes
 
 
 def _check_address(owner: str, address: Any) -> None:

@@ -117,5 +117,7 @@ __getattr__ = moved(
     {
         "SerializationError": "serialize.errors:SerializationError",
         "DeserializationError": "serialize.errors:DeserializationError",
+        "ControllerError": "executors.old_errors:ControllerError",
+        "InsufficientMPIRanks": "executors.old_errors:InsufficientMPIRanks",
     },
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from parsl_on_dask.arguments import need, need_label, need_number
+from parsl_on_dask.arguments import need, need_label, need_number, wrong_type
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
@@ -44,28 +45,34 @@ class LaneExecutor(ParslExecutor):
     inline_limit : int, default 65536
         Bytes up to which a result comes back with its report. A larger one stays on its worker until it is asked for,
         which spares the way through this process and costs a Dask task.
+    job_end_reruns : int, default 10
+        How often a call that was cut off by the end of its worker's batch job runs again on another worker without
+        that being a retry. After that it fails with ``WorkerLost``, and ``retries`` decide. 0: it fails at once.
 
     Threads share objects with the script, so there these settings mean nothing.
     """
 
-    kind: ClassVar[str]
+    kind: str
 
     batching: bool = True
     max_batch: int = 512
     in_flight: int | None = None
     inline_limit: int = 65536
+    job_end_reruns: int = 10
 
     working_dir: str | None = None
     storage_access: list[Any] | None = None
 
     _lane: Lane | None = None
     _ending: Lane | None = None
+    _stand_in: LaneExecutor | None = None  # which runs the calls, where the command line says so
     _tasks: dict[object, Future[Any]]
     _task_ids: AtomicIDCounter
     _of_a_run: ClassVar[frozenset[str]] = frozenset(
         {
             "_lane",
             "_ending",
+            "_stand_in",
             "_tasks",
             "_task_ids",
             "_block_ids",
@@ -85,6 +92,7 @@ class LaneExecutor(ParslExecutor):
         max_batch: int,
         in_flight: int | None,
         inline_limit: int,
+        job_end_reruns: int = 10,
     ) -> None:
         """Keep the arguments that all executors have."""
         self.label = label
@@ -94,6 +102,7 @@ class LaneExecutor(ParslExecutor):
         self.max_batch = max_batch
         self.in_flight = in_flight
         self.inline_limit = inline_limit
+        self.job_end_reruns = job_end_reruns
         self._forget_run()
 
     def _forget_run(self) -> None:
@@ -113,12 +122,18 @@ class LaneExecutor(ParslExecutor):
         """
         owner = type(self).__name__
         need_label(owner, self.label)
-        need(owner, "working_dir", self.working_dir, str, type(None), hint="Write a path.")
+        need(owner, "working_dir", self.working_dir, str, os.PathLike, type(None), hint="Write a path.")
         need(owner, "storage_access", self.storage_access, list, type(None), hint="Write a list of staging providers.")
+        for provider in self.storage_access or ():
+            if isinstance(provider, type) or not callable(getattr(provider, "can_stage_in", None)):
+                name = provider.__name__ if isinstance(provider, type) else "HTTPInTaskStaging"
+                hint = f"Write for example storage_access=[{name}()]."
+                raise wrong_type(owner, "storage_access", provider, "a list of Staging objects", hint)
         need(owner, "batching", self.batching, bool)
         need_number(owner, "max_batch", self.max_batch, at_least=1, example="512")
         need_number(owner, "in_flight", self.in_flight, at_least=1, optional=True, example="4096")
         need_number(owner, "inline_limit", self.inline_limit, at_least=0, example="65536")
+        need_number(owner, "job_end_reruns", self.job_end_reruns, at_least=0, example="10")
 
     @property
     def lane(self) -> Lane | None:
@@ -188,7 +203,7 @@ class LaneExecutor(ParslExecutor):
 
     def refusal(self) -> Exception | None:
         """Why no more calls are taken, or None."""
-        return None
+        return None if self._stand_in is None else self._stand_in.refusal()
 
     def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
         """Raise :class:`InvalidResourceSpecification` for what this executor does not take; here: anything."""
@@ -225,10 +240,11 @@ class LaneExecutor(ParslExecutor):
         nodes: dict[tuple[str | None, str], dict[str, Any]] = {}
         for worker in self._lane.workers():
             block, host = worker["block"], _host_name(worker["host"])
+            part = worker.get("node") or host
             node = nodes.setdefault(
-                (block, host),
+                (block, part),
                 {
-                    "manager": host if block is None else f"block-{block}@{host}",
+                    "manager": host if block is None else f"block-{block}@{part}",
                     "block_id": block,
                     "hostname": host,
                     "worker_count": 0,
@@ -240,6 +256,7 @@ class LaneExecutor(ParslExecutor):
             )
             node["worker_count"] += worker["nthreads"]
             node["tasks"] += worker.get("tasks", 0)
+            node["draining"] = node["draining"] or worker.get("draining", False)
             node["idle_duration"] = min(node["idle_duration"], worker.get("idle", 0.0))
         return list(nodes.values())
 
@@ -259,10 +276,10 @@ class LaneExecutor(ParslExecutor):
         if self._lane is None:
             return []
         if max_idletime is not None:
-            busy = {
-                m["block_id"] for m in self.connected_managers() if m["tasks"] or m["idle_duration"] <= max_idletime
-            }
-            blocks = min(blocks, len(set(self.connected_blocks()) - busy))
+            managers = self.connected_managers()
+            busy = {m["block_id"] for m in managers if m["tasks"] or m["idle_duration"] <= max_idletime}
+            idle = {m["block_id"] for m in managers} - busy
+            return self._lane.scale_in(min(blocks, len(idle)), idle) if blocks > 0 and idle else []
         return self._lane.scale_in(blocks) if blocks > 0 else []
 
     def scale_in_facade(self, n: int, max_idletime: float | None = None) -> list[str]:

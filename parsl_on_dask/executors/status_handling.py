@@ -12,8 +12,10 @@ from typing import Any
 from parsl_on_dask.arguments import wrong_type
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import BadStateException, ScalingFailed
+from parsl_on_dask.executors.old_names import NoStatusHandling
 from parsl_on_dask.jobs.error_handlers import noop_error_handler, simple_error_handler
 from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState, JobStatus
+from parsl_on_dask.legacy import moved, warn_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.utils import AtomicIDCounter
 
@@ -55,6 +57,11 @@ class BlockProviderExecutor(ParslExecutor):
                 "Write for example block_error_handler=parsl.jobs.error_handlers.windowed_error_handler.",
             )
         self._forget_run()
+
+    def _shown(self, name: str, value: Any) -> Any:
+        if value is simple_error_handler or value is noop_error_handler:
+            return value is simple_error_handler
+        return value
 
     def _forget_run(self) -> None:
         """Begin afresh: what follows belongs to one run between start() and shutdown()."""
@@ -163,6 +170,11 @@ class BlockProviderExecutor(ParslExecutor):
             started.append(block_id)
         return started
 
+    def scale_out(self, blocks: int = 1) -> list[str]:
+        """Old name of :meth:`scale_out_facade`."""
+        warn_once(f"{type(self).__name__}.scale_out", "scale_out() is now scale_out_facade().")
+        return self.scale_out_facade(blocks)
+
     def scale_in(self, blocks: int) -> list[str]:
         """Give up to ``blocks`` blocks back, whatever they are doing, and return their ids."""
         if self._provider is None:
@@ -195,3 +207,10 @@ class BlockProviderExecutor(ParslExecutor):
 
     def _get_launch_command(self, block_id: str) -> str:
         raise ScalingFailed(self, f"{type(self).__name__} has no _get_launch_command to start block {block_id} with")
+
+
+class NoStatusHandlingExecutor(NoStatusHandling, ParslExecutor):
+    """Abstract base of executors without blocks; Parsl had it until 2023. Subclass ``ParslExecutor`` instead."""
+
+
+__getattr__ = moved(__name__, {"StatusHandlingExecutor": "executors.status_handling:BlockProviderExecutor"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, ClassVar
+from typing import Any
 
 from parsl_on_dask.arguments import need, need_number
 from parsl_on_dask.executors.lane_executor import LaneExecutor
@@ -48,7 +48,7 @@ class ThreadPoolExecutor(LaneExecutor, RepresentationMixin):
     4
     """
 
-    kind: ClassVar[str] = "threads"
+    kind: str = "threads"
     _legacy_arguments = frozenset({"managed"})
 
     def __init__(

@@ -37,6 +37,10 @@ def open_lane(executor: Any) -> Lane:
         from parsl_on_dask.lanes.threads import ThreadsLane
 
         return ThreadsLane(executor)
+    if getattr(executor, "by_resources", False):
+        from parsl_on_dask.lanes.resourceful import ResourceLane
+
+        return ResourceLane(executor)
     from parsl_on_dask.lanes.batches import BatchLane
 
     return BatchLane(executor)

@@ -22,8 +22,14 @@ class Lane(abc.ABC):
     executor: Any
     #: Whether calls may be sent before what they wait for is done.
     goes_ahead = False
+    #: Whether somebody sees to it that there are more blocks when calls wait.
+    scaled = False
     #: Whether its workers are other processes.
     remote = False
+    #: Whether the dashboard of its cluster has the Parsl page, and the scheduler takes reports for it.
+    parsl_page = False
+    #: Told how calls go that are not done yet (:class:`~parsl_on_dask.monitoring.watch.Watch`); None if nobody asks.
+    watch: Any = None
 
     @abc.abstractmethod
     def submit(self, call: Call) -> None:
@@ -36,6 +42,10 @@ class Lane(abc.ABC):
     @abc.abstractmethod
     def outstanding(self) -> int:
         """Number of calls taken and not yet done."""
+
+    def running(self) -> dict[str, int] | None:
+        """How many calls of each app are being run now, as far as is known here; None when nothing is."""
+        return None
 
     @abc.abstractmethod
     def workers(self) -> list[dict[str, Any]]:
@@ -79,6 +89,10 @@ class Lane(abc.ABC):
     def scale_out(self, blocks: int = 1) -> list[str]:
         """Ask for more blocks; returns the ids of those that were asked for."""
         return []
+
+    def ending_blocks(self) -> set[str]:
+        """The blocks that take no more calls, since their jobs end."""
+        return set()
 
     def idle_blocks(self) -> set[str]:
         """The blocks whose workers run no calls."""

@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -23,6 +23,7 @@ from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.bootstrap import see_idle_workers
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dispatch import Dispatcher
+from parsl_on_dask.lanes.jobends import JobEnds
 from parsl_on_dask.lanes.links import Links
 from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.reports import Reports
@@ -57,6 +58,7 @@ class BatchLane(Lane):
         self.label = executor.label
         self.cluster = open_cluster(executor)
         self.client = self.cluster.client
+        self.parsl_page = self.cluster.parsl_page
         see_idle_workers(self.client)
         self.topic = f"parsl-{uuid.uuid4().hex}"
         self.packer = Packer(self.client)
@@ -69,6 +71,7 @@ class BatchLane(Lane):
         self.live: dict[int, Call] = {}
         self.steps: deque[tuple[Callable[[Any], None], Any]] = deque()
         self.waiting = Waiting(self)
+        self.ends = JobEnds(self)
         self.dispatcher = Dispatcher(self)
         self.reports = Reports(self)
         self.closing = False
@@ -76,6 +79,8 @@ class BatchLane(Lane):
         self.asleep = False
         self.lost: BaseException | None = None
         self.client.subscribe_topic(self.topic, lambda event: self.inbox.put(("event", event[1])))
+        self.cluster.idle = self.idle_blocks  # type: ignore[method-assign]
+        self.cluster.on_change = lambda: self.inbox.put(("change", None))  # type: ignore[method-assign]
         self.thread = threading.Thread(target=self._loop, name=f"parsl-lane-{self.label}", daemon=True)
         self.thread.start()
 
@@ -124,6 +129,17 @@ class BatchLane(Lane):
     def outstanding(self) -> int:
         return len(self.live) + len(self.steps)
 
+    def running(self) -> dict[str, int]:
+        """Calls that workers are at: of each Dask task that has begun, the first that has not reported."""
+        found: Counter[str] = Counter()
+        for batch in list(self.batches.values()):
+            try:
+                if batch.started and batch.calls:
+                    found[next(iter(batch.calls.values())).name] += 1
+            except (RuntimeError, StopIteration):  # it changed meanwhile
+                found[batch.name] += 1
+        return found
+
     @property
     def goes_ahead(self) -> bool:  # type: ignore[override]
         """Whether calls can be sent before what they wait for is done."""
@@ -158,7 +174,8 @@ class BatchLane(Lane):
         self.waiting.drop(call)
 
     def workers(self) -> list[dict[str, Any]]:
-        return self.cluster.workers()
+        running = Counter(batch.worker for batch in list(self.batches.values()) if batch.started and batch.calls)
+        return [{**worker, "tasks": running[worker["name"]]} for worker in self.cluster.workers()]
 
     def accepts(self, value: Any) -> bool:
         return isinstance(value, RemoteValue) and value.client is self.client
@@ -175,6 +192,9 @@ class BatchLane(Lane):
     def idle_blocks(self) -> set[str]:
         busy = {self.cluster.block_of(b.worker) for b in list(self.batches.values()) if b.started and b.calls}
         return set(self.cluster.status()) - busy
+
+    def ending_blocks(self) -> set[str]:
+        return self.ends.leaving_blocks()
 
     def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
         return self.cluster.scale_in(blocks, among)
@@ -286,8 +306,11 @@ class BatchLane(Lane):
             self.reports.read(loads(item))
         elif kind == "ended":
             self.reports.ended(*item)
+        elif kind == "looked":
+            self.ends.looked()
         elif kind == "tick":
             self.reports.late()
+            self.ends.tick()
             self.cluster.refresh()
             trouble = self.cluster.trouble()
             if trouble is not None and self.lost is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.jobends import Where
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import LONG, TARGET
 from parsl_on_dask.lanes.values import RemoteValue
@@ -35,15 +36,26 @@ class Dispatcher:
         if not self.lane.queues.size:
             return
         slots = self.lane.cluster.slots()
+        ends = self.lane.ends
+        shifts = others = 0  # that do not count, as they are where nothing new goes
+        if ends.near:
+            slots, shifts, others = ends.without_leaving(slots)
         placed = True
+        where = None
         while placed:
             placed = False
             for key, alone in self.lane.queues.heads():
+                if ends.near:
+                    where = ends.where(key)
+                    if where is not None and not where.addresses:
+                        continue
                 if alone:
-                    room = self._limit(key, slots) - (len(self.lane.batches) - len(self.lane.shifts))
-                    if room > 0:
-                        if len(self.lane.batches) >= slots:
-                            self._make_way()
+                    room = self._limit(key, slots) - (len(self.lane.batches) - len(self.lane.shifts) - others)
+                    if room > 0 and len(self.lane.batches) >= slots:
+                        self._make_way()
+                    if where is not None:
+                        placed = self._send_to_one(key, where) or placed
+                    elif room > 0:
                         self._send_each(self.lane.queues.take(key, min(room, TOGETHER)))
                         placed = True
                     continue
@@ -51,17 +63,17 @@ class Dispatcher:
                 if not count:
                     continue
                 refers = bool(key[2])
-                shift = None if refers else self._room(key, count)
+                shift = None if refers else self._room(key, count, where)
                 if refers:
-                    if len(self.lane.batches) - len(self.lane.shifts) < 2 * slots + 2:
-                        self._send([self.lane.queues.take(key, count)], False)
+                    if len(self.lane.batches) - len(self.lane.shifts) - others < 2 * slots + 2:
+                        self._send([self.lane.queues.take(key, count)], False, where)
                         placed = True
                 elif shift is not None:
                     self._feed(shift, self.lane.queues.take(key, count))
                     placed = True
-                elif len(self.lane.shifts) < self._shifts(key, slots):
+                elif len(self.lane.shifts) - shifts < self._shifts(key, slots):
                     known = self.lane.cluster.ours or bool(self.lane.queues.mean(key))
-                    self._send([self.lane.queues.take(key, count)], known)
+                    self._send([self.lane.queues.take(key, count)], known, where)
                     placed = True
 
     def _allowed(self) -> int:
@@ -91,12 +103,19 @@ class Dispatcher:
         else:
             self._send([[call] for call in calls], False)
 
-    def _room(self, key: Any, count: int) -> Batch | None:
+    def _send_to_one(self, key: Any, where: Where) -> bool:
+        """Send a call to the worker that should have it, if one has nothing to do."""
+        address = self.lane.ends.free(where) if self._allowed() else ""
+        if address:
+            self._send([self.lane.queues.take(key, 1)], False, Where([address], where.hope))
+        return bool(address)
+
+    def _room(self, key: Any, count: int, where: Where | None) -> Batch | None:
         """The open shift that should take the next calls of a queue."""
         known = self.lane.queues.mean(key)
         best, load = None, 0.0
         for shift in self.lane.shifts.values():
-            if not shift.open:
+            if not shift.open or (where is not None and shift.link.address not in where.addresses):  # type: ignore[union-attr]
                 continue
             waiting = len(shift.calls)
             if waiting and (not known or known > LONG or waiting >= 2 * count or waiting * known > 2 * TARGET):
@@ -159,7 +178,7 @@ class Dispatcher:
                 functions[call.function_key] = self.lane.packer.functions[call.function_key]
         self.lane.links.send(link, dumps((shift.id, functions, [_as_data(c) for c in calls])))
 
-    def _send(self, groups: list[list[Call]], feed: bool) -> None:
+    def _send(self, groups: list[list[Call]], feed: bool, where: Where | None = None) -> None:
         """Make a Dask task of each group of calls. All of them have the same resource specification."""
         groups = [claimed for calls in groups if (claimed := self._claimed(calls))]
         if not groups:
@@ -169,9 +188,15 @@ class Dispatcher:
             batch.begin_with(self._with_followers(batch, calls) if feed else calls)
         # the calls of a group refer to the same values, if to any
         refs = [calls[0].refs for calls in groups]
-        bundles = [self._bundle(*parts) for parts in zip(batches, groups, refs, strict=True)]
+        hope = where is not None and where.hope
+        bundles = [self._bundle(*parts, hope) for parts in zip(batches, groups, refs, strict=True)]
         keys = [f"{b.name if len(b.calls) == 1 else f'{b.name} x{len(b.calls)}'}{KEY_MARK}{b.id}" for b in batches]
         first = groups[0][0]
+        wanted = first.spec.get("workers") or first.spec.get("prefer")
+        if where is not None and wanted is None:
+            wanted = where.addresses
+            if len(wanted) == 1:
+                batches[0].place = wanted[0]
         try:
             futures = self.lane.client.map(
                 launch(),
@@ -181,7 +206,9 @@ class Dispatcher:
                 pure=False,
                 priority=dask_priority(first.spec),  # type: ignore[arg-type]
                 resources=resources_of(first.spec),
-                workers=first.spec.get("workers"),
+                workers=wanted,
+                # one that is not there any more must not be waited for
+                allow_other_workers="prefer" in first.spec or (where is not None and "workers" not in first.spec),
             )
         except Exception as e:
             error = ExecutorError(self.lane.executor, f"Dask did not take a task of app {first.name!r}: {e!r}")
@@ -195,14 +222,17 @@ class Dispatcher:
                 self.lane.shifts[batch.id] = batch
             future.add_done_callback(lambda f, b=batch: self.lane.inbox.put(("ended", (b, f))))
 
-    def _bundle(self, batch: Batch, calls: list[Call], refs: tuple[RemoteValue, ...]) -> bytes:
+    def _bundle(self, batch: Batch, calls: list[Call], refs: tuple[RemoteValue, ...], hope: bool) -> bytes:
         return dumps(
             {
                 "topic": self.lane.topic,
+                "monitor": None if self.lane.watch is None else self.lane.watch.asked_of(self.lane.executor),
                 "batch": batch.id,
                 "inline": self.lane.executor.inline_limit,
                 "feed": batch.feed,
                 "once": self.lane.cluster.scratch,
+                "slurm": self.lane.cluster.trusts_slurm,
+                "need": 0.0 if hope else self.lane.ends.need_of(calls[0]),
                 # without a journal that outlives the worker, its report is all that tells which call was running
                 "careful": not self.lane.cluster.ours,
                 "items": [ref.item for ref in refs],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception, unpack_error
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.remote.monitor import MESSAGE, SAMPLES
 from parsl_on_dask.remote.packing import loads
 from parsl_on_dask.remote.runner import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STARTED, VALUE
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 UNCHARGED = 8
 #: Seconds to wait for the reports of a Dask task that has ended.
 LATE = 3.0
+#: Seconds after which the scheduler has surely heard that a Dask task's result is not wanted any more.
+RELEASE = 10.0
 
 
 class Reports:
@@ -28,6 +32,7 @@ class Reports:
 
     def __init__(self, lane: BatchLane) -> None:
         self.lane = lane
+        self.released: deque[tuple[float, str]] = deque()
 
     def read(self, message: tuple[Any, ...]) -> None:
         batch_id, worker, address, host, _, reports = message
@@ -35,6 +40,7 @@ class Reports:
         if batch is None:  # Dask ran it again to recompute a value; all its calls are done
             return
         batch.host = host
+        batch.since = time.monotonic()
         self._take(batch, worker, address, host, reports)
         if batch.over and not batch.calls:
             self._done(batch)
@@ -44,17 +50,23 @@ class Reports:
         self.lane.batches.pop(batch.id, None)
         if not batch.keeps:
             batch.future = None
-            self.lane.cluster.done_with(batch.id)
+            self.released.append((time.monotonic(), batch.id))
 
     def _take(self, batch: Batch, worker: str, address: str, host: str, reports: Iterable[tuple[Any, ...]]) -> None:
         for report in reports:
             kind = report[0]
             if kind == STARTED:
-                self._started(batch, worker, address)
+                self._started(batch, worker, address, report[1:])
             elif kind == HANDED_BACK:
                 for number in report[1]:
                     self._not_begun(batch, number)
                 batch.stuck = bool(batch.calls)
+            elif kind == SAMPLES:
+                if self.lane.watch is not None and report[1] in batch.calls:
+                    self.lane.watch.seen(batch.calls[report[1]], worker, host, *report[2:])
+            elif kind == MESSAGE:
+                if self.lane.watch is not None:
+                    self.lane.watch.message(loads(report[2]))
             elif kind == FORGOTTEN:
                 if batch.link is not None:
                     batch.link.known.discard(report[2])
@@ -91,18 +103,20 @@ class Reports:
                 call.uncharged = max(1, call.uncharged)
             self.lane.again(call)
 
-    def _started(self, batch: Batch, worker: str, address: str) -> None:
+    def _started(self, batch: Batch, worker: str, address: str, left: tuple[float, ...]) -> None:
         again = batch.started and batch.worker != worker
         batch.started = True
+        if left or self.lane.ends.places:
+            self.lane.ends.heard(address, worker, left)
         batch.worker = worker
         batch.link = self.lane.links.to(address)
         if again:  # its worker died, and this cluster's Dask runs lost tasks again: what was sent later was lost
             for number in set(batch.calls) - batch.initial:
                 self._again(batch.calls.pop(number))
 
-    def _again(self, call: Call) -> None:
+    def _again(self, call: Call, charged: int = 1) -> None:
         if not call.ahead:
-            call.uncharged += 1
+            call.uncharged = max(1, call.uncharged + charged)
             call.solo = True
         self.lane.again(call)
 
@@ -132,9 +146,13 @@ class Reports:
 
     def late(self) -> None:
         """Find the calls of ended Dask tasks whose reports do not come: their worker died, or they came too late."""
+        now = time.monotonic()
+        # until the scheduler has heard of it, Dask runs a task again whose worker dies
+        while self.released and now - self.released[0][0] > RELEASE:
+            self.lane.cluster.done_with(self.released.popleft()[1])
         if self.lane.client.status != "running":
             return
-        for batch in [b for b in self.lane.batches.values() if b.over and time.monotonic() - b.ended_at > LATE]:
+        for batch in [b for b in self.lane.batches.values() if b.over and now - b.ended_at > LATE]:
             del self.lane.batches[batch.id]
             self._lost(batch, batch.worker, batch.host)
 
@@ -147,14 +165,25 @@ class Reports:
             # calls that had ended, and whose reports died with the worker
             unsent = [report for number, report in map(loads, records) if number == batch.id]
             self._take(batch, worker, "", host, unsent)
+        cut_off = self.lane.ends.cut_off(batch)
         for number, call in list(batch.calls.items()):
-            guilty = running == number if running is not None else not batch.several and batch.started
+            guilty = running == number if running is not None else batch.started and batch.alone
+            why = self._place_of(worker)
+            if cut_off and (guilty or running is None):
+                why = self.lane.ends.again(call, batch, running == number)
+                guilty = bool(why)
             if guilty or call.uncharged >= UNCHARGED:
-                error = as_exception("WorkerLost", (worker, host))
+                error = as_exception("WorkerLost", (worker, host, why))
                 self.lane.finish(call, Outcome(error=error, worker=worker, host=host))
+            elif cut_off:
+                self._again(call, charged=0)
             else:
                 self._again(call)
         batch.calls.clear()
+
+    def _place_of(self, worker: str) -> str:
+        block = self.lane.cluster.block_of(worker)
+        return "" if block is None else f"block {block}"
 
     def _unreported(self, batch: Batch, error: BaseException) -> None:
         first = next(iter(batch.calls.values()))

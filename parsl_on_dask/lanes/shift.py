@@ -23,6 +23,10 @@ class Batch:
         Whether large values stay in its result.
     over : bool
         Whether its Dask task has ended.
+    place : str
+        Address of the worker that it was meant for, when not every one would do.
+    since : float
+        When it was heard of last, by :func:`time.monotonic`; 0.0 before that.
     stuck : bool
         Whether the call that it runs takes so long that the calls behind it were handed back.
     """
@@ -39,7 +43,9 @@ class Batch:
         "link",
         "name",
         "over",
+        "place",
         "several",
+        "since",
         "started",
         "stuck",
         "worker",
@@ -55,6 +61,8 @@ class Batch:
         self.future: Any = None
         self.link: Link | None = None
         self.started = False
+        self.since = 0.0
+        self.place = ""
         self.stuck = False
         self.over = False
         self.ended_at = 0.0
@@ -67,6 +75,11 @@ class Batch:
         self.calls = {c.number: c for c in calls}
         self.initial = set(self.calls)
         self.several = self.feed or len(calls) > 1
+
+    @property
+    def alone(self) -> bool:
+        """Whether the call that has not reported is the one that runs."""
+        return not self.several or (self.stuck and len(self.calls) == 1)
 
     @property
     def open(self) -> bool:

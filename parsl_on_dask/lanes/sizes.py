@@ -23,6 +23,10 @@ LONG = 0.05
 ALONE = 1.0
 #: Weight of the newest run time in the running mean.
 NEWEST = 0.2
+#: How fast a run time that was long is forgotten when the later ones are shorter: this share of the difference a call.
+FORGET = 0.02
+#: A call may need this many times the longest run time.
+SPARE = 1.1
 #: How many queues are looked at in one go.
 LOOKED_AT = 64
 
@@ -30,12 +34,13 @@ Key = tuple[Any, ...]
 
 
 class _Times:
-    """Running mean of an app's run times, in seconds."""
+    """Running mean of an app's run times, in seconds, and the longest of the last ones."""
 
-    __slots__ = ("mean", "seen")
+    __slots__ = ("longest", "mean", "seen")
 
     def __init__(self) -> None:
         self.mean = 0.0
+        self.longest = 0.0
         self.seen = 0
 
 
@@ -96,6 +101,20 @@ class Queues:
         times = self.times.get(function_key)
         return times.mean if times is not None else 0.0
 
+    def need_of(self, function_key: str) -> float:
+        """Seconds that a call of a function may need; 0 when nothing is known."""
+        times = self.times.get(function_key)
+        return times.longest * SPARE if times is not None else 0.0
+
+    def longest_need(self) -> float:
+        """The most seconds that a call of any function may need."""
+        return max([times.longest for times in self.times.values()], default=0.0) * SPARE
+
+    def at_least(self, function_key: str, seconds: float) -> None:
+        """Take note of a call that was not done after so many seconds."""
+        times = self.times.setdefault(function_key, _Times())
+        times.longest = max(times.longest, seconds)
+
     def portion(self, key: Key, workers: int) -> int:
         """How many of a queue's calls one worker should have, of ``workers`` that could take some."""
         mean = self.mean(key)
@@ -120,6 +139,10 @@ class Queues:
         times = self.times.get(call.function_key)
         if times is None:
             times = self.times[call.function_key] = _Times()
+        if seconds > times.longest:
+            times.longest = seconds
+        elif times.longest > LONG:
+            times.longest -= FORGET * (times.longest - seconds)
         seconds = 2 * ALONE if kept else max(seconds, 1e-6)
         times.mean = seconds if not times.seen else (1 - NEWEST) * times.mean + NEWEST * seconds
         times.seen += 1

@@ -15,12 +15,14 @@ import tempfile
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import from_failure
+from parsl_on_dask.monitoring import dask_page
 from parsl_on_dask.remote.reaper import REAPER
 from parsl_on_dask.remote.runner import HOST
 
@@ -63,6 +65,8 @@ class ThreadsLane(Lane):
     executor : ThreadPoolExecutor
     """
 
+    parsl_page = True
+
     def __init__(self, executor: Any) -> None:
         import dask
         from distributed import Client
@@ -80,6 +84,7 @@ class ThreadsLane(Lane):
         self.given = 0
         self.done = 0
         self.closing = False
+        self.now: dict[int, str] = {}
         self.token = uuid.uuid4().hex
         self.keys = itertools.count()
         self.futures: dict[int, Any] = {}
@@ -87,8 +92,10 @@ class ThreadsLane(Lane):
         _quiet(1)
         self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-")
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix=executor.thread_name_prefix)
+        dask_page.prepare()
         with dask.config.set({"temporary-directory": self.scratch}):
             self.cluster: Any = self._cluster(pool)
+        dask_page.attach(self.cluster.scheduler)
         try:
             self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{self.label}")
         except BaseException:
@@ -196,6 +203,9 @@ class ThreadsLane(Lane):
         function, args, kwargs = call.function, call.args, call.kwargs
         call.function, call.args, call.kwargs = None, (), {}
         assert function is not None
+        self.now[threading.get_ident()] = call.name
+        if self.watch is not None:
+            self.watch.began(call, threading.current_thread().name, HOST, began)
         try:
             value = function(*args, **kwargs)
         except BaseException as e:
@@ -206,8 +216,12 @@ class ThreadsLane(Lane):
         try:
             call.done(call, outcome)
         finally:
+            self.now.pop(threading.get_ident(), None)
             with self.lock:
                 self.done += 1
+
+    def running(self) -> dict[str, int]:
+        return Counter(list(self.now.values()))
 
     def cancel(self, call: Call) -> bool:
         if call.claim():

@@ -2,7 +2,7 @@
 
 All of them are pure functions from a command to shell text (bash). Those that hand the command to a starter on
 several nodes write it to a file ``cmd_<job>.sh`` in the script directory first. Their texts use the
-environment variable ``JOBNAME``, which providers set (the ones for ``srun`` use Slurm's own).
+environment variable ``JOBNAME``, which providers set (the ones for ``srun`` use Slurm's own without it).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ logger = logging.getLogger("parsl.launchers.launchers")
 
 _CORES_HERE = "export CORES=$(getconf _NPROCESSORS_ONLN)"
 _CORES_SLURM = "export CORES=$SLURM_CPUS_ON_NODE\nexport NODES=$SLURM_JOB_NUM_NODES"
+# Slurm's own name of the job is not that of the block when a user gives all jobs the same.
+_SLURM_JOB = "${JOBNAME:-$SLURM_JOB_NAME}"
 
 
 def _script(*parts: str) -> str:
@@ -30,15 +32,28 @@ def _command_file(command: str, script_dir: str, job: str) -> tuple[str, str]:
     return text, path
 
 
+# Where batch systems say which nodes a job has, and how these are listed.
+_NODES = {
+    "PBS_NODEFILE": 'cat "$PBS_NODEFILE"',
+    "SLURM_JOB_NODELIST": 'scontrol show hostnames "$SLURM_JOB_NODELIST"',
+    "LSB_DJOB_HOSTFILE": 'cat "$LSB_DJOB_HOSTFILE"',
+    "PE_HOSTFILE": 'cut -d " " -f 1 "$PE_HOSTFILE"',
+    "OAR_NODEFILE": 'cat "$OAR_NODEFILE"',
+}
+
+
 def _node_list(path: str) -> str:
     """Shell text that writes the block's nodes, each once, to a file."""
-    return _script(
-        'if [ -n "$PBS_NODEFILE" ]; then',
-        f'    sort -u "$PBS_NODEFILE" > {path}',
-        "else",
-        f"    echo localhost > {path}",
-        "fi",
-    )
+    lines: list[str] = []
+    for variable, command in _NODES.items():
+        lines += [f'{"el" if lines else ""}if [ -n "${variable}" ]; then', f"    {command} | sort -u > {path}"]
+    return _script(*lines, "else", f"    echo localhost > {path}", "fi")
+
+
+def _beside(path: str, name: str) -> str:
+    """Shell text for a file in the directory that the file of the command is in."""
+    folder, slash, _ = path.rpartition("/")
+    return f'{folder}/{name}"' if slash else f'"{name}"'
 
 
 class SimpleLauncher(Launcher):
@@ -135,8 +150,8 @@ class SingleNodeLauncher(Launcher):
 class GnuParallelLauncher(Launcher):
     """Starts the command on every node with GNU parallel over ssh.
 
-    GNU parallel has to be on the PATH, ssh between the nodes must ask no password, and the nodes are those in
-    ``$PBS_NODEFILE`` (only this machine without it).
+    GNU parallel has to be on the PATH, and ssh between the nodes must ask no password. The nodes are those in
+    ``$PBS_NODEFILE``, or what Slurm, LSF, Grid Engine or OAR say; only this machine without.
     """
 
     def __init__(self, debug: bool = True) -> None:
@@ -145,7 +160,7 @@ class GnuParallelLauncher(Launcher):
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
         write, path = _command_file(command, script_dir, "$JOBNAME")
-        nodes, jobs = '"$JOBNAME.nodes"', f'{path[:-1]}.parallel"'
+        nodes, jobs, log = (_beside(path, f"$JOBNAME.{end}") for end in ("nodes", "parallel", "sh.parallel.log"))
         return _script(
             "set -e",
             _CORES_HERE,
@@ -157,14 +172,15 @@ class GnuParallelLauncher(Launcher):
             f"for COUNT in $(seq 1 {count}); do",
             f"    echo sh {path} >> {jobs}",
             "done",
-            f'parallel --env _ --joblog "$JOBNAME.sh.parallel.log" --sshloginfile {nodes} '
-            f"--jobs {tasks_per_node} < {jobs}",
+            f"parallel --env _ --joblog {log} --sshloginfile {nodes} --jobs {tasks_per_node} < {jobs}",
             'echo "All workers done"' if self.debug else "",
         )
 
 
 class MpiExecLauncher(Launcher):
-    """Starts the command on every node with ``mpiexec`` and a host file made from ``$PBS_NODEFILE``.
+    """Starts the command on every node with ``mpiexec`` and a host file.
+
+    The nodes are those in ``$PBS_NODEFILE``, or what Slurm, LSF, Grid Engine or OAR say; only this machine without.
 
     Parameters
     ----------
@@ -185,7 +201,7 @@ class MpiExecLauncher(Launcher):
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
         write, path = _command_file(command, script_dir, "$JOBNAME")
-        nodes = '"$JOBNAME.nodes"'
+        nodes = _beside(path, "$JOBNAME.nodes")
         return _script(
             "set -e",
             _CORES_HERE,
@@ -247,7 +263,7 @@ class SrunLauncher(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, "$SLURM_JOB_NAME")
+        write, path = _command_file(command, script_dir, _SLURM_JOB)
         return _script(
             "set -e",
             _CORES_SLURM,
@@ -278,21 +294,30 @@ class SrunMPILauncher(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, "$SLURM_JOB_NAME")
+        write, path = _command_file(command, script_dir, _SLURM_JOB)
         return _script(
             "set -e",
             _CORES_SLURM,
+            # tasks for one process each: the job's number of CPUs for a task would not fit in often enough
+            "unset SRUN_CPUS_PER_TASK",
             'echo "Found cores: $CORES, nodes: $NODES"' if self.debug else "",
             f"WORKERCOUNT={count}",
             write.rstrip(),
             f'if [ {count} -gt "$NODES" ]; then',
-            f'    share="--ntasks $((NODES * CORES / {count}))"',
+            f'    share="--ntasks $((NODES * CORES / {count}))" each=0',
+            # tasks of one core each, whatever the job's tasks have
+            "    unset SRUN_CPUS_PER_TASK",
             "else",
-            f'    share="--exclusive --nodes $((NODES / {count}))"',
+            f"    each=$((NODES / {count}))",
+            # Without a number of tasks each srun would start those of the whole job, and without a place
+            # all of them on the first node when it has cores enough.
+            '    share="--exclusive --nodes $each --ntasks $each"',
             "fi",
             'echo "Each of the $WORKERCOUNT task blocks gets $share"' if self.debug else "",
             f"for COUNT in $(seq 1 {count}); do",
-            f"    srun $share -l {self.overrides} bash {path} &",
+            '    place=""',
+            '    [ "$each" -eq 0 ] || place="--relative $(((COUNT - 1) * each))"',
+            f"    srun $share $place -l {self.overrides} bash {path} &",
             "done",
             "wait",
             'echo "Done"' if self.debug else "",

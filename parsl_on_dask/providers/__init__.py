@@ -2,6 +2,34 @@
 
 from __future__ import annotations
 
+from parsl_on_dask.lazily import lazily
+from parsl_on_dask.providers.condor.condor import CondorProvider
+from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
 from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.providers.lsf.lsf import LSFProvider
+from parsl_on_dask.providers.pbspro.pbspro import PBSProProvider
+from parsl_on_dask.providers.slurm.slurm import SlurmProvider
+from parsl_on_dask.providers.torque.torque import TorqueProvider
 
-__all__ = ["LocalProvider"]
+__all__ = [
+    "CondorProvider",
+    "GridEngineProvider",
+    "LSFProvider",
+    "LocalProvider",
+    "PBSProProvider",
+    "SlurmProvider",
+    "TorqueProvider",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "AWSProvider": "providers.aws.aws",
+        "AdHocProvider": "providers.ad_hoc.ad_hoc",
+        "AzureProvider": "providers.azure.azure",
+        "CobaltProvider": "providers.cobalt.cobalt",
+        "GoogleCloudProvider": "providers.googlecloud.googlecloud",
+        "KubernetesProvider": "providers.kubernetes.kube",
+        "JetstreamProvider": "providers.jetstream.jetstream",
+    },
+)

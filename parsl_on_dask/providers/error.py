@@ -7,6 +7,7 @@ from parsl_on_dask.legacy import moved
 __getattr__ = moved(
     __name__,
     {
+        "ChannelRequired": "channels.errors:ChannelRequired",
         "ExecutionProviderException": "providers.errors:ExecutionProviderException",
         "OptionalModuleMissing": "errors:OptionalModuleMissing",
         "ScaleOutFailed": "providers.errors:ScaleOutFailed",

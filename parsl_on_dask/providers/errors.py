@@ -100,7 +100,8 @@ class SubmitException(ExecutionProviderException):
         return self.job_name
 
     def __str__(self) -> str:
-        return (
-            f"Cannot launch job {self.job_name}: {self.message}; "
-            f"exit code {self.retcode}, stdout {self.stdout!r}, stderr {self.stderr!r}"
-        )
+        parts = [f"Cannot launch job {self.job_name}: {self.message}; exit code {self.retcode}"]
+        for name, text in (("stdout", self.stdout), ("stderr", self.stderr)):
+            if text is None or not text.strip() or text.strip() not in self.message:
+                parts.append(f"{name} {text!r}")
+        return ", ".join(parts)

@@ -53,6 +53,12 @@ class Reaper:
             self._process.returncode = 0  # not this process's child
         self._begin()
 
+    @property
+    def pid(self) -> int:
+        """The process that watches over commands, 0 if there is none."""
+        process = self._process
+        return 0 if process is None else process.pid
+
     def enter(self) -> None:
         """A command is about to start. Called first, so that its group can be told of as soon as there is one."""
         with self._lock:

@@ -7,15 +7,18 @@ each call goes to the client at once, in pickled messages of this shape::
 
     (batch, worker name, worker address, host, pid, [report, ...])
     report = (STARTED,)                                    the shift runs now
+           | (STARTED, stop, last, end)                    the same, in a job that ends in so many seconds
            | (VALUE, call, pickled value, began, ended)    small values ride along
            | (KEPT, call, size, began, ended)              large ones stay here, in the Dask task's result
            | (ERROR, call, pickled PackedError, began, ended)
            | (HANDED_BACK, [call, ...])                    not begun; run these elsewhere
            | (FORGOTTEN, call, function)                   not begun; send it again, with its function
+           | (SAMPLES, ...)                                see :mod:`parsl_on_dask.remote.monitor`
 """
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import sys
@@ -23,11 +26,13 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any, NoReturn, TypedDict
 
 from .agent import Agent, agent_of
 from .errors import Failure, pack_error
+from .jobend import end_of_this_job
 from .journal import Journal
+from .monitor import monitor_of
 from .packing import Missing, dumps, loads, loads_with_promises, loads_with_refs, looks_large
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
@@ -42,6 +47,8 @@ LINGER = 0.1
 GLANCE = 0.004
 #: Seconds until a report has surely left the process.
 UNDERWAY = 0.005
+#: Seconds that a task which cannot end in this job waits before Dask may give it to the same worker again.
+REFUSAL = 0.2
 #: How many functions a worker remembers.
 FUNCTIONS_KEPT = 256
 
@@ -64,11 +71,14 @@ class Bundle(TypedDict):
     """What a shift begins with."""
 
     topic: str
+    monitor: float | None
     batch: str
     inline: int
     feed: bool
     careful: bool
     once: str
+    slurm: bool
+    need: float
     items: list[int | None]
     functions: dict[str, tuple[str, bytes]]
     calls: list[CallData]
@@ -115,10 +125,17 @@ class Shift:
         agent.functions.update(bundle["functions"])
         self.worker = worker
         self.agent = agent
+        self.monitor = monitor_of(bundle["monitor"])
         # the client goes by the same rule
         self.several = self.feed or len(bundle["calls"]) > 1
         self.ran = bundle["once"] and os.path.join(bundle["once"], self.batch + ".ran")
+        self.again = False
         self.todo = deque(self.wanted(bundle["calls"]))
+        self.job_end = end_of_this_job(bundle["slurm"])
+        self.initial = () if self.job_end is None else {call[0] for call in self.todo}
+        # nothing that a shift begins with is given up later: Dask may be at recomputing it
+        self.stop = math.inf if self.job_end is None or self.again else self.job_end.stop
+        self.last = math.inf if self.job_end is None or self.again else self.job_end.last - bundle["need"]
         self.lock = threading.Lock()
         self.wake = threading.Condition(self.lock)
         self.began = 0.0
@@ -140,16 +157,23 @@ class Shift:
         try:
             os.close(os.open(self.ran, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError:
+            self.again = True
             with open(self.ran) as file:
                 kept = set(map(int, file.read().split()))
             return [call for call in calls if call[0] in kept]
         except OSError:  # no such directory, no space: run as if there had been nothing to find
-            pass
+            self.ran = ""
         return calls
 
     def run(self) -> Any:
+        now = time.monotonic()
+        refused = now > self.stop or now > self.last
+        if refused and not self.ran:
+            self.refuse(now)
         self.agent.shifts[self.batch] = self
-        self.report((STARTED,))
+        self.report(self.started(now))
+        if refused:
+            self.end()
         with self.lock:
             self.begin_watch()
         if not (self.feed and self.agent.connected):
@@ -157,7 +181,7 @@ class Shift:
         if self.careful:
             time.sleep(UNDERWAY)
         while (call := self.next()) is not None:
-            self.report(self.execute(call))
+            self.report(self.execute(call) if self.monitor is None else self.monitor.run(self, call))
             if self.kept and self.several:
                 self.end()  # others can have the value only when this Dask task is over
         if self.kept and self.ran:
@@ -166,6 +190,20 @@ class Shift:
         self.agent.shifts.pop(self.batch, None)
         self.flush()
         return self.kept if self.several else next(iter(self.kept.values()), None)
+
+    def started(self, now: float) -> tuple[Any, ...]:
+        return (STARTED,) if self.job_end is None else (STARTED, *self.job_end.left(now))
+
+    def refuse(self, now: float) -> NoReturn:
+        """Have Dask run this task on another worker, after a moment, since its calls cannot end in this job.
+
+        The client could do that only if it was known that Dask does not recompute one of their values.
+        """
+        from distributed import Reschedule
+
+        self.agent.send(self.message([self.started(now)]))
+        time.sleep(REFUSAL)
+        raise Reschedule
 
     def next(self) -> CallData | None:
         """The next call, waiting a moment for one; None when the shift is over."""
@@ -183,7 +221,10 @@ class Shift:
             if not self.todo:
                 return None
             self.began = time.monotonic()
-            return self.todo.popleft()
+            if self.began < self.stop or self.todo[0][0] in self.initial:
+                return self.todo.popleft()
+        self.end()
+        return None
 
     def is_in_the_way(self) -> bool:
         """Whether another Dask task waits for this slot."""
@@ -336,8 +377,11 @@ class Shift:
         self.flushing = False
         if reports:
             self.flushed = time.monotonic()
-            worker = self.worker
-            self.agent.send(dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports)))
+            self.agent.send(self.message(reports))
+
+    def message(self, reports: list[tuple[Any, ...]]) -> bytes:
+        worker = self.worker
+        return dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports))
 
 
 def _cannot_load(name: str, what: str, e: Exception) -> str:

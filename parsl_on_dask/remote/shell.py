@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -53,6 +54,7 @@ def run_bash(func: Callable[..., str], /, *args: Any, **kwargs: Any) -> int:
     0
     """
     name = getattr(func, "__name__", "bash_app")
+    check_inputs(name, kwargs.get("inputs"))
     command = command_line(name, func, args, kwargs)
     walltime = kwargs.get("walltime")
     seconds = None if walltime is None else checked_seconds(name, walltime)
@@ -64,10 +66,84 @@ def run_bash(func: Callable[..., str], /, *args: Any, **kwargs: Any) -> int:
         code = run_command(name, command, stdout, stderr, seconds, walltime)
     if code != 0:
         raise Failure("BashExitFailure", name, code)
-    missing = [output for output in kwargs.get("outputs") or () if not os.path.exists(output_path(output))]
+    check_outputs(name, kwargs.get("outputs"))
+    return code
+
+
+def is_bash(func: Any) -> bool:
+    """Whether it is what a bash app runs, possibly with files that are brought before.
+
+    >>> from functools import partial
+    >>> is_bash(partial(run_bash, len)), is_bash(len)
+    (True, False)
+    """
+    while (inner := getattr(func, "__wrapped__", None)) is not None:
+        func = inner
+    return getattr(func, "func", None) is run_bash
+
+
+class Checked:
+    """A function after which the files of its keyword ``outputs`` have to be there.
+
+    Parameters
+    ----------
+    func : callable
+
+    Raises
+    ------
+    Failure
+        On a call, ``MissingOutputs``.
+
+    Examples
+    --------
+    >>> def copy(outputs=()):
+    ...     return 7
+    >>> Checked(copy)(outputs=["/nothing/of/that/name"])
+    Traceback (most recent call last):
+    ...
+    parsl_on_dask.remote.errors.Failure: ('MissingOutputs', 'Missing outputs from app copy', ['/nothing/of/that/name'])
+    """
+
+    __name__: str
+    __wrapped__: Callable[..., Any]
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.__name__ = getattr(func, "__name__", type(func).__name__)
+        self.__module__ = getattr(func, "__module__", None) or type(func).__module__
+        self.__doc__ = getattr(func, "__doc__", None)
+        self.__wrapped__ = func
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        result = self.__wrapped__(*args, **kwargs)
+        check_outputs(self.__name__, kwargs.get("outputs"))
+        return result
+
+
+def check_inputs(name: str, inputs: Any) -> None:
+    """Raise ``MissingInputs`` unless the files among an app's inputs are there."""
+    missing = {}
+    for one in inputs if isinstance(inputs, (list, tuple)) else ():
+        if hasattr(type(one), "cleancopy"):
+            try:
+                path = os.fsdecode(one.filepath)
+            except ValueError:  # one that is not staged: the app does with it what it likes
+                continue
+            if not os.path.exists(path):
+                missing[os.path.abspath(path)] = one
+    if missing:
+        places = ", ".join(map(repr, missing))
+        raise Failure(
+            "MissingInputs",
+            f"app {name} has not run its command, since there is no {places} on host {socket.gethostname()}",
+            list(missing.values()),
+        )
+
+
+def check_outputs(name: str, outputs: Any) -> None:
+    """Raise ``MissingOutputs`` unless an app's outputs are there."""
+    missing = [output for output in outputs or () if not os.path.exists(output_path(output))]
     if missing:
         raise Failure("MissingOutputs", f"Missing outputs from app {name}", missing)
-    return code
 
 
 def command_line(name: str, func: Callable[..., str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from parsl_on_dask.checkpoint.keys import make_hash
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.remote.shell import run_bash
 from parsl_on_dask.remote.walltime import timeout
+from tests.helpers import shown
 
 Import = Callable[..., ModuleType]
 
@@ -166,7 +167,7 @@ VIA_HELPER = {"plain", "app", "inner", "inner 3", "unnamed", "nested"}
         (("for i in range(x)", "for i in range(x + 1)"), {"nested"}),
         (("return helper(x) * k", "return helper(x) / k"), {"inner", "inner 3"}),
     ],
-    ids=lambda p: str(p)[:60],
+    ids=lambda p: shown(p)[:60],
 )
 def test_what_a_change_does(load: Any, change: tuple[str, str], names: set[str]) -> None:
     assert changed_by(load, change) == names

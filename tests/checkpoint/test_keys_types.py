@@ -20,6 +20,7 @@ import pytest
 from parsl_on_dask.checkpoint.ids import ident
 from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash
 from tests.checkpoint import show_values, values
+from tests.helpers import shown
 
 # made by Python 3.10; 3.11, 3.12 and 3.13 give the same
 DIGESTS = json.loads(Path(__file__).with_name("value_digests.json").read_text())
@@ -125,7 +126,7 @@ class Label(tuple):  # type: ignore[type-arg]
     pass
 
 
-@pytest.mark.parametrize("value", [Path2("a"), Day(2024, 1, 1), Tags("ab"), Order(), Label("ab")], ids=repr)
+@pytest.mark.parametrize("value", [Path2("a"), Day(2024, 1, 1), Tags("ab"), Order(), Label("ab")], ids=shown)
 def test_subclasses_are_refused_since_they_may_hold_more(value: Any) -> None:
     with pytest.raises(ValueError, match=rf"a subclass of .*register\({type(value).__name__}\)"):
         ident(value)

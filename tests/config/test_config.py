@@ -13,6 +13,7 @@ from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
 from parsl_on_dask.legacy import ParslDeprecationWarning
+from tests.helpers import shown
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +97,7 @@ def test_executors_of_the_wrong_type(wrong, hint):
         {"lazy_errors": False},
         {"app_cache": 1},
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_wrong_arguments_name_themselves(argument):
     (name,) = argument
@@ -122,13 +123,13 @@ def test_what_is_set_after_construction_is_checked_too(name):
         config.validate()
 
 
-def test_what_this_version_does_not_do_is_refused():
-    with pytest.raises(ConfigurationError, match="not available in this version"):
+def test_monitoring_takes_a_hub():
+    with pytest.raises(ConfigurationError, match="monitoring"):
         Config(monitoring=object())
     config = Config()
-    config.monitoring = object()
-    with pytest.raises(ConfigurationError, match="not available in this version"):
-        config.refuse_unavailable()
+    config.monitoring = "sqlite:///monitoring.db"
+    with pytest.raises(ConfigurationError, match="monitoring"):
+        config.validate()
 
 
 @pytest.mark.parametrize(

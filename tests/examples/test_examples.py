@@ -109,6 +109,57 @@ def test_checkpointed_campaign(executor: str, tmp_path: Path) -> None:
     assert len(second) == 6 and second[1:] == third[1:] == afresh[1:]
 
 
+@pytest.mark.parametrize("executor", ["threads", "processes", "existing"])
+def test_files_pipeline(executor: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if executor == "existing":
+        executor = request.getfixturevalue("existing_cluster")
+    texts = {
+        "one.txt": "The longest word wins.",
+        "two.txt": "a word is, at times, the longest",
+        "three.txt": "Longest WORD!",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    out = run(tmp_path, "files_pipeline.py", "--executor", executor, "--directory", "kept", *texts)
+    lines = [line.strip() for line in out.splitlines()]
+    assert lines == [
+        "4 different words in one.txt",
+        "7 different words in two.txt",
+        "2 different words in three.txt",
+        "2 in all 3 of them; the longest of these:",
+        "longest word",
+    ]
+    assert (tmp_path / "kept" / "shared1.txt").read_text() == "longest\nword\n"
+
+
+def test_files_nothing_shared(tmp_path: Path) -> None:
+    lines = run(tmp_path, "files_nothing_shared.py", "--parts", "3", "--numbers", "2000").splitlines()
+    assert [line.split(" is on ")[0] for line in lines[:3]] == ["part0.txt", "part1.txt", "part2.txt"]
+    assert {line.split(" is on ")[1] for line in lines[:3]} <= {"alice", "bob"}
+    assert lines[3] == "2000 numbers came back, sorted: True"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["runinfo", "sorted.txt", "unsorted.txt"]
+
+
+def test_files_nothing_shared_on_an_existing_cluster(tmp_path: Path, existing_cluster: str) -> None:
+    out = run(tmp_path, "files_nothing_shared.py", "--scheduler", existing_cluster, "--numbers", "2000")
+    assert out.splitlines()[-1] == "2000 numbers came back, sorted: True"
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_monitored(executor: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/chains.db"
+    out = run(tmp_path, "monitored.py", "--executor", executor, "--up-to", "4000", "--database", url)
+    lines = out.splitlines()
+    assert lines[:5] == [
+        "the longest chain has 238 numbers and begins with 3711",
+        "long chains: 23 tasks done, 0 failed",
+        "  longest: 20 tasks, 20 tries",
+        "  moody: 3 tasks, 6 tries",
+        "  on 1 host",
+    ]
+    assert len(lines) == 5 or executor == "processes"
+
+
 def test_the_runner_runs_an_example_written_for_parsl(tmp_path: Path) -> None:
     """The same file with Parsl's own import lines, started with `python -m parsl_on_dask`."""
     text = (EXAMPLES / "join_recursion.py").read_text()
@@ -123,6 +174,33 @@ def test_the_runner_runs_an_example_written_for_parsl(tmp_path: Path) -> None:
         before=("-m", "parsl_on_dask"),
     )
     assert out.splitlines() == ["sorted 3000 numbers in 30 calls: True", "fibonacci(7) = 13 in 82 calls"]
+
+
+@pytest.mark.parametrize(
+    "name, options, wanted",
+    [
+        (
+            "hpc_slurm.py",
+            ("--partition", "debug", "--account", "physics"),
+            ["#SBATCH --nodes=1", "#SBATCH --partition=debug", "#SBATCH --account=physics"],
+        ),
+        (
+            "hpc_multinode.py",
+            ("--nodes", "3"),
+            ["#SBATCH --nodes=3", "srun --ntasks 3", "start-the-workers-of-this-node"],
+        ),
+        (
+            "hpc_pbs.py",
+            ("--account", "physics"),
+            ["#PBS -l select=2:ncpus=64:ngpus=4", "module load python", "mpiexec --cpu-bind none --ppn 1 -n 2"],
+        ),
+    ],
+)
+def test_job_scripts(name: str, options: tuple[str, ...], wanted: list[str], tmp_path: Path) -> None:
+    out = run(tmp_path, name, "--dry-run", *options)
+    assert out.startswith("#!/bin/bash")
+    assert not [text for text in wanted if text not in out], out
+    assert not list(tmp_path.iterdir()), "nothing was submitted or left"
 
 
 def test_every_example_has_a_test() -> None:

@@ -219,3 +219,23 @@ def test_a_real_parsl_that_something_imported_first_is_explained(tmp_path: Path)
     code = "import sys, runpy; sys.path.insert(0, 'early'); import parsl; sys.argv = ['x', 'x.py']; "
     done = python(tmp_path, "-c", code + "runpy.run_module('parsl_on_dask', run_name='__main__')")
     assert done.returncode == 1 and "already imported" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options, word",
+    [
+        (("--jobqueue", "slumr"), "slurm"),
+        (("--jobqueue", ""), "batch system"),
+        (("--jobqueue", "slurm", "--config-name", "nowhere"), "nowhere"),
+        (("--jobqueue", "slurm", "--max-blocks", "none"), "whole number"),
+        (("--jobqueue", "slurm", "--max-blocks", "0"), "whole number"),
+        (("--jobqueue", "slurm", "--scheduler", "tcp://a:1"), "one of them"),
+        (("--max-blocks", "2"), "--jobqueue"),
+        (("--config-name", "mine"), "--jobqueue"),
+    ],
+    ids=" ".join,
+)
+def test_options_for_jobs_that_make_no_sense(tmp_path: Path, options: tuple[str, ...], word: str) -> None:
+    write(tmp_path, "program.py", "print('ran')")
+    done = python(tmp_path, *FRONT, *options, "program.py")
+    assert done.returncode == 2 and word in done.stderr and "ran" not in done.stdout

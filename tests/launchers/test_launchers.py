@@ -107,10 +107,15 @@ def test_files_go_to_the_script_directory(run, tmp_path):
     assert done.stdout.strip() == f"srun --ntasks 1 -l bash {tmp_path}/my scripts/cmd_job.sh"
 
 
-@pytest.mark.parametrize(("tasks", "share"), [(1, "--exclusive --nodes 1"), (2, "--ntasks 4")], ids=["nodes", "cores"])
-def test_srun_mpi_divides_the_block(run, tasks, share):
-    lines = run(SrunMPILauncher(debug=False)("work", tasks, 2)).stdout.splitlines()
-    assert lines == [f"srun {share} -l bash cmd_job.sh"] * (2 * tasks)
+def test_srun_mpi_gives_each_its_node(run):
+    lines = run(SrunMPILauncher(debug=False)("work", 1, 2)).stdout.splitlines()
+    share = "--exclusive --nodes 1 --ntasks 1"
+    assert sorted(lines) == [f"srun {share} --relative {node} -l bash cmd_job.sh" for node in (0, 1)]
+
+
+def test_srun_mpi_divides_the_cores(run):
+    lines = run(SrunMPILauncher(debug=False)("work", 2, 2)).stdout.splitlines()
+    assert lines == ["srun --ntasks 4 -l bash cmd_job.sh"] * 4
 
 
 def test_nodes_are_listed_once(run, tmp_path):
@@ -119,6 +124,43 @@ def test_nodes_are_listed_once(run, tmp_path):
     assert (tmp_path / "job.nodes").read_text() == "a\nb\n"
     run(MpiExecLauncher()("work", 1, 2))
     assert (tmp_path / "job.nodes").read_text() == "localhost\n"
+
+
+def test_nodes_of_other_batch_systems(run, tmp_path):
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.write_text('#!/bin/sh\n[ "$1 $2 $3" = "show hostnames n[1-2]" ] && printf "n1\\nn2\\n"\n')
+    scontrol.chmod(0o755)
+    (tmp_path / "hosts").write_text("b\na\na\n")
+    (tmp_path / "pe").write_text("b 4 all.q@b UNDEFINED\na 4 all.q@a UNDEFINED\n")
+    for variable, value, nodes in [
+        ("SLURM_JOB_NODELIST", "n[1-2]", "n1\nn2\n"),
+        ("LSB_DJOB_HOSTFILE", "hosts", "a\nb\n"),
+        ("PE_HOSTFILE", "pe", "a\nb\n"),
+        ("OAR_NODEFILE", "hosts", "a\nb\n"),
+    ]:
+        assert run(MpiExecLauncher()("work", 1, 2), **{variable: value}).returncode == 0
+        assert (tmp_path / "job.nodes").read_text() == nodes
+
+
+@pytest.mark.parametrize(
+    "launcher", [MpiExecLauncher(), GnuParallelLauncher(), SrunLauncher(), AprunLauncher()], ids=repr
+)
+def test_nothing_is_written_outside_the_script_directory(run, tmp_path, launcher):
+    folder = tmp_path / "scripts of runs"
+    folder.mkdir()
+    before = set(tmp_path.iterdir())
+    done = run(launcher("work", 1, 2, str(folder)))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(tmp_path.iterdir()) == before
+    assert list(folder.iterdir())
+
+
+def test_blocks_whose_jobs_have_one_name_have_their_own_commands(run, tmp_path):
+    for block in ("one", "two"):
+        run(SrunLauncher()(f"work for {block}", 1, 1), JOBNAME=block, SLURM_JOB_NAME="mine")
+    assert (tmp_path / "cmd_one.sh").read_text() == "work for one\n"
+    run(SrunLauncher()("work", 1, 1), JOBNAME="", SLURM_JOB_NAME="mine")
+    assert (tmp_path / "cmd_mine.sh").exists()
 
 
 @pytest.mark.parametrize("name", [n for n in launchers.__all__ if n != "WrappedLauncher"])

@@ -53,6 +53,9 @@ def check_arguments(executor: HighThroughputExecutor) -> None:
     need_number(owner, "drain_period", executor.drain_period, kind=float, above=0, optional=True, example="3600")
     need(owner, "worker_logdir_root", executor.worker_logdir_root, str, type(None), hint="Write a path.")
     need(owner, "encrypted", executor.encrypted, bool)
+    need(owner, "scheduler_in_job", executor.scheduler_in_job, bool)
+    if executor.scheduler_in_job:
+        _check_scheduler_in_job(owner, executor)
     for name in ("prefetch_capacity", "heartbeat_threshold", "heartbeat_period", "poll_period"):
         need_number(
             owner, name, getattr(executor, name), kind=float, at_least=0, example=str(_TRANSPORT_DEFAULTS[name])
@@ -71,15 +74,11 @@ def note_transport(executor: HighThroughputExecutor) -> None:
 
 
 def check_provider(owner: str, provider: Any) -> None:
-    """Raise unless blocks can be had from ``provider`` in this version."""
-    if provider is None or isinstance(provider, LocalProvider):
+    """Raise unless blocks can be had from ``provider``."""
+    if provider is None:
         return
     if not isinstance(provider, ExecutionProvider):
         raise wrong_type(owner, "provider", provider, "an ExecutionProvider", "Write for example LocalProvider().")
-    raise ConfigurationError(
-        f"not available in this version: {owner}(provider={type(provider).__name__}(...)). Blocks come from "
-        "LocalProvider; for nodes of a batch system start a Dask cluster there and use DaskExecutor('tcp://...')."
-    )
 
 
 def _check_port_range(owner: str, name: str, value: Any) -> None:
@@ -88,3 +87,21 @@ def _check_port_range(owner: str, name: str, value: Any) -> None:
     two = isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(port, int) for port in value)
     if not two or value[0] > value[1]:
         raise wrong_type(owner, name, value, "two ints, the lower first", f"Write for example {name}=(54000, 55000).")
+
+
+def _check_scheduler_in_job(owner: str, executor: HighThroughputExecutor) -> None:
+    provider = executor.provider
+    if isinstance(provider, LocalProvider):
+        raise ConfigurationError(
+            f"{owner}(scheduler_in_job=True): blocks of LocalProvider are on this machine, and so is the scheduler "
+            "without it. Leave it out, or give the provider of your batch system."
+        )
+    if provider is not None and provider.init_blocks < 1:
+        raise ConfigurationError(
+            f"{owner}(scheduler_in_job=True): the scheduler needs a first block. Write init_blocks=1 or more."
+        )
+    if executor.address is not None and not executor.address.startswith(("127.", "localhost")):
+        raise ConfigurationError(
+            f"{owner}(scheduler_in_job=True, address={executor.address!r}): the scheduler's address is that of a node, "
+            "which is not known yet. Leave address out."
+        )

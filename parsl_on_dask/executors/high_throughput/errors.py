@@ -13,6 +13,8 @@ class WorkerLost(Exception):
     worker_id : object
         The worker, as its cluster knows it.
     hostname : str
+    note : str, optional
+        What else is known about it.
 
     Examples
     --------
@@ -20,13 +22,15 @@ class WorkerLost(Exception):
     Task failure due to loss of worker block-0-1 on host node7
     """
 
-    def __init__(self, worker_id: object, hostname: str) -> None:
-        super().__init__(worker_id, hostname)
+    def __init__(self, worker_id: object, hostname: str, note: str = "") -> None:
+        super().__init__(worker_id, hostname, *([note] if note else []))
         self.worker_id = worker_id
         self.hostname = hostname
+        self.note = note
 
     def __str__(self) -> str:
-        return f"Task failure due to loss of worker {self.worker_id} on host {self.hostname}"
+        text = f"Task failure due to loss of worker {self.worker_id} on host {self.hostname}"
+        return f"{text} ({self.note})" if self.note else text
 
 
 class ManagerLost(Exception):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from parsl_on_dask.arguments import need, need_number, short, wrong_type
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.executors.errors import BadStateException, InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.checks import check_arguments, check_provider, note_transport
 from parsl_on_dask.executors.high_throughput.legacy import removed_arguments
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
@@ -38,7 +38,8 @@ class HighThroughputExecutor(LaneExecutor, BlockProviderExecutor, Representation
     provider : ExecutionProvider, optional
         Where blocks come from. Default ``LocalProvider()``.
     address : str, optional
-        Address of this machine that workers connect to.
+        Address of this machine that workers connect to, for example ``address_by_interface("ib0")``. Default: each node
+        tries all that this machine has. With a loopback address nothing can be reached from other machines.
     worker_port, worker_port_range : int, (int, int), optional
         Port, or range of ports, that workers connect to.
     storage_access : list of Staging, optional
@@ -71,12 +72,16 @@ class HighThroughputExecutor(LaneExecutor, BlockProviderExecutor, Representation
     interchange_launch_cmd, loopback_address, interchange_port_range, prefetch_capacity, heartbeat_threshold, \
 heartbeat_period, poll_period, address_probe_timeout, manager_selector
         They steer Parsl's own transport and have no meaning on Dask: accepted, kept and shown.
+    scheduler_in_job : bool
+        Run the Dask scheduler on the first node of the first block instead of on this machine, for sites whose login
+        nodes forbid such processes. Loading then waits until that block runs, and the end of that block is the end of
+        the executor. Default False. This package's own.
     launch_cmd
         Must be None: Parsl's worker program is not what starts. Use ``launcher=WrappedLauncher("...")`` of the provider
         to put a command in front of the workers'.
     max_workers, worker_ports, managed, start_method, suppress_failure, enable_mpi_mode, mpi_launcher
         Of Parsl's earlier releases: accepted where they have a meaning, and reported once.
-    batching, max_batch, in_flight, inline_limit
+    batching, max_batch, in_flight, inline_limit, job_end_reruns
         See :class:`~parsl_on_dask.executors.lane_executor.LaneExecutor`.
 
     Raises
@@ -91,7 +96,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
     3
     """
 
-    kind: ClassVar[str] = "processes"
+    kind: str = "processes"
     _legacy_arguments = frozenset(
         {
             "max_workers",
@@ -135,6 +140,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         encrypted: bool = True,
         remote_monitoring_radio: Any = None,
         *,
+        scheduler_in_job: bool = False,
         max_workers: int | float | None = None,
         worker_ports: tuple[int, int] | None = None,
         managed: bool | None = None,
@@ -146,6 +152,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         max_batch: int = 512,
         in_flight: int | None = None,
         inline_limit: int = 65536,
+        job_end_reruns: int = 10,
     ) -> None:
         given = removed_arguments(
             type(self).__name__,
@@ -165,7 +172,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
             provider=LocalProvider() if provider is None else provider,
             block_error_handler=block_error_handler,
         )
-        self._describe(label, working_dir, storage_access, batching, max_batch, in_flight, inline_limit)
+        self._describe(label, working_dir, storage_access, batching, max_batch, in_flight, inline_limit, job_end_reruns)
         self.launch_cmd = launch_cmd
         self.interchange_launch_cmd = interchange_launch_cmd
         self.address = address
@@ -189,6 +196,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         self.manager_selector = RandomManagerSelector() if manager_selector is None else manager_selector
         self.encrypted = encrypted
         self.remote_monitoring_radio = remote_monitoring_radio
+        self.scheduler_in_job = scheduler_in_job
         self.validate()
         note_transport(self)
 
@@ -314,10 +322,15 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
 
     def set_bad_state_and_fail_all(self, exception: Exception) -> None:
         super().set_bad_state_and_fail_all(exception)
+        lane: Any = self._lane
+        if lane is not None:
+            lane.lost = BadStateException(self, exception)  # what calls that are not done fail with
         self._close(wait=False)
 
     def refusal(self) -> Exception | None:
-        return self.executor_exception
+        exception = self.executor_exception
+        # it is raised for every call, and would collect the frames of all of them
+        return None if exception is None else exception.with_traceback(None)
 
     def shutdown(self, timeout: float = 10.0) -> None:
         """End the workers; calls that are not done fail. Quiet when nothing is started.

@@ -1,0 +1,170 @@
+"""A block as a job of dask-jobqueue.
+
+dask-jobqueue's job classes know each system's commands, script layout and site settings, but only jobs of one node
+that run its own worker command. The classes here put a provider's directives in the place of theirs, and what the
+provider's launcher makes of a command in the place of the worker command.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from parsl_on_dask.clusters.batch.library import Job
+
+if TYPE_CHECKING:
+    from parsl_on_dask.providers.batch import BatchProvider
+    from parsl_on_dask.providers.site import Site
+
+
+class Directive(NamedTuple):
+    """One option of the batch system."""
+
+    text: str
+    #: how dask-jobqueue spells it, which is what ``job-directives-skip`` is written against
+    theirs: str = ""
+
+    def skipped(self, skip: Iterable[str]) -> bool:
+        """Whether a site leaves this out."""
+        for text in skip:
+            # a short option is part of many long ones ("-n" of "--nodes")
+            short = re.match(r"-\w\b", text) is not None
+            if text in self.theirs or (text in self.text and not (short and self.text.startswith("--"))):
+                return True
+        return False
+
+
+class BlockJob(Job):
+    """Base of the jobs that providers submit: mixed in before one of dask-jobqueue's job classes.
+
+    Parameters
+    ----------
+    provider : BatchProvider
+    name : str
+        Name of the job, and first part of the names of its files.
+    command : str
+        What runs on each node.
+    tasks_per_node : int
+        Copies of it on each node.
+    """
+
+    #: what stands in front of a directive
+    mark: ClassVar[str] = ""
+    #: keyword arguments for dask-jobqueue's constructor, so that it asks for nothing that we write ourselves
+    stock: ClassVar[dict[str, Any]] = {}
+    #: settings that go to dask-jobqueue's constructor when they are given to the provider
+    passed_on: ClassVar[frozenset[str]] = frozenset()
+    shell: ClassVar[str] = "#!/bin/bash"
+
+    def __init__(self, provider: BatchProvider, name: str, command: str, tasks_per_node: int) -> None:
+        site: Site = provider.site
+        stock: Any = super()
+        written = {k.replace("-", "_"): v for k, v in (provider.jobqueue or {}).items()}
+        self.provider = provider
+        self.site = site
+        self.block = name
+        self.tasks_per_node = tasks_per_node
+        self.script_dir = os.path.abspath(provider.script_dir or ".")
+        self.output, self.error = provider.output_paths(name)
+        with complete_section(stock.default_config_name(), site.config_name):
+            stock.__init__(
+                scheduler="",
+                name=name,
+                cores=site.cores or 1,
+                memory=f"{site.memory_gb or 1}GiB",
+                processes=1,
+                shebang=site.shebang or self.shell,
+                config_name=site.config_name,
+                **self.stock,
+                **{k: v for k, v in written.items() if k in self.passed_on},
+            )
+        self.job_name = name
+        self.job_header = "\n".join(self.header())
+        launched = provider.launcher(command, tasks_per_node, provider.nodes_per_block, self.script_dir)
+        self._job_script_prologue = self.before()
+        self._command_template = launched
+
+    def header(self) -> list[str]:
+        """All directives. Of those that occur twice the last counts, so what a user wrote comes last."""
+        site, provider = self.site, self.provider
+        lines = [f"{self.mark} {d.text}" for d in (*self.standard(), *self.of_site()) if not d.skipped(site.skip)]
+        lines += [f"{self.mark} {text}" for text in site.directives]
+        raw = provider.scheduler_options.strip("\n")
+        lines += [raw] if raw else []
+        lines += [f"{self.mark} {d.text}" for d in self.of_provider() if not d.skipped(site.skip)]
+        return lines
+
+    def standard(self) -> list[Directive]:
+        """What every job has."""
+        raise NotImplementedError
+
+    def of_site(self) -> list[Directive]:
+        """What the site says where the provider does not."""
+        return []
+
+    def of_provider(self) -> list[Directive]:
+        """What the provider's arguments say."""
+        return []
+
+    def exports(self) -> dict[str, Any]:
+        """Environment variables for the block."""
+        return {}
+
+    def before(self) -> list[str]:
+        """Shell lines before the launcher's."""
+        keep = f"echo $? 2>/dev/null >{shlex.quote(self.provider.exit_code_path(self.job_name))}"
+        return [
+            # Several systems forget a job at its end; what is left is what it wrote itself.
+            f"trap {shlex.quote(keep)} EXIT",
+            *self.site.prologue,
+            self.provider.worker_init.strip("\n"),
+            *(f"export {name}={value}" for name, value in self.exports().items()),
+            f"export JOBNAME={shlex.quote(self.job_name)}",
+        ]
+
+    def text(self) -> str:
+        """The script."""
+        job: Any = self
+        script: str = job.job_script()
+        return script
+
+    def id_in(self, out: str) -> str | None:
+        """Find the job's id in what the submit command wrote."""
+        job: Any = self
+        try:
+            return str(job._job_id_from_submit_output(out))
+        except ValueError:
+            return None
+
+    def start_command(self, path: str) -> str:
+        """Shell text that submits the script at ``path``."""
+        return f"{self.submit_command} {shlex.quote(path)}"
+
+
+_section = threading.Lock()
+
+
+@contextmanager
+def complete_section(system: str, name: str) -> Iterator[None]:
+    """Let a section of the configuration have all settings for a while; dask-jobqueue fails without one of them."""
+    import dask.config
+
+    from parsl_on_dask.providers.site import shipped
+
+    defaults = shipped()[system]
+    written = {key.replace("_", "-"): value for key, value in dask.config.get(f"jobqueue.{name}", {}).items()}
+    if written.keys() >= defaults.keys():
+        yield
+    else:
+        with _section, dask.config.set({f"jobqueue.{name}": {**defaults, **written}}):
+            yield
+
+
+def number(value: float) -> str:
+    """Write a number without a fraction where it has none."""
+    return f"{value:.10g}"

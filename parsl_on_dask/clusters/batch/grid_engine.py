@@ -1,0 +1,50 @@
+"""Blocks as jobs of Grid Engine."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.clusters.batch.base import BlockJob, Directive, number
+from parsl_on_dask.clusters.batch.library import SGEJob
+
+if TYPE_CHECKING:
+    from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
+
+
+class GridEngineBlockJob(BlockJob, SGEJob):
+    """One ``qsub`` job."""
+
+    mark = "#$"
+    provider: GridEngineProvider
+
+    def standard(self) -> list[Directive]:
+        return [
+            Directive("-S /bin/bash"),
+            Directive(f"-o {self.output}"),
+            Directive(f"-e {self.error}"),
+            Directive("-cwd"),
+            Directive(f"-l h_rt={self.provider.walltime}"),
+        ]
+
+    def of_site(self) -> list[Directive]:
+        site = self.site
+        options = {
+            "-q": site.queue if self.provider.queue is None else None,
+            "-P": site.account,
+            "-l": site.resource_spec,
+        }
+        return [Directive(f"{option} {value}") for option, value in options.items() if value]
+
+    def exports(self) -> dict[str, Any]:
+        site = self.site
+        memory = {} if site.memory_gb is None else {"PARSL_MEMORY_GB": number(site.memory_gb)}
+        cores = site.cores
+        return memory if cores is None else {**memory, "PARSL_CORES": max(1, cores // self.tasks_per_node)}
+
+    def start_command(self, path: str) -> str:
+        queue = "" if self.provider.queue is None else f"-q {shlex.quote(self.provider.queue)} "
+        return f"{self.submit_command} {queue}-terse {shlex.quote(path)}"
+
+    def id_in(self, out: str) -> str | None:
+        return next((line.strip() for line in out.splitlines() if line.strip().isdigit()), None)

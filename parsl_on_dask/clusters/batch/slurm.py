@@ -1,0 +1,92 @@
+"""Blocks as jobs of Slurm."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.clusters.batch.base import BlockJob, Directive, number
+from parsl_on_dask.clusters.batch.library import SLURMJob
+from parsl_on_dask.providers.walltimes import minutes, seconds
+
+if TYPE_CHECKING:
+    from parsl_on_dask.providers.slurm.slurm import SlurmProvider
+
+
+class SlurmBlockJob(BlockJob, SLURMJob):
+    """One ``sbatch`` job."""
+
+    mark = "#SBATCH"
+    provider: SlurmProvider
+
+    def standard(self) -> list[Directive]:
+        provider = self.provider
+        return [
+            Directive(f"--job-name={self.job_name}", f"-J {self.job_name}"),
+            Directive(f"--output={_pattern(self.output)}", "-o"),
+            Directive(f"--error={_pattern(self.error)}", "-e"),
+            Directive(f"--nodes={provider.nodes_per_block}", f"-N {provider.nodes_per_block}"),
+            Directive(f"--time={self.time()}", f"-t {self.time()}"),
+            Directive(f"--ntasks-per-node={self.tasks_per_node}", f"-n {self.tasks_per_node}"),
+        ]
+
+    def time(self) -> str:
+        own = self.provider.own_walltime
+        if own is None and self.site.walltime is not None:
+            return self.site.walltime
+        return str(minutes(seconds(self.provider.walltime) or 0))
+
+    def of_site(self) -> list[Directive]:
+        provider, site = self.provider, self.site
+        found = []
+        if provider.partition is None and site.queue:
+            found.append(Directive(f"--partition={site.queue}", f"-p {site.queue}"))
+        if provider.account is None and site.account:
+            found.append(Directive(f"--account={site.account}", f"-A {site.account}"))
+        if provider.mem_per_node is None and site.memory_gb is not None:
+            found.append(Directive(f"--mem={math.ceil(site.memory_gb * 1024)}M"))
+        if provider.cores_per_node is None and site.cores is not None:
+            found.append(Directive(f"--cpus-per-task={self.cpus_per_task()}"))
+        return found
+
+    def of_provider(self) -> list[Directive]:
+        provider = self.provider
+        options = {
+            "--partition": provider.partition,
+            "--account": provider.account,
+            "--qos": provider.qos,
+            "--constraint": provider.constraint,
+            "--clusters": provider.clusters,
+            "--gpus-per-node": provider.gpus_per_node,
+            "--gres": provider.gres,
+        }
+        theirs = {"--partition": f"-p {provider.partition}", "--account": f"-A {provider.account}"}
+        found = [Directive("--exclusive")] if provider.exclusive else []
+        found += [Directive(f"{name}={value}", theirs.get(name, "")) for name, value in options.items() if value]
+        if provider.mem_per_node is not None:
+            found.append(Directive(f"--mem={number(provider.mem_per_node)}g"))
+        if provider.cores_per_node is not None:
+            found.append(Directive(f"--cpus-per-task={self.cpus_per_task()}"))
+        return found
+
+    def cpus_per_task(self) -> int | None:
+        cores = self.provider.cores_per_node or self.site.cores
+        return None if cores is None else max(1, cores // self.tasks_per_node)
+
+    def exports(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        memory = self.provider.mem_per_node or self.site.memory_gb
+        if memory is not None:
+            found["PARSL_MEMORY_GB"] = number(memory)
+        cpus = self.cpus_per_task()
+        if cpus is not None:
+            found["PARSL_CORES"] = cpus
+            # since 22.05 srun takes no notice of the job's --cpus-per-task and would bind all workers to one CPU
+            found["SRUN_CPUS_PER_TASK"] = cpus
+        return found
+
+
+def _pattern(path: str) -> str:
+    """A path as sbatch's ``--output`` takes it, where ``%`` has a meaning."""
+    path = path.replace("%", "%%")
+    return f'"{path}"' if " " in path else path

@@ -1,0 +1,244 @@
+"""What runs on each node of a block: the process that keeps the node's workers.
+
+A batch job starts one of these on each of its nodes, through the launcher. It reads a file (see
+:mod:`parsl_on_dask.clusters.blockspec`), finds the scheduler, and forks the workers. It ends, and with it the job,
+when the scheduler is gone, when its workers were told to leave, or when the batch system says so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import uuid
+from typing import Any
+
+from parsl_on_dask.addresses import address_by_interface
+from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
+from parsl_on_dask.clusters.blockspec import job_end, workers_of_node
+from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, Node, _how, _kill, _run, _tell
+from parsl_on_dask.remote.sidefiles import replacing
+
+#: Seconds between looks for the address of a scheduler that is itself in a job.
+LOOK = 0.2
+#: Seconds before the end of a job from which on no worker is started.
+LAST_START = 3.0
+
+
+class BlockNode(Node):
+    """The supervisor of one node of a block.
+
+    Parameters
+    ----------
+    spec : dict
+        As :func:`parsl_on_dask.clusters.blockspec.node_spec` makes it.
+    lifeline : file, optional
+        Whose end is the end of this process.
+    """
+
+    def __init__(self, spec: dict[str, Any], lifeline: Any = None) -> None:
+        super().__init__(lifeline, spec)
+        self.node = uuid.uuid4().hex[:8]
+        self.home = os.path.join(spec["logs"], self.node)
+        self.sentinel_pid = 0
+        self.sentinel_pipe = -1
+        self.exit_code = 0
+        self.shared: str = spec["shared"]
+        self.hung_up = False
+
+    def begin(self) -> None:
+        self.spec["scratch"] = tempfile.mkdtemp(prefix="parsl-on-dask-", dir=self.spec["local_directory"])
+        if not os.path.isdir(self.shared):  # a machine with other directories than the script's
+            self.shared, self.home = "", self.spec["scratch"]
+        os.makedirs(self.home, exist_ok=True)
+        self.spec["workers"] = self.describe_workers()
+        self.say({"node": self.node, "pid": os.getpid(), "workers": len(self.spec["workers"])})
+        addresses = self.spec["addresses"] or self.addresses_of_job()
+        self.start_sentinel(addresses)
+        if len(addresses) == 1:  # no need to wait for the sentinel's choice
+            self.start_workers(addresses[0])
+
+    def describe_workers(self) -> list[dict[str, Any]]:
+        """The settings of each worker that this node has room for."""
+        return workers_of_node(self.spec, self.node, self.home)
+
+    def addresses_of_job(self) -> list[str]:
+        """Addresses of the scheduler in the job: started here if this is the first node to come, else looked up."""
+        place = os.path.join(self.shared, "scheduler.json")
+        if self.spec["scheduler"] is not None:
+            try:
+                os.close(os.open(place + ".claim", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            except FileExistsError:
+                pass
+            else:
+                address = self.start_scheduler()
+                found = contacts_of(address, self.spec["scheduler"]["contacts"] or self.own_interface())
+                _write(place, json.dumps(found).encode())
+        while not self.closing:
+            try:
+                with open(place) as file:
+                    read: list[str] = json.load(file)
+                return read
+            except FileNotFoundError:
+                time.sleep(LOOK)
+        raise SystemExit(self.exit_code)
+
+    def start_sentinel(self, addresses: list[str]) -> None:
+        read, write = os.pipe()
+        pid = self.fork()
+        if pid == 0:
+            from parsl_on_dask.clusters.members import sentinel_main
+
+            os.close(read)
+            _run(sentinel_main, self.spec, addresses, lambda address: _tell(write, address))
+        os.close(write)
+        self.sentinel_pid, self.sentinel_pipe = pid, read
+        self.awaited[read] = -1
+
+    def start_workers(self, address: str) -> None:
+        self.address = address
+        host = self.spec["host"] or self.own_host(address)
+        for number, worker in enumerate(self.spec["workers"]):
+            worker["host"] = host
+            self.start_worker(number, 0)
+
+    def own_host(self, address: str) -> str:
+        """The address that the workers of this node listen on."""
+        return next(iter(self.own_interface() or ()), None) or own_address_towards(address)
+
+    def own_interface(self) -> list[str] | None:
+        """The address of the network interface that the site's settings name, if there is one."""
+        if not self.spec["interface"]:
+            return None
+        try:
+            return [address_by_interface(self.spec["interface"])]
+        except OSError as e:
+            self.say({"warning": str(e)})
+            return None
+
+    def heard(self, pipe: int) -> None:
+        if pipe != self.sentinel_pipe:
+            super().heard(pipe)
+            return
+        self.awaited.pop(pipe)
+        address = os.read(pipe, 4096).decode().strip()
+        os.close(pipe)
+        if address:
+            self.say({"scheduler": address})
+            if not self.address:
+                self.start_workers(address)
+
+    def other_ended(self, pid: int, status: int) -> None:
+        if pid != self.sentinel_pid:
+            return
+        if self.address and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
+            self.say({"end": "the scheduler has gone"})
+        else:
+            tried = ", ".join(self.spec["addresses"] or ["the address in scheduler.json"])
+            self.fail(
+                f"no Dask scheduler answers at {tried} ({_how(status)}). If the submitting machine has another address "
+                "on this network, give it as address= of the executor, for example "
+                "address=address_by_interface('ib0'); if a firewall is in the way, give worker_port_range="
+            )
+        self.stop()
+
+    def replace(self, number: int, life: int, lived: float, status: int) -> None:
+        name = self.name(number, life)
+        self.publish(name)
+        self.failed.setdefault(number, 0)
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
+            pass  # it was told to leave
+        elif (job_end(self.spec, os.environ) or math.inf) - time.time() < LAST_START:
+            pass  # the job ends before it could do anything
+        elif os.WIFEXITED(status) and os.WEXITSTATUS(status) == CUT_OFF:
+            self.start_worker(number, life + 1)  # if the scheduler has gone, the sentinel says so
+        else:
+            super().replace(number, life, lived, status)
+            if self.failed[number] >= FAILED_STARTS:
+                self.fail(f"worker {name} failed to start {FAILED_STARTS} times; its log is in {self.home}")
+        if not self.workers:
+            self.say({"end": "all workers have left"})
+            self.stop()
+
+    def publish(self, name: str) -> None:
+        """Copy a dead worker's journal to where the submitting process can read it, while that one wants it."""
+        if not self.shared or self.hung_up or not (self.spec["file"] == "-" or os.path.exists(self.spec["file"])):
+            return
+        try:
+            with open(os.path.join(self.spec["scratch"], name + ".journal"), "rb") as file:
+                _write(os.path.join(self.shared, name + ".journal"), file.read())
+        except OSError as e:
+            self.say({"error": f"the journal of {name} cannot be passed on: {e}"})
+
+    def fail(self, text: str) -> None:
+        """Have the job end as a failed one, with ``text`` in its error output."""
+        self.exit_code = 1
+        self.say({"error": text})
+        print(f"parsl_on_dask: {text}", file=sys.stderr, flush=True)
+
+    def obey(self) -> bool:
+        self.hung_up = not self.link.read(4096)
+        return not self.hung_up
+
+    def told_to_stop(self) -> None:
+        """The batch system ends the job."""
+        self.say({"end": "signal SIGTERM"})
+        self.exit_code = 128 + signal.SIGTERM
+        self.stop()
+
+    def end_children(self) -> None:
+        names = [self.name(number, life) for number, life, _ in self.workers.values()]
+        if self.sentinel_pid:
+            _kill(self.sentinel_pid, signal.SIGKILL)
+        super().end_children()
+        for name in names:
+            self.publish(name)
+
+    def clean_up(self) -> None:
+        shutil.rmtree(self.spec.get("scratch", ""), ignore_errors=True)
+
+    def say(self, message: dict[str, Any]) -> None:
+        with open(os.path.join(self.home, "manager.log"), "a") as log:
+            log.write(f"{time.time():.3f} {json.dumps(message)}\n")
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write a file for others to read as a whole."""
+    with replacing(path) as unfinished:
+        descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+
+
+def main(path: str) -> None:
+    """Be the supervisor of this node, as the file at ``path`` says; ``"-"`` reads it from standard input."""
+    lifeline = None
+    if path == "-":
+        lifeline = os.fdopen(os.dup(0), "rb", buffering=0)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        spec = json.loads(lifeline.readline())
+    else:
+        with open(path) as file:
+            spec = json.load(file)
+    spec["file"] = path
+    spec["began"] = time.time()
+    for folder in reversed(spec["path"]):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    import dask
+    import distributed.worker  # noqa: F401
+
+    dask.config.update(dask.config.config, spec["config"])
+    if spec["alias"]:
+        from parsl_on_dask.alias import install_from_environment
+
+        os.environ.update(spec["alias"])
+        install_from_environment()
+    node = BlockNode(spec, lifeline)
+    node.run()
+    sys.exit(node.exit_code)

@@ -1,0 +1,265 @@
+"""What a node of a block is told, and what it makes of that.
+
+:func:`node_spec` runs where the script runs, :func:`workers_of_node` on the node.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shlex
+import sys
+from typing import Any
+
+from parsl_on_dask.clusters.hub import dask_config, import_path, package_folder
+from parsl_on_dask.remote.sidefiles import replacing
+
+logger = logging.getLogger("parsl.clusters.blockspec")
+
+#: Environment variables by which workers know when their job ends, and from when on they are to take no more calls,
+#: both in seconds since 1970.
+JOB_END, DRAIN = "PARSL_ON_DASK_JOB_END", "PARSL_ON_DASK_DRAIN"
+#: Seconds for which a node looks for its scheduler, unless the site's settings say another number.
+DEATH_TIMEOUT = 60.0
+
+
+def node_spec(
+    executor: Any,
+    block: str,
+    addresses: list[str],
+    pems: dict[str, str] | None,
+    shared: str,
+    loopback: bool,
+    scheduler: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What the nodes of a block are told.
+
+    Parameters
+    ----------
+    executor : HighThroughputExecutor
+    block : str
+        Its id.
+    addresses : list of str
+        Where the scheduler is; empty when it runs in the first block and is looked up in ``shared``.
+    pems : dict or None
+        Certificates; None for no TLS.
+    shared : str
+        The block's directory, which its nodes and the submitting process see; ``""`` if there is none.
+    loopback : bool
+        Whether workers listen on loopback only.
+    scheduler : dict, optional
+        Settings of the scheduler, if this block is the one to start it.
+    """
+    from parsl_on_dask import alias
+
+    provider, site = executor.provider, site_of(executor.provider)
+    same_python = site("python") is None
+    return {
+        "addresses": addresses,
+        "scheduler": scheduler,
+        "security": pems if scheduler is not None or pems is None else _for_workers(pems),
+        # another Python has packages of its own
+        "path": import_path() if same_python else [],
+        "config": dask_config(None),
+        "alias": alias.environment(),
+        "shared": shared,
+        "logs": os.path.join(executor.worker_logdir, f"block-{block}"),
+        "host": "127.0.0.1" if loopback else None,
+        "interface": site("interface"),
+        "local_directory": site("local_directory"),
+        "death_timeout": site("death_timeout") or DEATH_TIMEOUT,
+        "walltime": seconds_of(getattr(provider, "walltime", None)),
+        "drain_period": getattr(executor, "drain_period", None),
+        "label": executor.label,
+        "block": block,
+        "cores_per_worker": executor.cores_per_worker,
+        "mem_per_worker": executor.mem_per_worker,
+        "max_workers_per_node": _finite(executor.max_workers_per_node),
+        "accelerators": executor.available_accelerators,
+        "cpu_affinity": executor.cpu_affinity,
+        "worker_debug": executor.worker_debug,
+    }
+
+
+def site_of(provider: Any) -> Any:
+    """A function that looks a setting of the provider's site up; None where it has none."""
+    site = getattr(provider, "site", None)
+    return lambda name: getattr(site, name, None)
+
+
+def _finite(number: Any) -> Any:
+    return None if number == float("inf") else number
+
+
+def _for_workers(pems: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in pems.items() if name.startswith(("tls_ca", "tls_worker"))}
+
+
+def write_private(path: str, text: str) -> None:
+    """Write a file that only its owner can read."""
+    with replacing(path) as unfinished:
+        descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+
+
+def start_script(spec_file: str) -> str:
+    """Text of the Python script that a node starts with."""
+    package = package_folder()
+    return (
+        "import sys\n"
+        f"sys.path.insert(0, {package!r})\n"
+        "from parsl_on_dask.clusters.blocknode import main\n\n"
+        f"main({spec_file!r})\n"
+    )
+
+
+def stdin_command(python: str | None) -> str:
+    """The shell command that starts a node which is told the rest on its standard input."""
+    folder = package_folder()
+    # where this package is installed over there, that is the right one
+    place = f"sys.path.insert(0, {folder!r})" if python is None else f"sys.path.append({folder!r})"
+    code = f"import sys; {place}; from parsl_on_dask.clusters.blocknode import main; main('-')"
+    return f"{shlex.quote(python or sys.executable)} -c {shlex.quote(code)}"
+
+
+def start_command(python: str | None, script: str) -> str:
+    """The shell command that starts a node. It has no shell variables: launchers expand these too early."""
+    return f"{shlex.quote(python or sys.executable)} {shlex.quote(script)}"
+
+
+def seconds_of(walltime: Any) -> float | None:
+    """A walltime in seconds; None when there is none or it cannot be read.
+
+    Parameters
+    ----------
+    walltime : str, int or None
+        ``"[days-]hours:minutes:seconds"``, ``"minutes:seconds"``, or minutes.
+
+    Examples
+    --------
+    >>> seconds_of("00:10:00"), seconds_of("1-00:00:00"), seconds_of("30")
+    (600.0, 86400.0, 1800.0)
+    """
+    if walltime is None:
+        return None
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", str(walltime).strip())
+    if match is None:
+        logger.debug("walltime %r cannot be read", walltime)
+        return None
+    days, *parts = match.groups()
+    numbers = [int(p) for p in parts if p is not None]
+    if len(numbers) == 1:
+        total = numbers[0] * (3600 if days else 60)
+    elif len(numbers) == 2:
+        total = numbers[0] * 3600 + numbers[1] * 60 if days else numbers[0] * 60 + numbers[1]
+    else:
+        total = numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
+    return float(total + 86400 * int(days or 0))
+
+
+def job_end(spec: dict[str, Any], environment: Any) -> float | None:
+    """When the job ends that this process is in, in seconds since 1970; None when nobody knows.
+
+    Examples
+    --------
+    >>> job_end({"began": 1000.0, "walltime": 600.0}, {})
+    1600.0
+    >>> job_end({"began": 1000.0, "walltime": None}, {"SLURM_JOB_END_TIME": "1500"})
+    1500.0
+    """
+    known = environment.get("SLURM_JOB_END_TIME", "")
+    if known.isdigit():
+        return float(known)
+    end: float | None = spec["began"] + spec["walltime"] if spec["walltime"] else None
+    return end
+
+
+def drain_time(spec: dict[str, Any]) -> float | None:
+    """From when on the workers of this node are to take no more calls, in seconds since 1970."""
+    at: float | None = spec["began"] + spec["drain_period"] if spec["drain_period"] else None
+    return at
+
+
+def room(spec: dict[str, Any], cores: int, memory_gb: float) -> int:
+    """How many workers a node has room for, by Parsl's formula.
+
+    Examples
+    --------
+    >>> node = {"cores_per_worker": 2, "mem_per_worker": 4, "max_workers_per_node": None, "accelerators": []}
+    >>> room(node, 16, 20.0)
+    5
+    """
+    count = int(cores // spec["cores_per_worker"])
+    if spec["mem_per_worker"]:
+        count = min(count, int(memory_gb // spec["mem_per_worker"]))
+    if spec["max_workers_per_node"]:
+        count = min(count, int(spec["max_workers_per_node"]))
+    if spec["accelerators"]:
+        count = min(count, len(spec["accelerators"]))
+    return count
+
+
+def workers_of_node(spec: dict[str, Any], node: str, logs: str) -> list[dict[str, Any]]:
+    """The settings of each worker of this node.
+
+    Parameters
+    ----------
+    spec : dict
+        What the node was told.
+    node : str
+        Its id.
+    logs : str
+        Directory for the workers' logs.
+
+    Raises
+    ------
+    SystemExit
+        When there is room for none, with a text that says why.
+    """
+    import psutil
+
+    from parsl_on_dask.executors.high_throughput.placement import affinity_for, count_cuda_devices, worker_environment
+
+    cores = int(os.environ.get("PARSL_CORES") or os.cpu_count() or 1)
+    memory = float(os.environ.get("PARSL_MEMORY_GB") or psutil.virtual_memory().available / 2**30)
+    count = room(spec, cores, memory)
+    if count < 1:
+        raise SystemExit(
+            f"parsl_on_dask: a node with {cores} cores and {memory:.1f} GB has no room for a worker with "
+            f"cores_per_worker={spec['cores_per_worker']:g}, mem_per_worker={spec['mem_per_worker']}"
+        )
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(cores))
+    devices = count_cuda_devices() if spec["accelerators"] else None
+    ends = {JOB_END: job_end(spec, os.environ), DRAIN: drain_time(spec)}
+    more = {name: f"{at:.0f}" for name, at in ends.items() if at is not None}
+    made = []
+    for rank in range(count):
+        affinity = affinity_for(rank, count, spec["cpu_affinity"], usable)
+        environment = worker_environment(
+            rank,
+            count,
+            spec["accelerators"],
+            pool_id=node,
+            block_id=spec["block"],
+            cores=affinity,
+            cuda_devices=devices,
+        )
+        made.append(
+            {
+                "name": f"{spec['label']}-block{spec['block']}-{node}-{rank}",
+                "env": {**environment, **more},
+                "affinity": affinity,
+                "log": os.path.join(logs, f"worker_{rank}.log"),
+                "debug": bool(spec["worker_debug"]),
+                "resources": None,
+            }
+        )
+    return made
+
+
+def spec_text(spec: dict[str, Any]) -> str:
+    """The spec as one line."""
+    return json.dumps(spec, default=str)

@@ -1,0 +1,116 @@
+"""Which workers a scheduler has, known here without asking."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from parsl_on_dask.clusters.blocks import BlockCluster
+
+logger = logging.getLogger("parsl.clusters.roster")
+
+#: Topic on which the scheduler tells which workers come and go.
+TOPIC = "parsl-on-dask-workers"
+#: Seconds between full lists of workers, should news get lost.
+REFRESH = 30.0
+
+
+class Member(NamedTuple):
+    """A worker."""
+
+    name: str
+    block: str | None
+    node: str | None
+    host: str
+    pid: int | None
+    python: str | None
+    nthreads: int
+
+
+def parts_of(worker: str) -> tuple[str | None, str | None]:
+    """Block and node of a worker, by its name.
+
+    Examples
+    --------
+    >>> parts_of("hpc-block7-0b5e1f2a-3"), parts_of("somebody")
+    (('7', '0b5e1f2a'), (None, None))
+    """
+    parts = worker.rsplit("-", 3)
+    return (parts[1].removeprefix("block"), parts[2]) if len(parts) == 4 else (None, None)
+
+
+def member_of(known: dict[str, Any]) -> Member:
+    """A worker, from what its scheduler tells (:func:`parsl_on_dask.clusters.members.about`)."""
+    name = str(known["name"])
+    host = str(known["hostname"] or known["host"])
+    return Member(name, *parts_of(name), host, known["pid"], known["python"], int(known["nthreads"]))
+
+
+class Roster:
+    """The workers of a cluster.
+
+    Attributes
+    ----------
+    workers : dict of str to Member
+        By address; replaced as a whole when it changes, so that any thread may read it.
+    slots : int
+        Number of calls that they can run at a time.
+    """
+
+    def __init__(self, cluster: BlockCluster) -> None:
+        self.cluster = cluster
+        self.workers: dict[str, Member] = {}
+        self.slots = 0
+        self.refreshed = 0.0
+
+    def begin(self, client: Any) -> None:
+        """Listen to what the scheduler tells."""
+        client.subscribe_topic(TOPIC, self._news)
+        self._take(client.scheduler_info(n_workers=-1)["workers"])
+
+    def refresh(self, client: Any) -> None:
+        """Ask for the whole list when it is time, without waiting for the answer."""
+        if time.monotonic() - self.refreshed < REFRESH:
+            return
+        self.refreshed = time.monotonic()
+
+        async def ask() -> None:
+            try:
+                self._take((await client.scheduler.identity(n_workers=-1))["workers"])
+            except Exception:
+                logger.debug("no list of workers from the scheduler", exc_info=True)
+
+        client.loop.add_callback(ask)
+
+    def _news(self, event: tuple[float, Any]) -> None:
+        """A worker has come or gone. In the client's event loop."""
+        news = event[1]
+        if "came" in news:
+            self._set({**self.workers, news["came"]: member_of(news["as"])})
+        else:
+            self._set({address: w for address, w in self.workers.items() if address != news["went"]})
+
+    def _take(self, identities: dict[str, Any]) -> None:
+        from parsl_on_dask.clusters.members import about
+
+        self._set({address: member_of(about(known)) for address, known in identities.items()})
+
+    def _set(self, workers: dict[str, Member]) -> None:
+        before, self.workers = self.workers, workers
+        self.slots = sum([w.nthreads for w in workers.values()])
+        for address in workers.keys() - before.keys():
+            self.cluster.greet(workers[address])
+        if before.keys() - workers.keys():
+            self.cluster.miss()
+        if before.keys() != workers.keys():
+            self.cluster.on_change()
+
+    def largest_block(self) -> int:
+        """Number of calls that the largest block can run at a time."""
+        counts: Counter[str | None] = Counter()
+        for worker in self.workers.values():
+            counts[worker.block] += worker.nthreads
+        return max(counts.values(), default=0)

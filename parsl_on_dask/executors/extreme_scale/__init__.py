@@ -1,0 +1,1 @@
+"""Where Parsl had ``ExtremeScaleExecutor`` until 2023."""

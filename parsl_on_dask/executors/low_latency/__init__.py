@@ -1,0 +1,1 @@
+"""Where Parsl had ``LowLatencyExecutor`` until 2023."""

@@ -1,0 +1,92 @@
+"""What executors had in earlier releases of Parsl, for programs that read it or subclass them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, cast
+
+from parsl_on_dask.legacy import warn_once
+
+
+class _Gone:
+    """An attribute that is constant now. Subclasses and instances may set another value, which is theirs."""
+
+    def __init__(self, value: Callable[[], Any], instead: str) -> None:
+        self.value = value
+        self.instead = instead
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        warn_once(f"executor.{self.name}", f"executors have no {self.name} any more: {self.instead}.")
+        return self.value()
+
+
+class OldNames:
+    """Attributes that Parsl's ``ParslExecutor`` had until 2025, and what they are by now."""
+
+    hub_address = cast(Any, _Gone(lambda: None, "monitoring finds its way alone"))
+    hub_port = cast(Any, _Gone(lambda: None, "monitoring finds its way alone"))
+    monitoring_radio = cast(Any, _Gone(lambda: None, "give remote_monitoring_radio= to the constructor"))
+    radio_mode = cast(Any, _Gone(lambda: "htex", "give remote_monitoring_radio= to the constructor"))
+    scaling_enabled = cast(Any, _Gone(lambda: False, "an executor with a provider scales"))
+    bad_state_is_set = cast(Any, _Gone(lambda: False, "only those with a provider have it"))
+    executor_exception = cast(Any, _Gone(lambda: None, "only those with a provider have it"))
+    status_polling_interval = cast(Any, _Gone(lambda: 0, "only those with a provider have it"))
+    tasks = cast(Any, _Gone(dict, "only those with a provider have it"))
+
+
+class NoStatusHandling:
+    """What ``NoStatusHandlingExecutor`` added: an executor without blocks."""
+
+    _tasks: dict[object, Future[Any]]
+
+    @property
+    def bad_state_is_set(self) -> bool:
+        """False: without blocks there is nothing that could go bad."""
+        return False
+
+    @property
+    def executor_exception(self) -> Exception | None:
+        """None."""
+        return None
+
+    @property
+    def status_polling_interval(self) -> int:
+        """-1: there are no blocks to ask after."""
+        return -1
+
+    @property
+    def provider(self) -> None:
+        """None."""
+        return None
+
+    @property
+    def tasks(self) -> dict[object, Future[Any]]:
+        """What the subclass keeps in it."""
+        if "_tasks" not in self.__dict__:
+            self._tasks = {}
+        return self._tasks
+
+    def status(self) -> dict[str, Any]:
+        """Return an empty dict."""
+        return {}
+
+    def set_bad_state_and_fail_all(self, exception: Exception) -> None:
+        """Do nothing."""
+
+    def handle_errors(self, error_handler: Any, status: Mapping[str, Any]) -> bool:
+        """Return False: nothing was wrong."""
+        return False
+
+    def scale_out(self, blocks: int = 1) -> list[str]:
+        """Return an empty list: there are no blocks."""
+        return []
+
+    def scale_in(self, blocks: int) -> list[str]:
+        """Return an empty list: there are no blocks."""
+        return []

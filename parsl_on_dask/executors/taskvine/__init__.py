@@ -1,0 +1,9 @@
+"""TaskVine's executor, on Dask's workers."""
+
+from __future__ import annotations
+
+from parsl_on_dask.executors.taskvine.executor import TaskVineExecutor
+from parsl_on_dask.executors.taskvine.factory_config import TaskVineFactoryConfig
+from parsl_on_dask.executors.taskvine.manager_config import TaskVineManagerConfig
+
+__all__ = ["TaskVineExecutor", "TaskVineFactoryConfig", "TaskVineManagerConfig"]

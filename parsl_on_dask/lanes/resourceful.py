@@ -1,0 +1,169 @@
+"""The lane of executors whose calls say what they need: a call goes to Dask when a node has that."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.lanes.admission import KINDS, Amounts, Ledger, NodeId
+from parsl_on_dask.lanes.batches import BatchLane
+from parsl_on_dask.lanes.bootstrap import by_value
+from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.sizes import Queues
+
+logger = logging.getLogger("parsl.lanes.resourceful")
+
+
+def _measure() -> Callable[[], dict[str, float]]:
+    def parsl_measure() -> dict[str, float]:
+        """What the node of a worker has; memory and disk in MB."""
+        import os
+        import shutil
+        import subprocess
+
+        import psutil
+
+        try:
+            listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True).stdout
+        except (OSError, subprocess.SubprocessError):
+            listed = ""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        memory = os.environ.get("PARSL_MEMORY_GB")
+        return {
+            "cores": float(os.environ.get("PARSL_CORES") or cores or 1),
+            "memory": float(memory) * 1024 if memory else psutil.virtual_memory().total // 2**20,
+            "disk": shutil.disk_usage(".").free // 2**20,
+            "gpus": len(listed.splitlines()),
+        }
+
+    function: Callable[[], dict[str, float]] = by_value(parsl_measure)
+    return function
+
+
+class _AdmittedQueues(Queues):
+    """Queues that a call enters when there is room for it on a node."""
+
+    def __init__(self, lane: ResourceLane) -> None:
+        super().__init__(lane.executor, lane.cluster.ours)
+        self.lane = lane
+
+    def add(self, call: Call, first: bool = False) -> None:
+        ledger = self.lane.ledger
+        ledger.release(call)  # one that was sent and not run
+        call.spec = self.lane.asked.setdefault(call.number, call.spec)
+        lasting = call.spec.get("running_time_min")
+        if lasting:
+            self.at_least(call.function_key, float(lasting))
+        ledger.wait(call, first)
+        self.lane.place()
+
+    def admit(self, call: Call) -> None:
+        """Let a call wait for Dask, as one task."""
+        call.solo = True
+        super().add(call)
+
+    def clear(self) -> None:
+        super().clear()
+        self.lane.ledger.clear()
+
+
+class ResourceLane(BatchLane):
+    """Sends calls when a node has what they ask for.
+
+    Parameters
+    ----------
+    executor : WorkQueueExecutor or TaskVineExecutor
+        Its ``node_resources`` may say what a node has; the rest is measured there.
+    """
+
+    def __init__(self, executor: Any) -> None:
+        self.ledger = Ledger()
+        self.asked: dict[int, Any] = {}
+        self.addresses: dict[NodeId, list[str]] = {}
+        self.measuring: set[NodeId] = set()
+        super().__init__(executor)
+        self.queues: _AdmittedQueues = _AdmittedQueues(self)
+        self.inbox.put(("change", None))
+
+    def _handle_one(self, kind: str, item: Any) -> None:
+        if kind == "measured":
+            node, amounts = item
+            self.measuring.discard(node)
+            if amounts is not None:
+                self.ledger.capacity[node] = {**amounts, **self.executor.node_resources()}
+                logger.debug("Lane %s: node %s has %s", self.label, node, self.ledger.capacity[node])
+            self.place()
+        elif kind == "released":
+            self._forget(item)
+            self.place()
+        else:
+            super()._handle_one(kind, item)
+            if kind in ("tick", "change"):
+                self.look()
+
+    @property
+    def goes_ahead(self) -> bool:  # type: ignore[override]
+        """False: a call takes its resources when it begins."""
+        return False
+
+    def look(self) -> None:
+        """See which nodes there are."""
+        found: dict[NodeId, list[str]] = {}
+        for worker in self.workers():
+            found.setdefault((worker["block"], worker["node"] or worker["host"]), []).append(worker["address"])
+        self.addresses = found
+        self.ledger.nodes(found)
+        for node in set(found) - set(self.ledger.capacity) - self.measuring:
+            self.measuring.add(node)
+            threading.Thread(target=self._measure, args=(node, found[node][0]), daemon=True).start()
+        if self.ledger.waiting:
+            self.place()
+
+    def _measure(self, node: NodeId, address: str) -> None:
+        amounts: Amounts | None = None
+        try:
+            amounts = self.client.run(_measure(), workers=[address])[address]
+        except Exception:  # the worker is gone; the next look will find another
+            logger.debug("Lane %s: node %s cannot be measured", self.label, node, exc_info=True)
+        self.inbox.put(("measured", (node, amounts)))
+
+    def place(self) -> None:
+        """Hand over the calls that there is room for."""
+        if not self.ledger.capacity:
+            return
+        for call, node in self.ledger.place():
+            # where it is not the only node: Dask is told where the call's share is, and may choose if it is gone
+            call.spec = {"prefer": self.addresses[node]} if len(self.addresses) > 1 and node in self.addresses else {}
+            self.queues.admit(call)
+        for call in self.ledger.impossible():
+            self.finish(call, Outcome(error=self._refusal(call)))
+
+    def _refusal(self, call: Call) -> BaseException:
+        most = {kind: max(c[kind] for c in self.ledger.capacity.values()) for kind in KINDS}
+        beyond = {kind for kind in KINDS if (call.spec.get(kind) or 0) > most[kind]}
+        listed = ", ".join(
+            f"{kind}={call.spec[kind]:g} (a node has {most[kind]:g})" for kind in KINDS if kind in beyond
+        )
+        return InvalidResourceSpecification(
+            beyond or set(KINDS),
+            f"Executor {self.label!r} has no node for this call of app {call.name!r}: {listed} (memory, disk: MB).",
+        )
+
+    def _forget(self, call: Call) -> None:
+        self.ledger.release(call)
+        self.asked.pop(call.number, None)
+
+    def finish(self, call: Call, outcome: Outcome) -> None:
+        super().finish(call, outcome)
+        self._forget(call)
+        if self.ledger.waiting:
+            self.inbox.put(("released", call))
+
+    def cancel(self, call: Call) -> bool:
+        cancelled = super().cancel(call)
+        if cancelled:
+            self.inbox.put(("released", call))
+        return cancelled

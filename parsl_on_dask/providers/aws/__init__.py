@@ -1,0 +1,1 @@
+"""Workers of Amazon's EC2."""

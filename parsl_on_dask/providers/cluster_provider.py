@@ -1,0 +1,140 @@
+"""What providers for batch systems have in common."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from string import Template
+from typing import Any
+
+from parsl_on_dask.arguments import need_number
+from parsl_on_dask.channels.base import Channel, check_channel, takes_channel
+from parsl_on_dask.jobs.states import JobStatus
+from parsl_on_dask.launchers.base import Launcher
+from parsl_on_dask.launchers.errors import BadLauncher
+from parsl_on_dask.providers.base import ExecutionProvider
+from parsl_on_dask.providers.errors import SchedulerMissingArgs, ScriptPathError
+from parsl_on_dask.providers.local.local import check_blocks
+from parsl_on_dask.providers.walltimes import check_walltime
+from parsl_on_dask.utils import execute_wait
+
+logger = logging.getLogger("parsl.providers.cluster_provider")
+
+
+class ClusterProvider(ExecutionProvider):
+    """Abstract base of providers for batch systems; subclass it for a system of your own.
+
+    A subclass implements ``submit``, ``cancel``, ``status_polling_interval`` and ``_status``, which brings the
+    ``"status"`` of the jobs in ``resources`` up to date. Where the behaviour comes from: Parsl's
+    ``parsl.providers.cluster_provider``.
+
+    Parameters
+    ----------
+    label : str
+        Name of the kind of provider.
+    nodes_per_block : int
+        Nodes of one job.
+    init_blocks, min_blocks, max_blocks : int
+        Blocks at the start, at the least when idle, at the most.
+    parallelism : float
+        Worker slots wanted for each waiting task.
+    walltime : str
+        How long a job may run, as ``HH:MM:SS``.
+    launcher : Launcher
+    cmd_timeout : float
+        Seconds that a command of the batch system may take. Default 10.
+    channel
+        Of Parsl's earlier releases: accepted, and reported once; must be a ``LocalChannel``.
+
+    Raises
+    ------
+    ConfigurationError
+        When a number is out of range or the walltime cannot be read.
+    BadLauncher
+        When ``launcher`` is no launcher.
+    """
+
+    _label: str
+    walltime: str | None
+
+    @takes_channel
+    def __init__(
+        self,
+        label: str,
+        nodes_per_block: int,
+        init_blocks: int,
+        min_blocks: int,
+        max_blocks: int,
+        parallelism: float,
+        walltime: str,
+        launcher: Launcher,
+        cmd_timeout: float = 10,
+        *,
+        channel: Channel | None = None,
+    ) -> None:
+        owner = type(self).__name__
+        check_channel(owner, channel)
+        check_blocks(owner, nodes_per_block, init_blocks, min_blocks, max_blocks, parallelism)
+        need_number(owner, "cmd_timeout", cmd_timeout, kind=float, above=0, example="30")
+        check_walltime(owner, walltime)
+        if not callable(launcher) or isinstance(launcher, type):
+            raise BadLauncher(launcher)
+        self._label = label
+        self.nodes_per_block = nodes_per_block
+        self.init_blocks = init_blocks
+        self.min_blocks = min_blocks
+        self.max_blocks = max_blocks
+        self.parallelism = parallelism
+        self.walltime = walltime
+        self.launcher = launcher
+        self.cmd_timeout = cmd_timeout
+        self.channel = channel
+        self.script_dir = None
+        self.cores_per_node = None
+        self.mem_per_node = None
+        self.resources: dict[Any, dict[str, Any]] = {}
+
+    @property
+    def label(self) -> str:
+        """Name of the kind of provider."""
+        return self._label
+
+    def execute_wait(self, cmd: str, timeout: float | None = None) -> tuple[int, str, str]:
+        """Run a shell command for at most ``timeout`` seconds, default ``cmd_timeout``.
+
+        Returns
+        -------
+        (int, str, str)
+            Its exit code, stdout and stderr.
+
+        Raises
+        ------
+        subprocess.TimeoutExpired
+            When it took longer; it was killed.
+        """
+        return execute_wait(cmd, self.cmd_timeout if timeout is None else timeout)
+
+    def _write_submit_script(
+        self, template: str, script_filename: str, job_name: str, configs: Mapping[str, Any]
+    ) -> None:
+        """Fill in a template of :class:`string.Template` and write it to a file (for subclasses)."""
+        try:
+            text = Template(template).substitute(jobname=job_name, **configs)
+        except KeyError as error:
+            raise SchedulerMissingArgs(error.args, self.label) from error
+        try:
+            with open(script_filename, "w") as file:
+                file.write(text)
+        except OSError as error:
+            raise ScriptPathError(script_filename, error) from error
+
+    @abstractmethod
+    def _status(self) -> None:
+        """Bring the states of all jobs in ``resources`` up to date."""
+
+    def status(self, job_ids: Sequence[Any]) -> list[JobStatus]:
+        """Return the states of jobs, in the order of their ids."""
+        if job_ids:
+            self._status()
+        return [self.resources[job_id]["status"] for job_id in job_ids]

@@ -1,0 +1,1 @@
+"""Parsl's provider for Cobalt, until 2024."""

@@ -1,0 +1,1 @@
+"""Workers of Google's cloud."""

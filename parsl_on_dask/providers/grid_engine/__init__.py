@@ -1,0 +1,1 @@
+"""Blocks of workers from Grid Engine."""

@@ -1,0 +1,171 @@
+"""Blocks of workers from Grid Engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.arguments import need
+from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.launchers.base import Launcher
+from parsl_on_dask.launchers.launchers import SingleNodeLauncher
+from parsl_on_dask.providers.asking import ended, listed
+from parsl_on_dask.providers.batch import BatchProvider
+from parsl_on_dask.providers.defaults import DefaultStr
+
+if TYPE_CHECKING:
+    from parsl_on_dask.clusters.batch.base import BlockJob
+
+_ROW = re.compile(r"\s*(\d+)\s+\S+\s+\S+\s+\S+\s+(\w+)\s")
+#: qacct's number for a job that was killed at its h_rt
+_H_RT = "37"
+#: its number for a job that was ended by a signal
+_KILLED = "100"
+
+
+class GridEngineProvider(BatchProvider):
+    """Gives blocks of workers as jobs of Grid Engine, by ``qsub``, ``qstat`` (``qacct``) and ``qdel``.
+
+    What is left out comes from the site's ``jobqueue.sge`` settings, when it has any. Where the behaviour comes
+    from: Parsl's ``parsl.providers.grid_engine`` and dask-jobqueue's ``SGECluster``.
+
+    Parameters
+    ----------
+    nodes_per_block : int
+        Nodes of one job, for the launcher. Default 1. Grid Engine is asked for several by ``scheduler_options``, for
+        example ``"#$ -pe mpi 64"``.
+    init_blocks, min_blocks, max_blocks : int
+        Blocks at the start (default 1), at the least when idle (0), at the most (1).
+    parallelism : float
+        Worker slots wanted for each waiting task. Default 1.
+    walltime : str
+        How long a job may run, as ``HH:MM:SS`` (``h_rt``). Default ``"00:10:00"``.
+    scheduler_options : str
+        More lines for the head of the script, each with ``#$`` in front.
+    worker_init : str
+        Shell text that runs before the workers start, for example ``"module load python"``.
+    launcher : Launcher
+        Starts the workers on the job's nodes. Default ``SingleNodeLauncher()``.
+    cmd_timeout : float
+        Seconds that one of Grid Engine's commands may take. Default 60.
+    queue : str, optional
+        Where jobs wait (``qsub -q``).
+    config_name : str, optional
+        The section of ``jobqueue.yaml`` with the site's settings. Default ``"sge"``.
+    jobqueue : mapping, optional
+        Settings that win over those of ``jobqueue.yaml``, by their names there.
+    channel
+        Of Parsl's earlier releases: accepted, and reported once; must be a ``LocalChannel``.
+
+    Raises
+    ------
+    ConfigurationError
+        When an argument cannot be used.
+    BadLauncher
+        When ``launcher`` is no launcher.
+
+    Examples
+    --------
+    >>> GridEngineProvider(walltime="01:00:00").script().splitlines()[6]
+    '#$ -l h_rt=01:00:00'
+    """
+
+    _legacy_arguments = frozenset({"channel"})
+    _system = "sge"
+    _mark = "#$"
+
+    @takes_channel
+    def __init__(
+        self,
+        nodes_per_block: int = 1,
+        init_blocks: int = 1,
+        min_blocks: int = 0,
+        max_blocks: int = 1,
+        parallelism: float = 1,
+        walltime: str = DefaultStr("00:10:00"),
+        scheduler_options: str = "",
+        worker_init: str = "",
+        launcher: Launcher | None = None,
+        cmd_timeout: float = 60,
+        queue: str | None = None,
+        *,
+        config_name: str | None = None,
+        jobqueue: Mapping[str, Any] | None = None,
+        channel: Channel | None = None,
+    ) -> None:
+        super().__init__(
+            "grid_engine",
+            nodes_per_block,
+            init_blocks,
+            min_blocks,
+            max_blocks,
+            parallelism,
+            walltime,
+            SingleNodeLauncher() if launcher is None else launcher,
+            cmd_timeout,
+            channel=channel,
+        )
+        need(type(self).__name__, "queue", queue, str, type(None))
+        self.queue = queue
+        self._configure(scheduler_options, worker_init, config_name, jobqueue)
+
+    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
+        from parsl_on_dask.clusters.batch.grid_engine import GridEngineBlockJob
+
+        return GridEngineBlockJob(self, name, command, tasks_per_node)
+
+    def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        rows = (_ROW.match(line) for line in self._query("qstat").splitlines())
+        return {row[1]: _state(row[2]) for row in rows if row is not None and row[1] in job_ids}
+
+    def _look_back(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        found = {}
+        for job_id in job_ids:
+            # The books of a large site are slow to search, and a job that came to its end says how by itself.
+            if self._by_exit_code(self.resources[job_id]).exit_code is None:
+                code, out, _ = self.execute_wait(f"qacct -j {listed([job_id])}")
+                if code == 0:
+                    found[job_id] = _end(out)
+        return found
+
+    def _cancel_command(self, job_ids: Sequence[str]) -> str:
+        return f"qdel {listed(job_ids)}"
+
+
+def _state(letters: str) -> JobStatus:
+    """State from qstat's letters.
+
+    Examples
+    --------
+    >>> [str(_state(letters)) for letters in ("qw", "hqw", "t", "Rr")]
+    ['JobState.PENDING', 'JobState.HELD (hqw)', 'JobState.PENDING', 'JobState.RUNNING']
+    >>> [str(_state(letters)) for letters in ("Eqw", "dr", "S")]
+    ['JobState.FAILED (Eqw)', 'JobState.CANCELLED (dr)', 'JobState.HELD (S)']
+    """
+    if "E" in letters:
+        return JobStatus(JobState.FAILED, letters)
+    if "d" in letters:
+        return JobStatus(JobState.CANCELLED, letters)
+    if set(letters) & set("hsSTNP"):
+        return JobStatus(JobState.HELD, letters)
+    if "q" in letters or "t" in letters:
+        return JobStatus(JobState.PENDING)
+    return JobStatus(JobState.RUNNING if "r" in letters.lower() else JobState.UNKNOWN)
+
+
+def _end(books: str) -> JobStatus:
+    """State from what qacct writes about a job."""
+    entries = dict(line.strip().partition(" ")[::2] for line in books.splitlines())
+    failed, _, why = entries.get("failed", "0").strip().partition(":")
+    code = entries.get("exit_status", "").strip().partition(" ")[0]
+    status = ended(int(code) if code.isdigit() else None, why.strip() or None)
+    if failed.strip() == _H_RT:
+        status.state = JobState.TIMEOUT
+    elif entries.get("deleted_by", "NONE").strip() not in ("NONE", ""):
+        status.state = JobState.CANCELLED
+    elif "deleted_by" not in entries and failed.strip() == _KILLED and code == "137":
+        # older versions do not tell qdel from a limit other than h_rt
+        status.state = JobState.CANCELLED
+    return status

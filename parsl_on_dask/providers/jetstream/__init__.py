@@ -1,0 +1,1 @@
+"""Parsl's provider for the Jetstream cloud, until 2020."""

@@ -1,0 +1,274 @@
+"""Providers from the settings of dask-jobqueue, for those who have a ``jobqueue.yaml`` rather than a Parsl Config."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.arguments import need_choice
+from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.launchers.base import Launcher
+from parsl_on_dask.launchers.launchers import SingleNodeLauncher
+from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
+from parsl_on_dask.providers.base import ExecutionProvider
+from parsl_on_dask.providers.batch import BatchProvider
+from parsl_on_dask.providers.condor.condor import CondorProvider
+from parsl_on_dask.providers.defaults import DefaultStr
+from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
+from parsl_on_dask.providers.lsf.lsf import LSFProvider
+from parsl_on_dask.providers.pbspro.pbspro import PBSProProvider
+from parsl_on_dask.providers.site import check_settings, read_site, shipped
+from parsl_on_dask.providers.slurm.slurm import SlurmProvider
+from parsl_on_dask.providers.torque.torque import TorqueProvider
+
+if TYPE_CHECKING:
+    from parsl_on_dask.clusters.batch.base import BlockJob
+
+_MOAB_STATES = {
+    "Idle": JobState.PENDING,
+    "Starting": JobState.PENDING,
+    "Staging": JobState.PENDING,
+    "Migrated": JobState.PENDING,
+    "Running": JobState.RUNNING,
+    "Deferred": JobState.HELD,
+    "Hold": JobState.HELD,
+    "BatchHold": JobState.HELD,
+    "SystemHold": JobState.HELD,
+    "UserHold": JobState.HELD,
+    "Suspended": JobState.HELD,
+    "Completed": JobState.COMPLETED,
+    "Removed": JobState.CANCELLED,
+    "Vacated": JobState.CANCELLED,
+}
+_OAR_STATES = {
+    "Waiting": JobState.PENDING,
+    "toLaunch": JobState.PENDING,
+    "toAckReservation": JobState.PENDING,
+    "Launching": JobState.PENDING,
+    "Hold": JobState.HELD,
+    "Suspended": JobState.HELD,
+    "Running": JobState.RUNNING,
+    "Resuming": JobState.RUNNING,
+    "Finishing": JobState.RUNNING,
+    "Terminated": JobState.COMPLETED,
+    "toError": JobState.FAILED,
+    "Error": JobState.FAILED,
+}
+
+
+class JobQueueProvider(BatchProvider):
+    """Gives blocks as jobs of one node of OAR or Moab, whose directives are those of dask-jobqueue.
+
+    Where the behaviour comes from: dask-jobqueue's ``OARCluster`` and ``MoabCluster``.
+
+    Parameters
+    ----------
+    system : str
+        ``"oar"`` or ``"moab"``.
+    init_blocks, min_blocks, max_blocks : int
+        Blocks at the start (default 1), at the least when idle (0), at the most (1).
+    parallelism : float
+        Worker slots wanted for each waiting task. Default 1.
+    nodes_per_block : int
+        Nodes of one job, for the launcher. Default 1; the system is asked for several by the setting
+        ``resource_spec``.
+    scheduler_options : str
+        More lines for the head of the script, each with the system's mark in front.
+    worker_init : str
+        Shell text that runs before the workers start.
+    launcher : Launcher
+        Default ``SingleNodeLauncher()``.
+    cmd_timeout : float
+        Seconds that one of the system's commands may take. Default 60.
+    config_name : str, optional
+        The section of ``jobqueue.yaml`` with the site's settings. Default: the name of the system.
+    jobqueue : mapping, optional
+        Settings that win over those of ``jobqueue.yaml``, by their names there. ``cores`` and ``memory`` have to be
+        in one of the two, as dask-jobqueue wants it.
+
+    Raises
+    ------
+    ConfigurationError
+        When an argument cannot be used.
+    BadLauncher
+        When ``launcher`` is no launcher.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        init_blocks: int = 1,
+        min_blocks: int = 0,
+        max_blocks: int = 1,
+        parallelism: float = 1,
+        nodes_per_block: int = 1,
+        scheduler_options: str = "",
+        worker_init: str = "",
+        launcher: Launcher | None = None,
+        cmd_timeout: float = 60,
+        *,
+        config_name: str | None = None,
+        jobqueue: Mapping[str, Any] | None = None,
+    ) -> None:
+        need_choice(type(self).__name__, "system", system, ["oar", "moab"])
+        super().__init__(
+            system,
+            nodes_per_block,
+            init_blocks,
+            min_blocks,
+            max_blocks,
+            parallelism,
+            DefaultStr("00:30:00"),
+            SingleNodeLauncher() if launcher is None else launcher,
+            cmd_timeout,
+        )
+        self.system = system
+        self._system = system  # type: ignore[misc]
+        self._mark = "#OAR" if system == "oar" else "#PBS"  # type: ignore[misc]
+        self._configure(scheduler_options, worker_init, config_name, jobqueue)
+
+    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
+        from parsl_on_dask.clusters.batch.stock import MoabBlockJob, OARBlockJob
+
+        site = self.site
+        if site.cores is None or site.memory_gb is None:
+            raise ConfigurationError(
+                f"{type(self).__name__}({self.system!r}): the cores and the memory of a node are needed. Write for "
+                f"example jobqueue={{'cores': 16, 'memory': '64GB'}}, or both in jobqueue.{site.config_name}."
+            )
+        job_class = OARBlockJob if self.system == "oar" else MoabBlockJob
+        return job_class(self, name, command, tasks_per_node)
+
+    def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        return self._ask_oar(job_ids) if self.system == "oar" else self._ask_moab(job_ids)
+
+    def _ask_oar(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        out = self._query(f"for job in {listed(job_ids)}; do oarstat -J -j $job || exit; done")
+        found, rest = {}, out.strip()
+        while rest:
+            jobs, end = json.JSONDecoder().raw_decode(rest)
+            rest = rest[end:].strip()
+            found.update({i: _oar_state(job) for i, job in jobs.items() if i in job_ids})
+        return found
+
+    def _ask_moab(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        out = self._query(f"for job in {listed(job_ids)}; do echo @job $job; checkjob $job 2>&1; done; true")
+        found: dict[str, JobStatus] = {}
+        for text in out.split("@job ")[1:]:
+            job_id, _, lines = text.partition("\n")
+            entries = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in lines.splitlines())}
+            if "State" in entries:
+                found[job_id.strip()] = _moab_state(entries)
+            elif "invalid job" not in lines:  # which is how it says that it has forgotten one
+                raise StatusCommandFailed(f"checkjob {job_id.strip()} failed: {lines.strip()}")
+        return found
+
+    def _cancel_command(self, job_ids: Sequence[str]) -> str:
+        return f"{'oardel' if self.system == 'oar' else 'canceljob'} {listed(job_ids)}"
+
+
+def _oar_state(job: Mapping[str, Any]) -> JobStatus:
+    state = _OAR_STATES.get(str(job.get("state")), JobState.UNKNOWN)
+    if state not in (JobState.COMPLETED, JobState.FAILED):
+        return JobStatus(state)
+    word = str(job.get("exit_code") or "").partition(" ")[0]
+    status = int(word) if word.isdigit() else None  # as wait() gives it
+    code = None if status is None else (128 + (status & 127) if status & 127 else status >> 8)
+    message = str(job.get("message") or "") or None
+    return ended(code, message) if state is JobState.COMPLETED else JobStatus(state, message, exit_code=code)
+
+
+def _moab_state(entries: Mapping[str, str]) -> JobStatus:
+    word = (entries["State"].split() or [""])[0]
+    state = _MOAB_STATES.get(word, JobState.UNKNOWN)
+    code = entries.get("Completion Code", "").partition(" ")[0]
+    if state is JobState.COMPLETED:
+        if code.upper() == "CNCLD" or "CNCLD" in entries.get("Completion Code", ""):
+            return JobStatus(JobState.CANCELLED)
+        return ended(int(code) if code.lstrip("-").isdigit() else None)
+    return JobStatus(state, word if state is JobState.HELD else None)
+
+
+#: names of systems: dask-jobqueue's, Parsl's and those in use
+SYSTEMS: Mapping[str, type[BatchProvider]] = {
+    "slurm": SlurmProvider,
+    "pbs": PBSProProvider,
+    "pbspro": PBSProProvider,
+    "openpbs": PBSProProvider,
+    "torque": TorqueProvider,
+    "lsf": LSFProvider,
+    "sge": GridEngineProvider,
+    "grid_engine": GridEngineProvider,
+    "htcondor": CondorProvider,
+    "condor": CondorProvider,
+    "oar": JobQueueProvider,
+    "moab": JobQueueProvider,
+}
+
+
+def provider_from_jobqueue(system: str, config_name: str | None = None, **settings: Any) -> ExecutionProvider:
+    """Make the provider that submits what dask-jobqueue's cluster of a system would.
+
+    Parameters
+    ----------
+    system : str
+        ``"slurm"``, ``"pbs"``, ``"torque"``, ``"lsf"``, ``"sge"``, ``"htcondor"``, ``"oar"`` or ``"moab"``.
+    config_name : str, optional
+        The section of ``jobqueue.yaml`` to take settings from. Default: the one of the system.
+    **settings
+        dask-jobqueue's settings (``queue=``, ``cores=``, ``memory=``, ``walltime=``, ``job_extra_directives=``, …),
+        which win over those of the file, and arguments of the system's provider (``nodes_per_block=``,
+        ``max_blocks=``, ``launcher=``, …).
+
+    Raises
+    ------
+    ConfigurationError
+        When the system or a setting is not known, or cannot be used.
+
+    Examples
+    --------
+    >>> provider = provider_from_jobqueue("slurm", queue="debug", cores=16, memory="64GB", walltime="01:00:00")
+    >>> provider.site.cores, provider.site.queue
+    (16, 'debug')
+    """
+    try:
+        provider_class = SYSTEMS[str(system).lower()]
+    except KeyError:
+        near = difflib.get_close_matches(str(system).lower(), SYSTEMS, 1)
+        raise ConfigurationError(
+            f"jobqueue={system!r}: there is no such batch system. {f'Did you mean {near[0]!r}? ' if near else ''}"
+            f"There are: {', '.join(map(repr, SYSTEMS))}."
+        ) from None
+    section = system.lower() if provider_class is JobQueueProvider else provider_class._system
+    theirs = {name.replace("-", "_") for name in shipped()[section]} | {"header_skip", "project"}
+    arguments = set(inspect.signature(provider_class).parameters) - {"system", "config_name", "jobqueue", "channel"}
+    # walltimes in dask-jobqueue's settings are in the system's own form
+    jobqueue = {k: v for k, v in settings.items() if k in theirs and (k not in arguments or k == "walltime")}
+    own = {k: v for k, v in settings.items() if k in arguments and k not in jobqueue}
+    unknown = [name for name in settings if name not in jobqueue and name not in own]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], theirs | arguments, 1)
+        raise ConfigurationError(
+            f"jobqueue={system!r} has no setting {unknown[0]!r}. {f'Did you mean {near[0]}? ' if near else ''}"
+            f"There are: {', '.join(sorted(theirs | arguments))}."
+        )
+    check_settings(f"jobqueue={system!r}", section, jobqueue)
+    if provider_class is SlurmProvider:
+        own.setdefault("exclusive", False)  # which dask-jobqueue does not ask for
+    elif provider_class is LSFProvider:
+        site = read_site(section, config_name, jobqueue)
+        own.setdefault("bsub_redirection", site.others.get("use-stdin", True))
+    elif provider_class is PBSProProvider and system.lower() == "pbs":
+        # dask-jobqueue's section serves both; the form of the request tells them apart
+        spec = read_site(section, config_name, jobqueue).resource_spec or ""
+        if spec.startswith("nodes="):
+            provider_class = TorqueProvider
+    if provider_class is TorqueProvider:
+        own.setdefault("launcher", SingleNodeLauncher())
+    if provider_class is JobQueueProvider:
+        own["system"] = section
+    return provider_class(**own, config_name=config_name, jobqueue=jobqueue or None)

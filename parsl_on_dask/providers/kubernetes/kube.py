@@ -1,0 +1,152 @@
+"""Workers in pods of a Kubernetes cluster."""
+
+from __future__ import annotations
+
+import importlib
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.providers.cloud import CloudProvider, refuse
+from parsl_on_dask.utils import sanitize_dns_label_rfc1123
+
+
+class KubernetesProvider(CloudProvider):
+    """Describes a ``KubeCluster`` of ``dask_kubernetes``: a pod is a block, and runs ``max_cpu`` calls at a time.
+
+    Constructing it asks nothing of the network. The parameters are Parsl's; the Kubernetes cluster needs Dask's
+    operator. It was never tried against a Kubernetes cluster.
+
+    Parameters
+    ----------
+    image : str
+        Image with the script's Python and ``distributed``.
+    namespace : str
+    nodes_per_block : int
+        Must be 1.
+    init_blocks, min_blocks, max_blocks : int
+        Pods at the start, at the least when idle, at the most.
+    max_cpu, max_mem, init_cpu, init_mem
+        What a pod may take at the most, and what it asks for.
+    extra_requests, extra_limits : dict, optional
+        Further resources.
+    parallelism : float
+    worker_init : str
+        Shell commands that are run before the worker starts.
+    pod_name : str, optional
+        Name of the cluster, which those of the pods begin with.
+    user_id, group_id : str, optional
+    run_as_non_root : bool
+    secret : str, optional
+        Secret by which the image is pulled.
+    persistent_volumes : list of (str, str)
+        Claims, and where they are mounted.
+    service_account_name : str, optional
+    annotations : dict, optional
+
+    Raises
+    ------
+    ConfigurationError
+        When an argument cannot be honoured.
+
+    Examples
+    --------
+    >>> KubernetesProvider("ghcr.io/dask/dask:latest", max_blocks=4).max_blocks
+    4
+    """
+
+    package = "dask_kubernetes.operator"
+    cluster_class = "KubeCluster"
+    extra = "kubernetes"
+
+    def __init__(
+        self,
+        image: str,
+        namespace: str = "default",
+        nodes_per_block: int = 1,
+        init_blocks: int = 4,
+        min_blocks: int = 0,
+        max_blocks: int = 10,
+        max_cpu: float = 2,
+        max_mem: str = "500Mi",
+        init_cpu: float = 1,
+        init_mem: str = "250Mi",
+        extra_requests: Mapping[str, str] | None = None,
+        extra_limits: Mapping[str, str] | None = None,
+        parallelism: float = 1,
+        worker_init: str = "",
+        pod_name: str | None = None,
+        user_id: str | None = None,
+        group_id: str | None = None,
+        run_as_non_root: bool = False,
+        secret: str | None = None,
+        persistent_volumes: Sequence[tuple[str, str]] = (),
+        service_account_name: str | None = None,
+        annotations: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        owner = type(self).__name__
+        need(owner, "image", image, str, hint="Write for example image='ghcr.io/dask/dask:latest'.")
+        need_number(owner, "max_cpu", max_cpu, kind=float, above=0, example="2")
+        refuse(owner, "nodes_per_block", nodes_per_block, 1, "a block is a pod. Write max_blocks= instead.")
+        self.image = image
+        self.namespace = namespace
+        self.nodes_per_block = nodes_per_block
+        self.init_blocks, self.min_blocks, self.max_blocks = init_blocks, min_blocks, max_blocks
+        self.parallelism = parallelism
+        self.check_blocks()
+        self.max_cpu = max_cpu
+        self.max_mem = max_mem
+        self.init_cpu = init_cpu
+        self.init_mem = init_mem
+        self.extra_requests = dict(extra_requests or {})
+        self.extra_limits = dict(extra_limits or {})
+        self.worker_init = worker_init
+        self.pod_name = pod_name
+        self.user_id = user_id
+        self.group_id = group_id
+        self.run_as_non_root = run_as_non_root
+        self.secret = secret
+        self.persistent_volumes = list(persistent_volumes)
+        self.service_account_name = service_account_name
+        self.annotations = annotations
+
+    def submit(self, cmd_string: str, tasks_per_node: int, job_name: str = "parsl.kube") -> NoReturn:
+        """Raise: the cluster starts its pods itself."""
+        self._no_jobs()
+
+    def cluster_arguments(self) -> dict[str, Any]:
+        make_cluster_spec = importlib.import_module(self.package).make_cluster_spec
+        name = sanitize_dns_label_rfc1123(f"{(self.pod_name or 'parsl')[:40]}-{uuid.uuid4().hex[:8]}")
+        resources = {
+            "limits": {"cpu": str(self.max_cpu), "memory": self.max_mem, **self.extra_limits},
+            "requests": {"cpu": str(self.init_cpu), "memory": self.init_mem, **self.extra_requests},
+        }
+        spec = make_cluster_spec(name=name, image=self.image, n_workers=self.first_workers(), resources=resources)
+        self._shape(spec["spec"]["worker"])
+        if self.annotations:  # the operator puts those of the cluster on its pods
+            spec.setdefault("metadata", {})["annotations"] = dict(self.annotations)
+        return {"namespace": self.namespace, "custom_cluster_spec": spec}
+
+    def _shape(self, worker: dict[str, Any]) -> None:
+        """Put what Dask's own arguments do not have into the description of the workers' pods."""
+        pod = worker["spec"]
+        [container] = pod["containers"]
+        start = f'exec dask-worker --name "$DASK_WORKER_NAME" --nthreads {max(1, int(self.max_cpu))} --no-dashboard'
+        container["command"] = ["/bin/bash", "-c"]
+        container["args"] = [f"{self.worker_init}\n{start}"]
+        if self.user_id and self.group_id:
+            container["securityContext"] = {
+                "runAsUser": int(self.user_id),
+                "runAsGroup": int(self.group_id),
+                "runAsNonRoot": self.run_as_non_root,
+            }
+        if self.secret:
+            pod["imagePullSecrets"] = [{"name": self.secret}]
+        if self.service_account_name:
+            pod["serviceAccountName"] = self.service_account_name
+        if self.persistent_volumes:
+            claims = [(claim, path) for claim, path in self.persistent_volumes]
+            container["volumeMounts"] = [{"name": claim, "mountPath": path} for claim, path in claims]
+            pod["volumes"] = [{"name": c, "persistentVolumeClaim": {"claimName": c}} for c, _ in claims]

@@ -1,0 +1,190 @@
+"""Blocks of workers from LSF."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.launchers.base import Launcher
+from parsl_on_dask.launchers.launchers import SingleNodeLauncher
+from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
+from parsl_on_dask.providers.batch import BatchProvider
+from parsl_on_dask.providers.defaults import DefaultStr
+
+if TYPE_CHECKING:
+    from parsl_on_dask.clusters.batch.base import BlockJob
+
+#: the states of bjobs; Parsl takes suspended jobs for cancelled, but they can go on
+STATES = {
+    "PEND": JobState.PENDING,
+    "WAIT": JobState.PENDING,
+    "PROV": JobState.PENDING,
+    "RUN": JobState.RUNNING,
+    "PSUSP": JobState.HELD,
+    "USUSP": JobState.HELD,
+    "SSUSP": JobState.HELD,
+    "DONE": JobState.COMPLETED,
+    "EXIT": JobState.FAILED,
+    "ZOMBI": JobState.FAILED,
+}
+
+
+class LSFProvider(BatchProvider):
+    """Gives blocks of workers as jobs of LSF, by ``bsub``, ``bjobs`` and ``bkill``.
+
+    What is left out comes from the site's ``jobqueue.lsf`` settings, when it has any. Where the behaviour comes
+    from: Parsl's ``parsl.providers.lsf`` and dask-jobqueue's ``LSFCluster``.
+
+    Parameters
+    ----------
+    nodes_per_block : int
+        Nodes of one job. Default 1. Without ``request_by_nodes`` it is ``cores_per_block / cores_per_node``.
+    cores_per_block, cores_per_node : int, optional
+        Cores of one job and of one of its nodes, both wanted when ``request_by_nodes`` is False.
+    init_blocks, min_blocks, max_blocks : int
+        Blocks at the start (default 1), at the least when idle (0), at the most (1).
+    parallelism : float
+        Worker slots wanted for each waiting task. Default 1.
+    walltime : str
+        How long a job may run, as ``HH:MM:SS``; given to LSF in whole minutes. Default ``"00:10:00"``.
+    scheduler_options : str
+        More lines for the head of the script, each with ``#BSUB`` in front.
+    worker_init : str
+        Shell text that runs before the workers start, for example ``"module load python"``.
+    project, queue : str, optional
+        LSF's ``-P`` and ``-q``.
+    cmd_timeout : float
+        Seconds that one of LSF's commands may take. Default 120.
+    bsub_redirection : bool
+        Submit by ``bsub < FILE``, as many sites want it, instead of ``bsub FILE``. Default False.
+    request_by_nodes : bool
+        Ask for whole nodes (``-nnodes``) rather than for cores. Default True, unless the site's settings say how
+        many cores a node has.
+    launcher : Launcher
+        Starts the workers on the job's nodes. Default ``SingleNodeLauncher()``; for several nodes
+        ``JsrunLauncher()``.
+    config_name : str, optional
+        The section of ``jobqueue.yaml`` with the site's settings. Default ``"lsf"``.
+    jobqueue : mapping, optional
+        Settings that win over those of ``jobqueue.yaml``, by their names there.
+    channel, move_files
+        Of Parsl's earlier releases: accepted, and reported once. A channel must be a ``LocalChannel``.
+
+    Raises
+    ------
+    ConfigurationError
+        When an argument cannot be used.
+    BadLauncher
+        When ``launcher`` is no launcher.
+
+    Examples
+    --------
+    >>> LSFProvider(nodes_per_block=2, project="bio").script().splitlines()[6:8]
+    ['#BSUB -P bio', '#BSUB -nnodes 2']
+    """
+
+    _legacy_arguments = frozenset({"channel", "move_files"})
+    _system = "lsf"
+    _mark = "#BSUB"
+    _walltime_units = (3600, 60)
+
+    @takes_channel
+    def __init__(
+        self,
+        nodes_per_block: int = 1,
+        cores_per_block: int | None = None,
+        cores_per_node: int | None = None,
+        init_blocks: int = 1,
+        min_blocks: int = 0,
+        max_blocks: int = 1,
+        parallelism: float = 1,
+        walltime: str = DefaultStr("00:10:00"),
+        scheduler_options: str = "",
+        worker_init: str = "",
+        project: str | None = None,
+        queue: str | None = None,
+        cmd_timeout: float = 120,
+        bsub_redirection: bool = False,
+        request_by_nodes: bool | None = None,
+        launcher: Launcher | None = None,
+        *,
+        config_name: str | None = None,
+        jobqueue: Mapping[str, Any] | None = None,
+        channel: Channel | None = None,
+        move_files: bool | None = None,
+    ) -> None:
+        super().__init__(
+            "LSF",
+            nodes_per_block,
+            init_blocks,
+            min_blocks,
+            max_blocks,
+            parallelism,
+            walltime,
+            SingleNodeLauncher() if launcher is None else launcher,
+            cmd_timeout,
+            channel=channel,
+        )
+        owner = type(self).__name__
+        need(owner, "project", project, str, type(None))
+        need(owner, "queue", queue, str, type(None))
+        need(owner, "bsub_redirection", bsub_redirection, bool)
+        need(owner, "request_by_nodes", request_by_nodes, bool, type(None))
+        need_number(owner, "cores_per_block", cores_per_block, at_least=1, optional=True, example="84")
+        need_number(owner, "cores_per_node", cores_per_node, at_least=1, optional=True, example="42")
+        if request_by_nodes is False:
+            if cores_per_block is None or cores_per_node is None:
+                raise ConfigurationError(
+                    f"{owner}(request_by_nodes=False): cores are asked for by cores_per_block and cores_per_node. "
+                    "Write both of them."
+                )
+            self.nodes_per_block = math.ceil(cores_per_block / cores_per_node)
+        if move_files is not None:
+            warn_once(f"{owner}.move_files", f"{owner}(move_files=) has no effect any more; leave it out.")
+        self.project = project
+        self.queue = queue
+        self.cores_per_block = cores_per_block
+        self.cores_per_node = cores_per_node
+        self.bsub_redirection = bsub_redirection
+        self.request_by_nodes = request_by_nodes is not False
+        self.move_files = move_files
+        self._nodes_wanted = bool(request_by_nodes)
+        self._configure(scheduler_options, worker_init, config_name, jobqueue)
+
+    @property
+    def by_cores_of_site(self) -> bool:
+        """Whether nodes are asked for by the cores that the site says they have."""
+        return self.request_by_nodes and not self._nodes_wanted and self.site.cores is not None
+
+    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
+        from parsl_on_dask.clusters.batch.lsf import LSFBlockJob
+
+        return LSFBlockJob(self, name, command, tasks_per_node)
+
+    def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        code, out, err = self.execute_wait(f"bjobs -noheader -o 'jobid stat exit_code' {listed(job_ids)}")
+        if code != 0 and "is not found" not in err:  # which it says when it has forgotten one of them
+            raise StatusCommandFailed(f"bjobs failed with exit code {code}: {err.strip() or out.strip()}")
+        found = {}
+        for line in out.splitlines():
+            words = line.split()
+            if len(words) >= 2 and words[0] in job_ids:
+                state = STATES.get(words[1], JobState.UNKNOWN)
+                exit_code = int(words[2]) if len(words) > 2 and words[2].isdigit() else None
+                if state is JobState.COMPLETED:
+                    found[words[0]] = ended(0)
+                elif state is JobState.FAILED:
+                    found[words[0]] = JobStatus(state, words[1], exit_code=exit_code)
+                else:
+                    known = state in (JobState.PENDING, JobState.RUNNING)
+                    found[words[0]] = JobStatus(state, None if known else words[1])
+        return found
+
+    def _cancel_command(self, job_ids: Sequence[str]) -> str:
+        return f"bkill {listed(job_ids)}"

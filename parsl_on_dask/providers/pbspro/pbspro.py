@@ -1,0 +1,132 @@
+"""Blocks of workers from PBS Pro and OpenPBS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.jobs.states import JobStatus
+from parsl_on_dask.launchers.base import Launcher
+from parsl_on_dask.launchers.launchers import SingleNodeLauncher
+from parsl_on_dask.providers.asking import StatusCommandFailed, listed
+from parsl_on_dask.providers.defaults import DefaultInt, DefaultStr
+from parsl_on_dask.providers.torque.torque import UNKNOWN_JOB, TorqueProvider
+
+if TYPE_CHECKING:
+    from parsl_on_dask.clusters.batch.base import BlockJob
+
+
+class PBSProProvider(TorqueProvider):
+    """Gives blocks of workers as jobs of PBS Pro or OpenPBS, by ``qsub``, ``qstat`` and ``qdel``.
+
+    What is left out comes from the site's ``jobqueue.pbs`` settings, when it has any. Where the behaviour comes
+    from: Parsl's ``parsl.providers.pbspro`` and dask-jobqueue's ``PBSCluster``.
+
+    Parameters
+    ----------
+    account, queue : str, optional
+        What is charged, and where jobs wait (``qsub -A -q``).
+    scheduler_options : str
+        More lines for the head of the script, each with ``#PBS`` in front.
+    select_options : str
+        More of the ``select`` request, for example ``"ngpus=4"``.
+    worker_init : str
+        Shell text that runs before the workers start, for example ``"module load python"``.
+    nodes_per_block : int
+        Nodes of one job. Default 1.
+    cpus_per_node : int
+        The request's ``ncpus``. Default 1.
+    init_blocks, min_blocks, max_blocks : int
+        Blocks at the start (default 1), at the least when idle (0), at the most (1).
+    parallelism : float
+        Worker slots wanted for each waiting task. Default 1.
+    launcher : Launcher
+        Starts the workers on the job's nodes. Default ``SingleNodeLauncher()``; for several nodes
+        ``MpiExecLauncher()``.
+    walltime : str
+        How long a job may run, as ``HH:MM:SS``. Default ``"00:20:00"``.
+    cmd_timeout : float
+        Seconds that one of PBS's commands may take. Default 120.
+    config_name : str, optional
+        The section of ``jobqueue.yaml`` with the site's settings. Default ``"pbs"``.
+    jobqueue : mapping, optional
+        Settings that win over those of ``jobqueue.yaml``, by their names there.
+    channel
+        Of Parsl's earlier releases: accepted, and reported once; must be a ``LocalChannel``.
+
+    Raises
+    ------
+    ConfigurationError
+        When an argument cannot be used.
+    BadLauncher
+        When ``launcher`` is no launcher.
+
+    Examples
+    --------
+    >>> PBSProProvider(nodes_per_block=2, cpus_per_node=32, select_options="ngpus=4").script().splitlines()[6]
+    '#PBS -l select=2:ncpus=32:ngpus=4'
+    """
+
+    _suffix = ""
+    _prefix = ""
+    _kind = "pbspro"
+
+    @takes_channel
+    def __init__(
+        self,
+        account: str | None = None,
+        queue: str | None = None,
+        scheduler_options: str = "",
+        select_options: str = "",
+        worker_init: str = "",
+        nodes_per_block: int = 1,
+        cpus_per_node: int = DefaultInt(1),
+        init_blocks: int = 1,
+        min_blocks: int = 0,
+        max_blocks: int = 1,
+        parallelism: float = 1,
+        launcher: Launcher | None = None,
+        walltime: str = DefaultStr("00:20:00"),
+        cmd_timeout: float = 120,
+        *,
+        config_name: str | None = None,
+        jobqueue: Mapping[str, Any] | None = None,
+        channel: Channel | None = None,
+    ) -> None:
+        super().__init__(
+            account,
+            queue,
+            scheduler_options,
+            worker_init,
+            nodes_per_block,
+            init_blocks,
+            min_blocks,
+            max_blocks,
+            parallelism,
+            SingleNodeLauncher() if launcher is None else launcher,
+            walltime,
+            cmd_timeout,
+            config_name=config_name,
+            jobqueue=jobqueue,
+            channel=channel,
+        )
+        need(type(self).__name__, "select_options", select_options, str)
+        need_number(type(self).__name__, "cpus_per_node", cpus_per_node, at_least=1, example="32")
+        self.select_options = select_options
+        self.cpus_per_node = cpus_per_node
+
+    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
+        from parsl_on_dask.clusters.batch.pbs import PBSProBlockJob
+
+        return PBSProBlockJob(self, name, command, tasks_per_node)
+
+    def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        code, out, err = self.execute_wait(f"qstat -x -f -F json {listed(job_ids)}")
+        if code != 0 and UNKNOWN_JOB not in err:
+            raise StatusCommandFailed(f"qstat failed with exit code {code}: {err.strip() or out.strip()}")
+        # jobs may have environments that are not written as JSON has it
+        jobs = json.loads(out, strict=False).get("Jobs", {}) if out.strip() else {}
+        return self._states(jobs, job_ids)

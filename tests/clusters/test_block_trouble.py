@@ -1,0 +1,197 @@
+"""Jobs that go wrong, and providers that do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import parsl_on_dask as parsl
+from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.executors.errors import BadStateException
+from parsl_on_dask.jobs.errors import TooManyJobFailuresError
+from parsl_on_dask.jobs.states import JobState, JobStatus
+from tests.clusters.test_blocks import Start, seen, start, where
+from tests.helpers import Script, eventually
+
+__all__ = ["start"]
+
+
+def test_a_failing_worker_init(start: Start) -> None:
+    kernel, executor, _ = start("simple", provider={"worker_init": "echo module not found >&2; exit 3"})
+    with pytest.raises(BadStateException) as raised:
+        kernel.submit(where).result(60)
+    for word in ("EXIT CODE: 3", "module not found"):
+        assert word in str(raised.value)
+    assert executor.bad_state_is_set
+    with pytest.raises(TooManyJobFailuresError, match="module not found"):
+        kernel.submit(where).result(60)
+
+
+def test_a_rejected_submission(start: Start) -> None:
+    kernel, executor, _ = start(provider={"refuse": "sbatch: error: invalid partition specified: nope"})
+    with pytest.raises(BadStateException, match="invalid partition specified: nope"):
+        kernel.submit(where).result(60)
+    assert "invalid partition" in str(executor.executor_exception)
+
+
+def test_a_rejected_block_among_others(start: Start) -> None:
+    kernel, executor, jobs = start()
+    assert seen(kernel)
+    jobs.refuse = "sbatch: error: QOSMaxSubmitJobPerUserLimit"
+    executor.scale_out_facade(1)
+    failed = eventually(lambda: executor.status()["1"].terminal and executor.status()["1"], "it was refused")
+    assert failed.state is JobState.FAILED
+    assert "QOSMaxSubmitJobPerUserLimit" in failed.message
+    assert seen(kernel)
+
+
+def test_ones_own_error_handler(start: Start) -> None:
+    told: list[dict[str, JobStatus]] = []
+    kernel, executor, jobs = start(
+        provider={"worker_init": "exit 1"}, block_error_handler=lambda executor, status: told.append(status)
+    )
+    state = eventually(lambda: [s["0"] for s in told if s["0"].terminal], "the handler was told", 30)[0]
+    assert (state.state, state.exit_code) == (JobState.MISSING, 1)
+    assert not executor.bad_state_is_set
+    jobs.worker_init = ""
+    executor.scale_out_facade(1)
+    assert kernel.submit(where).result(60)[0] == "1"
+
+
+def test_jobs_that_die_at_once_are_not_submitted_in_haste(start: Start) -> None:
+    kernel, _, jobs = start(
+        "simple",
+        provider={"worker_init": "exit 1", "init_blocks": 0, "max_blocks": 1},
+        config={"strategy_period": 2.0},
+        block_error_handler=False,
+    )
+    waiting = kernel.submit(where)
+    began = time.monotonic()
+    eventually(lambda: len(jobs.resources) >= 3, "it goes on trying", 60)
+    assert time.monotonic() - began > 2
+    assert len(jobs.resources) <= 2 + (time.monotonic() - began) / 2.0
+    jobs.worker_init = ""
+    assert waiting.result(60)
+
+
+def test_a_queue_that_never_starts_jobs(start: Start) -> None:
+    kernel, executor, jobs = start("simple", provider={"hold": True, "max_blocks": 3})
+    waiting = [kernel.submit(where) for _ in range(50)]
+    eventually(lambda: len(jobs.resources) == 3, "as many blocks as there may be", 30)
+    time.sleep(2)
+    assert len(jobs.resources) == 3
+    assert {s.state for s in executor.status().values()} == {JobState.PENDING}
+    jobs.run("1002")
+    assert {f.result(60)[0] for f in waiting} <= set("012")
+
+
+def test_pending_blocks_are_given_back_when_idle(start: Start) -> None:
+    _, executor, jobs = start("simple", provider={"hold": True})
+    eventually(lambda: executor.status()["0"].state is JobState.SCALED_IN, "it was given back", 30)
+    eventually(lambda: jobs.left() == [], "its job is cancelled")
+
+
+def test_bursts(start: Start) -> None:
+    kernel, _, jobs = start("simple", provider={"init_blocks": 0, "max_blocks": 2}, max_workers_per_node=1)
+    for _ in range(2):
+        assert [f.exception(60) for f in [kernel.submit(time.sleep, 0.05) for _ in range(100)]] == [None] * 100
+    assert len(jobs.resources) <= 2, "blocks stay between bursts"
+    eventually(lambda: jobs.left() == [], "idle blocks are given back", 60)
+    assert kernel.submit(where).result(60)
+    assert len(jobs.resources) == 3
+
+
+def test_a_provider_that_fails_and_is_slow(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    kernel, executor, jobs = start()
+    assert seen(kernel)
+    jobs.status_error = OSError("squeue: error: Unable to contact slurm controller")
+    eventually(lambda: "Unable to contact slurm controller" in caplog.text, "a warning", 30)
+    assert executor.status()["0"].state is JobState.RUNNING
+    assert seen(kernel)
+    jobs.status_error, jobs.status_delay = None, 3.0
+    began = time.monotonic()
+    assert kernel.submit(where).result(60)
+    assert executor.status()["0"].state is JobState.RUNNING
+    assert time.monotonic() - began < 30
+    jobs.status_delay = 0.0
+
+
+def test_the_scheduler_dies(start: Start) -> None:
+    kernel, executor, jobs = start()
+    assert seen(kernel)
+    waiting = kernel.submit(time.sleep, 60)
+    hub = psutil.Process(executor.lane.cluster.hub.process.pid)
+    for process in hub.children():
+        process.kill()
+    with pytest.raises(ExecutorError, match="scheduler"):
+        waiting.result(60)
+    eventually(lambda: jobs.left() == [], "the job ends by itself", 30)
+
+
+SCRIPT = """
+import os, sys, time
+import parsl_on_dask as parsl
+from parsl_on_dask.executors import HighThroughputExecutor
+from tests.clusters.jobs import ShellProvider
+
+@parsl.bash_app
+def sleeper():
+    return "sleep 300"
+
+@parsl.python_app
+def pid():
+    import os
+    return os.getpid()
+
+class Recording(ShellProvider):
+    def cancel(self, job_ids):
+        with open("cancelled", "a") as file:
+            print(*job_ids, file=file)
+        return super().cancel([i for i in job_ids if i in self.resources])
+
+    def __getstate__(self):
+        return {**self.__dict__, "resources": {}}
+
+jobs = Recording(init_blocks=2, nodes_per_block=2)
+executor = HighThroughputExecutor(label="hpc", provider=jobs, max_workers_per_node=1, address="127.0.0.1")
+parsl.load(parsl.Config(executors=[executor]))
+print("pid", pid().result(), flush=True)
+sleeper()
+print("ready", flush=True)
+time.sleep(300) if sys.argv[1] == "wait" else sys.exit(1 / 0 if sys.argv[1] == "raise" else 0)
+"""
+
+
+@pytest.mark.parametrize("way", ["kill", "ctrl-c", "raise", "exit"])
+def test_however_a_script_ends_its_jobs_end(script: Any, way: str) -> None:
+    root = str(Path(parsl.__file__).parent.parent)
+    run: Script = script(SCRIPT, "wait" if way in ("kill", "ctrl-c") else way, env={"PYTHONPATH": root})
+    run.said("ready")
+    if way in ("kill", "ctrl-c"):
+        run.signal(signal.SIGKILL if way == "kill" else signal.SIGINT)
+    run.ends(60)
+    eventually(lambda: not run.leftovers(), "every process has ended", 20)
+    if way == "kill":
+        cancelled = eventually((run.directory / "cancelled").exists, "the jobs were cancelled", 20)
+        assert cancelled
+        assert (run.directory / "cancelled").read_text().split() == ["1000", "1001"]
+
+
+def test_a_job_that_starts_after_its_script_was_killed_ends(tmp_path: Path, start: Start) -> None:
+    kernel, executor, jobs = start(provider={"hold": True})
+    eventually(lambda: jobs.resources, "the job waits")
+    folder = Path(executor.run_dir, "hpc", "block-0")
+    spec = folder.joinpath("node.json").read_text()
+    kernel.cleanup()
+    folder.joinpath("node.json").write_text(spec)
+    jobs.resources["1000"]["cancelled"] = False
+    jobs.run("1000")
+    eventually(lambda: jobs.resources["1000"]["process"].poll() == 1, "it ends by itself", 60)
+    assert "no Dask scheduler answers at tls://127.0.0.1" in Path(f"{jobs.resources['1000']['path']}.err").read_text()
+    assert os.getpid()

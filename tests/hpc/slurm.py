@@ -1,0 +1,101 @@
+"""What the tests ask of a real Slurm: which jobs there are, and that things go wrong."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from tests.helpers import eventually
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as ``squeue`` shows it."""
+
+    id: str
+    name: str
+    state: str
+    nodes: int
+    reason: str
+
+
+class Slurm:
+    """A Slurm that runs, by its commands."""
+
+    def __init__(self, conf: str) -> None:
+        self.conf = conf
+
+    def call(self, *words: str, check: bool = True) -> str:
+        """What the command prints."""
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(words)}: {done.stderr}")
+        return done.stdout
+
+    def jobs(self, *states: str) -> list[Job]:
+        """The jobs that have not ended, or those in these states; the oldest first."""
+        chosen = ("--states", ",".join(states)) if states else ()
+        rows = self.call("squeue", "-h", "-o", "%A|%j|%T|%D|%r", *chosen).splitlines()
+        jobs = [
+            Job(i, name, state, int(nodes), reason) for i, name, state, nodes, reason in (r.split("|") for r in rows)
+        ]
+        return sorted(jobs, key=lambda job: int(job.id))
+
+    def running(self, count: int = 1, seconds: float = 60.0) -> list[Job]:
+        """Wait until at least so many jobs run."""
+
+        def enough() -> list[Job] | None:
+            jobs = self.jobs("RUNNING")
+            return jobs if len(jobs) >= count else None
+
+        found: list[Job] = eventually(enough, f"{count} jobs run", seconds)
+        return found
+
+    def facts(self, job: str) -> dict[str, str]:
+        """What ``scontrol show job`` says, by name."""
+        words = self.call("scontrol", "-o", "show", "job", job).split()
+        return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def script(self, job: str) -> str:
+        """The script with which the job was submitted."""
+        return self.call("scontrol", "write", "batch_script", job, "-")
+
+    def cancel(self, job: str) -> None:
+        """End a job, and wait until it has ended."""
+        self.call("scancel", job)
+        eventually(lambda: job not in {j.id for j in self.jobs()}, f"job {job} has ended", 30)
+
+    def node(self, name: str, state: str) -> None:
+        """Take a node away (DOWN), or out of use for new jobs (DRAIN)."""
+        self.call("scontrol", "update", f"NodeName={name}", f"State={state}", "Reason=test")
+
+    def resume_all(self) -> None:
+        """Every node can be used again."""
+
+        def fresh() -> bool:
+            states = dict(
+                row.split() for row in self.call("sinfo", "-h", "-N", "-p", "debug", "-o", "%N %T").splitlines()
+            )
+            bad = [name for name, state in states.items() if state.rstrip("*~$@+-") not in IN_ORDER]
+            for name in bad:
+                self.call("scontrol", "update", f"NodeName={name}", "State=RESUME", check=False)
+            return not bad
+
+        eventually(fresh, "every node can be used", 30)
+
+    def clear(self) -> None:
+        """End every job."""
+        self.call("scancel", "-f", "-u", "root", check=False)
+        eventually(lambda: not self.jobs(), "the queue is empty", 30)
+
+    def taken(self) -> list[str]:
+        """Names of the nodes on which jobs run."""
+        return [
+            row.split()[0]
+            for row in self.call("sinfo", "-h", "-N", "-p", "debug", "-o", "%N %T").splitlines()
+            if row.split()[1] in ("allocated", "mixed")
+        ]
+
+
+IN_ORDER: tuple[Any, ...] = ("idle", "allocated", "mixed", "completing")

@@ -1,0 +1,21 @@
+"""The examples for HPC run, on a real Slurm or as far as they go without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.examples.test_examples import run
+from tests.hpc.slurm import Slurm
+
+
+def test_slurm(slurm: Slurm, tmp_path: Path) -> None:
+    options = ("--partition", "debug", "--address", "127.0.0.1", "--points", "32")
+    lines = run(tmp_path, "hpc_slurm.py", *options).splitlines()
+    assert lines[0].startswith("32 flights in ")
+    assert lines[1].startswith("the farthest: ") and lines[1].endswith(" degrees")
+    assert not slurm.jobs()
+
+
+def test_multinode(slurm: Slurm, tmp_path: Path) -> None:
+    [line] = run(tmp_path, "hpc_multinode.py", "--partition", "debug", "--address", "127.0.0.1").splitlines()
+    assert line.startswith("320000 numbers, made on 2 nodes (node1, node2)")

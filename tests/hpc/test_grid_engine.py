@@ -1,0 +1,121 @@
+"""A real Grid Engine: the one whose environment is set, or one started for this module."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import parsl_on_dask as parsl
+from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
+from parsl_on_dask.jobs.errors import TooManyJobFailuresError
+from parsl_on_dask.jobs.states import JobState
+from parsl_on_dask.providers import GridEngineProvider
+from tests.helpers import WAIT, eventually
+from tests.hpc.blocks import environment
+from tests.hpc.conftest import CI, lacking, system_path
+from tests.kernels import unload
+
+
+def words(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def jobs() -> list[str]:
+    """Ids of the jobs in the queue."""
+    return [line.split()[0] for line in words("qstat", "-u", "*").splitlines() if line.split()[0].isdigit()]
+
+
+@pytest.fixture(scope="module")
+def grid_engine(nothing_left_behind: None) -> Iterator[None]:
+    if os.environ.get("SGE_ROOT"):
+        words("qstat")
+        yield
+        return
+    if not shutil.which("sge_qmaster", path=system_path()) or not shutil.which("qsub"):
+        lacking("no Grid Engine here; install it, as root: bash ci/sge/install", "PARSL_ON_DASK_REQUIRE_SGE")
+    if os.getuid() != 0:
+        lacking("a Grid Engine can be started by root only", "PARSL_ON_DASK_REQUIRE_SGE")
+    parent = tempfile.mkdtemp(prefix="sge-")
+    directory = os.path.join(parent, "s")
+    subprocess.run(["bash", CI / "sge" / "up", directory], check=True, timeout=120)
+    settings = words("bash", "-c", f". {directory}/environment && env")
+    with pytest.MonkeyPatch.context() as patch:
+        for line in settings.splitlines():
+            name, _, value = line.partition("=")
+            if name.startswith("SGE_"):
+                patch.setenv(name, value)
+        yield
+    subprocess.run(["bash", CI / "sge" / "down", directory], check=True, timeout=120)
+    os.rmdir(parent)
+
+
+@pytest.fixture
+def run(grid_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """A function that loads an executor with this provider; nothing of it is left in the queue."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(one: Any = None, *, strategy: str = "none", **options: Any) -> Any:
+        from parsl_on_dask.config import Config
+
+        if one is None:
+            options = {"walltime": "00:10:00", "cmd_timeout": 60, **options}
+            one = HighThroughputExecutor(
+                label="sge", address="127.0.0.1", max_workers_per_node=2, provider=GridEngineProvider(**options)
+            )
+        parsl.load(Config([one], run_dir=str(tmp_path / "runinfo"), strategy=strategy, strategy_period=0.5, retries=2))
+        return one
+
+    yield load
+    unload()
+    eventually(lambda: not jobs(), "no job is left in the queue", 30)
+
+
+def test_blocks(run: Callable[..., Any]) -> None:
+    one = run(init_blocks=2, max_blocks=2, scheduler_options="#$ -pe smp 2")
+    seen = parsl.python_app(environment)("JOB_ID", "NSLOTS", "PARSL_WORKER_BLOCK_ID").result(WAIT)
+    assert seen["JOB_ID"] in jobs() and seen["NSLOTS"] == "2" and seen["PARSL_WORKER_BLOCK_ID"] in ("0", "1")
+    eventually(lambda: sorted(one.connected_blocks()) == ["0", "1"], "both blocks have workers", WAIT)
+    assert len(one.scale_in(1)) == 1
+    eventually(lambda: len(jobs()) == 1, "one job is left", WAIT)
+
+
+def test_a_job_that_is_deleted_is_replaced(run: Callable[..., Any]) -> None:
+    run(strategy="simple")
+    where = parsl.python_app(environment)
+    first = where("JOB_ID").result(WAIT)["JOB_ID"]
+    words("qdel", first)
+    eventually(lambda: first not in jobs(), "it has gone", 30)
+    assert where("JOB_ID").result(WAIT)["JOB_ID"] != first
+
+
+def test_a_held_job(run: Callable[..., Any]) -> None:
+    one = run(scheduler_options="#$ -h")
+    future = parsl.python_app(environment)("JOB_ID")
+    eventually(lambda: [s.state for s in one.status().values()] == [JobState.HELD], "it is seen to be held", WAIT)
+    words("qrls", jobs()[0])
+    assert future.result(WAIT)
+
+
+def test_a_refused_submission(run: Callable[..., Any]) -> None:
+    run(queue="nowhere")
+    with pytest.raises((ExecutorError, TooManyJobFailuresError), match="nowhere"):
+        parsl.python_app(environment)("JOB_ID").result(WAIT)
+
+
+def test_a_job_that_dies_at_once(run: Callable[..., Any]) -> None:
+    run(worker_init="echo no licence >&2; exit 9")
+    with pytest.raises((ExecutorError, TooManyJobFailuresError), match="no licence"):
+        parsl.python_app(environment)("JOB_ID").result(WAIT)
+
+
+def test_one_line(run: Callable[..., Any]) -> None:
+    run(DaskExecutor(jobqueue="sge", queue="ci.q", interface="lo", walltime="00:10:00", max_workers_per_node=1))
+    assert parsl.python_app(environment)("JOB_ID").result(WAIT)["JOB_ID"] in jobs()
