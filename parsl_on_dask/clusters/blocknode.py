@@ -21,7 +21,7 @@ from typing import Any
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
 from parsl_on_dask.clusters.blockspec import job_end, workers_of_node
-from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, Node, _how, _kill, _run, _tell
+from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, Node, _how, _kill, _run, _tell
 from parsl_on_dask.remote.sidefiles import replacing
 
 #: Seconds between looks for the address of a scheduler that is itself in a job.
@@ -151,8 +151,8 @@ class BlockNode(Node):
         name = self.name(number, life)
         self.publish(name)
         self.failed.setdefault(number, 0)
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
-            pass  # it was told to leave
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == LEFT:
+            pass
         elif (job_end(self.spec, os.environ) or math.inf) - time.time() < LAST_START:
             pass  # the job ends before it could do anything
         elif os.WIFEXITED(status) and os.WEXITSTATUS(status) == CUT_OFF:

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from parsl_on_dask.clusters.intervals import shorten_in_this_process
-from parsl_on_dask.clusters.node import CUT_OFF, FAILED, worker_name
+from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, worker_name
 from parsl_on_dask.monitoring import dask_page
 from parsl_on_dask.remote.journal import Journal
 from parsl_on_dask.remote.runner import keep_journal
@@ -229,7 +229,7 @@ def _serve_worker(
     code = FAILED
     try:
         asyncio.run(serve())
-        code = CUT_OFF if cut_off else 0
+        code = CUT_OFF if cut_off else LEFT
     except BaseException:
         logging.getLogger("distributed").exception("worker %s failed", name)
     finally:

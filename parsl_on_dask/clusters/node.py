@@ -34,6 +34,8 @@ WILL = 120
 FAILED = 77
 #: Exit code of a worker that lost the connection to its scheduler.
 CUT_OFF = 78
+#: Exit code of a worker that was told to leave. Not 0: a call may end its process with that.
+LEFT = 79
 
 
 class Node:

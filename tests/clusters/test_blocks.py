@@ -14,6 +14,7 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask.executors import HighThroughputExecutor
+from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.providers import LocalProvider
 from tests.clusters.jobs import ShellProvider
@@ -209,8 +210,6 @@ def die(marker: str) -> str:
 
 
 def test_a_killed_worker_is_replaced_and_costs_its_call_only(start: Start, tmp_path: Path) -> None:
-    from parsl_on_dask.executors.high_throughput.errors import WorkerLost
-
     kernel, executor, _ = start(max_workers_per_node=1)
     runs = tmp_path / "runs"
     quick = [kernel.submit(note, str(runs), i) for i in range(50)]
@@ -221,6 +220,20 @@ def test_a_killed_worker_is_replaced_and_costs_its_call_only(start: Start, tmp_p
     assert [f.result(60) for f in quick] == list(range(100))
     assert sorted(map(int, runs.read_text().split())) == list(range(100)), "none ran twice"
     eventually(lambda: [w["name"][-2:] for w in executor.lane.workers()] == [".1"], "there is a new worker", 30)
+
+
+def test_a_worker_that_a_call_ends_without_an_error_is_replaced(start: Start) -> None:
+    kernel, executor, _ = start(max_workers_per_node=1)
+    with pytest.raises(WorkerLost):
+        kernel.submit(leave).result(60)
+    assert kernel.submit(where).result(60)[0] == "0"
+    assert [w["name"][-2:] for w in executor.lane.workers()] == [".1"]
+
+
+def leave() -> None:
+    import os
+
+    os._exit(0)
 
 
 def note(path: str, number: int) -> int:
