@@ -17,6 +17,7 @@ from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from parsl_on_dask.executors.taskvine import TaskVineFactoryConfig, TaskVineManagerConfig
 from parsl_on_dask.executors.workqueue.errors import WorkQueueFailure
 from parsl_on_dask.providers import LocalProvider
+from tests.helpers import eventually, hold
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -72,13 +73,15 @@ def test_as_many_calls_at_a_time_as_there_is_room_for(kernel, spec, most):
     assert at_once(spans) == most
 
 
-def test_the_highest_priority_goes_first(kernel):
+def test_the_highest_priority_goes_first(kernel, tmp_path):
     app = parsl.python_app(between)
-    app(-1).result()  # the workers are there
-    first = app(0)
+    first = parsl.python_app(hold)(str(tmp_path / "started"), str(tmp_path / "gate"))  # it has the node for itself
+    eventually((tmp_path / "started").exists, "the first one runs")
     rest = [app(n, parsl_resource_specification={"priority": n}) for n in (1, 3, 2)]
-    began = {n: b for n, b, _ in [future.result() for future in (first, *rest)]}
-    assert began[0] < began[3] < began[2] < began[1]
+    (tmp_path / "gate").touch()
+    first.result()
+    began = {n: b for n, b, _ in [future.result() for future in rest]}
+    assert began[3] < began[2] < began[1]
 
 
 def test_a_call_that_no_node_has_room_for_fails(kernel):
