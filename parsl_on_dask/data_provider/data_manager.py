@@ -180,7 +180,8 @@ def _no_provider(direction: Direction, file: File, executor: str, providers: Seq
     what = f"stage file {file!r}" if direction == "in" else f"stage out file {file!r}"
     return (
         f"Executor {executor} cannot {what}: no provider accepts it (scheme {file.scheme!r}); {has}. "
-        f"Either {local}, or give the executor storage_access=[...] with a Staging class for {file.scheme!r}"
+        f"Either {local}, or give the executor storage_access=[...] with a Staging class for {file.scheme!r}; "
+        "FsspecStaging takes what fsspec knows, such as s3, gs and ssh"
     )
 
 
