@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from parsl_on_dask.app.futures import DataFuture
-from parsl_on_dask.arguments import need_number
-from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.data_provider.landing import bring_by_task, land
-from parsl_on_dask.data_provider.staging import Staging
-from parsl_on_dask.utils import RepresentationMixin
-
-if TYPE_CHECKING:
-    from parsl_on_dask.data_provider.data_manager import DataManager
+from parsl_on_dask.data_provider.fetching import FetchingInTask, FetchingTask
 
 SCHEMES = ("http", "https")
 
 
-class _FromTheWeb(Staging, RepresentationMixin):
-    schemes: tuple[str, ...] = SCHEMES
-
-    def __init__(self, *, timeout: float = 30, retries: int = 3) -> None:
-        self.timeout = timeout
-        self.retries = retries
-        owner = type(self).__name__
-        need_number(owner, "timeout", timeout, kind=float, above=0, example="30")
-        need_number(owner, "retries", retries, at_least=0, example="3")
-
-    def can_stage_in(self, file: File) -> bool:
-        """True for its schemes."""
-        return file.scheme in self.schemes
-
-
-class HTTPSeparateTaskStaging(_FromTheWeb):
+class HTTPSeparateTaskStaging(FetchingTask):
     """Fetches files over HTTP and HTTPS in tasks of their own, for a file system that all workers see.
 
     The tasks are named ``_http_stage_in``, run on the executor of the app, and put files into its ``working_dir``, or
@@ -61,18 +37,21 @@ class HTTPSeparateTaskStaging(_FromTheWeb):
 
     Examples
     --------
+    >>> from parsl_on_dask.data_provider.files import File
     >>> HTTPSeparateTaskStaging(timeout=5).can_stage_in(File("https://example.org/a.txt"))
     True
     """
 
-    def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture:
-        """Start the task, or join one that brings the file already."""
-        from parsl_on_dask.remote.http import _http_stage_in  # late: it needs ssl and much else
+    schemes = SCHEMES
 
-        return bring_by_task(dm, executor, file, parent_fut, _http_stage_in, timeout=self.timeout, retries=self.retries)
+    @staticmethod
+    def _fetcher() -> Callable[..., Any]:
+        from parsl_on_dask.remote.http import _http_stage_in
+
+        return _http_stage_in
 
 
-class HTTPInTaskStaging(_FromTheWeb):
+class HTTPInTaskStaging(FetchingInTask):
     """Fetches files over HTTP and HTTPS in the task that needs them, so that workers need not share a file system.
 
     Calls on one host that want the same file get it once, as long as one of them is not done. The rest is as for
@@ -91,16 +70,10 @@ class HTTPInTaskStaging(_FromTheWeb):
     HTTPInTaskStaging(retries=3, timeout=30)
     """
 
-    def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> None:
-        """Decide where the file will be."""
-        land(dm, executor, file, parent_fut)
+    schemes = SCHEMES
 
-    def replace_task(
-        self, dm: DataManager, executor: str, file: File, f: Callable[..., Any]
-    ) -> Callable[..., Any] | None:
-        """The function with the fetching before it."""
+    @staticmethod
+    def _fetcher() -> Callable[..., Any]:
         from parsl_on_dask.remote.http import fetch_http
-        from parsl_on_dask.remote.staged import staged_in
 
-        landing = dm.landings.of(file)
-        return staged_in(f, fetch_http, file.url, landing.path, self.timeout, self.retries, landing.batch)
+        return fetch_http

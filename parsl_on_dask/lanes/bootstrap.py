@@ -29,6 +29,7 @@ MODULES = (
     "remote.walltime",
     "remote.placing",
     "remote.staged",
+    "remote.attempts",
     "remote.http",
     "remote.ftp",
     "remote.zips",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ftplib
 import os
 import socket
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from .http import LONGEST_PAUSE, PAUSE, BrokenOff, Refused, _as_error, _is_local
+from .attempts import BrokenOff, Refused, fetch, restart
 from .placing import place
 from .staged import saying
 
@@ -43,28 +42,16 @@ def download(url: str, part: str, timeout: float, retries: int) -> None:
     OSError
         When it could not be had.
     """
-    failures = 0
-    best = 0
-    with open(part, "wb") as file:
-        while True:
-            try:
-                _attempt(url, file, timeout)
-                return
-            except ftplib.error_perm as e:
-                raise Refused(f"the server answered {e}") from e
-            except socket.gaierror as e:
-                raise Refused(f"the host {urlsplit(url).hostname!r} is not known: {e.strerror}") from e
-            except Refused:
-                raise
-            except (OSError, EOFError, ftplib.Error) as e:
-                if _is_local(e):
-                    raise
-                have = file.tell()
-                failures = 1 if have > best else failures + 1
-                best = max(best, have)
-                if failures > retries:
-                    raise _as_error(e, failures) from e
-                time.sleep(min(PAUSE * 2 ** (failures - 1), LONGEST_PAUSE))
+
+    def attempt(file: BinaryIO) -> None:
+        try:
+            _attempt(url, file, timeout)
+        except ftplib.error_perm as e:
+            raise Refused(f"the server answered {e}") from e
+        except socket.gaierror as e:
+            raise Refused(f"the host {urlsplit(url).hostname!r} is not known: {e.strerror}") from e
+
+    fetch(attempt, part, retries, (OSError, EOFError, ftplib.Error))
 
 
 def _attempt(url: str, file: BinaryIO, timeout: float) -> None:
@@ -88,17 +75,14 @@ def _attempt(url: str, file: BinaryIO, timeout: float) -> None:
             total = ftp.size(name)
         have = file.tell()
         if have and (total is None or have > total):
-            file.seek(0)
-            file.truncate()
-            have = 0
+            have = restart(file)
         if have != total or not have:
             try:
                 ftp.retrbinary(f"RETR {name}", file.write, rest=have or None)
             except ftplib.error_perm:
                 if not have:
                     raise
-                file.seek(0)
-                file.truncate()
+                restart(file)
                 raise BrokenOff("the server cannot go on in the middle of a file") from None
         have = file.tell()
         file.flush()

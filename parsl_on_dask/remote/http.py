@@ -9,7 +9,6 @@ import os
 import re
 import socket
 import ssl
-import time
 import urllib.error
 import urllib.request
 import zlib
@@ -18,23 +17,14 @@ from contextlib import closing, suppress
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from .attempts import BrokenOff, Refused, fetch, restart
 from .placing import place
 from .staged import saying
 
-#: Seconds between two attempts: the first, and the longest.
-PAUSE, LONGEST_PAUSE = 0.2, 30.0
 #: Answers after which another attempt may have better luck.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 CHUNK = 1 << 18
-
-
-class BrokenOff(OSError):
-    """The connection ended before the file did."""
-
-
-class Refused(OSError):
-    """The server will not give the file, however often it is asked."""
 
 
 def fetch_http(url: str, path: str, timeout: float, retries: int, batch: str | None = None) -> None:
@@ -83,22 +73,7 @@ def download(url: str, part: str, timeout: float, retries: int) -> None:
         When it could not be had.
     """
     transfer = Transfer(url, timeout)
-    failures = 0
-    with open(part, "wb") as file:
-        while True:
-            best = transfer.best
-            try:
-                transfer.attempt(file)
-                break
-            except Refused:
-                raise
-            except (OSError, http.client.HTTPException) as e:
-                if _is_local(e):
-                    raise
-                failures = 1 if transfer.best > best else failures + 1
-                if failures > retries:
-                    raise _as_error(e, failures) from e
-                time.sleep(min(max(PAUSE * 2 ** (failures - 1), transfer.asked_to_wait), LONGEST_PAUSE))
+    fetch(transfer.attempt, part, retries, (OSError, http.client.HTTPException))
     if transfer.coding:
         _decode(part, transfer.coding)
 
@@ -108,8 +83,6 @@ class Transfer:
 
     Attributes
     ----------
-    best : int
-        So many bytes were there at some time.
     coding : str
         How the server has encoded the file, although nobody asked for it.
     """
@@ -120,39 +93,33 @@ class Transfer:
         self.opener = _opener()
         self.validator: str | None = None
         self.total: int | None = None
-        self.best = 0
         self.coding = ""
-        self.asked_to_wait = 0.0
 
     def attempt(self, file: BinaryIO) -> None:
         """Ask for what is missing, and write it."""
-        self.asked_to_wait = 0.0
         have = file.tell()
         if have and self.validator is None:
-            have = self._restart(file)
+            have = restart(file)
         with closing(self._open(have)) as response:
             if have and response.status == 206 and self._continues(response, have):
                 pass
             else:
                 if have:
-                    have = self._restart(file)
+                    have = restart(file)
                 if response.status == 206:
                     raise Refused("the server answered with a part of the file that was not asked for")
                 self._note(response)
-            while data := response.read1(CHUNK):
-                file.write(data)
-                have += len(data)
-                self.best = max(self.best, have)
+            try:
+                while data := response.read1(CHUNK):
+                    file.write(data)
+                    have += len(data)
+            except http.client.IncompleteRead as e:
+                raise BrokenOff("the connection ended before the file did") from e
         file.flush()
         if self.total is not None and have != self.total:
             if have > self.total:
                 self.validator = None  # what is there is of no use
             raise BrokenOff(f"the connection ended after {have} of {self.total} bytes")
-
-    def _restart(self, file: BinaryIO) -> int:
-        file.seek(0)
-        file.truncate()
-        return 0
 
     def _open(self, have: int) -> Any:
         request = urllib.request.Request(self.url, headers={"User-Agent": "parsl_on_dask", "Accept": "*/*"})
@@ -171,9 +138,10 @@ class Transfer:
                     self.validator = None
                 elif e.code not in PASSING:
                     raise Refused(text) from None
+                broken = BrokenOff(text)
                 with suppress(ValueError):  # it may also be a date
-                    self.asked_to_wait = float(e.headers.get("Retry-After", "0"))
-                raise BrokenOff(text) from None
+                    broken.pause = float(e.headers.get("Retry-After", "0"))
+                raise broken from None
         except urllib.error.URLError as e:
             cause = e.reason
             if isinstance(cause, ssl.SSLCertVerificationError):
@@ -271,25 +239,6 @@ def _certificates() -> ssl.SSLContext:
 def _latin(value: str | None) -> str | None:
     """A header that can be sent back."""
     return value if value is not None and value.isascii() and value.isprintable() else None
-
-
-def _is_local(error: BaseException) -> bool:
-    """Whether it is the disk here that is to blame."""
-    import errno
-
-    disk = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENOENT, errno.EACCES)
-    return isinstance(error, OSError) and error.errno in disk
-
-
-def _as_error(error: BaseException, failures: int) -> OSError:
-    what = str(error) or type(error).__name__
-    if isinstance(error, TimeoutError):
-        what = "the server did not answer in time (the provider's timeout= says how long it may take)"
-    elif isinstance(error, OSError) and error.strerror:
-        what = error.strerror
-    elif isinstance(error, http.client.IncompleteRead):
-        what = "the connection ended before the file did"
-    return BrokenOff(f"{what}; {failures} attempt{'s' if failures > 1 else ''} brought nothing")
 
 
 def _decode(part: str, coding: str) -> None:

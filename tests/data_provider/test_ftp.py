@@ -19,7 +19,7 @@ from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.ftp import FTPInTaskStaging, FTPSeparateTaskStaging
 from parsl_on_dask.executors import ThreadPoolExecutor
 from parsl_on_dask.lanes.failures import from_failure
-from parsl_on_dask.remote import http
+from parsl_on_dask.remote import attempts
 from parsl_on_dask.remote.ftp import fetch_ftp
 from tests.data_provider.servers import silent_server
 from tests.helpers import WAIT
@@ -93,7 +93,7 @@ class FTPServer:
 
 @pytest.fixture
 def ftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FTPServer]:
-    monkeypatch.setattr(http, "PAUSE", 0.01)
+    monkeypatch.setattr(attempts, "PAUSE", 0.01)
     (tmp_path / "served" / "private").mkdir(parents=True)
     (tmp_path / "got").mkdir()
     server = FTPServer(tmp_path / "served")

@@ -17,7 +17,7 @@ from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.http import HTTPInTaskStaging, HTTPSeparateTaskStaging
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.lanes.failures import from_failure
-from parsl_on_dask.remote import http
+from parsl_on_dask.remote import attempts
 from parsl_on_dask.remote.http import fetch_http
 from tests.data_provider.servers import Page, WebServer, silent_server, web_server
 
@@ -26,8 +26,8 @@ BODY = random.Random(1).randbytes(1_000_000)
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "PAUSE", 0.01)
-    monkeypatch.setattr(http, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(attempts, "PAUSE", 0.01)
+    monkeypatch.setattr(attempts, "LONGEST_PAUSE", 0.01)
 
 
 def fetch(url: str, path: Path, timeout: float = 10, retries: int = 3) -> bytes:
