@@ -101,7 +101,7 @@ class BlockJob(Job):
 
     def standard(self) -> list[Directive]:
         """What every job has."""
-        raise NotImplementedError
+        return []
 
     def of_site(self) -> list[Directive]:
         """What the site says where the provider does not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.batch.base import BlockJob, Directive, number
@@ -49,8 +50,9 @@ class _QsubJob(BlockJob, PBSJob):
         memory = {} if site.memory_gb is None else {"PARSL_MEMORY_GB": number(site.memory_gb)}
         return {**memory, "PARSL_CORES": max(1, (site.cores or 1) // self.tasks_per_node)}
 
+    @abstractmethod
     def resources(self) -> str:
-        raise NotImplementedError
+        """What is asked for, after ``-l``."""
 
     def of_node(self) -> int | None:
         """Cores of a node, when the site says them and nothing else does."""
