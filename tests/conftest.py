@@ -58,6 +58,23 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         cloudpickle.register_pickle_by_value(module)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_report_to_serializable() -> Iterator[None]:
+    """When several processes share the work, reports travel as UTF-8, also of tests of texts that it does not have."""
+    outcome = yield
+    outcome.force_result(encodable(outcome.get_result()))  # type: ignore[attr-defined]
+
+
+def encodable(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {key: encodable(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return type(data)(map(encodable, data))
+    return data
+
+
 def remaining(session: str) -> list[psutil.Process]:
     return [*{*tagged(SESSION_TAG, session), *psutil.Process().children(recursive=True)}]
 

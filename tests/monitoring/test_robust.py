@@ -144,7 +144,6 @@ def test_a_full_disk(load: Callable[..., Any], tmp_path: Path, monkeypatch: pyte
         subprocess.run(["umount", str(small)], check=True)
 
 
-@pytest.mark.skipif("PYTEST_XDIST_WORKER" in os.environ, reason="xdist cannot pass such texts on: run with -n 0")
 def test_texts_that_no_database_likes(run: Callable[..., Any]) -> None:
     _, record = run()
 
