@@ -138,6 +138,7 @@ def test_only_blocks_that_have_been_idle_for_long_are_given_back(start: Start, g
     eventually(lambda: len(executor.lane.workers()) == 2, "two blocks of one worker", 60)
     busy = kernel.submit(hold_and_tell, str(tmp_path / "started"), gate)
     eventually((tmp_path / "started").exists, "it runs", 30)
+    eventually(lambda: any(m["tasks"] for m in executor.connected_managers()), "and that is known", 30)
     assert executor.scale_in(2, max_idletime=3600) == []
     (idle,) = eventually(lambda: executor.scale_in(2, max_idletime=1.0), "one was idle for a second", 30)
     managers = {m["block_id"]: (m["tasks"], m["draining"]) for m in executor.connected_managers()}

@@ -100,6 +100,8 @@ def sent_ahead(kernel: Any, folder: Path, length: int, deed: str, at: int) -> li
     eventually(lambda: not lane.shifts, "no worker waits for more calls")
     with Traffic(lane) as traffic:
         with at_rest(lane):
+            for times in lane.queues.times.values():
+                times.mean = min(times.mean, 1e-4)  # they are short, however busy the machine was
             futures = chain(folder, length, 0, deed, at)
         eventually(lambda: traffic.groups, "they were sent")
     assert len(traffic.groups[0]) == length, "all together"

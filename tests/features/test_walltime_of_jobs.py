@@ -296,7 +296,8 @@ def test_on_a_cluster_of_somebody_else(load: Callable[..., Any], existing_cluste
         path = str(tmp_path / "log")
         there = {"resources": {"ends": 1}}
         values = [executor.submit(made, there, path, 10**6) for _ in range(6)]
-        names = [kernel.submit(where, path, i, 0.4) for i in range(150)]
+        # more than can be done on an idle machine before the end
+        names = [kernel.submit(where, path, i, 0.4) for i in range(220)]
         eventually(lambda: lane.ends.places, "it has told of its end", WAIT)
         time.sleep(max(0.0, end - 0.5 - time.time()))
         assert any(w["name"] == "ends" for w in lane.workers()), "it was left alone"
