@@ -7,6 +7,7 @@ when the scheduler is gone, when its workers were told to leave, or when the bat
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -50,6 +51,7 @@ class BlockNode(Node):
         self.exit_code = 0
         self.shared: str = spec["shared"]
         self.hung_up = False
+        self.orphan = False
 
     def begin(self) -> None:
         self.spec["scratch"] = tempfile.mkdtemp(prefix="parsl-on-dask-", dir=self.spec["local_directory"])
@@ -138,6 +140,7 @@ class BlockNode(Node):
             return
         if self.address and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
             self.say({"end": "the scheduler has gone"})
+            self.orphan = True
         else:
             tried = ", ".join(self.spec["addresses"] or ["the address in scheduler.json"])
             self.fail(
@@ -201,6 +204,10 @@ class BlockNode(Node):
 
     def clean_up(self) -> None:
         shutil.rmtree(self.spec.get("scratch", ""), ignore_errors=True)
+        if self.orphan and self.spec["file"] != "-":
+            # keys of a scheduler that does not come back; the script may be dead, too
+            with contextlib.suppress(OSError):
+                os.unlink(self.spec["file"])
 
     def say(self, message: dict[str, Any]) -> None:
         with open(os.path.join(self.home, "manager.log"), "a") as log:
@@ -223,8 +230,12 @@ def main(path: str) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         spec = json.loads(lifeline.readline())
     else:
-        with open(path) as file:
-            spec = json.load(file)
+        try:
+            with open(path) as file:
+                spec = json.load(file)
+        except FileNotFoundError:
+            ended = f"parsl_on_dask: {path} has gone, so the script that asked for this job has ended"
+            raise SystemExit(ended) from None
     spec["file"] = path
     spec["began"] = time.time()
     for folder in reversed(spec["path"]):

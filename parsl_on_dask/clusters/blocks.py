@@ -330,11 +330,11 @@ class BlockCluster(Cluster):
         except Exception as e:  # no time, nobody to hand over to, or the workers have just gone
             logger.info("Executor %s: workers could not hand over all they have: %r", self.label, e)
 
-    def leave_will(self, will: str) -> None:
-        """Tell the scheduler's process what to cancel if this one is killed."""
+    def leave_will(self, will: str, secrets: list[str]) -> None:
+        """Tell the scheduler's process what to cancel, and which files to remove, if this one is killed."""
         if self.hub is not None:
             with suppress(OSError):
-                self.hub.tell({"last will": will})
+                self.hub.tell({"last will": will, "secrets": secrets})
 
     # -- the end -----------------------------------------------------------------------------------------
 
@@ -349,7 +349,7 @@ class BlockCluster(Cluster):
             except Exception:  # the scheduler may be gone already, and then there is nothing to say goodbye to
                 logger.debug("closing the client of %s", self.label, exc_info=True)
         if self.hub is not None:
-            self.leave_will("")
+            self.leave_will("", [])
             self.hub.close()
         self.jobs.cancel_all()
         for folder in (self.scratch, self.sockets):

@@ -286,7 +286,8 @@ class Jobs:
     def _write_will(self, without: Collection[Block] = ()) -> None:
         """Leave word of which jobs to cancel if this process is killed."""
         jobs = [b.job_id for b in list(self.blocks.values()) if b.job_id is not None and not (b.gone or b in without)]
-        self.cluster.leave_will(last_will(self.provider, jobs))
+        secrets = [b.spec_file for b in list(self.blocks.values()) if not (b.gone or b in without)]
+        self.cluster.leave_will(last_will(self.provider, jobs), secrets)
 
     def _cancel(self, blocks: Sequence[Block]) -> bool:
         submitted = [b for b in blocks if b.job_id is not None and not b.gone]

@@ -143,7 +143,12 @@ class LocalCluster(Cluster):
     def status(self) -> dict[str, Any]:
         from parsl_on_dask.jobs.states import JobState, JobStatus
 
-        return {name: JobStatus(JobState.FAILED if b.ended() else JobState.RUNNING) for name, b in self.blocks.items()}
+        def state(block: Supervisor) -> JobState:
+            if block.closing:
+                return JobState.CANCELLED
+            return JobState.FAILED if block.ended() else JobState.RUNNING
+
+        return {name: JobStatus(state(block)) for name, block in self.blocks.items()}
 
     def close(self) -> None:
         if self.closed:

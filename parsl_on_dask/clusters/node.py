@@ -12,6 +12,7 @@ Nothing in this process starts a thread before it forks.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -60,6 +61,7 @@ class Node:
         self.unread = b""
         self.awaited: dict[int, int] = {}
         self.last_will = ""
+        self.secrets: list[str] = []
 
     def run(self) -> None:
         """Start everything and keep it until the link ends."""
@@ -88,6 +90,9 @@ class Node:
             self.stop()
             self.end_children()
             self.clean_up()
+            for path in self.secrets:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
             if self.last_will:
                 execute_will(self.last_will)
 
@@ -125,7 +130,7 @@ class Node:
                 for pid in workers:
                     _kill(pid, signal.SIGKILL)
             elif "last will" in command:
-                self.last_will = command["last will"]
+                self.last_will, self.secrets = command["last will"], command["secrets"]
         return bool(part)
 
     def stop(self) -> None:

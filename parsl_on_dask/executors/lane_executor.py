@@ -66,6 +66,7 @@ class LaneExecutor(ParslExecutor):
     _lane: Lane | None = None
     _ending: Lane | None = None
     _stand_in: LaneExecutor | None = None  # which runs the calls, where the command line says so
+    _last_status: dict[str, JobStatus]
     _tasks: dict[object, Future[Any]]
     _task_ids: AtomicIDCounter
     _of_a_run: ClassVar[frozenset[str]] = frozenset(
@@ -73,6 +74,7 @@ class LaneExecutor(ParslExecutor):
             "_lane",
             "_ending",
             "_stand_in",
+            "_last_status",
             "_tasks",
             "_task_ids",
             "_block_ids",
@@ -106,6 +108,7 @@ class LaneExecutor(ParslExecutor):
         self._forget_run()
 
     def _forget_run(self) -> None:
+        self._last_status = {}
         self._tasks = {}
         self._task_ids = AtomicIDCounter()
         super_forget = getattr(super(), "_forget_run", None)
@@ -196,6 +199,7 @@ class LaneExecutor(ParslExecutor):
         if lane is not None:
             self._ending = lane
             lane.close(wait)  # which may still have calls to make ready, and these look for it here
+            self._last_status = dict(lane.status())
             if self._lane is lane:
                 self._lane = None
             self._ending = None
@@ -220,7 +224,7 @@ class LaneExecutor(ParslExecutor):
 
     def status(self) -> dict[str, JobStatus]:
         """Return the states of all blocks so far, by block id."""
-        return {} if self._lane is None else dict(self._lane.status())
+        return dict(self._last_status if self._lane is None else self._lane.status())
 
     def connected_blocks(self) -> list[str]:
         """Return the ids of the blocks that have workers."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from pathlib import Path
@@ -177,21 +176,27 @@ def test_however_a_script_ends_its_jobs_end(script: Any, way: str) -> None:
         run.signal(signal.SIGKILL if way == "kill" else signal.SIGINT)
     run.ends(60)
     eventually(lambda: not run.leftovers(), "every process has ended", 20)
+    assert not list(run.directory.rglob("node.json")), "keys are left behind"
     if way == "kill":
         cancelled = eventually((run.directory / "cancelled").exists, "the jobs were cancelled", 20)
         assert cancelled
         assert (run.directory / "cancelled").read_text().split() == ["1000", "1001"]
 
 
-def test_a_job_that_starts_after_its_script_was_killed_ends(tmp_path: Path, start: Start) -> None:
+@pytest.mark.parametrize("keys", ["keys are left", "nothing is left"])
+def test_a_job_that_starts_after_its_script_was_killed_ends(keys: str, start: Start) -> None:
     kernel, executor, jobs = start(provider={"hold": True})
     eventually(lambda: jobs.resources, "the job waits")
     folder = Path(executor.run_dir, "hpc", "block-0")
     spec = folder.joinpath("node.json").read_text()
     kernel.cleanup()
-    folder.joinpath("node.json").write_text(spec)
+    if keys == "keys are left":
+        folder.joinpath("node.json").write_text(spec)
     jobs.resources["1000"]["cancelled"] = False
     jobs.run("1000")
     eventually(lambda: jobs.resources["1000"]["process"].poll() == 1, "it ends by itself", 60)
-    assert "no Dask scheduler answers at tls://127.0.0.1" in Path(f"{jobs.resources['1000']['path']}.err").read_text()
-    assert os.getpid()
+    said = Path(f"{jobs.resources['1000']['path']}.err").read_text()
+    if keys == "keys are left":
+        assert "no Dask scheduler answers at tls://127.0.0.1" in said
+    else:
+        assert "so the script that asked for this job has ended" in said

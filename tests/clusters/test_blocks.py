@@ -78,6 +78,7 @@ def test_every_node_of_a_block_works(start: Start, nodes: int, encrypted: bool) 
     secret = Path(executor.run_dir, "hpc", "block-0", "node.json")
     assert secret.stat().st_mode & 0o777 == 0o600
     kernel.cleanup()
+    assert {b: s.state for b, s in executor.status().items()} == {"0": JobState.CANCELLED}
     assert not secret.exists()
     left = [str(p.relative_to(executor.run_dir)) for p in Path(executor.run_dir).rglob("*") if p.is_file()]
     assert [
@@ -174,6 +175,7 @@ def test_a_busy_block_stays_when_another_one_is_idle(start: Start, gate: str, tm
     eventually(lambda: len(executor.lane.workers()) == 2, "two blocks of one worker", 60)
     busy = kernel.submit(hold_and_tell, str(tmp_path / "started"), gate)
     eventually((tmp_path / "started").exists, "it runs", 30)
+    eventually(lambda: any(m["tasks"] for m in executor.connected_managers()), "and that is known", 30)
     (idle,) = executor.scale_in(1)
     Path(gate).touch()
     assert busy.result(60) != idle

@@ -34,8 +34,8 @@ class Slurm:
         return done.stdout
 
     def jobs(self, *states: str) -> list[Job]:
-        """The jobs that have not ended, or those in these states; the oldest first."""
-        chosen = ("--states", ",".join(states)) if states else ()
+        """The jobs that wait or run, or those in these states; the oldest first."""
+        chosen = ("--states", ",".join(states or ALIVE))
         rows = self.call("squeue", "-h", "-o", "%A|%j|%T|%D|%r", *chosen).splitlines()
         jobs = [
             Job(i, name, state, int(nodes), reason) for i, name, state, nodes, reason in (r.split("|") for r in rows)
@@ -87,7 +87,7 @@ class Slurm:
     def clear(self) -> None:
         """End every job."""
         self.call("scancel", "-f", "-u", "root", check=False)
-        eventually(lambda: not self.jobs(), "the queue is empty", 30)
+        eventually(lambda: not self.jobs(*ALIVE, "COMPLETING"), "the queue is empty", 30)
 
     def taken(self) -> list[str]:
         """Names of the nodes on which jobs run."""
@@ -98,4 +98,6 @@ class Slurm:
         ]
 
 
+#: A job that is completing has ended; Slurm is tidying up behind it.
+ALIVE = ("PENDING", "RUNNING", "CONFIGURING", "SUSPENDED", "REQUEUED", "RESIZING")
 IN_ORDER: tuple[Any, ...] = ("idle", "allocated", "mixed", "completing")

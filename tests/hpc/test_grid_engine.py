@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,8 @@ from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.providers import GridEngineProvider
 from tests.helpers import WAIT, eventually
 from tests.hpc.blocks import environment
-from tests.hpc.conftest import CI, lacking, system_path
-from tests.kernels import unload
-
-
-def words(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+from tests.hpc.conftest import lacking, system_path
+from tests.hpc.systems import loading, started, words
 
 
 def jobs() -> list[str]:
@@ -41,41 +35,27 @@ def grid_engine(nothing_left_behind: None) -> Iterator[None]:
         return
     if not shutil.which("sge_qmaster", path=system_path()) or not shutil.which("qsub"):
         lacking("no Grid Engine here; install it, as root: bash ci/sge/install", "PARSL_ON_DASK_REQUIRE_SGE")
-    if os.getuid() != 0:
-        lacking("a Grid Engine can be started by root only", "PARSL_ON_DASK_REQUIRE_SGE")
-    parent = tempfile.mkdtemp(prefix="sge-")
-    directory = os.path.join(parent, "s")
-    subprocess.run(["bash", CI / "sge" / "up", directory], check=True, timeout=120)
-    settings = words("bash", "-c", f". {directory}/environment && env")
-    with pytest.MonkeyPatch.context() as patch:
-        for line in settings.splitlines():
-            name, _, value = line.partition("=")
-            if name.startswith("SGE_"):
-                patch.setenv(name, value)
+    with started("sge", "PARSL_ON_DASK_REQUIRE_SGE"):
         yield
-    subprocess.run(["bash", CI / "sge" / "down", directory], check=True, timeout=120)
-    os.rmdir(parent)
 
 
 @pytest.fixture
 def run(grid_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """A function that loads an executor with this provider; nothing of it is left in the queue."""
+    """A function that loads an executor with this provider."""
     monkeypatch.chdir(tmp_path)
+    with loading(tmp_path, jobs) as load:
 
-    def load(one: Any = None, *, strategy: str = "none", **options: Any) -> Any:
-        from parsl_on_dask.config import Config
-
-        if one is None:
+        def load_one(one: Any = None, *, strategy: str = "none", **options: Any) -> Any:
             options = {"walltime": "00:10:00", "cmd_timeout": 60, **options}
-            one = HighThroughputExecutor(
-                label="sge", address="127.0.0.1", max_workers_per_node=2, provider=GridEngineProvider(**options)
+            return load(
+                one
+                or HighThroughputExecutor(
+                    label="sge", address="127.0.0.1", max_workers_per_node=2, provider=GridEngineProvider(**options)
+                ),
+                strategy,
             )
-        parsl.load(Config([one], run_dir=str(tmp_path / "runinfo"), strategy=strategy, strategy_period=0.5, retries=2))
-        return one
 
-    yield load
-    unload()
-    eventually(lambda: not jobs(), "no job is left in the queue", 30)
+        yield load_one
 
 
 def test_blocks(run: Callable[..., Any]) -> None:
