@@ -150,6 +150,15 @@ WORKLOADS = (
         by_default=False,
     ),
     Workload(
+        "sampling",
+        "sampling",
+        kinds=PROCESSES,
+        sizes={"seconds": 34, "interval": 1.0, "children": 4},
+        quick={"seconds": 8},
+        systems=("ours", "parsl"),
+        by_default=False,
+    ),
+    Workload(
         "many",
         "many",
         kinds=PROCESSES,
@@ -320,6 +329,10 @@ ROWS = (
     ),
     Row(
         "monitoring-end", "monitoring", "processes", "end_seconds", "end of a run with monitoring", "s", False,
+    ),
+    Row(
+        "sampling", "sampling", "processes", "percent_of_a_core", "samples of resources each second, a worker",
+        "% of a core", False, (Target("value", 2),),
     ),
     Row("many", "many", "processes", "seconds", "very many calls from one loop", "s", False),
     Row(

@@ -38,6 +38,8 @@ _NOTES = f"""\
 - The client's memory is the growth of its resident set, for each call: of calls that are finished and whose futures
   are held; of calls that wait for one future that is not finished; of calls that are ready while every worker is
   taken. The peaks of very many calls are those of whole processes.
+- Samples of resources: CPU time of the script and all processes below it while each worker runs a call that waits for
+  four processes, with monitoring less without, a worker.
 """.splitlines()
 
 

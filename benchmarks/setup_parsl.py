@@ -1,4 +1,4 @@
-"""Make an environment with Parsl in it: ``python -m benchmarks.setup_parsl DIR [--requirement parsl==VERSION]``."""
+"""Make an environment with Parsl in it: ``python -m benchmarks.setup_parsl DIR [--requirement parsl==VERSION ...]``."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ def main() -> None:
     """Read the command line, make the environment, print its Python."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.setup_parsl", description=__doc__)
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--requirement", default="parsl", help="what pip is to install (default: parsl)")
+    parser.add_argument(
+        "--requirement", nargs="+", default=["parsl[monitoring]"], help="what pip is to install (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     # NumPy is the payload of the large-value workloads; without it bytes are used on all systems.
-    python = setup(arguments.directory, [arguments.requirement, "numpy"])
+    python = setup(arguments.directory, [*arguments.requirement, "numpy"])
     print(python)
 
 

@@ -34,8 +34,8 @@ class System(Protocol):
     def start_recording(self, directory: str) -> None:
         """Start like `start`; results are recorded as calls end, in runs below `directory`, and found by later ones."""
 
-    def start_monitored(self, directory: str) -> None:
-        """Start like `start`; tasks are recorded in a database in `directory`."""
+    def start_monitored(self, directory: str, interval: float = 30.0) -> None:
+        """Start like `start`; tasks are recorded in a database in `directory`, with samples at an interval."""
 
     def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """Give the callable that submits `fn` and returns a future; futures are accepted as its arguments."""
@@ -89,10 +89,12 @@ class ParslSystem:
         memoization = importlib.import_module(f"{self.module}.dataflow.memoization")
         self._load({"run_dir": directory, "memoizer": memoization.BasicMemoizer(checkpoint_mode="task_exit")})
 
-    def start_monitored(self, directory: str) -> None:
+    def start_monitored(self, directory: str, interval: float = 30.0) -> None:
         monitoring = importlib.import_module(f"{self.module}.monitoring")
         self._apps = {}
-        self._load({"run_dir": directory, "monitoring": monitoring.MonitoringHub()})
+        self._load(
+            {"run_dir": directory, "monitoring": monitoring.MonitoringHub(resource_monitoring_interval=interval)}
+        )
 
     def _load(self, arguments: dict[str, Any]) -> None:
         self._parsl = importlib.import_module(self.module)
@@ -201,7 +203,7 @@ class DaskSystem:
     def start_recording(self, directory: str) -> None:
         raise TypeError("bare Dask records no results")
 
-    def start_monitored(self, directory: str) -> None:
+    def start_monitored(self, directory: str, interval: float = 30.0) -> None:
         raise TypeError("bare Dask records no tasks")
 
     def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from parsl_on_dask.ipython import load_ipython_extension as load_ipython_extension
     from parsl_on_dask.ipython import unload_ipython_extension as unload_ipython_extension
     from parsl_on_dask.log_utils import set_file_logger, set_stream_logger
+    from parsl_on_dask.monitoring.monitoring import MonitoringHub
     from parsl_on_dask.monitoring.progress import progress
 
     load = DataFlowKernelLoader.load
@@ -53,6 +54,7 @@ _WHERE = {
     "ExtremeScaleExecutor": "executors:ExtremeScaleExecutor",
     "HighThroughputExecutor": "executors:HighThroughputExecutor",
     "IPyParallelExecutor": "executors:IPyParallelExecutor",
+    "MonitoringHub": "monitoring.monitoring:MonitoringHub",
     "NullHandler": "legacy:NullHandler",
     "ThreadPoolExecutor": "executors:ThreadPoolExecutor",
     "WorkQueueExecutor": "executors:WorkQueueExecutor",
@@ -80,6 +82,7 @@ __all__ = [
     "DataFlowKernelLoader",
     "File",
     "HighThroughputExecutor",
+    "MonitoringHub",
     "ThreadPoolExecutor",
     "bash_app",
     "clear",

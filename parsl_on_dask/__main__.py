@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from parsl_on_dask import alias, cli, overrides, run_as_main
+from parsl_on_dask import alias, cli, dialect, overrides, run_as_main
 
 __all__ = ["main"]
 
@@ -24,6 +25,8 @@ def main() -> None:
         alias.install()
     except alias.AliasError as error:
         sys.exit(f"parsl_on_dask: {error}")
+    if call.dialect is not None:
+        os.environ[dialect.VARIABLE] = call.dialect  # also for scripts that the program starts
     if call.kind == "checkpoint":
         from parsl_on_dask.checkpoint import cli as checkpoint_cli
 
@@ -32,11 +35,11 @@ def main() -> None:
         from parsl_on_dask.monitoring import cli as monitoring_cli
 
         sys.exit(monitoring_cli.main(call.kind, call.args))
+    overrides.set_cluster_override(call.cluster)
     if call.kind == "check":
         from parsl_on_dask import explaining
 
         sys.exit(explaining.main(call.args))
-    overrides.set_cluster_override(call.cluster)
     overrides.show_progress = call.progress
     if call.kind == "script":
         run_as_main.run_script(call.target, call.args)

@@ -27,7 +27,10 @@ _NAMES: dict[type, str] = {
 
 def short(value: Any, limit: int = 60) -> str:
     """``repr(value)`` cut to a length that fits into an error text."""
-    text = repr(value)
+    text = f"<class {value.__qualname__}>" if isinstance(value, type) else repr(value)
+    if "\n" in text:  # a constructor call over many lines
+        call = f"{type(value).__name__}("
+        text = f"{call}...)" if text.startswith(call) else " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
@@ -38,6 +41,8 @@ def _article(name: str) -> str:
 def wrong_type(owner: str, name: str, value: Any, wanted: str, hint: str = "") -> TypeCheckError:
     """Make the error for an argument of the wrong type."""
     kind = "None" if value is None else _article(type(value).__name__)
+    if isinstance(value, type):
+        kind = f"the class {value.__name__} itself"
     tail = f" {hint}" if hint else ""
     return TypeCheckError(f"{owner}({name}={short(value)}): {name} must be {wanted}, not {kind}.{tail}")
 
@@ -80,11 +85,11 @@ def need_number(
 
 
 def need_choice(owner: str, name: str, value: Any, choices: Sequence[Any]) -> None:
-    """Raise unless ``value`` is one of ``choices``."""
+    """Raise unless ``value`` is one of ``choices``, which Parsl writes as a type."""
     if any(value is c or (type(value) is type(c) and value == c) for c in choices):
         return
     listed = ", ".join(repr(c) for c in choices)
-    raise wrong_value(owner, name, value, f"{name} must be one of {listed}.")
+    raise TypeCheckError(f"{owner}({name}={short(value)}): {name} must be one of {listed}.")
 
 
 def need_callable(owner: str, name: str, value: Any, *, signature: str, optional: bool = True) -> None:
@@ -104,6 +109,9 @@ def need_methods(owner: str, name: str, value: Any, methods: Sequence[str], what
 
 def need_label(owner: str, label: Any) -> None:
     """Raise unless ``label`` can name an executor: a str that is not empty and can be part of a path."""
-    need(owner, "label", label, str, hint="Write for example label='cpu'.")
+    if not isinstance(label, str):
+        from parsl_on_dask.mistakes import not_a_label
+
+        raise wrong_type(owner, "label", label, "a str", not_a_label(owner, label))
     if not label or "/" in label or "\0" in label or label in (".", ".."):
         raise wrong_value(owner, "label", label, "a label names a directory of the run: give a word without '/'.")

@@ -61,6 +61,8 @@ class Invocation:
         What ``--scheduler``, ``--scheduler-file`` or ``--jobqueue`` say.
     progress
         Whether bars show how far the program's tasks are.
+    dialect
+        The release of Parsl whose defaults hold, as ``--dialect`` says.
     """
 
     kind: Kind
@@ -68,6 +70,7 @@ class Invocation:
     args: tuple[str, ...] = ()
     cluster: ClusterOverride | None = None
     progress: bool = False
+    dialect: str | None = None
 
 
 def parse(argv: Sequence[str]) -> Invocation:
@@ -101,9 +104,9 @@ def parse(argv: Sequence[str]) -> Invocation:
             "nothing to run: name a script (workflow.py), a module (-m mypackage.workflow) or code (-c 'import parsl')"
         )
     kind, target, args = _program(parser, program)
-    if kind in COMMANDS and cluster is not None:
+    if kind in COMMANDS and kind != "check" and cluster is not None:
         parser.error(f"the {kind} command runs nothing: leave --scheduler, --scheduler-file and --jobqueue out")
-    return Invocation(kind, target, tuple(args), cluster, options.progress)
+    return Invocation(kind, target, tuple(args), cluster, options.progress, _dialect(parser, options.dialect))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -128,7 +131,7 @@ class _Version(argparse.Action):
 
 
 # Options that take the next word: the search for the program has to step over it.
-_VALUE_OPTIONS = ("--scheduler", "--scheduler-file", "--jobqueue", "--config-name", "--max-blocks")
+_VALUE_OPTIONS = ("--scheduler", "--scheduler-file", "--jobqueue", "--config-name", "--max-blocks", "--dialect")
 
 
 def _parser() -> _Parser:
@@ -169,6 +172,12 @@ def _parser() -> _Parser:
     )
     parser.add_argument(
         "--progress", action="store_true", help="show on stderr how far the program's tasks are, app by app"
+    )
+    parser.add_argument(
+        "--dialect",
+        metavar="RELEASE",
+        help="what is left out in the program's Configs is what it was in this release of Parsl, such as 2024.12.30. "
+        "Default: what PARSL_ON_DASK_DIALECT says, else the newest",
     )
     parser.add_argument("--version", nargs=0, action=_Version, help="print the version and leave")
     return parser
@@ -234,6 +243,20 @@ def _cluster(parser: _Parser, options: argparse.Namespace) -> ClusterOverride | 
             "give the path that 'dask scheduler --scheduler-file PATH' was started with"
         )
     return ClusterOverride(scheduler_file=path)
+
+
+def _dialect(parser: _Parser, given: str | None) -> str | None:
+    from parsl_on_dask import dialect
+    from parsl_on_dask.errors import ConfigurationError
+
+    try:
+        if given is None:
+            dialect.release()
+        else:
+            dialect.parse(given, "--dialect")
+    except ConfigurationError as error:
+        parser.error(str(error))
+    return given
 
 
 def _jobs(parser: _Parser, system: str, config_name: str | None, max_blocks: str | None) -> ClusterOverride:

@@ -15,10 +15,12 @@ from parsl_on_dask.arguments import (
     wrong_type,
     wrong_value,
 )
+from parsl_on_dask.dialect import release
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.threads import ThreadPoolExecutor
 from parsl_on_dask.legacy import note_once, warn_once
+from parsl_on_dask.mistakes import not_an_executor
 from parsl_on_dask.usage_tracking.api import UsageInformation
 from parsl_on_dask.usage_tracking.levels import DISABLED, LEVEL_3
 from parsl_on_dask.utils import RepresentationMixin
@@ -185,6 +187,7 @@ class Config(RepresentationMixin, UsageInformation):
         ConfigurationError
             Naming the argument and what to write instead.
         """
+        release()  # a dialect that is none is an error also where nothing depends on it
         labels = [executor.label for executor in self.executors]
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
@@ -194,8 +197,19 @@ class Config(RepresentationMixin, UsageInformation):
             )
         if _INTERNAL_LABEL in labels:
             raise ConfigurationError(f"The label {_INTERNAL_LABEL!r} is the kernel's own; write another label=.")
+        self._report_old_spellings()
         self._validate_plug_ins()
         self._validate_values()
+
+    def _report_old_spellings(self) -> None:
+        for name, today in (
+            ("app_cache", "memoizer=BasicMemoizer(memoize=...)"),
+            ("checkpoint_files", "memoizer=BasicMemoizer(checkpoint_files=...)"),
+            ("checkpoint_mode", "memoizer=BasicMemoizer(checkpoint_mode=...)"),
+            ("checkpoint_period", "memoizer=BasicMemoizer(checkpoint_period=...)"),
+        ):
+            if getattr(self, name) is not None:
+                warn_once(f"Config.{name}", f"Config({name}=) is now {today}.")
 
     def _validate_plug_ins(self) -> None:
         if self.memoizer is not None:
@@ -254,6 +268,8 @@ class Config(RepresentationMixin, UsageInformation):
         if self.usage_tracking:
             note_once("Config.usage_tracking", "Config(usage_tracking=) is accepted, and nothing is sent to anybody")
         need("Config", "project_name", self.project_name, str, type(None))
+        if self.project_name is not None:
+            note_once("Config.project_name", "Config(project_name=) is accepted, and nothing is sent to anybody")
         need("Config", "app_cache", self.app_cache, bool, type(None))
         need_choice("Config", "checkpoint_mode", self.checkpoint_mode, _CHECKPOINT_MODES)
         need("Config", "checkpoint_period", self.checkpoint_period, str, type(None), hint="Write it as 'HH:MM:SS'.")
@@ -274,15 +290,7 @@ class Config(RepresentationMixin, UsageInformation):
         }
 
     def _translate(self) -> None:
-        """Report old spellings, and put their meaning into today's."""
-        for name, today in (
-            ("app_cache", "memoizer=BasicMemoizer(memoize=...)"),
-            ("checkpoint_files", "memoizer=BasicMemoizer(checkpoint_files=...)"),
-            ("checkpoint_mode", "memoizer=BasicMemoizer(checkpoint_mode=...)"),
-            ("checkpoint_period", "memoizer=BasicMemoizer(checkpoint_period=...)"),
-        ):
-            if getattr(self, name) is not None:
-                warn_once(f"Config.{name}", f"Config({name}=) is now {today}.")
+        """Put the meaning of old spellings into today's."""
         if self.data_management_max_threads is not None:
             warn_once(
                 "Config.data_management_max_threads",
@@ -305,15 +313,18 @@ class Config(RepresentationMixin, UsageInformation):
 def _executors(given: Any) -> tuple[ParslExecutor, ...]:
     if given is None:
         return (ThreadPoolExecutor(),)
-    hint = "Write a list, for example executors=[ThreadPoolExecutor()]."
     if isinstance(given, (ParslExecutor, str, bytes)) or not isinstance(given, Iterable):
+        hint = "Write a list, for example executors=[ThreadPoolExecutor()]."
+        if isinstance(given, ParslExecutor):
+            hint = f"Write a list, executors=[{type(given).__name__}(...)]."
+        elif not isinstance(given, (str, bytes)) or "://" in str(given):
+            hint = not_an_executor(given)
         raise wrong_type("Config", "executors", given, "an iterable of executors or None", hint)
     executors = tuple(given)
     for executor in executors:
-        if isinstance(executor, type):
-            hint = f"Give instances, not classes: executors=[{executor.__name__}()]."
         if not isinstance(executor, ParslExecutor):
-            raise wrong_type("Config", "executors", executor, "executors of this package or your own subclass", hint)
+            wanted = "executors of this package or your own subclass"
+            raise wrong_type("Config", "executors", executor, wanted, not_an_executor(executor))
     if not executors:
         raise ConfigurationError(
             "Config(executors=[]): at least one executor is needed. Leave executors out for a thread pool, or write "

@@ -18,7 +18,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.legacy import ParslDeprecationWarning, forget_warnings
+from parsl_on_dask.arguments import short
+from parsl_on_dask.dialect import VARIABLE, release
+from parsl_on_dask.legacy import forget_warnings, reported
+from parsl_on_dask.overrides import cluster_override
+from parsl_on_dask.reading import read
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
@@ -65,14 +69,19 @@ class Explanation:
         Old spellings, each with the place and today's form.
     refused : list of str
         What cannot be used, each with the place and what to write instead.
+    dialect : str or None
+        The release of Parsl whose defaults hold, if another than the newest was asked for.
     """
 
     executors: list[ExecutorPlan] = field(default_factory=list)
     old: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    dialect: str | None = None
 
     def __repr__(self) -> str:
         parts = [str(plan) for plan in self.executors]
+        if self.dialect is not None:
+            parts.append(f"Defaults: those of Parsl {self.dialect}, by {VARIABLE} or --dialect")
         for title, found in (("Old spellings, which work", self.old), ("Refused", self.refused)):
             if found:
                 parts.append("\n".join([f"{title}:", *(f"  {line}" for line in found)]))
@@ -98,13 +107,38 @@ def explain(config: Config | None = None) -> Explanation:
     from parsl_on_dask.errors import ParslError
 
     config = Config() if config is None else config
-    found = Explanation()
+    found = Explanation(dialect=_dialect())
+    override = cluster_override()
     for executor in config.executors:
         try:
-            found.executors.append(_plan(executor))
+            validate = getattr(executor, "validate", None)
+            if callable(validate):
+                validate()  # also what was set after it was made
+            stands_in = override is not None and getattr(executor, "kind", "existing") != "existing"
+            plan = _plan(_elsewhere(executor) if stands_in else executor)
+            if stands_in:
+                plan.executor = f"{type(executor).__name__}, by {override}"
+            found.executors.append(plan)
         except ParslError as e:
             found.refused.append(f"executor {executor.label!r}: {e}")
     return found
+
+
+def _dialect() -> str | None:
+    chosen = release()
+    return None if chosen is None else ".".join(map(str, chosen))
+
+
+def _elsewhere(executor: Any) -> Any:
+    """What takes an executor's place, where the command line says so."""
+    from parsl_on_dask.clusters.existing import overridden
+
+    override = cluster_override()
+    assert override is not None
+    try:
+        return overridden(executor, override)
+    finally:
+        executor._stand_in = None
 
 
 def _plan(executor: Any) -> ExecutorPlan:
@@ -117,7 +151,11 @@ def _plan(executor: Any) -> ExecutorPlan:
     elif kind == "existing":
         way = next(n for n in ("address", "client", "cluster", "scheduler_file") if getattr(executor, n) is not None)
         plan.becomes = f"the Dask cluster that exists: {way}={getattr(executor, way)!r}"
-        plan.facts["workers"] = "those of the cluster, which goes on when the kernel ends"
+        if executor.provider is None:
+            plan.facts["workers"] = "those of the cluster, which goes on when the kernel ends"
+        else:
+            plan.facts["workers"] = "those of the cluster's jobs; a job is a block"
+            plan.facts["blocks"] = _blocks(executor.provider)
     elif kind == "processes":
         _plan_blocks(executor, plan)
     else:
@@ -127,6 +165,8 @@ def _plan(executor: Any) -> ExecutorPlan:
 
 def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
     from parsl_on_dask.clusters import is_local
+    from parsl_on_dask.clusters.hosts import HostsProvider
+    from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 
     provider = executor.provider
     owner = type(provider).__name__
@@ -140,6 +180,14 @@ def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
     elif is_local(provider):
         plan.becomes = f"a Dask scheduler and worker processes {where}"
         plan.facts["workers of a block"] = f"{_workers_here(executor)}, with one thread each"
+        if type(provider.launcher) is not SingleNodeLauncher:
+            plan.facts["started through"] = repr(provider.launcher)
+        if provider.worker_init:
+            plan.facts["before they start"] = short(provider.worker_init)
+    elif isinstance(provider, HostsProvider):
+        plan.becomes = f"a Dask scheduler {where}, and Dask workers that are started by SSH"
+        plan.facts["hosts, a block each"] = ", ".join(provider.hosts)
+        plan.facts["workers of a host"] = f"{_workers_there(executor)}, with one thread each"
     else:
         if getattr(executor, "scheduler_in_job", False):
             where = "on the first node of the first block"
@@ -147,14 +195,22 @@ def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
         plan.facts["nodes of a block"] = str(provider.nodes_per_block)
         plan.facts["workers of a node"] = f"{_workers_there(executor)}, with one thread each"
         plan.script = _script(executor)
+    if getattr(executor, "enable_mpi_mode", False):
+        plan.facts.pop("workers of a node", None)
+        plan.facts["workers of a block"] = f"{executor.workers_per_node}, with one thread each, on its first node"
+        plan.facts["calls at a time"] = (
+            f"as many as there are nodes for; {executor.mpi_launcher} starts MPI programs on the nodes of a call"
+        )
     if getattr(executor, "by_resources", False):
         plan.facts["calls at a time"] = "as many as the resources of a node allow, by what the calls ask for"
     memory = executor.mem_per_worker
     plan.facts["memory of a worker"] = "not limited" if not memory else f"{memory:g} GB are reckoned with, not limited"
-    plan.facts["blocks"] = (
-        f"{provider.init_blocks} at the start, {provider.min_blocks} to {provider.max_blocks} by the number of calls"
-    )
+    plan.facts["blocks"] = _blocks(provider)
     plan.facts["connections"] = "TLS" if executor.encrypted else "not encrypted"
+
+
+def _blocks(provider: Any) -> str:
+    return f"{provider.init_blocks} at the start, {provider.min_blocks} to {provider.max_blocks} by the number of calls"
 
 
 def _workers_here(executor: Any) -> int:
@@ -178,12 +234,17 @@ def _workers_there(executor: Any) -> str:
 def _script(executor: Any) -> str | None:
     from parsl_on_dask.clusters.blockspec import site_of, start_command
 
-    make = getattr(executor.provider, "script", None)
+    provider = executor.provider
+    make = getattr(provider, "script", None)
     if make is None:
         return None
-    command = start_command(site_of(executor.provider)("python"), "RUN_DIRECTORY/start_workers.py")
-    text: str = make(command, 1, f"parsl.{executor.label}.block-0")
-    return text
+    command = start_command(site_of(provider)("python"), "RUN_DIRECTORY/start_workers.py")
+    before, provider.script_dir = provider.script_dir, "/RUN_DIRECTORY/submit_scripts"
+    try:
+        text: str = make(command, 1, f"parsl.{executor.label}.block-0")
+    finally:
+        provider.script_dir = before
+    return text.replace("/RUN_DIRECTORY", "RUN_DIRECTORY")
 
 
 class _Loaded(BaseException):
@@ -202,7 +263,9 @@ def _stopping() -> Iterator[None]:
     original = DataFlowKernel.__init__
 
     def stop(self: Any, config: Any = None, *args: Any, **kwargs: Any) -> None:
-        raise _Loaded(Config() if config is None else config)
+        config = Config() if config is None else config
+        config.validate()  # also what was set after it was made
+        raise _Loaded(config)
 
     DataFlowKernel.__init__ = stop  # type: ignore[method-assign]
     try:
@@ -247,15 +310,20 @@ def check(path: str | os.PathLike[str], arguments: Sequence[str] = ()) -> Explan
             refused.append(f"{_place(e, path)}{type(e).__name__}: {e}")
         finally:
             sys.argv, sys.path[:] = before[0], before[1]
-    found = Explanation(refused=refused)
+    found = Explanation(refused=refused, dialect=_dialect())
     for config in configs:
         part = explain(config)
         found.executors += part.executors
         found.refused += part.refused
     if not configs and not refused:
         found.refused.append(f"{path} loads no Config, and defines none")
-    old = [w for w in caught if issubclass(w.category, ParslDeprecationWarning)]
+    old = [w for w in caught if str(w.message) in reported]
     found.old = [f"{w.filename}:{w.lineno}: {w.message}" for w in old]
+    # an executor that was refused has a label, too
+    text = read(path, [] if found.refused else [e.label for c in configs for e in c.executors])
+    found.old += [line for line in text.old if line not in found.old]
+    places = {line.split(": ")[0] for line in found.refused}
+    found.refused += [line for line in text.refused if line.split(": ")[0] not in places]
     return found
 
 

@@ -22,6 +22,8 @@ NullHandler = logging.NullHandler
 
 _PACKAGE = __name__.rpartition(".")[0]
 _seen: set[str] = set()
+#: Texts of all old spellings that were reported.
+reported: set[str] = set()
 _lock = threading.Lock()
 
 
@@ -41,6 +43,7 @@ def forget_warnings() -> None:
     """Let every old spelling be reported again, once (for tests and long-lived programs)."""
     with _lock:
         _seen.clear()
+        reported.clear()
 
 
 def warn_once(key: str, message: str, stacklevel: int = 3, category: type[Warning] = ParslDeprecationWarning) -> None:
@@ -61,6 +64,8 @@ def warn_once(key: str, message: str, stacklevel: int = 3, category: type[Warnin
     """
     if not _first_time(key):
         return
+    if issubclass(category, DeprecationWarning):
+        reported.add(message)
     level = stacklevel
     try:
         frame = sys._getframe(stacklevel - 1)
@@ -81,6 +86,42 @@ def note_once(key: str, message: str) -> None:
     """Report at debug level, once, an argument which is accepted but has no meaning on Dask."""
     if _first_time(key):
         logger.debug(message)
+
+
+#: Stands for an argument that was not given, where None can be one.
+MISSING: Any = object()
+
+
+def renamed(owner: str, old: str, new: str, before: Any, today: Any) -> Any:
+    """Return the value of an argument that may be given by the name it had, or by today's.
+
+    Parameters
+    ----------
+    owner : str
+        The class, or the method, for the texts.
+    old, new : str
+        The two names.
+    before, today : object
+        What was given by them; :data:`MISSING` when nothing was.
+
+    Raises
+    ------
+    TypeError
+        When neither or both are given.
+
+    Examples
+    --------
+    >>> renamed("SubmitException", "task_name", "job_name", MISSING, "block-0")
+    'block-0'
+    """
+    if before is MISSING:
+        if today is MISSING:
+            raise TypeError(f"{owner}(): {new} is missing.")
+        return today
+    if today is not MISSING:
+        raise TypeError(f"{owner}(): {old} is the old name of {new}. Write only {new}.")
+    warn_once(f"{owner}.{old}", f"{owner}({old}=) is now {new}=.", stacklevel=4)
+    return before
 
 
 def moved(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:

@@ -188,6 +188,15 @@ class RepresentationMixin:
     # Arguments of the past, which are shown only when they were given.
     _legacy_arguments: ClassVar[frozenset[str]] = frozenset()
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Say what to write instead of an argument that the class does not take."""
+        if kwargs:
+            from parsl_on_dask.misspelt import check_keywords
+
+            check_keywords(cls, kwargs)
+        made = super().__new__
+        return made(cls) if made is object.__new__ else made(cls, *args, **kwargs)
+
     def __repr__(self) -> str:
         given: list[str] = []
         named: dict[str, str] = {}

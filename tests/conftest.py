@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -18,7 +17,7 @@ import psutil
 import pytest
 
 from tests import helpers, kernels
-from tests.helpers import SESSION_TAG, Script, describe, eventually, listening_ports, start_script, tagged
+from tests.helpers import SESSION_TAG, Script, address_in, describe, eventually, listening_ports, start_script, tagged
 from tests.kernels import CONFIG_NAMES, cluster_processes, executor_for, own_children, unload
 
 HIDING = '''\
@@ -37,6 +36,14 @@ class HidingFinder(PathFinder):
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = HidingFinder
 '''
+
+
+SELDOM = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL": "100ms",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "2s",
+}
+"""How often Dask looks at itself; as it is set otherwise, a cluster takes an eighth of a core for doing nothing."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -93,7 +100,7 @@ def nothing_left_behind() -> Iterator[None]:
 
 
 def cluster_python(directory: Path, module: str, *args: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(directory / "site")}
+    environment = {**os.environ, **SELDOM, "PYTHONPATH": str(directory / "site")}
     with open(directory / f"{module}.log", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *args],
@@ -120,7 +127,7 @@ def existing_cluster(nothing_left_behind: None, tmp_path_factory: pytest.TempPat
     scheduler = cluster_python(
         directory, "distributed.cli.dask_scheduler", *common, "--host", "127.0.0.1", "--port", "0"
     )
-    eventually(file.exists, "the scheduler has started", 60)
+    address: str = eventually(lambda: address_in(file), "the scheduler has started", 60)
     workers = cluster_python(
         directory,
         "distributed.cli.dask_worker",
@@ -129,7 +136,6 @@ def existing_cluster(nothing_left_behind: None, tmp_path_factory: pytest.TempPat
     )
     from distributed import Client
 
-    address: str = json.loads(file.read_text())["address"]
     with Client(address, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=60)
     yield address
@@ -140,6 +146,19 @@ def existing_cluster(nothing_left_behind: None, tmp_path_factory: pytest.TempPat
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def warm_workers(nothing_left_behind: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A cluster of two worker processes that kernels share in modules with ``WARM = True``."""
+    from parsl_on_dask.lanes import batches
+    from tests import warm
+
+    batches.open_cluster = kernels.open_cluster
+    directory = tmp_path_factory.mktemp("warm")
+    with warm.started(executor_for("processes", None), directory) as cluster:
+        cluster_processes.append(psutil.Process(cluster.hub.process.pid))
+        yield cluster
 
 
 @pytest.fixture
@@ -168,11 +187,11 @@ def make_executor(config_name: str, request: pytest.FixtureRequest) -> Callable[
 def make_config(make_executor: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """A function that makes a fresh Config; keywords go to its constructor."""
 
-    def make(**options: Any) -> Any:
+    def make(warm: bool | None = None, **options: Any) -> Any:
         from parsl_on_dask.config import Config
 
         if "executors" not in options:
-            options["executors"] = [make_executor()]
+            options["executors"] = [make_executor(warm=warm)]
         options.setdefault("run_dir", str(tmp_path_factory.mktemp("runinfo")))
         options.setdefault("strategy", "none")
         return Config(**options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -83,6 +84,14 @@ def text_of(path: str | os.PathLike[str]) -> str:
     try:
         return Path(path).read_text()
     except FileNotFoundError:
+        return ""
+
+
+def address_in(scheduler_file: Path) -> str:
+    """The address that a scheduler has written to its file, "" before it has."""
+    try:
+        return str(json.loads(text_of(scheduler_file))["address"])
+    except ValueError:  # there is none, or half of one
         return ""
 
 

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from typing import Any
 
 import psutil
 import pytest
 
+from parsl_on_dask import clusters
+
 CONFIG_NAMES = ("threads", "processes", "existing")
 
+on_warm_workers: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+"""Executors that do not start workers of their own, and the cluster that they use."""
+
 cluster_processes: list[psutil.Process] = []
-"""The scheduler and the nannies of the existing cluster."""
+"""The scheduler and the nannies of the existing cluster, and the supervisor of the warm workers."""
 
 
-def executor_for(name: str, request: pytest.FixtureRequest, **options: Any) -> Any:
-    """A fresh executor of the kind that a config name stands for; its label is the name."""
+def executor_for(name: str, request: pytest.FixtureRequest | None, warm: bool | None = None, **options: Any) -> Any:
+    """A fresh executor of the kind that a config name stands for; its label is the name.
+
+    One of processes gets the worker processes that run already when it is to be `warm`, or all of its module are.
+    """
     from parsl_on_dask.executors import HighThroughputExecutor, ThreadPoolExecutor
     from parsl_on_dask.providers import LocalProvider
 
@@ -24,10 +33,26 @@ def executor_for(name: str, request: pytest.FixtureRequest, **options: Any) -> A
         return ThreadPoolExecutor(max_threads=2, **options)
     if name == "processes":
         options.setdefault("provider", LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1))
-        return HighThroughputExecutor(max_workers_per_node=2, address="127.0.0.1", **options)
+        executor = HighThroughputExecutor(max_workers_per_node=2, address="127.0.0.1", **options)
+        if warm is None:
+            warm = request is not None and getattr(request.module, "WARM", False)
+        if warm and request is not None and executor.label == name:
+            on_warm_workers[executor] = request.getfixturevalue("warm_workers")
+        return executor
     from parsl_on_dask.executors import DaskExecutor
 
+    assert request is not None
     return DaskExecutor(request.getfixturevalue("existing_cluster"), **options)
+
+
+def open_cluster(executor: Any) -> Any:
+    """What the lanes of this process call: as the package's own, but some executors get workers that run already."""
+    owner = on_warm_workers.get(executor)
+    if owner is None:
+        return clusters.open_cluster(executor)
+    from tests.warm import WarmCluster
+
+    return WarmCluster(executor, owner)
 
 
 def load(config: Any) -> Any:

@@ -11,6 +11,7 @@ from parsl_on_dask.app.bash import BashApp
 from parsl_on_dask.app.old import App, old_executors, old_join
 from parsl_on_dask.app.python import PythonApp
 from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.misspelt import explains
 
 if TYPE_CHECKING:
     from parsl_on_dask.checkpoint.policy import Cache
@@ -75,6 +76,7 @@ def python_app(
 ) -> PythonDecorator: ...
 
 
+@explains
 def python_app(
     function: Callable[..., Any] | None = None,
     data_flow_kernel: DataFlowKernel | None = None,
@@ -105,7 +107,7 @@ def python_app(
     ignore_for_cache : sequence of str, optional
         Parameters that do not count as arguments for the cache.
     walltime : int, optional
-        Of releases up to 0.9, where it did nothing.
+        Refused: it is a parameter of the function, or of its call.
     join : bool, default False
         Of releases up to 2023.8; today's spelling is :func:`join_app`.
     check_outputs : bool, default False
@@ -189,6 +191,7 @@ def join_app(
 ) -> PythonApp[P, Any]: ...
 
 
+@explains
 def join_app(
     function: Callable[..., Any] | None = None,
     data_flow_kernel: DataFlowKernel | None = None,
@@ -261,6 +264,7 @@ def bash_app(
 ) -> BashDecorator: ...
 
 
+@explains
 def bash_app(
     function: Callable[..., Any] | None = None,
     data_flow_kernel: DataFlowKernel | None = None,
@@ -290,7 +294,7 @@ def bash_app(
     ignore_for_cache : sequence of str, optional
         Parameters that do not count as arguments for the cache.
     walltime : int, optional
-        Of releases up to 0.9, where it did nothing.
+        Refused: it is a parameter of the function, or of its call.
 
     Raises
     ------

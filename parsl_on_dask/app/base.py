@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import sys
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from parsl_on_dask.app.bound import BoundApp
-from parsl_on_dask.app.old import old_walltime
+from parsl_on_dask.app.old import no_walltime
 from parsl_on_dask.app.options import checked_cache, checked_executors, checked_kernel, checked_names
 from parsl_on_dask.app.shape import CallShape, plain_function
 from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.errors import NoDataFlowKernelError
+from parsl_on_dask.mistakes import missing_from_app, on_a_worker
 from parsl_on_dask.remote.apps import rebuild
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
     ignore_for_cache : sequence of str, optional
         Parameters that do not count as arguments for that.
     walltime : int, optional
-        Of releases up to 0.9, where it did nothing. Give the function a parameter of that name.
+        Refused: give the function a parameter of that name.
 
     Raises
     ------
@@ -77,7 +80,7 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
         decorator = self.decorator
         function = plain_function(decorator, func)
         name = function.__name__
-        old_walltime(decorator, walltime)
+        no_walltime(decorator, walltime)
         self._look_like(func, name)
         self.func = function
         self.data_flow_kernel: DataFlowKernel | None = checked_kernel(decorator, name, data_flow_kernel)
@@ -115,6 +118,9 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
             return self
         return BoundApp(self, instance)
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(missing_from_app(type(self).__name__, self.__dict__.get("__name__", "?"), name))
+
     def __reduce__(self) -> tuple[Any, ...]:
         # A kernel stays in its process; elsewhere an app looks for the one that is loaded there. What is known of
         # the function is found out again, since an app may travel to where only parsl_on_dask.remote exists.
@@ -129,12 +135,30 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
 _loader: Any = None
 
 
-def current_kernel() -> DataFlowKernel:
-    """The loaded kernel."""
+def current_kernel(app: str) -> DataFlowKernel:
+    """The loaded kernel.
+
+    Parameters
+    ----------
+    app : str
+        Who asks, for the error.
+
+    Raises
+    ------
+    NoDataFlowKernelError
+        When there is none.
+    """
     global _loader
     if _loader is None:  # an import statement takes as long as the rest of a call's way to the kernel
         from parsl_on_dask.dataflow.dflow import DataFlowKernelLoader
 
         _loader = DataFlowKernelLoader
-    kernel: DataFlowKernel = _loader.dfk()
+    try:
+        kernel: DataFlowKernel = _loader.dfk()
+    except NoDataFlowKernelError:
+        # where Dask runs a task in this thread
+        thread_state = getattr(sys.modules.get("distributed.worker"), "thread_state", None)
+        if not hasattr(thread_state, "execution_state"):
+            raise
+        raise NoDataFlowKernelError(on_a_worker(app)) from None
     return kernel

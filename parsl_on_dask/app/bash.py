@@ -67,7 +67,7 @@ class BashApp(AppBase[P, int]):
         args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
         kernel: DataFlowKernel | None = self.data_flow_kernel
         if kernel is None:
-            kernel = current_kernel()
+            kernel = current_kernel(self.__name__)
         return kernel.submit(
             self.wrapped_remote_function,
             app_args=args,

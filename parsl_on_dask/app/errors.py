@@ -30,6 +30,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from parsl_on_dask.errors import ParslError, TypeCheckError
+from parsl_on_dask.legacy import MISSING, renamed
 
 logger = logging.getLogger("parsl.app.errors")
 
@@ -53,6 +54,8 @@ class BashExitFailure(AppException):
     app_name : str
     exitcode : int
         As the shell reports it; negative when a signal of that number ended the command.
+    reason : str, optional
+        The whole text, in the place of ``app_name``, as releases up to 1.2 had it.
 
     Examples
     --------
@@ -60,12 +63,21 @@ class BashExitFailure(AppException):
     bash_app sort_file failed with unix exit code 2
     """
 
-    def __init__(self, app_name: str, exitcode: int) -> None:
-        super().__init__(app_name, exitcode)
-        self.app_name = app_name
+    _reason: str | None = None
+
+    def __init__(self, app_name: str = MISSING, exitcode: int = MISSING, *, reason: str = MISSING) -> None:
+        if exitcode is MISSING:
+            raise TypeError("BashExitFailure(): exitcode is missing.")
+        name = renamed("BashExitFailure", "reason", "app_name", reason, app_name)
+        if reason is not MISSING:
+            self._reason = reason
+        super().__init__(name, exitcode)
+        self.app_name = name
         self.exitcode = exitcode
 
     def __str__(self) -> str:
+        if self._reason is not None:
+            return self._reason
         return f"bash_app {self.app_name} failed with unix exit code {self.exitcode}"
 
     @property
@@ -183,9 +195,14 @@ class BadStdStreamFile(ParslError):
         The path, or what is wrong with the argument. What the system said is ``__cause__``.
     exception : Exception, optional
         What the system said, as releases up to 2024.4.15 had it.
+    outputs : str, optional
+        What ``reason`` was called up to 1.0.
     """
 
-    def __init__(self, reason: str, exception: BaseException | None = None) -> None:
+    def __init__(
+        self, reason: str = MISSING, exception: BaseException | None = None, *, outputs: str = MISSING
+    ) -> None:
+        reason = renamed("BadStdStreamFile", "outputs", "reason", outputs, reason)
         super().__init__(reason)
         self.reason = self._reason = reason
         if exception is not None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parsl_on_dask.arguments import wrong_value
+from parsl_on_dask.arguments import short, wrong_value
 from parsl_on_dask.checkpoint.policy import Cache
+from parsl_on_dask.errors import TypeCheckError
 from parsl_on_dask.legacy import warn_once
 
 
-def old_walltime(decorator: str, walltime: Any) -> None:
-    """``walltime=`` of the decorators, gone since 1.0."""
+def no_walltime(decorator: str, walltime: Any) -> None:
+    """Refuse ``walltime=`` of the decorators: it never limited anything, and 1.0 took it away."""
     if walltime is not None:
-        warn_once(
-            f"{decorator}-walltime",
-            f"{decorator}(walltime={walltime!r}) limits nothing, as in all releases that had it. Give the function a "
-            f"parameter, def f(..., walltime={walltime!r}), or give walltime= in the call.",
+        raise TypeCheckError(
+            f"{decorator}(walltime={short(walltime)}): a decorator does not limit the time of its calls. Give the "
+            f"function a parameter, def f(..., walltime={short(walltime)}), or write walltime= in the call."
         )
 
 
@@ -52,7 +52,7 @@ def App(
     data_flow_kernel, cache, executors
         As of those.
     walltime : int, optional
-        Did nothing.
+        Did nothing, and does nothing.
 
     Raises
     ------
@@ -66,9 +66,15 @@ def App(
         problem = "an app is 'python' or 'bash'. Write @python_app or @bash_app."
         raise wrong_value("App", "apptype", apptype, problem)
     warn_once(f"App-{apptype}", f"@App({apptype!r}) is spelled @{apptype}_app today.")
+    if walltime is not None:
+        warn_once(
+            "App-walltime",
+            f"@App({apptype!r}, walltime={short(walltime)}) limits nothing, as in all releases that had it. Give the "
+            f"function a parameter, def f(..., walltime={short(walltime)}), or write walltime= in the call.",
+        )
 
     def decorate(function: Callable[..., Any]) -> Any:
         kind: Any = PythonApp if apptype == "python" else BashApp
-        return kind(function, data_flow_kernel, cache, executors, walltime=walltime)
+        return kind(function, data_flow_kernel, cache, executors)
 
     return decorate

@@ -85,7 +85,7 @@ class PythonApp(AppBase[P, R]):
             func = timeout(func, walltime)
         kernel: DataFlowKernel | None = self.data_flow_kernel
         if kernel is None:
-            kernel = current_kernel()
+            kernel = current_kernel(self.__name__)
         return kernel.submit(
             func,
             app_args=args,

@@ -151,6 +151,11 @@ def plain_function(decorator: str, function: Any) -> Callable[..., Any]:
             f"{decorator} takes a function, got {function!r}. Give options by name, as in "
             f"@{decorator}(executors=['label'], cache=True)"
         )
+    if hasattr(type(function), "__dask_graph__"):
+        raise TypeCheckError(
+            f"{decorator} got {function!r}, which dask.delayed made. Give {decorator} the function itself: a call of "
+            "an app is delayed anyway"
+        )
     name = name_of(function)
     if _is_async(function):
         raise TypeCheckError(

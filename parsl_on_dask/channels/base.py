@@ -20,7 +20,9 @@ class Channel(ABC):
     script_dir: str | None = None
 
     @abstractmethod
-    def execute_wait(self, cmd: str, walltime: float | None = None) -> tuple[int, str, str]:
+    def execute_wait(
+        self, cmd: str, walltime: float | None = None, envs: Any = None, *args: Any, **kwargs: Any
+    ) -> tuple[int, str, str]:
         """Run a command and return its exit code, stdout and stderr."""
 
     @abstractmethod

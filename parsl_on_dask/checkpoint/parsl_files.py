@@ -70,7 +70,8 @@ def open_parsl_file(directory: str | os.PathLike[str]) -> ParslFile | None:
     Returns
     -------
     ParslFile or None
-        None when the directory has no such file, but files of this package.
+        None when the directory has no such file, but files of this package; also when it is missing in the directory
+        of a run, which is then one that recorded nothing.
 
     Raises
     ------
@@ -87,11 +88,21 @@ def open_parsl_file(directory: str | os.PathLike[str]) -> ParslFile | None:
     # what its run left may be just a beginning, if that was killed before the first result was recorded
     if any(name.endswith(segments.ENDING) or name == FOLDER or name.startswith(PROBE) for name in names):
         return None
+    if _of_a_run_without_results(os.path.abspath(os.fspath(directory))):
+        logger.info("The run of %s recorded no results", os.fspath(directory))
+        return None
     raise BadCheckpoint(
         f"Checkpoint file was not found: {path}. "
         + _what_is_there(os.fspath(directory))
         + " List directories such as runinfo/000/checkpoint, or write checkpoint_files=get_all_checkpoints('runinfo')"
     )
+
+
+def _of_a_run_without_results(directory: str) -> bool:
+    # its directory is made with the first result
+    run, name = os.path.split(directory)
+    missing = os.path.isdir(run) and not os.path.lexists(directory)
+    return missing and name == "checkpoint" and os.path.basename(run).isdigit()
 
 
 def _what_is_there(directory: str) -> str:

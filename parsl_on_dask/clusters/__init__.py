@@ -29,7 +29,7 @@ def open_cluster(executor: Any) -> Cluster:
         from parsl_on_dask.clusters.clouds import CloudCluster
 
         return CloudCluster(executor)
-    if not is_local(executor.provider):
+    if not is_local(executor.provider) or getattr(executor, "drain_period", None):
         from parsl_on_dask.clusters.blocks import BlockCluster
 
         return BlockCluster(executor)

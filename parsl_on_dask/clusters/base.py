@@ -6,6 +6,7 @@ import abc
 import os
 import time
 from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ class Cluster(abc.ABC):
     #: directory that workers and this process share, "" when there is none
     scratch: str = ""
     #: names of workers that are about to leave, and should be given nothing more
-    leaving: Collection[str] = frozenset()
+    leaving: AbstractSet[str] = frozenset()
     _idle_since: Mapping[str, float] = MappingProxyType({})
 
     def on_change(self) -> None:  # noqa: B027 (whom it concerns puts a function of its own here)

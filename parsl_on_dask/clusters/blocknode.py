@@ -21,7 +21,7 @@ from typing import Any
 
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
-from parsl_on_dask.clusters.blockspec import job_end, workers_of_node
+from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
 from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, Node, _how, _kill, _run, _tell
 from parsl_on_dask.remote.sidefiles import replacing
 
@@ -156,8 +156,8 @@ class BlockNode(Node):
         self.failed.setdefault(number, 0)
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == LEFT:
             pass
-        elif (job_end(self.spec, os.environ) or math.inf) - time.time() < LAST_START:
-            pass  # the job ends before it could do anything
+        elif self.last_start() < time.time():
+            pass  # it would have to leave before it could do anything
         elif os.WIFEXITED(status) and os.WEXITSTATUS(status) == CUT_OFF:
             self.start_worker(number, life + 1)  # if the scheduler has gone, the sentinel says so
         else:
@@ -167,6 +167,11 @@ class BlockNode(Node):
         if not self.workers:
             self.say({"end": "all workers have left"})
             self.stop()
+
+    def last_start(self) -> float:
+        """Until when a worker has anything to do here."""
+        end, drained = job_end(self.spec, os.environ), drain_time(self.spec)
+        return min(math.inf if end is None else end, math.inf if drained is None else drained) - LAST_START
 
     def publish(self, name: str) -> None:
         """Copy a dead worker's journal to where the submitting process can read it, while that one wants it."""

@@ -30,7 +30,7 @@ from parsl_on_dask.clusters.blockspec import (
     stdin_command,
     write_private,
 )
-from parsl_on_dask.clusters.hub import Supervisor, has_bokeh, pems_of
+from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.jobs import Block, Jobs
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
@@ -79,7 +79,7 @@ class BlockCluster(Cluster):
         self.hub: _Hub | None = None
         self.roster = Roster(self)
         self.silent: dict[str, float] = {}
-        self.leaving: set[str] = set()
+        self.leaving = set()
         self.home = os.path.join(executor.run_dir, executor.label)
         os.makedirs(self.home, exist_ok=True)
         if self.provider.script_dir is None:
@@ -88,6 +88,7 @@ class BlockCluster(Cluster):
         self.scratch = tempfile.mkdtemp(prefix="scratch-", dir=self.home)
         self.sockets = tempfile.mkdtemp(prefix="parsl-on-dask-")
         self.jobs = Jobs(self)
+        self._warn_of_idle_nodes()
         try:
             if getattr(executor, "scheduler_in_job", False):
                 self._start_in_job()
@@ -156,7 +157,6 @@ class BlockCluster(Cluster):
         return {
             "host": host,
             "ports": ports,
-            "dashboard": has_bokeh(),
             "announce": TOPIC,
             "lonely": LONELY if in_job else None,
             "contacts": ["127.0.0.1"] if host == "127.0.0.1" else None,
@@ -177,6 +177,19 @@ class BlockCluster(Cluster):
                 "Executor %s: encrypted=False, so whoever can connect to this network can run code as you, on this "
                 "machine and on the nodes",
                 self.label,
+            )
+
+    def _warn_of_idle_nodes(self) -> None:
+        from parsl_on_dask.launchers import SimpleLauncher
+
+        nodes = int(getattr(self.provider, "nodes_per_block", 1))
+        mpi = getattr(self.executor, "enable_mpi_mode", False)
+        if nodes > 1 and not mpi and type(getattr(self.provider, "launcher", None)) is SimpleLauncher:
+            logger.warning(
+                "Executor %s: SimpleLauncher starts workers on one of the %d nodes per block; use SrunLauncher, "
+                "MpiExecLauncher or another launcher that reaches all of them, or MPIExecutor for MPI programs",
+                self.label,
+                nodes,
             )
 
     def _connect(self, addresses: list[str], security: Any) -> None:
@@ -301,7 +314,9 @@ class BlockCluster(Cluster):
     def slots_per_block(self) -> int:
         """By Parsl's formula; what blocks turn out to have, where that has nothing to go by."""
         executor, provider = self.executor, self.provider
-        by_formula = int(executor.workers_per_node) * int(getattr(provider, "nodes_per_block", 1))
+        # where calls start MPI programs, only the first node has workers
+        pools = 1 if getattr(executor, "enable_mpi_mode", False) else int(getattr(provider, "nodes_per_block", 1))
+        by_formula = int(executor.workers_per_node) * pools
         hinted = getattr(provider, "cores_per_node", None) or executor.max_workers_per_node
         return by_formula if hinted else max(by_formula, self.roster.largest_block())
 

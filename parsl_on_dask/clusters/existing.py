@@ -22,6 +22,8 @@ logger = logging.getLogger("parsl.clusters.existing")
 
 #: Seconds to wait for a scheduler file to appear.
 FILE_TIMEOUT = 10.0
+#: Seconds to wait for one to be readable.
+HALF_WRITTEN = 2.0
 
 #: Clients that labels on one cluster share, with the number of labels: a value on it can then go from label to label.
 _shared: dict[tuple[str, int], tuple[Client, int]] = {}
@@ -52,6 +54,11 @@ class ExistingCluster(Cluster):
             raise ConfigurationError(
                 f"executor {executor.label!r}: client= was made with asynchronous=True, and a Parsl script is not "
                 "asynchronous. Give DaskExecutor(address=client.scheduler.address) instead"
+            )
+        if self.client.status in ("closed", "closing"):
+            raise ConfigurationError(
+                f"executor {executor.label!r}: client= was closed before. Keep it open for as long as the kernel runs, "
+                "or give the scheduler's address, DaskExecutor('tcp://...')"
             )
         try:
             check_versions(self.client, executor.label)
@@ -98,12 +105,8 @@ class ExistingCluster(Cluster):
         if executor.address is not None:
             return executor.address
         path = os.fspath(executor.scheduler_file)
-        deadline = time.monotonic() + FILE_TIMEOUT
-        while not os.path.exists(path) and time.monotonic() < deadline:
-            time.sleep(0.1)  # the scheduler may be starting at the same time
         try:
-            with open(path) as file:
-                return str(json.load(file)["address"])
+            return str(_contents(path)["address"])
         except (OSError, ValueError, KeyError) as e:
             raise ExecutorError(
                 executor,
@@ -142,6 +145,20 @@ class ExistingCluster(Cluster):
         if self.client.status in ("running", "connecting"):
             return None
         return ExecutorError(self.executor, f"the connection to the Dask scheduler is {self.client.status}")
+
+
+def _contents(path: str) -> Any:
+    """What a scheduler file says. The scheduler may be starting, and the file be missing or half written."""
+    began = time.monotonic()
+    while True:
+        try:
+            with open(path) as file:
+                return json.load(file)
+        except (FileNotFoundError, ValueError) as e:
+            patience = FILE_TIMEOUT if isinstance(e, FileNotFoundError) else HALF_WRITTEN
+            if time.monotonic() - began > patience:
+                raise
+        time.sleep(0.05)
 
 
 def check_versions(client: Client, label: str) -> None:

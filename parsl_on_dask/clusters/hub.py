@@ -62,13 +62,6 @@ def pems_of(security: Any) -> dict[str, str]:
     return {field: getattr(security, field) for field in fields}
 
 
-def has_bokeh() -> bool:
-    """Whether there can be a dashboard."""
-    from importlib.util import find_spec
-
-    return find_spec("bokeh") is not None
-
-
 def import_path() -> list[str]:
     """Where this process imports from."""
     return [os.path.abspath(p) for p in sys.path if p]

@@ -275,13 +275,13 @@ class Jobs:
         if leaving:
             names = {b.name for b in leaving}
             workers = self.cluster.workers_of(names)
-            self.cluster.leaving.update(workers.values())
+            self.cluster.leaving = self.cluster.leaving | set(workers.values())
             deadline = time.monotonic() + LEAVE
             self.cluster.retire(workers)
             while not names <= set(self.cluster.idle()) and time.monotonic() < deadline and not self.closing.wait(0.1):
                 pass  # what they run may end in time
             self._cancel(leaving)
-            self.cluster.leaving.difference_update(workers.values())
+            self.cluster.leaving = self.cluster.leaving - set(workers.values())
 
     def _write_will(self, without: Collection[Block] = ()) -> None:
         """Leave word of which jobs to cancel if this process is killed."""
@@ -340,7 +340,7 @@ class Jobs:
         for block in todo:
             if not block.over:
                 block.given_back = True
-                block.status = JobStatus(JobState.CANCELLED)
+                block.status = JobStatus(JobState.SCALED_IN)
         self._cancel(todo)
         deadline = time.monotonic() + GONE
         pause = 0.05

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from parsl_on_dask.clusters.base import Cluster
-from parsl_on_dask.clusters.hub import Supervisor, has_bokeh, pems_of
+from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote import journal
@@ -68,7 +68,7 @@ class LocalCluster(Cluster):
         if self.executor.encrypted:
             security = Security.temporary()
             self.pems = pems_of(security)
-        self.address = hub.start({"host": "127.0.0.1", "ports": [0], "dashboard": has_bokeh()}, "")
+        self.address = hub.start({"host": "127.0.0.1", "ports": [0]}, "")
         self.hub = hub
         for _ in range(1, wanted):
             self._add()
@@ -97,6 +97,8 @@ class LocalCluster(Cluster):
         cores = self.provider_hint("cores_per_node") or _cpu_count()
         memory = self.provider_hint("mem_per_node") or virtual_memory().available / 2**30
         per_node: int = self.executor.workers_per_node_for(cores, memory)
+        if self.executor.enable_mpi_mode:
+            return per_node
         return per_node * int(getattr(self.provider, "nodes_per_block", 1))
 
     def slots_per_block(self) -> int:
@@ -110,7 +112,13 @@ class LocalCluster(Cluster):
 
     def workers(self) -> list[dict[str, Any]]:
         return [
-            {**w, "pid": self.pids.get(w["name"]), "idle": self.idle_seconds(w["block"])} for w in super().workers()
+            {
+                **w,
+                "pid": self.pids.get(w["name"]),
+                "idle": self.idle_seconds(w["block"]),
+                "draining": w["name"] in self.leaving,
+            }
+            for w in super().workers()
         ]
 
     def block_of(self, worker: str) -> str | None:
@@ -145,7 +153,7 @@ class LocalCluster(Cluster):
 
         def state(block: Supervisor) -> JobState:
             if block.closing:
-                return JobState.CANCELLED
+                return JobState.SCALED_IN
             return JobState.FAILED if block.ended() else JobState.RUNNING
 
         return {name: JobStatus(state(block)) for name, block in self.blocks.items()}

@@ -17,9 +17,9 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any
 
+from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.intervals import shorten_in_this_process
 from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, worker_name
-from parsl_on_dask.monitoring import dask_page
 from parsl_on_dask.remote.journal import Journal
 from parsl_on_dask.remote.runner import keep_journal
 
@@ -37,14 +37,12 @@ def scheduler_main(spec: dict[str, Any], tell: Callable[[str], None]) -> None:
     """Run a Dask scheduler; its address goes to ``tell`` once it listens."""
     shorten_in_this_process()
     settings = spec["scheduler"]
-    if settings["dashboard"]:
-        dask_page.prepare()
 
     async def serve() -> None:
         scheduler = await _listening(settings, spec["security"])
         if settings.get("announce"):
             scheduler.add_plugin(_announcer(settings["announce"]))
-        dask_page.attach(scheduler)
+        dashboard.attach(scheduler)
         tell(scheduler.address)
         if settings.get("lonely"):
             asyncio.get_running_loop().create_task(_end_when_lonely(scheduler, settings["lonely"]))
@@ -64,7 +62,7 @@ async def _listening(settings: dict[str, Any], pems: dict[str, str] | None) -> A
                 port=port,
                 protocol="tls" if pems else "tcp",
                 security=security_of(pems),
-                dashboard=settings["dashboard"],
+                dashboard=False,
                 dashboard_address="127.0.0.1:0",
             )
         except (OSError, RuntimeError):  # it is taken

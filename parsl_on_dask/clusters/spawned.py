@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.base import Cluster
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
-from parsl_on_dask.monitoring import dask_page
 
 logger = logging.getLogger("parsl.clusters.spawned")
 
@@ -57,7 +57,6 @@ class SpawnedCluster(Cluster):
         warnings.warn(f"executor {executor.label!r}: {GUARD}", stacklevel=2)
         count = executor.workers_per_node_for(os.cpu_count() or 1)
         security = Security.temporary() if executor.encrypted else None
-        dask_page.prepare()
         try:
             with dask.config.set(dict(flat(DASK_CONFIG))):
                 self.cluster: Any = DaskLocalCluster(
@@ -67,12 +66,13 @@ class SpawnedCluster(Cluster):
                     host="127.0.0.1",
                     dashboard_address="127.0.0.1:0",
                     worker_dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
                     security=security,
                     memory_limit=0,
                 )
         except Exception as e:
             raise ExecutorError(executor, f"its processes did not start ({e}): {GUARD}") from e
-        dask_page.attach(self.cluster.scheduler)
+        dashboard.attach(self.cluster.scheduler)
         self.count = int(count)
         self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{executor.label}")
         shorten(self.client)

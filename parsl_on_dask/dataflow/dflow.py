@@ -387,7 +387,7 @@ class DataFlowKernel:
         return self
 
     def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         mode = self.config.exit_mode
         logger.debug("Exiting context manager, with exit mode '%s'", mode)

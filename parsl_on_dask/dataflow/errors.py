@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from parsl_on_dask.errors import ParslError
+from parsl_on_dask.legacy import MISSING, renamed
 
 #: A chain with more links than twice this is shown without its middle.
 _SHOWN_LINKS = 50
@@ -139,18 +140,32 @@ class DependencyError(PropagatedException):
         The task that was not run.
     app_name, dependency_app_names
         As for :class:`PropagatedException`.
+    dependent_exceptions : sequence of exception, optional
+        In the place of ``dependent_exceptions_tids``, as releases up to 1.0 had it.
     """
 
     def __init__(
         self,
-        dependent_exceptions_tids: Sequence[tuple[BaseException, str]],
-        task_id: int,
+        dependent_exceptions_tids: Sequence[tuple[BaseException, str]] = MISSING,
+        task_id: int = MISSING,
         *,
         app_name: str | None = None,
         dependency_app_names: Sequence[str | None] = (),
+        dependent_exceptions: Sequence[BaseException] = MISSING,
     ) -> None:
-        super().__init__(
+        if task_id is MISSING:
+            raise TypeError("DependencyError(): task_id is missing.")
+        given: Sequence[Any] = renamed(
+            "DependencyError",
+            "dependent_exceptions",
+            "dependent_exceptions_tids",
+            dependent_exceptions,
             dependent_exceptions_tids,
+        )
+        if any(isinstance(each, BaseException) for each in given):  # as releases up to 1.0 had it
+            given = [(each, "a dependency") for each in given]
+        super().__init__(
+            given,
             task_id,
             failure_description="Dependency failure",
             app_name=app_name,

@@ -5,11 +5,17 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.errors import ExecutorError
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.dataflow.futures import AppFuture
 
 logger = logging.getLogger("parsl.dataflow.dflow")
 
@@ -50,12 +56,36 @@ def _at_exit() -> None:
             continue
         if clean_up:
             logger.info("Cleaning up the kernel at interpreter exit")
+            unfinished = _unfinished(kernel)
             try:
                 kernel.cleanup()
             except Exception:
                 logger.exception("Clean-up at interpreter exit failed")
+            _tell(unfinished)
         else:
             logger.warning(
                 "the interpreter exits and the kernel was not cleaned up: load() was told disable_cleanup=True, "
                 "so call dfk.cleanup() or parsl.clear()"
             )
+
+
+def _unfinished(kernel: DataFlowKernel) -> list[tuple[str, AppFuture[Any]]]:
+    """Apps and futures of the tasks that are not done."""
+    futures = [(r.func_name, getattr(r, "app_fu", None)) for r in list(kernel.tasks.values())]  # done: no future
+    return [(app, future) for app, future in futures if future is not None and not future.done()]
+
+
+def _tell(unfinished: Sequence[tuple[str, AppFuture[Any]]]) -> None:
+    """Say on stderr how many tasks were given up, since the script that forgot to wait sees nothing of it otherwise."""
+    apps = Counter(app for app, future in unfinished if isinstance(future._exception, ExecutorError))
+    # after an error or Ctrl-C nobody expects them to be done
+    if not apps or getattr(sys, "last_type", None) is not None:
+        return
+    count = sum(apps.values())
+    named = ", ".join(f"{n} of app {name!r}" for name, n in apps.most_common(5)) + (", ..." if len(apps) > 5 else "")
+    print(
+        f"parsl: the script ended before {count} of its tasks {'was' if count == 1 else 'were'} done ({named}), and "
+        f"{'it was' if count == 1 else 'they were'} given up. Wait for them with future.result(), or with "
+        "parsl.wait_for_current_tasks().",
+        file=sys.stderr,
+    )

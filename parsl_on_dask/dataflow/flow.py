@@ -210,14 +210,14 @@ class Flow:
         call.deep = bool(record.depends)
         record._lane = lane
         # before the lane has it: its outcome may come while this thread is still here
-        self.launched(record, None)
+        self.launched(record, None, executor)
         lane.submit(call)
         if record._followers:
             self.ahead.resume(record)
 
-    def launched(self, record: TaskRecord, future: Any) -> None:
+    def launched(self, record: TaskRecord, future: Any, executor: Any = None) -> None:
         self.kernel.set_state(record, States.launched)
-        self.kernel.tasklog.launched(record, getattr(future, "parsl_executor_task_id", None))
+        self.kernel.tasklog.launched(record, getattr(future, "parsl_executor_task_id", None), executor)
 
     def cancel(self, record: TaskRecord) -> bool:
         """Cancel a task that nobody has begun; False when it is too late."""

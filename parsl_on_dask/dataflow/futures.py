@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
+from parsl_on_dask.legacy import MISSING, renamed
 from parsl_on_dask.remote.packing import Promise
 from parsl_on_dask.remote.standin import FinishedFuture
 
@@ -70,6 +72,8 @@ class AppFuture(LightFuture[T], Generic[T]):
     Parameters
     ----------
     task_record : TaskRecord
+    task_def : TaskRecord, optional
+        What it was called until 2023.
 
     Notes
     -----
@@ -81,7 +85,9 @@ class AppFuture(LightFuture[T], Generic[T]):
     _stdout_future: DataFuture | None = None
     _stderr_future: DataFuture | None = None
 
-    def __init__(self, task_record: TaskRecord) -> None:
+    def __init__(self, task_record: TaskRecord = MISSING, *, task_def: TaskRecord = MISSING) -> None:
+        if task_record is MISSING or task_def is not MISSING:
+            task_record = renamed("AppFuture", "task_def", "task_record", task_def, task_record)
         self.task_record = task_record
 
     # -- the result --------------------------------------------------------------------------------------
@@ -223,11 +229,34 @@ class AppFuture(LightFuture[T], Generic[T]):
         if name.startswith("_") or name == "task_record":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] in ("dask", "distributed"):
-            raise AttributeError(f"Dask asked for {name!r}, to see what it was given")
-        return self.task_record.dfk.submit_internal(_attribute, (self, name))
+            from parsl_on_dask.mistakes import asked_by_dask
+
+            raise AttributeError(asked_by_dask(self.task_record.func_name, name))
+        part: Any = self.task_record.dfk.submit_internal(_attribute, (self, name))
+        part.__class__ = _Part
+        part._of = (self.task_record.func_name, name)
+        return part
 
     # iter() would otherwise try future[0], future[1], ... for ever
     __iter__ = None
+
+    # asyncio.wait() adds and removes callbacks that belong to its loop's thread
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
+        """Call ``fn(future)`` when the task is done; at once, if it is."""
+        if getattr(fn, "__module__", None) == "asyncio.tasks":
+            import asyncio
+
+            later: Any = asyncio.get_running_loop().call_soon_threadsafe
+            fn = partial(later, fn)
+        super().add_done_callback(fn)
+
+    def remove_done_callback(self, fn: Callable[[Future[T]], object]) -> int:
+        """Remove a callback that ``asyncio.wait`` added. Returns how many there were."""
+        with self._condition:
+            kept = [c for c in self._done_callbacks if c is not fn and getattr(c, "args", None) != (fn,)]
+            removed = len(self._done_callbacks) - len(kept)
+            self._done_callbacks[:] = kept
+        return removed
 
     # -- asyncio, pickle, Dask -----------------------------------------------------------------------------------
 
@@ -305,6 +334,50 @@ class AppFuture(LightFuture[T], Generic[T]):
         from parsl_on_dask.monitoring.shown import future_html
 
         return future_html(self)
+
+
+class _Part(AppFuture[Any]):
+    """The future of an attribute of a result, which people call as if it were the result's method."""
+
+    #: App of the whole, and the attribute's name.
+    _of: tuple[str, str] = ("", "")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from parsl_on_dask.mistakes import called_part
+
+        whole, name = self._of
+        raise TypeError(called_part(whole, name))
+
+    # `while future.status != "finished"`, as of Dask's futures, would never end
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str) and self._of[1] == "status":
+            from parsl_on_dask.mistakes import compared_status
+
+            raise TypeError(compared_status(self._of[0]))
+        return self is other
+
+    __hash__ = AppFuture.__hash__
+
+
+def _refusing(symbol: str) -> Callable[[Any, Any], Any]:
+    def refuse(self: Any, other: Any) -> Any:
+        from parsl_on_dask.mistakes import operator_on_future
+
+        raise TypeError(operator_on_future(self.task_record.func_name, symbol))
+
+    return refuse
+
+
+# Python would say no more than that the types do not fit.
+_ARITHMETIC = {
+    **{"add": "+", "sub": "-", "mul": "*", "truediv": "/"},
+    **{"floordiv": "//", "mod": "%", "pow": "**", "matmul": "@"},
+}
+for _name, _symbol in _ARITHMETIC.items():
+    setattr(AppFuture, f"__{_name}__", _refusing(_symbol))
+    setattr(AppFuture, f"__r{_name}__", _refusing(_symbol))
+for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}.items():
+    setattr(AppFuture, f"__{_name}__", _refusing(_symbol))
 
 
 def _first(results: Sequence[Any]) -> Any:

@@ -32,6 +32,8 @@ class Joins:
             text = f"join_app body must return a Future or list of Futures, got {inner} of type {type(inner)}"
             if isinstance(inner, tuple):
                 text += ": return list(...) of it"
+            elif not single and type(inner) is not list:
+                text += f": return what the apps that it calls return, or make {record.func_name!r} a python_app"
             self.flow.complete_failure(record, States.failed, TypeError(text))
             return
         record.joins = inner

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.errors import AlreadyLoadedError, NoDataFlowKernelError
+from parsl_on_dask.misspelt import explains
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
@@ -19,6 +21,7 @@ class DataFlowKernelLoader:
     _lock: ClassVar[Any] = threading.RLock()
 
     @classmethod
+    @explains
     def load(
         cls, config: Config | Any = None, close_bad_executors: bool = True, disable_cleanup: bool = False
     ) -> DataFlowKernel:
@@ -94,7 +97,7 @@ class DataFlowKernelLoader:
         """
         kernel = cls._dfk
         if kernel is None:
-            raise NoDataFlowKernelError("Must first load config: call parsl.load(), or parsl.load(Config(...))")
+            raise _nothing_loaded()
         return kernel
 
     @classmethod
@@ -111,8 +114,10 @@ class DataFlowKernelLoader:
 
 def as_config(given: Any) -> Config:
     """The Config that an argument of ``load`` stands for."""
+    from parsl_on_dask.arguments import short
     from parsl_on_dask.config import Config
     from parsl_on_dask.errors import ConfigurationError
+    from parsl_on_dask.mistakes import is_client, is_cluster, not_a_config
 
     if given is None:
         return Config()
@@ -120,11 +125,21 @@ def as_config(given: Any) -> Config:
         return given
     from parsl_on_dask.executors.dask import DaskExecutor
 
-    if callable(getattr(given, "submit", None)) and hasattr(given, "scheduler_info"):
+    if is_client(given):
         return Config(executors=[DaskExecutor(client=given)])
-    if hasattr(given, "scheduler_address") and hasattr(given, "close"):
+    if is_cluster(given):
         return Config(executors=[DaskExecutor(cluster=given)])
     raise ConfigurationError(
-        f"load() takes a Config, a distributed.Client or a Dask cluster object, not {type(given).__name__}: "
-        "write parsl.load(Config(executors=[...]))"
+        f"load() takes a Config, a distributed.Client or a Dask cluster object, not {short(given)}: "
+        f"{not_a_config(given)}"
     )
+
+
+def _nothing_loaded() -> NoDataFlowKernelError:
+    text, hint = "Must first load config", "call parsl.load(), or parsl.load(Config(...))"
+    if sys.version_info < (3, 11):
+        return NoDataFlowKernelError(f"{text}: {hint}")
+    # a line of its own below the text, which programs compare with Parsl's
+    error = NoDataFlowKernelError(text)
+    error.add_note(f"{hint[0].upper()}{hint[1:]}.")
+    return error

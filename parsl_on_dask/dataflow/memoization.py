@@ -18,7 +18,7 @@ from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.old_memo import OldMemoizer, ParslsCheckpointing
 from parsl_on_dask.dataflow.recorder import Ended, Recorder, period_of
-from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -36,7 +36,18 @@ class Memoizer(OldMemoizer, ABC):
     """The kernel's question whether a call's result is known: base of plug-ins for ``Config(memoizer=...)``.
 
     The kernel calls these methods; each may be called from several threads at once. (Parsl's memoizer interface.)
+    Until 2025 this was what is :class:`BasicMemoizer` now.
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Memoizer:
+        if cls is Memoizer:
+            raise TypeCheckError(
+                "Memoizer() is the base of memoizers of one's own. Write BasicMemoizer(), which has the arguments "
+                "memoize, checkpoint_files, checkpoint_mode and checkpoint_period."
+            )
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments")
+        return super().__new__(cls)
 
     @abstractmethod
     def start(self, *, run_dir: str, config_run_dir: str) -> None:

@@ -11,8 +11,8 @@ logger = logging.getLogger("parsl.dataflow.rundirs")
 def make_rundir(path: str | os.PathLike[str]) -> str:
     """Make the next numbered directory below `path` and return its absolute path.
 
-    The number is one more than the highest there is, with at least three digits; files and names that are not
-    numbers are passed over. Processes that start at the same time each get a directory of their own.
+    The number is one more than the highest that anything there has for a name, with at least three digits; names that
+    are not numbers are passed over. Processes that start at the same time each get a directory of their own.
     (Parsl's names, "Run directory" in behaviour and layout.)
 
     Parameters
@@ -58,5 +58,5 @@ def make_rundir(path: str | os.PathLike[str]) -> str:
 
 def _highest_number(root: str) -> int:
     with os.scandir(root) as entries:
-        names = (e.name for e in entries if e.name.isascii() and e.name.isdigit() and e.is_dir())
+        names = (e.name for e in entries if e.name.isascii() and e.name.isdigit())
         return max(map(int, names), default=-1)

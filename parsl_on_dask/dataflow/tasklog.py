@@ -92,8 +92,8 @@ class TaskLog:
         extra = {"parsl.dfk": self.run_id, "parsl.task": record.id, "parsl.task_state": state.name}
         logger.info(text, *args, extra=extra)
 
-    def launched(self, record: TaskRecord, number: Any) -> None:
-        """A try was given to an executor, which calls it ``number``, if it says that."""
+    def launched(self, record: TaskRecord, number: Any, executor: Any = None) -> None:
+        """A try was given to an executor, which calls it ``number``, if it says that, or is asked for one."""
         if not logger.isEnabledFor(logging.INFO):
             return
         text, args = "Parsl task %s try %s launched on executor %s", (record.id, record.fail_count, record.executor)
@@ -109,6 +109,8 @@ class TaskLog:
                 "parsl.try": record.fail_count,
                 "parsl.executor": record.executor,
             }
+            if number is None and hasattr(executor, "number_of_task"):
+                number = executor.number_of_task()
             if number is not None:
                 extra["parsl.executor_task"] = number
             logger.info(text, *args, extra=extra)

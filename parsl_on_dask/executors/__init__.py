@@ -16,6 +16,7 @@ __getattr__ = lazily(
         "FluxExecutor": "executors.flux.executor",
         "GlobusComputeExecutor": "executors.globus_compute",
         "IPyParallelExecutor": "executors.ipp",
+        "MPIExecutor": "executors.high_throughput.mpi_executor",
         "LowLatencyExecutor": "executors.low_latency.executor",
         "RadicalPilotExecutor": "executors.radical.executor",
         "TaskVineExecutor": "executors.taskvine.executor",

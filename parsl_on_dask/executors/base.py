@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from parsl_on_dask.executors.old_names import OldNames
+from parsl_on_dask.legacy import warn_once
 
 Self = TypeVar("Self", bound="ParslExecutor")
 
@@ -30,6 +31,8 @@ class ParslExecutor(OldNames, ABC):
         Directory for what belongs to this run. Default is the current one.
     run_id : str, optional
         Identifier of the run; the kernel sets it.
+    hub_address, hub_port, hub_zmq_port, monitoring_radio, submit_monitoring_radio : optional
+        Of Parsl's releases until 2025: reported once, and not used. Monitoring finds its way alone.
 
     Examples
     --------
@@ -64,7 +67,23 @@ class ParslExecutor(OldNames, ABC):
         monitoring_messages: Any = None,
         run_dir: str = ".",
         run_id: str | None = None,
+        hub_address: Any = None,
+        hub_port: Any = None,
+        hub_zmq_port: Any = None,
+        monitoring_radio: Any = None,
+        submit_monitoring_radio: Any = None,
     ) -> None:
+        for name, value in (
+            ("hub_address", hub_address),
+            ("hub_port", hub_port),
+            ("hub_zmq_port", hub_zmq_port),
+            ("monitoring_radio", monitoring_radio),
+            ("submit_monitoring_radio", submit_monitoring_radio),
+        ):
+            if value is not None:
+                warn_once(
+                    f"ParslExecutor.{name}", f"executors take no {name}= any more: monitoring finds its way alone."
+                )
         self.monitoring_messages = monitoring_messages
         self.monitoring_receiver = None
         self.remote_monitoring_radio = None

@@ -13,6 +13,7 @@ from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.lane_executor import refuse_keys
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
+from parsl_on_dask.mistakes import not_a_way
 from parsl_on_dask.providers.base import ExecutionProvider
 
 #: What says where the workers are; exactly one of them is given.
@@ -206,6 +207,8 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         owner = type(self).__name__
         _check_address(owner, self.address)
         given = [name for name in WAYS if getattr(self, name) is not None]
+        if not given and self.settings:
+            raise ConfigurationError(f"{owner}: {not_a_way(self.settings)}")
         if len(given) != 1:
             raise ConfigurationError(
                 f"{owner}: give exactly one of {', '.join(WAYS[:-1])} and {WAYS[-1]}"
@@ -222,6 +225,10 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
             raise ConfigurationError(f"{owner}: a {way} has its own security. Leave security= out.")
         if self.security is not None and way in MAKING:
             raise ConfigurationError(f"{owner}({way}=...) makes certificates of its own. Leave security= out.")
+        if way in ("client", "cluster") and isinstance(getattr(self, way), (str, type)):
+            value = getattr(self, way)
+            hint = f"Give the object, {way}={way}." if isinstance(value, type) else f"Write {owner}({value!r})."
+            raise wrong_type(owner, way, value, f"a {way} of Dask's", hint)
         need(owner, "scheduler_file", self.scheduler_file, str, os.PathLike, type(None), hint="Write a path.")
         need(owner, "jobqueue", self.jobqueue, str, type(None), hint="Write for example jobqueue='slurm'.")
         need(owner, "config_name", self.config_name, str, type(None), hint="Write the name of a section.")

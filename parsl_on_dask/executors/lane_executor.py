@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +14,8 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.jobs.states import JobStatus
+from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.mistakes import not_these_keys
 from parsl_on_dask.utils import AtomicIDCounter
 
 if TYPE_CHECKING:
@@ -184,11 +186,18 @@ class LaneExecutor(ParslExecutor):
         if self._lane is None:
             raise ExecutorError(self, "it is not started: call start(), or load a Config that has it")
         future = self._lane.submit_call(func, resource_specification or {}, args, kwargs)
-        number = self._task_ids.get_id() + 1
+        number = self._next_number()
         future.parsl_executor_task_id = number  # type: ignore[attr-defined]
         self._tasks[number] = future
         future.add_done_callback(lambda _: self._tasks.pop(number, None))
         return future
+
+    def _next_number(self) -> int:
+        return self._task_ids.get_id() + 1
+
+    def number_of_task(self) -> int | None:
+        """Return a number for a task that is handed over, for the log: 1, 2, ...; None where Parsl has none."""
+        return None if self.kind == "threads" else self._next_number()
 
     def shutdown(self) -> None:
         """End what :meth:`start` started; calls that are not done fail. Quiet when nothing is started."""
@@ -248,7 +257,7 @@ class LaneExecutor(ParslExecutor):
             node = nodes.setdefault(
                 (block, part),
                 {
-                    "manager": host if block is None else f"block-{block}@{part}",
+                    "manager": manager_of(worker),
                     "block_id": block,
                     "hostname": host,
                     "worker_count": 0,
@@ -268,7 +277,14 @@ class LaneExecutor(ParslExecutor):
         """Ask for ``n`` more blocks, and return the ids of those that were asked for."""
         return [] if self._lane is None else self._lane.scale_out(n)
 
-    def scale_in(self, blocks: int, max_idletime: float | None = None) -> list[str]:
+    def scale_in(
+        self,
+        blocks: int | None = None,
+        max_idletime: float | None = None,
+        *,
+        block_ids: Sequence[str] = (),
+        force: bool | None = None,
+    ) -> list[str]:
         """Give up to ``blocks`` blocks back, and return their ids.
 
         Parameters
@@ -276,9 +292,22 @@ class LaneExecutor(ParslExecutor):
         blocks : int
         max_idletime : float, optional
             Seconds: take only blocks that run nothing and have been idle for longer. Default: any block.
+        block_ids : sequence of str
+            Which blocks, in the place of how many. Parsl's executors took it until 2024.
+        force : bool, optional
+            False: take only blocks that run nothing. Parsl's executors took it until 2024.
         """
+        if force is not None:
+            warn_once("executor.scale_in.force", "scale_in(force=False) is now scale_in(blocks, max_idletime=0).")
+            max_idletime = 0.0 if not force and max_idletime is None else max_idletime
+        if blocks is None and not block_ids:
+            raise TypeError("scale_in(): blocks, the number of blocks to give back, is missing.")
         if self._lane is None:
             return []
+        if block_ids:
+            warn_once("executor.scale_in.block_ids", "scale_in(block_ids=) is now scale_in(blocks), with a number.")
+            return self._lane.scale_in(len(block_ids), set(block_ids))
+        assert blocks is not None
         if max_idletime is not None:
             managers = self.connected_managers()
             busy = {m["block_id"] for m in managers if m["tasks"] or m["idle_duration"] <= max_idletime}
@@ -298,6 +327,12 @@ class LaneExecutor(ParslExecutor):
         self._forget_run()
 
 
+def manager_of(worker: Mapping[str, Any]) -> str:
+    """Name of the manager that a worker belongs to: all workers of a block on a node."""
+    host = _host_name(worker["host"])
+    return host if worker["block"] is None else f"block-{worker['block']}@{worker.get('node') or host}"
+
+
 def _host_name(host: str) -> str:
     """The host's name for people; workers on this machine are known by its loopback address."""
     return socket.gethostname() if host in ("127.0.0.1", "::1", "localhost") else host
@@ -311,5 +346,6 @@ def refuse_keys(executor: ParslExecutor, specification: Mapping[str, Any] | None
     name = f"{type(executor).__name__} {executor.label!r}"
     raise InvalidResourceSpecification(
         invalid,
-        f"{name} takes only the keys {', '.join(known)}." if known else f"{name} takes no resource specification.",
+        (f"{name} takes only the keys {', '.join(known)}." if known else f"{name} takes no resource specification.")
+        + not_these_keys(invalid),
     )

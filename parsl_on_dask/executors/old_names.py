@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, cast
 
 from parsl_on_dask.legacy import warn_once
+
+logger = logging.getLogger("parsl.executors.old_names")
 
 
 class _Gone:
@@ -38,6 +41,30 @@ class OldNames:
     executor_exception = cast(Any, _Gone(lambda: None, "only those with a provider have it"))
     status_polling_interval = cast(Any, _Gone(lambda: 0, "only those with a provider have it"))
     tasks = cast(Any, _Gone(dict, "only those with a provider have it"))
+
+    # Parsl asked every executor for these until 2023. One that has blocks has its own.
+
+    def status(self) -> dict[str, Any]:
+        """Return an empty dict: there are no blocks."""
+        return {}
+
+    def scale_out(self, blocks: int = 1) -> list[str]:
+        """Return an empty list: there are no blocks."""
+        warn_once("executor.scale_out", f"{type(self).__name__} has no blocks: scale_out() does nothing.")
+        return []
+
+    def scale_in(self, blocks: int) -> list[str]:
+        """Return an empty list: there are no blocks."""
+        warn_once("executor.scale_in", f"{type(self).__name__} has no blocks: scale_in() does nothing.")
+        return []
+
+    def handle_errors(self, status: Any, *, error_handler: Any = None) -> Any:
+        """Return False: without blocks, nothing was wrong with them."""
+        return False
+
+    def set_bad_state_and_fail_all(self, exception: Exception) -> None:
+        """Log the error; only executors with blocks can be given up."""
+        logger.error("Executor %s: %s", getattr(self, "label", self), exception)
 
 
 class NoStatusHandling:

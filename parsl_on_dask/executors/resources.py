@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parsl_on_dask.arguments import need, short
@@ -12,7 +12,7 @@ from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.lane_executor import refuse_keys
-from parsl_on_dask.legacy import note_once
+from parsl_on_dask.legacy import note_once, warn_once
 
 NUMBERS = ("cores", "memory", "disk", "gpus", "priority", "running_time_min")
 
@@ -57,6 +57,28 @@ class ResourceExecutor(HighThroughputExecutor):
             self._described_provider, self._provider = self._provider, provider
         super().start()
 
+    def shutdown(self, *args: Any, **kwargs: Any) -> None:
+        """End the workers; calls that are not done fail. Quiet when nothing is started.
+
+        Arguments are those of Parsl's signature, which have no meaning there either.
+        """
+        super().shutdown()
+
+    def scale_in(
+        self,
+        blocks: int | None = None,
+        max_idletime: float | None = None,
+        *,
+        block_ids: Sequence[str] = (),
+        force: bool | None = None,
+        count: int | None = None,
+    ) -> list[str]:
+        """Give blocks back; ``count`` is what ``blocks`` was called until 2024."""
+        if count is not None:
+            warn_once(f"{type(self).__name__}.scale_in.count", "scale_in(count=) is now scale_in(blocks=).")
+            blocks = count if blocks is None else blocks
+        return super().scale_in(blocks, max_idletime, block_ids=block_ids, force=force)
+
     def _close(self, wait: bool) -> None:
         super()._close(wait)
         if self._described_provider is not None:
@@ -76,6 +98,8 @@ class ResourceExecutor(HighThroughputExecutor):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or (value < 0 and name != "priority"):
                 unit = " of MB" if name in ("memory", "disk") else ""
                 raise InvalidResourceSpecification({name}, f"{name} must be a number{unit}, not {short(value)}.")
+            if name == "gpus" and value != int(value):
+                raise InvalidResourceSpecification({name}, f"gpus must be a whole number, not {short(value)}.")
 
     def _note(self, names: Mapping[str, Any]) -> None:
         """Report at debug level the arguments that have no effect here and are not the default."""

@@ -125,9 +125,21 @@ class BlockProviderExecutor(ParslExecutor):
             except InvalidStateError:
                 pass  # it was done in the meantime
 
-    def handle_errors(self, status: dict[str, JobStatus]) -> None:
-        """Hand the blocks' states to ``block_error_handler``."""
-        self.block_error_handler(self, status)
+    def handle_errors(self, status: dict[str, JobStatus], *, error_handler: Any = None) -> None:
+        """Hand the blocks' states to ``block_error_handler``.
+
+        Parameters
+        ----------
+        status : dict
+            Block id to :class:`~parsl_on_dask.jobs.states.JobStatus`.
+        error_handler : callable, optional
+            Called in the place of ``block_error_handler``. Parsl's executors took one until 2023.
+        """
+        if error_handler is not None:
+            warn_once(
+                "executor.error_handler", "handle_errors(error_handler=) is now block_error_handler= of executors."
+            )
+        (self.block_error_handler if error_handler is None else error_handler)(self, status)
 
     def status(self) -> dict[str, JobStatus]:
         """Return the states of all blocks so far, by block id."""
@@ -209,7 +221,7 @@ class BlockProviderExecutor(ParslExecutor):
         raise ScalingFailed(self, f"{type(self).__name__} has no _get_launch_command to start block {block_id} with")
 
 
-class NoStatusHandlingExecutor(NoStatusHandling, ParslExecutor):
+class NoStatusHandlingExecutor(NoStatusHandling, ParslExecutor):  # type: ignore[misc]  # handle_errors as it was
     """Abstract base of executors without blocks; Parsl had it until 2023. Subclass ``ParslExecutor`` instead."""
 
 

@@ -7,8 +7,9 @@ import threading
 from typing import Any
 
 from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.dialect import old_defaults
 from parsl_on_dask.executors.lane_executor import LaneExecutor
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.legacy import note_once, warn_once
 from parsl_on_dask.utils import RepresentationMixin
 
 
@@ -51,6 +52,7 @@ class ThreadPoolExecutor(LaneExecutor, RepresentationMixin):
     kind: str = "threads"
     _legacy_arguments = frozenset({"managed"})
 
+    @old_defaults
     def __init__(
         self,
         label: str = "threads",
@@ -70,6 +72,10 @@ class ThreadPoolExecutor(LaneExecutor, RepresentationMixin):
         self._describe(label, working_dir, storage_access, batching, max_batch, in_flight, inline_limit)
         self.max_threads = max_threads
         self.thread_name_prefix = f"ThreadPoolExecutor-{label}" if thread_name_prefix is None else thread_name_prefix
+        if thread_name_prefix is not None:
+            note_once(
+                "threads.thread_name_prefix", "ThreadPoolExecutor(thread_name_prefix=) is not used: Dask names them"
+            )
         self.remote_monitoring_radio = remote_monitoring_radio
         self.managed = managed
         check_managed(type(self).__name__, managed)
@@ -98,6 +104,15 @@ class ThreadPoolExecutor(LaneExecutor, RepresentationMixin):
             self._close(wait=True)
         else:
             threading.Thread(target=self._close, args=(True,), name=f"{self.thread_name_prefix}-shutdown").start()
+
+    @property
+    def provider(self) -> None:
+        """None: threads need no blocks."""
+        return None
+
+    def scale_out(self, workers: int = 1) -> list[str]:
+        """Return an empty list: the number of threads is fixed."""
+        return super().scale_out(workers)
 
     def monitor_resources(self) -> bool:
         """Return False: threads of one process cannot be told apart."""

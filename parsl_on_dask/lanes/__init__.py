@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.base import Lane
 
@@ -25,11 +27,19 @@ def open_lane(executor: Any) -> Lane:
     ------
     ExecutorError
         When the cluster cannot be started or reached.
+    ConfigurationError
+        When the command line says that everything runs in a place where it cannot.
     """
     from parsl_on_dask.overrides import cluster_override
 
     override = cluster_override()
+    mpi = getattr(executor, "enable_mpi_mode", False)
     if override is not None and executor.kind != "existing":
+        if mpi:
+            raise ConfigurationError(
+                f"executor {executor.label!r} gives MPI programs the nodes of its own blocks, and {override} puts "
+                "other workers in their place. Leave that option out"
+            )
         from parsl_on_dask.clusters.existing import overridden
 
         executor = overridden(executor, override)
@@ -37,6 +47,10 @@ def open_lane(executor: Any) -> Lane:
         from parsl_on_dask.lanes.threads import ThreadsLane
 
         return ThreadsLane(executor)
+    if mpi:
+        from parsl_on_dask.lanes.nodes import MpiLane
+
+        return MpiLane(executor)
     if getattr(executor, "by_resources", False):
         from parsl_on_dask.lanes.resourceful import ResourceLane
 

@@ -22,10 +22,11 @@ Amounts = dict[str, float]
 
 
 class Grant(NamedTuple):
-    """What a call has got: a node, and how much of it."""
+    """What a call has got: a node, how much of it, and the names of the GPUs that it asked for."""
 
     node: NodeId
     amounts: Amounts
+    gpus: tuple[str, ...] = ()
 
 
 def needs(spec: Mapping[str, Any], capacity: Mapping[str, float]) -> Amounts:
@@ -59,6 +60,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.capacity: dict[NodeId, Amounts] = {}
+        self.gpus: dict[NodeId, tuple[str, ...]] = {}
         self.granted: dict[int, Grant] = {}
         self.waiting: list[tuple[float, int, Call]] = []
         self._numbers = itertools.count()
@@ -75,6 +77,7 @@ class Ledger:
         there = set(known)
         for node in set(self.capacity) - there:
             del self.capacity[node]
+            self.gpus.pop(node, None)
 
     def left(self, node: NodeId) -> Amounts:
         """What a node has left."""
@@ -115,10 +118,18 @@ class Ledger:
         if best is None:
             return None
         _, node, wanted = best
-        self.granted[call.number] = Grant(node, wanted)
+        self.granted[call.number] = Grant(node, wanted, self._free_gpus(node, int(call.spec.get("gpus") or 0)))
         for kind in KINDS:
             left[node][kind] -= wanted[kind]
         return node
+
+    def _free_gpus(self, node: NodeId, count: int) -> tuple[str, ...]:
+        """Names of GPUs of a node that no call has got; a node whose GPUs have no names counts them from 0."""
+        if not count:
+            return ()
+        names = self.gpus.get(node) or tuple(str(number) for number in range(int(self.capacity[node]["gpus"])))
+        taken = {name for grant in self.granted.values() if grant.node == node for name in grant.gpus}
+        return tuple([name for name in names if name not in taken][:count])
 
     def impossible(self) -> list[Call]:
         """Remove, and return, the calls that no node has enough for, even with nothing else on it."""

@@ -175,7 +175,14 @@ class BatchLane(Lane):
 
     def workers(self) -> list[dict[str, Any]]:
         running = Counter(batch.worker for batch in list(self.batches.values()) if batch.started and batch.calls)
-        return [{**worker, "tasks": running[worker["name"]]} for worker in self.cluster.workers()]
+        return [
+            {
+                **worker,
+                "tasks": running[worker["name"]],
+                "draining": worker.get("draining", False) or self.ends.drains(worker["address"]),
+            }
+            for worker in self.cluster.workers()
+        ]
 
     def accepts(self, value: Any) -> bool:
         return isinstance(value, RemoteValue) and value.client is self.client

@@ -27,6 +27,7 @@ MODULES = (
     "remote.errors",
     "remote.standin",
     "remote.walltime",
+    "remote.nodes",
     "remote.placing",
     "remote.staged",
     "remote.attempts",
@@ -44,6 +45,7 @@ MODULES = (
     "remote.shell",
     "remote.apps",
     "remote.agent",
+    "remote.environment",
     "remote.journal",
     "remote.jobend",
     "remote.runner",
@@ -194,23 +196,34 @@ def forbid_reruns(client: Client) -> bool:
 def _idle_plugin() -> Any:
     from distributed import SchedulerPlugin
 
-    class ParslOnDaskIdle(SchedulerPlugin):
-        """Has Dask notice that a worker with tasks waiting in front of it is not idle.
+    mark = KEY_MARK
 
-        Dask looks at that when something happens to a worker. A task can be given to a busy worker while the others
-        have more to do; when these are done all workers count as idle, and then none takes tasks from another one.
+    class ParslOnDaskIdle(SchedulerPlugin):
+        """Has Dask notice that a worker with tasks waiting in front of it is not idle, and which tasks can run.
+
+        Dask looks at the first when something happens to a worker. A task can be given to a busy worker while the
+        others have more to do; when these are done all workers count as idle, and then none takes tasks from another
+        one. And a task that prefers a worker which has gone, at a moment without any other, is forgotten when others
+        come.
         """
 
         name = "parsl-on-dask-idle"
         idempotent = True
 
         async def start(self, scheduler: Any) -> None:
+            import time
+
             from tornado.ioloop import PeriodicCallback
 
             def look() -> None:
                 for worker in list(scheduler.workers.values()):
                     if len(worker.processing) > worker.nthreads:
                         scheduler.check_idle_saturated(worker)
+                if scheduler.running:
+                    tasks = [t for t in scheduler.unrunnable if t.loose_restrictions and mark in str(t.key)]
+                    if tasks:
+                        found = {task.key: "processing" for task in tasks}
+                        scheduler.transitions(found, stimulus_id=f"parsl-come-{time.time()}")
 
             scheduler.periodic_callbacks[self.name] = callback = PeriodicCallback(look, 500)
             callback.start()

@@ -228,6 +228,7 @@ class Dispatcher:
                 "topic": self.lane.topic,
                 "monitor": None if self.lane.watch is None else self.lane.watch.asked_of(self.lane.executor),
                 "batch": batch.id,
+                "block": calls[0].spec.get("block"),
                 "inline": self.lane.executor.inline_limit,
                 "feed": batch.feed,
                 "once": self.lane.cluster.scratch,
@@ -235,6 +236,8 @@ class Dispatcher:
                 "need": 0.0 if hope else self.lane.ends.need_of(calls[0]),
                 # without a journal that outlives the worker, its report is all that tells which call was running
                 "careful": not self.lane.cluster.ours,
+                # calls that have one are Dask tasks of their own
+                "environment": calls[0].spec.get("environment"),
                 "items": [ref.item for ref in refs],
                 "functions": {c.function_key: self.lane.packer.functions[c.function_key] for c in calls},
                 "calls": [_as_data(c, bool(refs)) for c in calls],

@@ -26,7 +26,17 @@ def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     if kind == "AppTimeout":
         return app.AppTimeout(app_timeout_text(*args))
     made: BaseException = getattr(app, kind)(*args)
+    if kind == "BashExitFailure" and hasattr(made, "add_note"):
+        made.add_note(_of_exit_code(args[1]))
     return made
+
+
+def _of_exit_code(code: Any) -> str:
+    """What a bash app's exit code tells, and where to look."""
+    told = {126: "126 is a command that may not be run. ", 127: "127 is a command that was not found. "}.get(code, "")
+    if isinstance(code, int) and code < 0:
+        told = f"Signal {-code} ended it. "
+    return told + "What the command wrote is in the files of stdout= and stderr=, if the app was given these."
 
 
 def app_timeout_text(name: str = "?", seconds: Any = "?") -> str:

@@ -190,11 +190,14 @@ class JobEnds:
 
     def where(self, key: Key) -> Where | None:
         """Where the next calls of a queue may go; None for anywhere. To be asked while :attr:`near`."""
+        return self.where_for(self.need(key))
+
+    def where_for(self, need: float) -> Where | None:
+        """Where a call may go that needs so many seconds; None for anywhere. To be asked while :attr:`near`."""
         now = time.monotonic()
         if now - self._answered > FRESH:
             self._answered = now
             self._answers.clear()
-        need = self.need(key)
         if need not in self._answers:
             self._answers[need] = self._find(need, now)
         return self._answers[need]
@@ -230,6 +233,11 @@ class JobEnds:
         shifts = sum([batch.id in self.lane.shifts for batch in there])
         lost = sum([self.present[address][1] for address in going if address in self.present])
         return max(1, slots - lost), shifts, len(there) - shifts
+
+    def drains(self, address: str) -> bool:
+        """Whether a worker takes no more calls."""
+        place = self.places.get(address)
+        return place is not None and (place.leaving or time.monotonic() > place.end.stop)
 
     def leaving_blocks(self) -> set[str]:
         """The blocks all of whose workers take no more calls."""

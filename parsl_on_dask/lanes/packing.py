@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.failures import as_exception
 from parsl_on_dask.lanes.values import RemoteValue, pickling
+from parsl_on_dask.mistakes import culprit_in
 from parsl_on_dask.remote.packing import dumps, dumps_with_refs
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ class Packer:
         try:
             data = dumps(function)
         except Exception as e:
-            text = f"the function of app {name!r} cannot be pickled: {type(e).__name__}: {e}"
+            why = culprit_in(getattr(function, "__wrapped__", function), _cannot)
+            text = f"the function of app {name!r} cannot be pickled{why}: {type(e).__name__}: {e}"
             error = as_exception("SerializationError", (name, text))
             raise error from e
         key = hashlib.blake2b(data, digest_size=12).hexdigest()
@@ -95,15 +97,19 @@ class Packer:
 
 def _argument_error(call: Call, e: Exception) -> BaseException:
     named = [*((f"argument {i}", a) for i, a in enumerate(call.args)), *((repr(k), v) for k, v in call.kwargs.items())]
-    culprit = "the arguments"
+    culprit, why = "the arguments", ""
     for label, value in named:
-        try:
-            dumps(value)
-        except Exception:
+        if _cannot(value):
             culprit = f"{'keyword argument ' if label.startswith(chr(39)) else ''}{label}, a {type(value).__name__},"
+            why = culprit_in(value, _cannot)
             break
-    text = (
-        f"{culprit} of app {call.name!r} cannot be pickled to be sent to a worker: {type(e).__name__}: {e}. "
-        "Pass plain data, or run the app on a ThreadPoolExecutor, which shares objects"
-    )
+    text = f"{culprit} of app {call.name!r} cannot be pickled to be sent to a worker{why}: {type(e).__name__}: {e}"
     return as_exception("SerializationError", (call.name, text))
+
+
+def _cannot(value: Any) -> bool:
+    try:
+        dumps(value)
+    except Exception:
+        return True
+    return False

@@ -17,9 +17,9 @@ from parsl_on_dask.lanes.sizes import Queues
 logger = logging.getLogger("parsl.lanes.resourceful")
 
 
-def _measure() -> Callable[[], dict[str, float]]:
-    def parsl_measure() -> dict[str, float]:
-        """What the node of a worker has; memory and disk in MB."""
+def _measure() -> Callable[[], tuple[dict[str, float], tuple[str, ...]]]:
+    def parsl_measure() -> tuple[dict[str, float], tuple[str, ...]]:
+        """What the node of a worker has, memory and disk in MB; and the names of its GPUs."""
         import os
         import shutil
         import subprocess
@@ -30,16 +30,21 @@ def _measure() -> Callable[[], dict[str, float]]:
             listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True).stdout
         except (OSError, subprocess.SubprocessError):
             listed = ""
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if visible is None:
+            gpus = [str(number) for number in range(len(listed.splitlines()))]
+        else:  # the batch system, or worker_init, has chosen
+            gpus = [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         memory = os.environ.get("PARSL_MEMORY_GB")
         return {
             "cores": float(os.environ.get("PARSL_CORES") or cores or 1),
             "memory": float(memory) * 1024 if memory else psutil.virtual_memory().total // 2**20,
             "disk": shutil.disk_usage(".").free // 2**20,
-            "gpus": len(listed.splitlines()),
-        }
+            "gpus": len(gpus),
+        }, tuple(gpus)
 
-    function: Callable[[], dict[str, float]] = by_value(parsl_measure)
+    function: Callable[[], tuple[dict[str, float], tuple[str, ...]]] = by_value(parsl_measure)
     return function
 
 
@@ -80,7 +85,7 @@ class ResourceLane(BatchLane):
     """
 
     def __init__(self, executor: Any) -> None:
-        self.ledger = Ledger()
+        self.ledger = self.new_ledger()
         self.asked: dict[int, Any] = {}
         self.addresses: dict[NodeId, list[str]] = {}
         self.measuring: set[NodeId] = set()
@@ -90,10 +95,12 @@ class ResourceLane(BatchLane):
 
     def _handle_one(self, kind: str, item: Any) -> None:
         if kind == "measured":
-            node, amounts = item
+            node, measured = item
             self.measuring.discard(node)
-            if amounts is not None:
+            if measured is not None:
+                amounts, gpus = measured
                 self.ledger.capacity[node] = {**amounts, **self.executor.node_resources()}
+                self.ledger.gpus[node] = gpus if len(gpus) >= self.ledger.capacity[node]["gpus"] else ()
                 logger.debug("Lane %s: node %s has %s", self.label, node, self.ledger.capacity[node])
             self.place()
         elif kind == "released":
@@ -103,6 +110,10 @@ class ResourceLane(BatchLane):
             super()._handle_one(kind, item)
             if kind in ("tick", "change"):
                 self.look()
+
+    def new_ledger(self) -> Ledger:
+        """The books of this lane, with nothing in them."""
+        return Ledger()
 
     @property
     def goes_ahead(self) -> bool:  # type: ignore[override]
@@ -123,12 +134,12 @@ class ResourceLane(BatchLane):
             self.place()
 
     def _measure(self, node: NodeId, address: str) -> None:
-        amounts: Amounts | None = None
+        measured: tuple[Amounts, tuple[str, ...]] | None = None
         try:
-            amounts = self.client.run(_measure(), workers=[address])[address]
+            measured = self.client.run(_measure(), workers=[address])[address]
         except Exception:  # the worker is gone; the next look will find another
             logger.debug("Lane %s: node %s cannot be measured", self.label, node, exc_info=True)
-        self.inbox.put(("measured", (node, amounts)))
+        self.inbox.put(("measured", (node, measured)))
 
     def place(self) -> None:
         """Hand over the calls that there is room for."""
@@ -136,7 +147,13 @@ class ResourceLane(BatchLane):
             return
         for call, node in self.ledger.place():
             # where it is not the only node: Dask is told where the call's share is, and may choose if it is gone
-            call.spec = {"prefer": self.addresses[node]} if len(self.addresses) > 1 and node in self.addresses else {}
+            spec: dict[str, Any] = {}
+            if len(self.addresses) > 1 and node in self.addresses:
+                spec["prefer"] = self.addresses[node]
+            gpus = self.ledger.granted[call.number].gpus
+            if gpus:
+                spec["environment"] = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
+            call.spec = spec
             self.queues.admit(call)
         for call in self.ledger.impossible():
             self.finish(call, Outcome(error=self._refusal(call)))

@@ -19,10 +19,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import from_failure
-from parsl_on_dask.monitoring import dask_page
 from parsl_on_dask.remote.reaper import REAPER
 from parsl_on_dask.remote.runner import HOST
 
@@ -92,11 +92,10 @@ class ThreadsLane(Lane):
         _quiet(1)
         self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-")
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix=executor.thread_name_prefix)
-        dask_page.prepare()
         with dask.config.set({"temporary-directory": self.scratch}):
             self.cluster: Any = self._cluster(pool)
-        dask_page.attach(self.cluster.scheduler)
         try:
+            dashboard.attach(self.cluster.scheduler)
             self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{self.label}")
         except BaseException:
             self.cluster.close()
@@ -114,6 +113,8 @@ class ThreadsLane(Lane):
             host=None,
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            worker_class=dashboard.plain_worker(),
             memory_limit=0,
             silence_logs=False,  # it would be undone by the first of several clusters that closes
             executor=pool,

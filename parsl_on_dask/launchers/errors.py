@@ -22,5 +22,7 @@ class BadLauncher(ExecutionProviderException, TypeError):
         self.reason = reason
 
     def __str__(self) -> str:
-        hint = self.reason or "write for example launcher=SingleNodeLauncher() from parsl.launchers"
+        from parsl_on_dask.mistakes import not_a_launcher
+
+        hint = self.reason or not_a_launcher(self.launcher)
         return f"Bad Launcher provided: {short(self.launcher)}; {hint}"

@@ -1,8 +1,9 @@
 """Parsl's launchers. Where names, arguments and the commands they run come from: Parsl's ``parsl.launchers``.
 
 All of them are pure functions from a command to shell text (bash). Those that hand the command to a starter on
-several nodes write it to a file ``cmd_<job>.sh`` in the script directory first. Their texts use the
-environment variable ``JOBNAME``, which providers set (the ones for ``srun`` use Slurm's own without it).
+several nodes write it to a file ``cmd_<job>.sh`` in the script directory first, or in the directory where the job runs
+when the node has no script directory. Their texts use the environment variable ``JOBNAME``, which providers set (the
+ones for ``srun`` use Slurm's own without it).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 
 from parsl_on_dask.launchers.base import Launcher
+from parsl_on_dask.legacy import note_once, warn_once
 
 logger = logging.getLogger("parsl.launchers.launchers")
 
@@ -23,13 +25,23 @@ def _script(*parts: str) -> str:
     return "\n".join(part for part in parts if part) + "\n"
 
 
+def _in_script_dir(name: str) -> str:
+    """Shell text for a file in the script directory, where there is one."""
+    return f'"${{SCRIPT_DIR:+$SCRIPT_DIR/}}{name}"'
+
+
 def _command_file(command: str, script_dir: str, job: str) -> tuple[str, str]:
     """Shell text that writes ``command`` to a file, and the file's name in shell text."""
     # The delimiter is not quoted, so variables in the command are replaced when the block's script runs,
     # as commands written for Parsl expect.
-    path = f'"{script_dir}/cmd_{job}.sh"' if script_dir else f'"cmd_{job}.sh"'
+    path = _in_script_dir(f"cmd_{job}.sh")
     text = _script(f"cat > {path} << COMMAND_OF_A_TASK", command, "COMMAND_OF_A_TASK", f"chmod a+x {path}")
-    return text, path
+    return _find_script_dir(script_dir) + text, path
+
+
+def _find_script_dir(script_dir: str) -> str:
+    """Shell text that sets SCRIPT_DIR: where the directory of the submitting machine is not, to nothing."""
+    return _script(f'SCRIPT_DIR="{script_dir}"', '[[ -d $SCRIPT_DIR ]] || SCRIPT_DIR=""')
 
 
 # Where batch systems say which nodes a job has, and how these are listed.
@@ -50,12 +62,6 @@ def _node_list(path: str) -> str:
     return _script(*lines, "else", f"    echo localhost > {path}", "fi")
 
 
-def _beside(path: str, name: str) -> str:
-    """Shell text for a file in the directory that the file of the command is in."""
-    folder, slash, _ = path.rpartition("/")
-    return f'{folder}/{name}"' if slash else f'"{name}"'
-
-
 class SimpleLauncher(Launcher):
     """Runs the command as it is, once, on the block's first node.
 
@@ -69,12 +75,6 @@ class SimpleLauncher(Launcher):
         super().__init__(debug=debug)
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
-        if nodes_per_block > 1:
-            logger.warning(
-                "SimpleLauncher starts workers on one of the %d nodes per block; use SrunLauncher, MpiExecLauncher or "
-                "another launcher that reaches all of them",
-                nodes_per_block,
-            )
         return command
 
 
@@ -98,7 +98,17 @@ class WrappedLauncher(Launcher):
         super().__init__(debug=debug)
         self.prepend = prepend
 
-    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+    def __call__(
+        self,
+        command: str,
+        tasks_per_node: int,
+        nodes_per_block: int,
+        script_dir: str = "",
+        *,
+        debug: bool | None = None,
+    ) -> str:
+        if debug is not None:
+            note_once("WrappedLauncher.debug", "WrappedLauncher()(debug=) has no effect: it reports no progress")
         for name, number in (("tasks per node", tasks_per_node), ("nodes per block", nodes_per_block)):
             if number > 1:
                 logger.warning(
@@ -122,9 +132,23 @@ class SingleNodeLauncher(Launcher):
         super().__init__(debug=debug)
         self.fail_on_any = fail_on_any
 
-    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+    def __call__(
+        self,
+        command: str,
+        tasks_per_node: int,
+        nodes_per_block: int,
+        script_dir: str = "",
+        *,
+        fail_on_any: bool | None = None,
+    ) -> str:
         count = tasks_per_node * nodes_per_block
-        failed = '[ "$failures" -eq 0 ]' if self.fail_on_any else f'[ "$failures" -lt {count} ]'
+        if fail_on_any is not None:
+            warn_once(
+                "SingleNodeLauncher.fail_on_any",
+                "SingleNodeLauncher()(fail_on_any=) is an argument of the constructor now.",
+            )
+        strict = self.fail_on_any if fail_on_any is None else fail_on_any
+        failed = '[ "$failures" -eq 0 ]' if strict else f'[ "$failures" -lt {count} ]'
         return _script(
             _CORES_HERE,
             'echo "Found cores: $CORES"' if self.debug else "",
@@ -160,14 +184,14 @@ class GnuParallelLauncher(Launcher):
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
         write, path = _command_file(command, script_dir, "$JOBNAME")
-        nodes, jobs, log = (_beside(path, f"$JOBNAME.{end}") for end in ("nodes", "parallel", "sh.parallel.log"))
+        nodes, jobs, log = (_in_script_dir(f"$JOBNAME.{end}") for end in ("nodes", "parallel", "sh.parallel.log"))
         return _script(
             "set -e",
             _CORES_HERE,
             'echo "Found cores: $CORES"' if self.debug else "",
             f"WORKERCOUNT={count}",
-            _node_list(nodes).rstrip(),
             write.rstrip(),
+            _node_list(nodes).rstrip(),
             f": > {jobs}",
             f"for COUNT in $(seq 1 {count}); do",
             f"    echo sh {path} >> {jobs}",
@@ -201,14 +225,14 @@ class MpiExecLauncher(Launcher):
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
         write, path = _command_file(command, script_dir, "$JOBNAME")
-        nodes = _beside(path, "$JOBNAME.nodes")
+        nodes = _in_script_dir("$JOBNAME.nodes")
         return _script(
             "set -e",
             _CORES_HERE,
             'echo "Found cores: $CORES"' if self.debug else "",
             f"WORKERCOUNT={count}",
-            _node_list(nodes).rstrip(),
             write.rstrip(),
+            _node_list(nodes).rstrip(),
             f"mpiexec {self.bind_cmd} none {self.overrides} -n {count} --hostfile {nodes} /usr/bin/sh {path}",
             'echo "All workers done"' if self.debug else "",
         )

@@ -44,9 +44,7 @@ def _parser(command: str, text: str) -> argparse.ArgumentParser:
 
 def _visualize(argv: Sequence[str]) -> int:
     parser = _parser("visualize", "Show runs in a browser, also while they run. Ctrl-C ends it.")
-    parser.add_argument(
-        "-p", "--port", type=int, default=8080, help="default 8080, or another one when that is taken; 0: any"
-    )
+    parser.add_argument("-p", "--port", type=int, help="default 8080, or another one when that is taken; 0: any")
     parser.add_argument("--no-token", action="store_true", help="let every user of this machine look, without the link")
     options = parser.parse_args(argv)
     from parsl_on_dask.monitoring.pages.database import Database, find
@@ -56,22 +54,23 @@ def _visualize(argv: Sequence[str]) -> int:
     database = Database(find(options.database))
     database.check()
     try:
-        asyncio.run(_serve(database, options.port, not options.no_token, "--port" in " ".join(argv) or "-p" in argv))
+        asyncio.run(_serve(database, options.port, not options.no_token))
     except KeyboardInterrupt:
         pass
     return 0
 
 
-async def _serve(database: object, port: int, token: bool, named: bool) -> None:
+async def _serve(database: object, named: int | None, token: bool) -> None:
     from parsl_on_dask.monitoring.pages.database import Database
     from parsl_on_dask.monitoring.pages.server import Pages
 
     assert isinstance(database, Database)
+    port = 8080 if named is None else named
     pages = Pages(database, port, token)
     try:
         pages.start()
     except OSError as e:
-        if named:
+        if named is not None:
             raise ParslError(f"port {port} cannot be had ({e.strerror or e}): leave --port out for any free one") from e
         pages = Pages(database, 0, token)
         pages.start()

@@ -19,17 +19,21 @@ _COLOURS = {"done": "#009e73", "cached": "#9b72c8", "running": "#2f86c9", "waiti
 _ORDER = ("done", "cached", "running", "waiting", "failed")
 
 
-def prepare() -> None:
-    """Add the page to those that dashboards of schedulers in this process will have."""
-    try:
-        from distributed.dashboard import scheduler as pages
-    except ImportError:  # there is no Bokeh, or an unsuitable one, and so no dashboard
-        return
-    pages.applications.setdefault(f"/{NAME}", parsl_doc)
+def pages() -> None:
+    """Add the page to those that dashboards of schedulers in this process will have.
+
+    Raises
+    ------
+    ImportError
+        When there is no Bokeh, or one that does not suit Dask. Its import takes most of a second.
+    """
+    from distributed.dashboard import scheduler
+
+    scheduler.applications.setdefault(f"/{NAME}", parsl_doc)
 
 
 def attach(scheduler: Any) -> None:
-    """Let a scheduler take reports, and put the page first in the dashboard's menu."""
+    """Let a scheduler take reports."""
 
     def take(client: str = "", rows: Any = (), workflow: str = "") -> None:
         now = time.time()
@@ -40,14 +44,16 @@ def attach(scheduler: Any) -> None:
 
     scheduler.parsl_news = {"rows": [], "workflow": "", "at": 0.0, "seen": []}
     scheduler.stream_handlers[OPERATION] = take
-    try:
-        from distributed.dashboard.scheduler import template_variables
 
+
+def into_menu(scheduler: Any) -> None:
+    """Put the page first in the menu of a scheduler's dashboard."""
+    from distributed.dashboard.scheduler import template_variables
+
+    try:
         menu = template_variables(scheduler)["pages"]
         if NAME not in menu:
             menu.insert(0, NAME)
-    except ImportError:
-        pass
     except Exception:  # another version's dashboard; the page is there, only not in the menu
         logger.debug("no entry in the dashboard's menu", exc_info=True)
 

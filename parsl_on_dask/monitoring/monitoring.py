@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.dialect import old_defaults
 from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.monitoring.radios.sending import OPEN
 from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:
@@ -59,8 +62,12 @@ class MonitoringHub(RepresentationMixin):
     30
     """
 
+    #: Parsl had one of its own.
+    logger = logger
+
     _legacy_arguments = frozenset({"client_address", "client_port_range", "logdir", "logging_level"})
 
+    @old_defaults
     def __init__(
         self,
         hub_address: Any = None,
@@ -147,7 +154,15 @@ class MonitoringHub(RepresentationMixin):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_record": None}
 
-    def start(self, dfk_run_dir: str, config_run_dir: str | os.PathLike[str], log_config: Any = None) -> None:
+    def start(
+        self,
+        dfk_run_dir: str | None = None,
+        config_run_dir: str | os.PathLike[str] | None = None,
+        log_config: Any = None,
+        *,
+        run_id: str | None = None,
+        run_dir: str | None = None,
+    ) -> None:
         """Open the database; the kernel calls this at load.
 
         Parameters
@@ -155,9 +170,14 @@ class MonitoringHub(RepresentationMixin):
         dfk_run_dir : str
             Directory of this run.
         config_run_dir : path
-            Directory of all runs.
+            Directory of all runs. Default: the one that ``dfk_run_dir`` is in.
         log_config : LogConfig, optional
             Of Parsl's signature; nothing here has a log of its own.
+        run_id : str, optional
+            Of earlier releases, as is ``start(run_id, dfk_run_dir, config_run_dir)``. It means nothing: the run that is
+            recorded is the kernel's.
+        run_dir : str, optional
+            Of earlier releases: ``dfk_run_dir``.
 
         Raises
         ------
@@ -167,12 +187,14 @@ class MonitoringHub(RepresentationMixin):
         from parsl_on_dask.monitoring.run import RunRecord
 
         self.validate()
+        dfk_run_dir, config_run_dir = _folders(dfk_run_dir, config_run_dir, log_config, run_dir)
         if self.logging_endpoint is None or self.logging_endpoint == self._default_endpoint:
-            path = os.path.abspath(os.path.join(os.fspath(config_run_dir), "monitoring.db"))
+            path = os.path.join(config_run_dir, "monitoring.db")
             self.logging_endpoint = self._default_endpoint = f"sqlite:///{path}"
         if self._record is not None:
             raise _in_use()
-        self._record = RunRecord(self, self.logging_endpoint)
+        self._record = RunRecord(self, self.logging_endpoint, dfk_run_dir)
+        OPEN.append(self)
         logger.info("Monitoring writes %s", self._record.store.shown)
 
     @property
@@ -182,13 +204,53 @@ class MonitoringHub(RepresentationMixin):
             raise _not_started()
         return self._record.inbox
 
-    def send(self, message: Any) -> None:
-        """Record a message in Parsl's form, ``(MessageType, dict)``; Parsl has removed it in 2025."""
-        self.resource_msgs.put(message)
+    def send(self, mtype: Any, message: Any = None) -> None:
+        """Record a message in Parsl's form; Parsl has removed this in 2025.
+
+        Parameters
+        ----------
+        mtype : MessageType or tuple
+            Its type; or, alone, all of ``(MessageType, dict)``.
+        message : dict, optional
+            What it says.
+        """
+        self.resource_msgs.put(mtype if message is None else (mtype, message))
+
+    @staticmethod
+    def monitor_wrapper(
+        f: Callable[..., Any],
+        args: Any = None,
+        kwargs: Any = None,
+        try_id: int | None = None,
+        task_id: int | None = None,
+        monitoring_hub_url: str | None = None,
+        run_id: str | None = None,
+        logging_level: int | None = None,
+        sleep_dur: float | None = None,
+        radio_mode: str | None = None,
+        monitor_resources: bool | None = None,
+        run_dir: str | None = None,
+    ) -> Any:
+        """Give back what was given: workers watch every call that a kernel with a hub sends them.
+
+        Parsl's wrapped the function in one that reports, until 2024.
+
+        Returns
+        -------
+        callable or tuple
+            ``f``, or ``(f, args, kwargs)`` when there are arguments, as Parsl's did.
+        """
+        warn_once(
+            "MonitoringHub.monitor_wrapper",
+            "MonitoringHub.monitor_wrapper wraps nothing: workers watch every call. Leave it out.",
+        )
+        return f if args is None and kwargs is None else (f, args, kwargs)
 
     def close(self) -> None:
         """Write what is left and close the database. Quiet when it is not open."""
         record, self._record = self._record, None
+        if self in OPEN:
+            OPEN.remove(self)
         if record is not None:
             record.close()
 
@@ -210,9 +272,17 @@ class MonitoringHub(RepresentationMixin):
             self._record.join(executor)
 
     def look(self) -> None:
-        """Note at once how blocks and nodes are."""
-        if self._record is not None and self._record.places is not None:
-            self._record.places.look_now()
+        """Note how blocks and nodes are before they are given back, and write all the faster: no task has to wait."""
+        if self._record is not None:
+            self._record.leaving()
+
+
+def _folders(dfk_run_dir: Any, config_run_dir: Any, log_config: Any, run_dir: Any) -> tuple[str, str]:
+    """The directories of a run and of all runs, of the arguments that ``start`` has had over the years."""
+    if isinstance(log_config, (str, os.PathLike)):  # run_id, dfk_run_dir, config_run_dir
+        dfk_run_dir, config_run_dir = config_run_dir, log_config
+    run = os.path.abspath(dfk_run_dir or run_dir or "runinfo/000")
+    return run, os.path.abspath(config_run_dir or os.path.dirname(run))
 
 
 def _in_use() -> Exception:

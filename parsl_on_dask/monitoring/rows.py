@@ -65,22 +65,28 @@ class RowMaker:
         self.clock = clock
         self.interval = interval
         self.block_of = block_of
-        #: When the tries began whose workers have said so before they came back.
+        #: When the tries began whose workers have said so before they came back: of written rows, of those made last.
         self.announced: dict[tuple[int, int], float] = {}
+        self._fresh: dict[tuple[int, int], float] = {}
         self._back: list[tuple[int, int]] = []
+        self._names: dict[str, str] = {}
 
     def written(self) -> None:
         """The rows made last are in the database."""
+        self.announced.update(self._fresh)
         for key in self._back:
             self.announced.pop(key, None)
-        self._back = []
+        self._fresh, self._back = {}, []
 
     def rows(self, events: Iterable[Event]) -> dict[str, list[tuple[Any, ...]]]:
         """Rows by table, in the order of :data:`parsl_on_dask.monitoring.store.COLUMNS`."""
-        run_id, stamp, announced = self.run_id, self.clock.stamp, self.announced
-        self._back = back = []
+        run_id, stamp, interval = self.run_id, self.clock.stamp, self.interval
+        announced = self.announced
+        fresh: dict[tuple[int, int], float] = {}
+        back: list[tuple[int, int]] = []
+        self._fresh, self._back = fresh, back
         found: dict[str, list[tuple[Any, ...]]] = {"status": [], "resource": []}
-        status, resource = found["status"], found["resource"]
+        status, resource = found["status"].append, found["resource"].append
         tasks: dict[int, TaskRecord] = {}
         tries: dict[tuple[int, int], TaskRecord] = {}
         texts: dict[int, Any] = {}
@@ -90,30 +96,35 @@ class RowMaker:
         for kind, record, try_id, when, extra in events:
             if kind <= _LAST_STATE:
                 number = record.id
-                status.append((number, NAMES[kind], stamp(when), run_id, try_id))
+                status((number, NAMES[kind], stamp(when), run_id, try_id))
                 tasks[number] = record
                 tries[number, try_id] = record
                 if extra is not None:
                     (joins if kind == States.joining else captured)[number, try_id] = extra
             elif kind in (RAN, BEGAN):
-                key = (record.id, try_id)
+                number = record.id
+                key = (number, try_id)
                 tries[key] = record
                 worker, host, began, ended = extra
-                if key not in announced:
+                before = announced.get(key) or fresh.get(key)
+                if before is None:
                     if began:
-                        status.append((record.id, _RUNNING, stamp(began), run_id, try_id))
+                        status((number, _RUNNING, stamp(began), run_id, try_id))
                         if kind == BEGAN:
-                            announced[key] = began
+                            fresh[key] = began
                     ran[key] = extra
                 elif kind == RAN:
-                    ran[key] = (worker, host, announced[key], ended)
+                    ran[key] = (worker, host, before, ended)
                 if kind == RAN:
                     back.append(key)
                     if ended:
-                        status.append((record.id, _RUNNING_ENDED, stamp(ended), run_id, try_id))
+                        status((number, _RUNNING_ENDED, stamp(ended), run_id, try_id))
             elif kind == SAMPLED:
-                for sample in PACKED.iter_unpack(extra):
-                    resource.append(self._resource(record.id, try_id, *sample))
+                number = record.id
+                for at, pid, *usage, state, cpu, voluntary, forced in PACKED.iter_unpack(extra):
+                    words = (_STATES[state], str(int(cpu)))
+                    row = (try_id, number, run_id, stamp(at), interval, int(pid), *usage, *words, voluntary, forced)
+                    resource(row)
             elif kind == SUBMITTED:
                 texts[record.id] = extra
             elif kind == INPUTS:
@@ -128,55 +139,22 @@ class RowMaker:
             found.setdefault("try", []).extend(self._tries(tries, captured, joins, ran))
         return found
 
-    def _resource(
-        self,
-        task: int,
-        try_id: int,
-        when: float,
-        pid: float,
-        percent: float,
-        children: float,
-        user: float,
-        system: float,
-        virtual: float,
-        resident: float,
-        read: float,
-        written: float,
-        state: float,
-        cpu: float,
-        voluntary: float,
-        forced: float,
-    ) -> tuple[Any, ...]:
-        return (
-            try_id,
-            task,
-            self.run_id,
-            self.clock.stamp(when),
-            self.interval,
-            int(pid),
-            percent,
-            children,
-            user,
-            system,
-            virtual,
-            resident,
-            read,
-            written,
-            _STATES[int(state)],
-            str(int(cpu)),
-            voluntary,
-            forced,
-        )
+    def _name(self, name: str) -> str:
+        """The name of an app, which many tasks have, as the database takes it."""
+        known = self._names.get(name)
+        if known is None:
+            known = self._names[name] = clean(name)
+        return known
 
     def _tasks(self, tasks: dict[int, TaskRecord], texts: dict[int, Any]) -> Iterable[tuple[Any, ...]]:
-        run_id, moment = self.run_id, self.clock.moment
+        run_id, moment, name = self.run_id, self.clock.moment, self._name
         for number, record in tasks.items():
             depends, inputs, outputs, stdin, stdout, stderr = texts.get(number, _PLAIN)
             yield (
                 number,
                 run_id,
                 depends,
-                clean(record.func_name),
+                name(record.func_name),
                 "1" if record.memoize else "0",
                 record.hashsum,
                 inputs,
@@ -218,6 +196,6 @@ class RowMaker:
                 moment(launched),
                 stamp(began) if began else None,
                 moment(returned),
-                None if history is None else clean(history),
+                clean(history) if history else history,
                 joins.get(key),
             )

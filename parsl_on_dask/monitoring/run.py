@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.dataflow.states import States
 from parsl_on_dask.monitoring.errors import MonitoringHubStartError
 from parsl_on_dask.monitoring.places import Places
+from parsl_on_dask.monitoring.radios.filesystem import FilesystemRadio, FilesystemRadioReceiver, is_written
 from parsl_on_dask.monitoring.rows import MESSAGE, RowMaker
 from parsl_on_dask.monitoring.store import Store, is_lock
 from parsl_on_dask.monitoring.watch import Watch
@@ -26,11 +27,9 @@ class Inbox:
     def __init__(self, record: RunRecord) -> None:
         self._record = record
 
-    def put(self, message: Any) -> None:
-        """Record a message ``(MessageType, dict)``."""
-        writer = self._record.writer
-        if writer is not None:
-            writer.put((MESSAGE, None, 0, 0.0, message))
+    def put(self, message: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Record a message ``(MessageType, dict)``; one that comes before the run waits for it."""
+        self._record.take(message)
 
     #: What Parsl's radio senders are called by.
     send = put
@@ -44,6 +43,8 @@ class RunRecord:
     hub : MonitoringHub
     url : str
         Of the database.
+    run_dir : str
+        Directory of the run.
 
     Raises
     ------
@@ -51,7 +52,7 @@ class RunRecord:
         When it cannot be opened.
     """
 
-    def __init__(self, hub: MonitoringHub, url: str) -> None:
+    def __init__(self, hub: MonitoringHub, url: str, run_dir: str) -> None:
         self.hub = hub
         self.store = Store(url)
         self.inbox = Inbox(self)
@@ -60,6 +61,11 @@ class RunRecord:
         self.places: Places | None = None
         self.kernel: DataFlowKernel | None = None
         self.info: dict[str, Any] = {}
+        self.run_dir = run_dir
+        self.early: list[Any] = []
+        #: Reads messages that come as files, and whether that is somebody else's business.
+        self.files: FilesystemRadioReceiver | None = None
+        self.files_are_read = False
         try:
             self.store.open()
         except Exception as e:
@@ -88,15 +94,31 @@ class RunRecord:
         interval = float(self.hub.resource_monitoring_interval) if enabled else 0.0
         self.places = Places(kernel, self.store.clock, lambda event: self.put(event))
         maker = RowMaker(kernel.run_id, self.store.clock, interval, self.places.block_of)
-        self.writer = Writer(self.store, maker, self._workflow, self.places.look, self.hub.monitoring_debug)
+        self.writer = Writer(self.store, maker, self._workflow, self._look, self.hub.monitoring_debug)
         self.watch = Watch(self.writer.put, enabled, interval)
+        for message in self.early:
+            self.take(message)
         self.writer.start()
+
+    def take(self, message: Any) -> None:
+        """Take a message in Parsl's form."""
+        if self.writer is None:
+            self.early.append(message)
+        else:
+            self.writer.put((MESSAGE, None, 0, 0.0, message))
+
+    def _look(self) -> None:
+        assert self.places is not None
+        self.places.look()
+        if self.files is None and not self.files_are_read and is_written(self.run_dir):
+            self.files = FilesystemRadioReceiver(self.inbox, self.run_dir)
 
     def prepare(self, executor: Any) -> None:
         """Give an executor the queue for its messages, and its radio's receiver."""
         radio = getattr(executor, "remote_monitoring_radio", None)
         executor.monitoring_messages = self.inbox
         if radio is not None:
+            self.files_are_read = self.files_are_read or isinstance(radio, FilesystemRadio)
             executor.monitoring_receiver = radio.create_receiver(run_dir=executor.run_dir, resource_msgs=self.inbox)
 
     def join(self, executor: Any) -> None:
@@ -108,6 +130,13 @@ class RunRecord:
                 self.places.clusters[executor.label] = lane.cluster
         if self.places is not None:
             self.places.look_now()
+
+    def leaving(self) -> None:
+        """Take note that the run is about to end."""
+        if self.places is not None:
+            self.places.look_now()
+        if self.writer is not None:
+            self.writer.hurry()
 
     def put(self, event: Any) -> None:
         """Take an event."""
@@ -134,7 +163,12 @@ class RunRecord:
     def close(self) -> None:
         """Write what is left, and close the database."""
         if self.places is not None:
+            self._look()
             self.places.close()
+        if self.files is not None:
+            self.files.shutdown()
         if self.writer is not None:
             self.writer.close()
+        elif self.early:
+            logger.warning("%s messages are not recorded: no run was begun", len(self.early))
         self.store.release()

@@ -72,7 +72,7 @@ class Watch:
                 extra = _numbers([joins] if isinstance(joins, Future) else joins or ())
             else:
                 extra = (record.try_time_launched, record.try_time_returned, ",".join(record.fail_history))
-        self.put((int(state), record, record.try_id, time(), extra))
+        self.put((state, record, record.try_id, time(), extra))
 
     def ran(self, record: TaskRecord, outcome: Outcome) -> None:
         """A try has come back from its lane."""

@@ -7,7 +7,6 @@ written makes events wait, too, up to a number; beyond it the oldest are dropped
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
@@ -30,7 +29,7 @@ INTERVAL = 0.5
 #: Events of one transaction.
 TOGETHER = 10_000
 #: Part of the time that is taken while events come in faster than BUSY a second.
-SHARE = 0.15
+SHARE = 0.12
 BUSY = 2000
 #: Events that may wait before precedence ends.
 BACKLOG = 300_000
@@ -70,41 +69,51 @@ class Writer:
         self.maker = maker
         self.workflow = workflow
         self.look = look
-        self.events: deque[Event] = deque(maxlen=LIMIT)
-        self.given = itertools.count()
-        self.looks = 0
-        self.taken = 0
+        self.events: deque[Event] = deque()
+        #: Takes an event, from any thread; as cheap as can be, since tasks wait for it.
+        self.put = self.events.append
         self.dropped = 0
         self.trouble_since = 0.0
         self.pause = PAUSES[0]
-        self.ending = threading.Event()
+        self.wake = threading.Event()
+        self.hurrying = self.ending = False
         self.deadline = 0.0
         self.written: tuple[Any, ...] | None = None
         self.thread = threading.Thread(target=self._run, name="parsl-monitoring", daemon=True)
-
-    def put(self, event: Event) -> None:
-        """Take an event. From any thread."""
-        next(self.given)
-        self.events.append(event)
 
     def start(self) -> None:
         """Start the thread."""
         self.thread.start()
 
+    def hurry(self) -> None:
+        """Write without regard to tasks from now on: there are no more."""
+        self.hurrying = True
+        self.wake.set()
+
     def close(self) -> None:
         """Write the rest and end. A database that cannot be written gets a last chance."""
         self.deadline = time.monotonic() + LAST_CHANCE
-        self.ending.set()
+        self.ending = True
+        self.wake.set()
         self.thread.join()
 
     def _run(self) -> None:
+        try:
+            self._write_some(0)  # that there is a run, whatever becomes of the rest
+        except Exception:
+            logger.exception("monitoring goes on after this")
         pause = INTERVAL
         ended, left = time.monotonic(), 0
-        while not self.ending.wait(pause):
+        while True:
+            self.wake.wait(pause)
+            self.wake.clear()
+            if self.ending:
+                break
             began = time.monotonic()
             count = 0
             try:
                 self.look()
+                self._make_room()
                 count = self._write_some()
             except Exception:
                 logger.exception("monitoring goes on after this")
@@ -144,13 +153,13 @@ class Writer:
         self.pause = PAUSES[0]
         if waiting > BACKLOG:
             return 0.0
-        if arriving > BUSY:
+        if arriving > BUSY and not self.hurrying:
             return max(INTERVAL, took * (1 / SHARE - 1))
         return 0.0 if waiting >= TOGETHER else INTERVAL
 
-    def _write_some(self) -> int:
+    def _write_some(self, most: int = TOGETHER) -> int:
         """Write one transaction; returns how many events it took."""
-        events = [self.events.popleft() for _ in range(min(TOGETHER, len(self.events)))]
+        events = [self.events.popleft() for _ in range(min(most, len(self.events)))]
         workflow = self.workflow()
         if not events and workflow == self.written:
             return 0
@@ -158,11 +167,11 @@ class Writer:
             self._write(events, workflow)
         except Exception as e:
             if events and is_about_rows(e) and self._one_by_one(events, workflow):
-                self._wrote(len(events), self.written)
+                self._wrote(self.written)
                 return len(events)
             self._back(events, e)
             return 0
-        self._wrote(len(events), workflow)
+        self._wrote(workflow)
         return len(events)
 
     def _write(self, events: Sequence[Event], workflow: tuple[Any, ...]) -> None:
@@ -187,8 +196,7 @@ class Writer:
                     return False
         return True
 
-    def _wrote(self, count: int, workflow: tuple[Any, ...] | None) -> None:
-        self.taken += count
+    def _wrote(self, workflow: tuple[Any, ...] | None) -> None:
         self.written = workflow
         if self.trouble_since:
             seconds, self.trouble_since = time.monotonic() - self.trouble_since, 0.0
@@ -206,26 +214,23 @@ class Writer:
             )
         else:
             logger.debug("The monitoring database still cannot be written: %s", _first_line(error))
-        room = LIMIT - len(self.events)
-        if room < len(events):
-            self.dropped += len(events) - room
-            self.taken += len(events) - room
-        self.events.extendleft(reversed(events[len(events) - min(room, len(events)) :]))
+        self.events.extendleft(reversed(events))
+        self._make_room()
+
+    def _make_room(self, limit: int | None = None) -> None:
+        """Drop the oldest events beyond a number."""
+        extra = max(0, len(self.events) - (LIMIT if limit is None else limit))
+        for _ in range(extra):
+            self.events.popleft()
+        self.dropped += extra
 
     def _drop_the_rest(self) -> None:
-        left = len(self.events)
-        self.events.clear()
-        self.dropped += left
-        self.taken += left
+        self._make_room(0)
         self._tell_losses()
 
     def _tell_losses(self) -> None:
         """Warn, with their number, of events that were dropped since the last time."""
-        given = next(self.given) - self.looks  # looking at the counter counts, too
-        self.looks += 1
-        lost = self.dropped + max(0, given - self.taken - len(self.events))
-        self.taken = given - len(self.events)
-        self.dropped = 0
+        lost, self.dropped = self.dropped, 0
         if not lost:
             return
         text = (

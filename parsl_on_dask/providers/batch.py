@@ -60,7 +60,7 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     ) -> None:
         """Check and keep what all of them take; called at the end of each constructor."""
         owner = type(self).__name__
-        need(owner, "scheduler_options", scheduler_options, str)
+        need(owner, "scheduler_options", scheduler_options, str, hint="Write lines of text, with \\n between them.")
         need(owner, "worker_init", worker_init, str, hint="Write shell text, for example 'module load python'.")
         need(owner, "config_name", config_name, str, type(None))
         for line in scheduler_options.splitlines():

@@ -106,6 +106,23 @@ class CloudProvider(ExecutionProvider, RepresentationMixin):
         return 60
 
 
+#: Parts of the names of what is nobody else's business; a configuration is written to the log.
+_SECRET = ("password", "passwd", "secret", "token", "credential", "private_key")
+
+
+def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a dict in which the values of passwords and the like cannot be read.
+
+    Examples
+    --------
+    >>> without_secrets({"vm_size": "Standard_D1", "password": "xyz"})
+    {'vm_size': 'Standard_D1', 'password': '***'}
+    """
+    return {
+        name: "***" if any(part in str(name).lower() for part in _SECRET) else value for name, value in values.items()
+    }
+
+
 def refuse(owner: str, name: str, value: Any, default: Any, instead: str) -> None:
     """Raise when an argument that cannot be honoured is not the default."""
     if value != default:

@@ -16,7 +16,7 @@ import os
 from typing import Any
 
 from parsl_on_dask.errors import ParslError
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.legacy import MISSING, renamed, warn_once
 
 
 class ExecutionProviderException(ParslError):
@@ -71,6 +71,8 @@ class SubmitException(ExecutionProviderException):
         What the submit command wrote.
     retcode : int, optional
         Its exit code.
+    task_name : str, optional
+        What ``job_name`` was called until 2024.
 
     Examples
     --------
@@ -80,12 +82,17 @@ class SubmitException(ExecutionProviderException):
 
     def __init__(
         self,
-        job_name: str,
-        message: str,
+        job_name: str = MISSING,
+        message: str = MISSING,
         stdout: str | None = None,
         stderr: str | None = None,
         retcode: int | None = None,
+        *,
+        task_name: str = MISSING,
     ) -> None:
+        job_name = renamed("SubmitException", "task_name", "job_name", task_name, job_name)
+        if message is MISSING:
+            raise TypeError("SubmitException(): message is missing.")
         super().__init__(job_name, message, stdout, stderr, retcode)
         self.job_name = job_name
         self.message = message

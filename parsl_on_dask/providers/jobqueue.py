@@ -13,6 +13,7 @@ from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
+from parsl_on_dask.mistakes import not_a_walltime
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.batch import BatchProvider
@@ -24,6 +25,7 @@ from parsl_on_dask.providers.pbspro.pbspro import PBSProProvider
 from parsl_on_dask.providers.site import check_settings, read_site, shipped
 from parsl_on_dask.providers.slurm.slurm import SlurmProvider
 from parsl_on_dask.providers.torque.torque import TorqueProvider
+from parsl_on_dask.providers.walltimes import seconds
 
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.batch.base import BlockJob
@@ -256,6 +258,9 @@ def provider_from_jobqueue(system: str, config_name: str | None = None, **settin
             f"jobqueue={system!r} has no setting {unknown[0]!r}. {f'Did you mean {near[0]}? ' if near else ''}"
             f"There are: {', '.join(sorted(theirs | arguments))}."
         )
+    walltime = settings.get("walltime")
+    if isinstance(walltime, str) and seconds(walltime) is None and not walltime.upper().startswith(("UNLIM", "INF")):
+        raise ConfigurationError(f"jobqueue={system!r}, walltime={walltime!r}: {not_a_walltime(walltime)}")
     check_settings(f"jobqueue={system!r}", section, jobqueue)
     if provider_class is SlurmProvider:
         own.setdefault("exclusive", False)  # which dask-jobqueue does not ask for

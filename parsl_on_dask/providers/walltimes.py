@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from parsl_on_dask.arguments import need, wrong_value
+from parsl_on_dask.arguments import wrong_type, wrong_value
+from parsl_on_dask.mistakes import not_a_walltime
 
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+):(\d+):(\d+)")
 
 
 def check_walltime(owner: str, walltime: Any) -> None:
     """Raise unless ``walltime`` is written ``HH:MM:SS``, or ``D-HH:MM:SS``, and is more than nothing."""
-    need(owner, "walltime", walltime, str, hint="Write it as HH:MM:SS, for example '01:30:00'.")
+    if not isinstance(walltime, str):
+        raise wrong_type(owner, "walltime", walltime, "a str", not_a_walltime(walltime))
     match = _CLOCK.fullmatch(walltime.strip())
     if match is None or not any(int(part) for part in match.groups("0")):
-        raise wrong_value(owner, "walltime", walltime, "write it as HH:MM:SS, for example '01:30:00'.")
+        raise wrong_value(owner, "walltime", walltime, not_a_walltime(walltime))
 
 
 def seconds(walltime: Any, pair: int = 60, single: int = 60) -> int | None:

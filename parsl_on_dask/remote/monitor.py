@@ -70,7 +70,7 @@ class Monitor:
 
     def run(self, shift: Shift, call: CallData) -> tuple[Any, ...]:
         """Have a shift run a call, and watch it."""
-        watched = Watched(shift, call[0], None if self.meter is None else self.meter.quick())
+        watched = Watched(shift, call[0], None if self.meter is None else self.meter.first())
         self.calls[id(watched)] = _here.watched = watched
         if self.asleep:
             self.wake.set()
@@ -137,6 +137,11 @@ class Monitor:
         sample = self.meter.full()
         self.cost = time.thread_time() - began
         return sample
+
+
+def is_here() -> bool:
+    """Whether this thread runs a call that is watched."""
+    return getattr(_here, "watched", None) is not None
 
 
 def send_message(message: Any) -> None:

@@ -29,6 +29,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypedDict
 
 from .agent import Agent, agent_of
+from .environment import environment
 from .errors import Failure, pack_error
 from .jobend import end_of_this_job
 from .journal import Journal
@@ -73,12 +74,14 @@ class Bundle(TypedDict):
     topic: str
     monitor: float | None
     batch: str
+    block: str | None
     inline: int
     feed: bool
     careful: bool
     once: str
     slurm: bool
     need: float
+    environment: dict[str, str] | None
     items: list[int | None]
     functions: dict[str, tuple[str, bytes]]
     calls: list[CallData]
@@ -109,7 +112,8 @@ def run(data: bytes, values: Sequence[Any]) -> Any:
 
     bundle: Bundle = loads(data)
     worker = get_worker()
-    return Shift(bundle, values, worker, agent_of(worker, bundle["topic"])).run()
+    with environment(bundle["environment"]):
+        return Shift(bundle, values, worker, agent_of(worker, bundle["topic"])).run()
 
 
 class Shift:
@@ -117,6 +121,8 @@ class Shift:
 
     def __init__(self, bundle: Bundle, values: Sequence[Any], worker: Any, agent: Agent) -> None:
         self.batch = bundle["batch"]
+        # a call that was given nodes of one block has no right to those of another
+        self.strayed = bundle["block"] not in (None, os.environ.get("PARSL_WORKER_BLOCK_ID"))
         self.inline = bundle["inline"]
         self.feed = bundle["feed"]
         self.careful = bundle["careful"]
@@ -172,7 +178,7 @@ class Shift:
             self.refuse(now)
         self.agent.shifts[self.batch] = self
         self.report(self.started(now))
-        if refused:
+        if refused or self.strayed:
             self.end()
         with self.lock:
             self.begin_watch()

@@ -152,6 +152,9 @@ def command_line(name: str, func: Callable[..., str], args: tuple[Any, ...], kwa
         command = func(*args, **kwargs)
     except AttributeError as e:
         text = f"Bash app '{name}' did not return a value, or returned None - with this exception: {e}"
+        if isinstance(e.obj, (str, os.PathLike)) and e.name in ("filepath", "filename", "path", "url"):
+            path = os.fspath(e.obj)
+            text += f". It is a plain path, {path!r}: use it as it is, or give the app File({path!r})"
         raise Failure("BashAppNoReturn", text) from e
     except IndexError as e:
         raise Failure("AppBadFormatting", f"App formatting failed for app '{name}' with IndexError: {e}") from e

@@ -6,6 +6,7 @@ import pickle
 from functools import lru_cache
 from typing import Any
 
+from parsl_on_dask.legacy import MISSING, renamed
 from parsl_on_dask.serialize.base import SerializerBase
 
 
@@ -23,8 +24,8 @@ class PickleSerializer(SerializerBase):
     def serialize(self, data: Any) -> bytes:
         return pickle.dumps(data)
 
-    def deserialize(self, body: bytes) -> Any:
-        return pickle.loads(body)
+    def deserialize(self, body: bytes = MISSING, *, payload: bytes = MISSING) -> Any:  # type: ignore[override]
+        return pickle.loads(renamed("deserialize", "payload", "body", payload, body))
 
 
 class DillSerializer(SerializerBase):
@@ -41,8 +42,8 @@ class DillSerializer(SerializerBase):
 
         return bytes(cloudpickle.dumps(data))
 
-    def deserialize(self, body: bytes) -> Any:
-        return pickle.loads(body)
+    def deserialize(self, body: bytes = MISSING, *, payload: bytes = MISSING) -> Any:  # type: ignore[override]
+        return pickle.loads(renamed("deserialize", "payload", "body", payload, body))
 
 
 class DillCallableSerializer(SerializerBase):

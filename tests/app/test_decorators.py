@@ -140,9 +140,14 @@ class TestOldSpellings:
         forget_warnings()
 
     @pytest.mark.parametrize("decorator", [python_app, bash_app])
-    def test_walltime_of_the_decorator_does_nothing_and_says_so(self, decorator: Any) -> None:
+    def test_walltime_of_the_decorator_is_refused_with_the_place_where_it_belongs(self, decorator: Any) -> None:
+        with pytest.raises(TypeError, match=r"def f\(\.\.\., walltime=60\)"):
+            decorator(walltime=60, data_flow_kernel=KERNEL)(greet)
+
+    @pytest.mark.parametrize("kind", ["python", "bash"])
+    def test_walltime_of_the_oldest_decorator_does_nothing_and_says_so(self, kind: str) -> None:
         with pytest.warns(ParslDeprecationWarning, match=r"limits nothing.*def f\(\.\.\., walltime=60\)") as caught:
-            app = decorator(walltime=60, data_flow_kernel=KERNEL)(greet)
+            app = App(kind, KERNEL, walltime=60)(greet)
         assert caught[0].filename == __file__
         call = app("you")
         assert "walltime" not in call.kwargs and not hasattr(call.func, "seconds")

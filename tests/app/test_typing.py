@@ -61,10 +61,9 @@ def test_mypy_sees_what_an_app_returns(tmp_path: Path, request: pytest.FixtureRe
     api = pytest.importorskip("mypy.api")
     source = tmp_path / "snippet.py"
     source.write_text(SNIPPET)
-    settings = tmp_path / "mypy.ini"
-    settings.write_text("[mypy]\nfollow_imports = silent\nignore_missing_imports = true\n")
-    kept = getattr(request.config, "cache", None)
-    cache = kept.mkdir("mypy-snippet") if kept is not None else tmp_path / "cache"
+    # what a look at the whole package has left makes this one short
+    root = request.config.rootpath
+    settings, cache = root / "pyproject.toml", root / ".mypy_cache"
     options = ["--strict", "--config-file", str(settings), "--cache-dir", str(cache), str(source)]
     text, trouble, _ = api.run(options)
     assert not trouble

@@ -21,7 +21,7 @@ from parsl_on_dask.checkpoint import Store
 from parsl_on_dask.checkpoint.entry import CheckpointWarning
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from tests.checkpoint.runs import Run, block, length, ran, recorded, squares
-from tests.helpers import WAIT, Script, append, eventually, text_of
+from tests.helpers import WAIT, Script, address_in, append, eventually, text_of
 
 CALLS = 80
 
@@ -202,7 +202,7 @@ def own_cluster(tmp_path: Path) -> Iterator[Callable[[str], tuple[str, int]]]:
             with open(folder / f"{module}.log", "wb") as out:
                 command = [sys.executable, "-m", module, *common, *words]
                 started.append(subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out))
-            eventually(file.exists, "the scheduler has started", 60)
+            eventually(lambda: address_in(file), "the scheduler has started", 60)
         return str(file), started[-2].pid
 
     yield start

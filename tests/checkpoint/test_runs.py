@@ -142,6 +142,17 @@ def test_a_listed_directory_with_nothing_in_it(run: Run, runinfo: str, tmp_path:
         run(checkpoint_files=[[str(place)]])
 
 
+def test_a_listed_run_that_recorded_nothing(run: Run, log: str, runinfo: str) -> None:
+    with run(memoizer()):
+        pass
+    place = Path(runinfo, "000", "checkpoint")
+    assert place.parent.is_dir() and not place.exists()
+    with run(memoizer(checkpoint_files=[str(place)])):
+        squares(log)
+    with pytest.raises(BadCheckpoint, match="There is no directory"):
+        run(memoizer(checkpoint_files=[str(place.parent.parent / "007" / "checkpoint")]))
+
+
 def test_a_run_that_was_killed_before_its_first_result(run: Run, log: str, runinfo: str) -> None:
     place = Path(runinfo, "000", "checkpoint")
     (place / "values").mkdir(parents=True)

@@ -54,7 +54,7 @@ def test_a_label_that_became_a_duplicate_is_found_at_load():
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
-        (ThreadPoolExecutor(), r"executors=\[ThreadPoolExecutor\(\)\]"),
+        (ThreadPoolExecutor(), r"executors=\[ThreadPoolExecutor\(\.\.\.\)\]"),
         ("threads", "Write a list"),
         ([ThreadPoolExecutor], r"Give instances, not classes: executors=\[ThreadPoolExecutor\(\)\]"),
         ([3], "not an int"),

@@ -200,3 +200,107 @@ def test_packed_calls_are_run():
     from parsl_on_dask.serialize import pack_apply_message
 
     assert get("executors.high_throughput.process_worker_pool.execute_task")(pack_apply_message(max, (1, 2), {})) == 2
+
+
+def renamed_arguments():
+    from parsl_on_dask.app.errors import BadStdStreamFile, BashExitFailure
+    from parsl_on_dask.dataflow.errors import DependencyError
+    from parsl_on_dask.dataflow.futures import AppFuture
+    from parsl_on_dask.providers.errors import SubmitException
+    from parsl_on_dask.serialize.concretes import DillSerializer, PickleSerializer
+
+    error = ValueError("x")
+    return {
+        "reason": (lambda **a: str(BashExitFailure(exitcode=3, **a)), "no such command", "app_name"),
+        "outputs": (lambda **a: BadStdStreamFile(**a).reason, "out.txt", "reason"),
+        "dependent_exceptions": (
+            lambda **a: DependencyError(task_id=4, **a).__cause__,
+            [error],
+            "dependent_exceptions_tids",
+        ),
+        "task_def": (lambda **a: AppFuture(**a).task_record, "record", "task_record"),
+        "task_name": (lambda **a: SubmitException(message="m", **a).job_name, "block-0", "job_name"),
+        "payload": (lambda **a: PickleSerializer().deserialize(**a), b"I1\n.", "body"),
+        "payload ": (lambda **a: DillSerializer().deserialize(**a), b"I1\n.", "body"),
+    }
+
+
+@pytest.mark.parametrize("old", renamed_arguments())
+def test_arguments_by_the_names_that_they_had(old):
+    make, value, new = renamed_arguments()[old]
+    with pytest.warns(ParslDeprecationWarning, match=rf"{old.strip()}=\) is now {new}="):
+        found = make(**{old.strip(): value})
+    assert found in (value, 1) or found is value[0]
+    with pytest.raises(TypeError, match=f"{new} is missing|old name"):
+        make()
+    with pytest.raises(TypeError, match=f"old name of {new}"):
+        make(**{old.strip(): value, new: value})
+
+
+def test_an_error_by_its_old_arguments_survives_pickling():
+    import pickle
+
+    from parsl_on_dask.app.errors import BashExitFailure
+
+    with pytest.warns(ParslDeprecationWarning):
+        error = BashExitFailure(reason="no such command", exitcode=127)
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.exitcode, again.reason) == ("no such command", 127, "no such command")
+
+
+def test_every_executor_answers_what_parsl_asked_until_2023():
+    executor = parsl.ThreadPoolExecutor()
+    assert executor.provider is None
+    assert executor.status() == {}
+    assert executor.handle_errors({}) is False
+    with pytest.warns(ParslDeprecationWarning, match=r"scale_out\(\) does nothing"):
+        assert executor.scale_out(workers=3) == []
+    executor.set_bad_state_and_fail_all(ValueError("said in the log"))
+
+
+def test_blocks_by_id_and_by_force():
+    class Lane:
+        def scale_in(self, blocks, among=None):
+            return sorted(among or ["any"])[:blocks]
+
+        def workers(self):
+            return []
+
+        def status(self):
+            return {}
+
+        def close(self, wait):
+            pass
+
+    executor = HighThroughputExecutor()
+    executor._lane = Lane()
+    with pytest.warns(ParslDeprecationWarning, match="block_ids"):
+        assert executor.scale_in(block_ids=["1", "2"]) == ["1", "2"]
+    with pytest.warns(ParslDeprecationWarning, match="max_idletime=0"):
+        assert executor.scale_in(1, force=False) == []  # none is idle
+    with pytest.raises(TypeError, match="blocks"):
+        executor.scale_in()
+    work_queue = parsl.WorkQueueExecutor()
+    work_queue._lane = Lane()
+    with pytest.warns(ParslDeprecationWarning, match="count"):
+        assert work_queue.scale_in(count=1) == ["any"]
+    work_queue.shutdown("all", block=False)
+
+
+def test_executors_of_programs_may_give_what_parsl_told_them():
+    class Mine(parsl_on_dask.executors.base.ParslExecutor):
+        def submit(self, func, resource_specification, *args, **kwargs):
+            raise NotImplementedError
+
+        def shutdown(self):
+            super().shutdown()
+
+    with pytest.warns(ParslDeprecationWarning, match="monitoring finds its way alone"):
+        Mine(hub_address="127.0.0.1", hub_zmq_port=1, monitoring_radio=None, submit_monitoring_radio=None, hub_port=2)
+
+
+def test_the_base_of_memoizers_names_the_one_that_works():
+    from parsl_on_dask.dataflow.memoization import Memoizer
+
+    with pytest.raises(ConfigurationError, match=r"BasicMemoizer\(\)"):
+        Memoizer(memoize=True)

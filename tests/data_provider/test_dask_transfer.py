@@ -21,6 +21,8 @@ from parsl_on_dask.errors import ConfigurationError
 from tests import kernels
 from tests.helpers import WAIT
 
+WARM = True
+
 
 @bash_app
 def upper(inputs: Any = (), outputs: Any = (), stdout: Any = None) -> str:

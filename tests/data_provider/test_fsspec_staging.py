@@ -23,6 +23,8 @@ from tests import kernels
 from tests.data_provider.fsspec_servers import need, s3_server, ssh_server
 from tests.helpers import WAIT
 
+WARM = True
+
 
 @bash_app
 def upper(inputs: Any = (), outputs: Any = (), stdout: Any = None) -> str:
@@ -51,7 +53,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_executor: Any) ->
     kernels.unload()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     with s3_server(tmp_path_factory.mktemp("s3")) as options:
         yield options
@@ -64,18 +66,24 @@ def bucket(s3: dict[str, Any]) -> Any:
     return s3fs.S3FileSystem(**s3, skip_instance_cache=True, use_listings_cache=False)
 
 
-@pytest.fixture(scope="module", params=["sftp", "ssh"])
-def ssh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]]:
-    """Beginning of the URLs, and the options."""
+@pytest.fixture(scope="session")
+def ssh_port_and_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     if find_spec("sshfs") is None:
         need("paramiko", install="sshfs, or paramiko")
-    with ssh_server(tmp_path_factory.mktemp(request.param)) as server:
-        # where both are installed, sshfs serves both schemes
-        if find_spec("sshfs") is None:
-            options = {"port": server["port"], "key_filename": server["key"], "allow_agent": False}
-        else:
-            options = {"port": server["port"], "client_keys": [server["key"]], "known_hosts": None}
-        yield f"{request.param}://{getpass.getuser()}@127.0.0.1", {request.param: options}
+    with ssh_server(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sftp", "ssh"])
+def ssh(request: pytest.FixtureRequest, ssh_port_and_key: dict[str, Any]) -> tuple[str, Any]:
+    """Beginning of the URLs, and the options."""
+    port, key = ssh_port_and_key["port"], ssh_port_and_key["key"]
+    # where both are installed, sshfs serves both schemes
+    if find_spec("sshfs") is None:
+        options = {"port": port, "key_filename": key, "allow_agent": False}
+    else:
+        options = {"port": port, "client_keys": [key], "known_hosts": None}
+    return f"{request.param}://{getpass.getuser()}@127.0.0.1", {request.param: options}
 
 
 # -- S3 ------------------------------------------------------------------------------------------------------------
@@ -106,6 +114,7 @@ def test_separate_tasks_are_seen(load: Any, s3: Any, bucket: Any) -> None:
     assert parsl.dfk().task_count == 3
 
 
+@pytest.mark.parametrize("config_name", ["processes"], indirect=True, scope="module")
 def test_large_objects(load: Any, s3: Any, bucket: Any) -> None:
     """Which s3fs sends in parts."""
     load("s3", s3)
@@ -227,13 +236,13 @@ def test_ssh_large_files_are_never_seen_half(load: Any, ssh: Any, tmp_path: Path
         with open(outputs[0], "wb") as f:
             f.write(os.urandom(1 << 20) * (size >> 20))
 
-    made = make(60 << 20, outputs=[File(f"{base}{target}")])
+    made = make(20 << 20, outputs=[File(f"{base}{target}")])
     while not made.done():
         if target.exists():
             sizes.append(target.stat().st_size)
         time.sleep(0.001)
     made.result(WAIT)
-    assert target.stat().st_size == 60 << 20 and {*sizes} <= {60 << 20}
+    assert target.stat().st_size == 20 << 20 and {*sizes} <= {20 << 20}
 
 
 # -- without servers -----------------------------------------------------------------------------------------------

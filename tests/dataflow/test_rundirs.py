@@ -37,9 +37,14 @@ def test_stray_files_and_names_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "003").mkdir()
     (tmp_path / "monitoring.db").touch()
     (tmp_path / "0a1").mkdir()
-    (tmp_path / "900").touch()
     (tmp_path / "٣٣").mkdir()
     assert os.path.basename(make_rundir(tmp_path)) == "004"
+
+
+def test_whatever_has_a_number_for_a_name_counts(tmp_path: Path) -> None:
+    (tmp_path / "003").mkdir()
+    (tmp_path / "998").touch()
+    assert [os.path.basename(make_rundir(tmp_path)) for _ in range(2)] == ["999", "1000"]
 
 
 def test_a_file_that_has_the_next_number_is_stepped_over(tmp_path: Path) -> None:

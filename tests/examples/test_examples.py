@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -41,9 +43,9 @@ def run(directory: Path, name: str, *args: str, before: tuple[str, ...] = (), st
 def test_mapreduce_identifiers(executor: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if executor == "existing":
         executor = request.getfixturevalue("existing_cluster")
-    out = run(tmp_path, "mapreduce_identifiers.py", "--executor", executor, "--files", "60", "--calls", "12")
+    out = run(tmp_path, "mapreduce_identifiers.py", "--executor", executor, "--files", "12", "--calls", "6")
     lines = out.splitlines()
-    assert "of 60 files" in lines[0]
+    assert "of 12 files" in lines[0]
     assert len(lines) == 22
     assert " self " in "".join(lines[1:4]), "the favourite of every Python library"
     counts = [int(line.split()[2].replace(",", "")) for line in lines[1:21]]
@@ -52,8 +54,8 @@ def test_mapreduce_identifiers(executor: str, tmp_path: Path, request: pytest.Fi
 
 
 def test_mapreduce_gives_the_same_counts_everywhere(tmp_path: Path) -> None:
-    arguments = ("--files", "20", "--top", "200")
-    by_processes = run(tmp_path, "mapreduce_identifiers.py", *arguments, "--calls", "7")
+    arguments = ("--files", "6", "--top", "200")
+    by_processes = run(tmp_path, "mapreduce_identifiers.py", *arguments, "--calls", "5")
     by_threads = run(tmp_path, "mapreduce_identifiers.py", *arguments, "--calls", "3", "--executor", "threads")
     assert by_processes.splitlines()[:-1] == by_threads.splitlines()[:-1]
     assert len(by_threads.splitlines()) == 202
@@ -104,9 +106,10 @@ def test_checkpointed_campaign(executor: str, tmp_path: Path) -> None:
     assert total == recorded + looked_at == 60 and recorded >= 25
     third = campaign()
     assert counts(third) == [60, 60, 0]
-    afresh = campaign("--directory", "another")
-    assert counts(afresh) == [60, 0, 60]
-    assert len(second) == 6 and second[1:] == third[1:] == afresh[1:]
+    assert len(second) == 6 and second[1:] == third[1:]
+    if executor == "threads":
+        afresh = campaign("--directory", "another")
+        assert counts(afresh) == [60, 0, 60] and afresh[1:] == third[1:]
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes", "existing"])
@@ -190,6 +193,11 @@ def test_the_runner_runs_an_example_written_for_parsl(tmp_path: Path) -> None:
             ["#SBATCH --nodes=3", "srun --ntasks 3", "start-the-workers-of-this-node"],
         ),
         (
+            "hpc_mpi.py",
+            ("--nodes", "3"),
+            ["#SBATCH --nodes=3", "start-the-workers-of-the-first-node"],
+        ),
+        (
             "hpc_pbs.py",
             ("--account", "physics"),
             ["#PBS -l select=2:ncpus=64:ngpus=4", "module load python", "mpiexec --cpu-bind none --ppn 1 -n 2"],
@@ -201,6 +209,15 @@ def test_job_scripts(name: str, options: tuple[str, ...], wanted: list[str], tmp
     assert out.startswith("#!/bin/bash")
     assert not [text for text in wanted if text not in out], out
     assert not list(tmp_path.iterdir()), "nothing was submitted or left"
+
+
+def test_mpi_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("mpiexec") is None:
+        pytest.skip("no mpiexec here; install one, for example: apt-get install openmpi-bin")
+    monkeypatch.setenv("OMPI_ALLOW_RUN_AS_ROOT", "1")
+    monkeypatch.setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+    [line] = run(tmp_path, "hpc_mpi.py", "--here").splitlines()
+    assert line == f"1 node: pi = 3.14159265 by 2 of 2 ranks on {socket.gethostname()}"
 
 
 def test_every_example_has_a_test() -> None:

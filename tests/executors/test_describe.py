@@ -187,7 +187,7 @@ def test_arguments_of_the_past_do_what_they_did():
         HighThroughputExecutor(max_workers=3, max_workers_per_node=3)
 
 
-@pytest.mark.parametrize("argument", [{"enable_mpi_mode": True}, {"managed": False}], ids=repr)
+@pytest.mark.parametrize("argument", [{"managed": False}], ids=repr)
 def test_arguments_of_the_past_that_cannot_be_honoured(argument):
     with pytest.raises(ConfigurationError, match=next(iter(argument))):
         HighThroughputExecutor(**argument)

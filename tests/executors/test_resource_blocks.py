@@ -7,11 +7,14 @@ import signal
 import time
 
 import psutil
+import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask.executors import TaskVineExecutor, WorkQueueExecutor
+from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.taskvine import TaskVineFactoryConfig
 from parsl_on_dask.providers import LocalProvider
+from tests.helpers import eventually
 
 
 def test_two_blocks_share_the_calls(tmp_path):
@@ -57,3 +60,46 @@ def test_nothing_is_left_behind(tmp_path):
     left = {p.pid for p in psutil.Process().children(recursive=True)} - before
     _, alive = psutil.wait_procs([psutil.Process(pid) for pid in left if psutil.pid_exists(pid)], timeout=20)
     assert not alive
+
+
+def devices(started, gate, parsl_resource_specification=None):
+    import os
+    import time
+    from pathlib import Path
+
+    Path(started).touch()
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_each_call_sees_the_gpus_that_it_got_and_no_others(tmp_path):
+    # two of the machine's four, as a batch system says it; which has none in truth
+    provider = LocalProvider(init_blocks=1, max_blocks=1, worker_init="export CUDA_VISIBLE_DEVICES=2,3 PARSL_CORES=4")
+    executor = WorkQueueExecutor(provider=provider)
+    with parsl.load(parsl.Config(executors=[executor], run_dir=str(tmp_path))):
+        app = parsl.python_app(devices)
+        gate = tmp_path / "gate"
+
+        def call(number, gpus):
+            spec = {"cores": 1, "memory": 1, "disk": 1, "gpus": gpus}
+            return app(str(tmp_path / f"began{number}"), str(gate), parsl_resource_specification=spec)
+
+        one, two = call(1, 1), call(2, 1)
+        eventually((tmp_path / "began1").exists, "the first call runs", 60)
+        eventually((tmp_path / "began2").exists, "the second call runs", 60)
+        gate.touch()
+        assert {one.result(), two.result()} == {"2", "3"}
+        assert call(3, 2).result() == "2,3"
+        # what a call does not ask for is not hidden from it, and nothing stays behind in the process
+        assert call(4, 0).result() == "2,3"
+        with pytest.raises(InvalidResourceSpecification, match=r"gpus=3 \(a node has 2\)"):
+            call(5, 3).result()
+
+
+def test_gpus_that_a_factory_promises_are_counted_from_0(tmp_path):
+    factory = TaskVineFactoryConfig(cores=1, gpus=2)
+    with parsl.load(parsl.Config(executors=[TaskVineExecutor(factory_config=factory)], run_dir=str(tmp_path))):
+        spec = {"cores": 1, "memory": 1, "disk": 1, "gpus": 1}
+        app = parsl.python_app(devices)
+        assert app(str(tmp_path / "a"), str(tmp_path), parsl_resource_specification=spec).result() == "0"

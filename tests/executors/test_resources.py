@@ -99,7 +99,9 @@ def test_environment_and_command_reach_the_workers(kernel):
     assert parsl.python_app(seen)().result() == ("a 'b'", "c")
 
 
-@pytest.mark.parametrize("spec", [{"cores": "2"}, {"gpus": -1}, {"nonsense": 1}, {"cores": True}], ids=repr)
+@pytest.mark.parametrize(
+    "spec", [{"cores": "2"}, {"gpus": -1}, {"gpus": 0.5}, {"nonsense": 1}, {"cores": True}], ids=repr
+)
 def test_bad_specifications(kernel, spec):
     with pytest.raises(InvalidResourceSpecification, match=next(iter(spec))):
         parsl.python_app(between)(1, parsl_resource_specification=spec).result()

@@ -16,6 +16,8 @@ from parsl_on_dask.dataflow.errors import DependencyError
 from parsl_on_dask.errors import TypeCheckError
 from parsl_on_dask.serialize.errors import SerializationError
 
+WARM = True
+
 pytestmark = pytest.mark.timeout(60)
 
 

@@ -18,6 +18,8 @@ from parsl_on_dask import bash_app, python_app
 from parsl_on_dask.dataflow.states import FINAL_FAILURE_STATES, FINAL_STATES, States
 from tests.helpers import WAIT, eventually, text_of
 
+WARM = True
+
 KEYS = [
     "dfk",
     "func_name",

@@ -18,6 +18,8 @@ from parsl_on_dask.dataflow.dependency_resolvers import (
 from parsl_on_dask.dataflow.errors import DependencyError
 from tests.helpers import WAIT
 
+WARM = True
+
 
 @python_app
 def value(x: Any) -> Any:

@@ -13,6 +13,8 @@ from parsl_on_dask.app.errors import BashExitFailure
 from parsl_on_dask.dataflow.errors import DependencyError, JoinError
 from tests.helpers import WAIT, append, text_of
 
+WARM = True
+
 
 @python_app
 def flaky(log: str, succeed_at: int) -> int:

@@ -26,6 +26,8 @@ from parsl_on_dask.dataflow.errors import DependencyError
 from tests.data_provider.servers import Page, WebServer, web_server
 from tests.helpers import WAIT, eventually
 
+WARM = True
+
 IN_TASK = [NoOpFileStaging(), HTTPInTaskStaging(timeout=5, retries=0), FTPInTaskStaging()]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import psutil
@@ -11,13 +10,13 @@ import pytest
 import parsl_on_dask as parsl
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor, WorkQueueExecutor
 from parsl_on_dask.explaining import check, explain
-from parsl_on_dask.launchers import SrunLauncher
+from parsl_on_dask.launchers import SrunLauncher, WrappedLauncher
 from parsl_on_dask.providers import KubernetesProvider, LocalProvider, SlurmProvider
+from tests.frontdoor.programs import FRONT, python
 
 
-def command(folder, *arguments):
-    line = [sys.executable, "-m", "parsl_on_dask", "check", *arguments]
-    return subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=110)
+def command(folder, *arguments, before=()):
+    return python(folder, *FRONT, *before, "check", *arguments)
 
 
 def one(executor):
@@ -162,3 +161,96 @@ def test_the_kernel_works_afterwards(tmp_path):
     assert check(tmp_path / "s.py").executors[0].label == "threads"
     with parsl.load(parsl.Config(run_dir=str(tmp_path / "runs"))):
         assert parsl.python_app(divmod)(7, 2).result() == (3, 1)
+
+
+WHOLE = """
+import parsl
+from parsl.config import Config
+from parsl.executors import HighThroughputExecutor, ThreadPoolExecutor
+
+config = Config(executors=[ThreadPoolExecutor(label="small"), HighThroughputExecutor(label="large")])
+config.checkpoint_mode = "task_exit"
+parsl.load(config)
+
+from parsl.app.app import App
+from parsl.dataflow.error import DependencyError
+try:
+    from parsl.no_such_module import anything
+except ImportError:
+    anything = None
+
+@parsl.python_app(executors=["small", "larg"])
+def one():
+    from parsl.nothing import at_all
+
+@App("bash", executors=["large"])
+def two():
+    return "true"
+"""
+
+
+def test_what_comes_after_load_is_read(tmp_path):
+    (tmp_path / "whole.py").write_text(WHOLE)
+    done = command(tmp_path, "whole.py")
+    assert done.returncode == 1, done.stderr
+    for words in (
+        "whole.py:8: Config(checkpoint_mode=) is now memoizer=BasicMemoizer(checkpoint_mode=...).",
+        "whole.py:11: parsl.dataflow.error.DependencyError has moved: write parsl.dataflow.errors.DependencyError.",
+        "whole.py:21: @App('bash') is spelled @bash_app today.",
+        "whole.py:17: executors=['larg'] of an app: no executor has that label. There are 'small', 'large'",
+        "whole.py:19: from parsl.nothing import at_all: No module named 'parsl.nothing'",
+    ):
+        assert words in done.stdout, done.stdout
+    assert "no_such_module" not in done.stdout, "an except clause looks after it"
+
+
+def test_what_was_set_after_construction_is_checked(tmp_path):
+    text = "import parsl\nconfig = parsl.Config()\n{}\nparsl.load(config)"
+    for line, words in (
+        ("config.retries = '3'", "s.py:4: TypeCheckError: Config(retries='3')"),
+        ("config.executors[0].max_threads = 0", "executor 'threads': ThreadPoolExecutor(max_threads=0)"),
+    ):
+        (tmp_path / "s.py").write_text(text.format(line))
+        done = command(tmp_path, "s.py")
+        assert done.returncode == 1 and words in done.stdout, done.stdout
+
+
+def test_old_arguments_of_monitoring_are_reported(tmp_path):
+    pytest.importorskip("sqlalchemy")
+    (tmp_path / "s.py").write_text(
+        "import parsl\nfrom parsl.monitoring import MonitoringHub\n"
+        "parsl.load(parsl.Config(monitoring=MonitoringHub(hub_address='x')))"
+    )
+    assert "s.py:3: MonitoringHub(hub_address=)" in command(tmp_path, "s.py").stdout
+
+
+def test_the_place_that_the_command_line_names(tmp_path):
+    (tmp_path / "s.py").write_text("import parsl\nparsl.load()")
+    jobs = command(tmp_path, "s.py", before=["--jobqueue", "slurm", "--max-blocks", "3"]).stdout
+    assert "ThreadPoolExecutor, by --jobqueue slurm --max-blocks 3" in jobs
+    assert "0 to 3 by the number of calls" in jobs and "| #SBATCH --nodes=1" in jobs
+    assert "RUN_DIRECTORY/submit_scripts/" in jobs and str(tmp_path) not in jobs
+    there = command(tmp_path, "s.py", before=["--scheduler", "tcp://10.0.0.1:8786"]).stdout
+    assert "the Dask cluster that exists: address='tcp://10.0.0.1:8786'" in there
+
+
+def test_hosts_and_launchers_of_this_machine():
+    plan = one(DaskExecutor(hosts=["a", "me@b"]))
+    assert "SSH" in plan.becomes and plan.facts["hosts, a block each"] == "a, me@b" and plan.script is None
+    provider = LocalProvider(launcher=WrappedLauncher("nice"), worker_init="module load x")
+    plan = one(HighThroughputExecutor(provider=provider))
+    assert "nice" in plan.facts["started through"] and "module load x" in plan.facts["before they start"]
+
+
+def test_a_provider_is_left_as_it_was():
+    provider = SlurmProvider("debug")
+    assert "RUN_DIRECTORY/submit_scripts" in one(HighThroughputExecutor(provider=provider)).script
+    assert provider.script_dir is None
+
+
+def test_jobs_of_a_cluster_object():
+    from dask_jobqueue import SLURMCluster
+
+    with SLURMCluster(cores=1, memory="1GB", scheduler_options={"dashboard_address": None}) as cluster:
+        plan = one(DaskExecutor(cluster=cluster, max_blocks=3))
+        assert "0 to 3" in plan.facts["blocks"] and "a job is a block" in plan.facts["workers"]

@@ -19,3 +19,10 @@ def test_slurm(slurm: Slurm, tmp_path: Path) -> None:
 def test_multinode(slurm: Slurm, tmp_path: Path) -> None:
     [line] = run(tmp_path, "hpc_multinode.py", "--partition", "debug", "--address", "127.0.0.1").splitlines()
     assert line.startswith("320000 numbers, made on 2 nodes (node1, node2)")
+
+
+def test_mpi(slurm: Slurm, tmp_path: Path) -> None:
+    lines = run(tmp_path, "hpc_mpi.py", "--partition", "debug", "--nodes", "2", "--address", "127.0.0.1").splitlines()
+    assert lines[0] in [f"1 node: pi = 3.14159265 by 2 of 2 ranks on node{number}" for number in (1, 2)]
+    assert lines[1:] == ["2 nodes: pi = 3.14159265 by 4 of 4 ranks on node1, node2"]
+    assert not slurm.jobs()

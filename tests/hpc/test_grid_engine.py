@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask.errors import ExecutorError
-from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
+from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, MPIExecutor
 from parsl_on_dask.jobs.errors import TooManyJobFailuresError
 from parsl_on_dask.jobs.states import JobState
+from parsl_on_dask.launchers import SimpleLauncher
 from parsl_on_dask.providers import GridEngineProvider
 from tests.helpers import WAIT, eventually
 from tests.hpc.blocks import environment
-from tests.hpc.conftest import lacking, system_path
+from tests.hpc.conftest import lacking, need, system_path
 from tests.hpc.systems import loading, started, words
 
 
@@ -99,3 +101,25 @@ def test_a_job_that_dies_at_once(run: Callable[..., Any]) -> None:
 def test_one_line(run: Callable[..., Any]) -> None:
     run(DaskExecutor(jobqueue="sge", queue="ci.q", interface="lo", walltime="00:10:00", max_workers_per_node=1))
     assert parsl.python_app(environment)("JOB_ID").result(WAIT)["JOB_ID"] in jobs()
+
+
+def test_mpi_programs(run: Callable[..., Any], tmp_path: Path) -> None:
+    """Its jobs are on one host here, so that is all that the list of nodes holds."""
+    need("mpiexec")
+    provider = GridEngineProvider(
+        walltime="00:10:00",
+        scheduler_options="#$ -pe smp 2",
+        worker_init="export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
+        launcher=SimpleLauncher(),
+    )
+    run(MPIExecutor(address="127.0.0.1", provider=provider))
+
+    @parsl.bash_app
+    def program(stdout: str, stderr: str, parsl_resource_specification: Any = None) -> str:
+        return "$PARSL_MPI_PREFIX hostname; echo $PARSL_MPI_NODELIST $(cut -d' ' -f1 $PE_HOSTFILE)"
+
+    out, wanted = tmp_path / "out", {"num_nodes": 1, "ranks_per_node": 2}
+    assert program(f"{out}", f"{out}.err", parsl_resource_specification=wanted).result(WAIT) == 0
+    host = socket.gethostname()
+    *ranks, listed, told = out.read_text().split()
+    assert ranks == [host, host] and listed == told

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
+from tests.monitoring.needs import lacking
 
 #: Widths and heights of a phone and of a desktop.
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
@@ -44,6 +44,7 @@ class Browser:
             is_mobile=size == "phone",
         )
         page = context.new_page()
+        page.set_default_timeout(120_000)  # machines are busy
         page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: self.errors.append(str(e)))
         page.on("request", self._asked)
@@ -76,7 +77,7 @@ def browser() -> Iterator[Browser]:
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
-        pytest.skip(NO_BROWSER)
+        lacking(NO_BROWSER)
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     options = ["--no-sandbox"] if os.getuid() == 0 else []
     with sync_playwright() as playwright:
@@ -84,7 +85,7 @@ def browser() -> Iterator[Browser]:
             chromium = playwright.chromium.launch(executable_path=found, args=options)
         except Error as e:
             if found is None:
-                pytest.skip(NO_BROWSER)
+                lacking(NO_BROWSER)
             raise AssertionError(f"{found} does not start: {e}") from e
         try:
             yield Browser(chromium)

@@ -26,6 +26,7 @@ from parsl_on_dask.monitoring.pages.database import Database, DatabaseProblem
 from parsl_on_dask.monitoring.pages.failures import failures
 from parsl_on_dask.monitoring.pages.graph import by_app, by_step, each_task, steps
 from parsl_on_dask.monitoring.pages.model import Reader, Task
+from parsl_on_dask.monitoring.pages.usage import Sample, Used, cores, memory
 from parsl_on_dask.monitoring.pages.workers import chart
 from tests.monitoring.conftest import CHAIN, LARGE, MIXED, RUNNING, serving
 from tests.monitoring.databases import Writer, mixed_run
@@ -337,6 +338,22 @@ def test_steps_of_a_chain_and_of_a_circle() -> None:
     assert steps(deep)[19_999] == 19_999
 
 
+def test_calls_of_one_process_share_its_samples() -> None:
+    def looks(task: int, *seen: tuple[float, float]) -> Used:
+        samples = [Sample(task, 0, at, 1, at * 2**20, cpu, 0, 0, 0, 0) for at, cpu in seen]
+        return Used(task, 0, "app", "worker", samples=samples)
+
+    # two at a time, and after a while a third one
+    found = [looks(1, (10, 1), (20, 11)), looks(2, (12, 3), (22, 13)), looks(3, (100, 14), (110, 24))]
+    times, values = memory(found)["worker"]
+    known = [(at, value / 2**20) for at, value in zip(times, values, strict=True) if value == value]
+    assert known == [(t, t) for t in (10, 12, 20, 22, 100, 110)]
+    assert [at for at, value in zip(times, values, strict=True) if value != value] == [22]
+    line = cores(found)["worker"]
+    assert max(line.values) == pytest.approx(1.0)
+    assert sum(line.values) * (line.times[1] - line.times[0]) == pytest.approx(23.0)
+
+
 def test_failures_name_their_roots(monitored: Path) -> None:
     run = Reader(Database(f"sqlite:///{monitored}")).run(MIXED)
     found = {f.task.id: [t.id for t in f.chain] for f in failures(run, {})}
@@ -368,6 +385,26 @@ def test_visualize_says_where_and_serves(monitored: Path) -> None:
         process.terminate()
         process.wait(60)
         process.stdout.close()
+
+
+def test_parsl_visualize_has_parsls_arguments(monitored: Path) -> None:
+    program = [sys.executable, "-m", "parsl_on_dask.monitoring.visualization.app"]
+    process = subprocess.Popen(
+        [*program, f"sqlite:///{monitored}", "-p", "0", "-l", "127.0.0.1", "-d"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        process.stdout.readline()
+        assert "variant_calling.py" in get(process.stdout.readline().strip())
+    finally:
+        process.terminate()
+        process.wait(60)
+        process.stdout.close()
+    done = subprocess.run([*program, "-l", "0.0.0.0"], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2 and "this machine only" in done.stderr and "ssh -L" in done.stderr
 
 
 def test_visualize_without_a_database_says_what_to_do(tmp_path: Path) -> None:

@@ -15,7 +15,11 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import Script, eventually
+from tests.monitoring.needs import lacking
 from tests.monitoring.runs import Record
+
+#: An environment may have to be made first.
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = """
 import parsl
@@ -71,22 +75,27 @@ print("done", total.result())
 
 
 @pytest.fixture(scope="module")
-def visualizer() -> str:
+def visualizer(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The ``parsl-visualize`` of an environment with Parsl and its monitoring extra."""
     named = os.environ.get("PARSL_PYTHON", "")
+    if named == "make":
+        from benchmarks.setup_parsl import setup
+
+        named = str(setup(tmp_path_factory.mktemp("parsl"), ["parsl[monitoring,visualization]"]))
     program = str(Path(named).with_name("parsl-visualize")) if named else ""
     if not program or not os.access(program, os.X_OK):
-        pytest.skip(
+        lacking(
             "no parsl-visualize: set PARSL_PYTHON to the Python of an environment that has Parsl's visualization extra "
-            "(python -m venv DIR; DIR/bin/pip install 'parsl[monitoring,visualization]'; PARSL_PYTHON=DIR/bin/python)"
+            "(python -m venv DIR; DIR/bin/pip install 'parsl[monitoring,visualization]'; PARSL_PYTHON=DIR/bin/python), "
+            "or to 'make' for an environment that is made now"
         )
     if shutil.which("dot") is None:
-        pytest.skip("parsl-visualize draws graphs with Graphviz: apt-get install graphviz")
+        lacking("parsl-visualize draws graphs with Graphviz: apt-get install graphviz")
     done = subprocess.run(
         [named, "-c", "import flask_sqlalchemy, networkx, pandas, plotly, sqlalchemy"], capture_output=True
     )
     if done.returncode:
-        pytest.skip(
+        lacking(
             f"{named} has a Parsl without its visualization extra: "
             f"{named} -m pip install 'parsl[monitoring,visualization]'"
         )

@@ -21,6 +21,7 @@ from parsl_on_dask.monitoring import MonitoringHub
 from parsl_on_dask.monitoring.errors import MonitoringHubStartError
 from tests import kernels
 from tests.helpers import eventually
+from tests.monitoring.needs import lacking
 
 DRIVERS = [name for name in ("psycopg2", "psycopg") if find_spec(name) is not None]
 
@@ -103,9 +104,9 @@ class Postgres:
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     if not program("initdb") or not program("psql"):
-        pytest.skip("no PostgreSQL: apt-get install postgresql")
+        lacking("no PostgreSQL: apt-get install postgresql")
     if not DRIVERS:
-        pytest.skip("no driver for PostgreSQL: pip install psycopg2-binary")
+        lacking("no driver for PostgreSQL: pip install psycopg2-binary")
     folder = tmp_path_factory.mktemp("postgres") / "server"
     folder.mkdir()
     server = Postgres(folder)

@@ -71,6 +71,32 @@ def test_a_locked_database_is_waited_for(run: Callable[..., Any], caplog: pytest
     assert "is written again" in caplog.text
 
 
+def test_the_begin_of_a_call_survives_a_lock(run: Callable[..., Any], tmp_path: Path, caplog: Any) -> None:
+    @python_app
+    def hold(gate):
+        import os
+        import time
+
+        end = time.monotonic() + 60
+        while not os.path.exists(gate) and time.monotonic() < end:
+            time.sleep(0.01)
+
+    _, record = run()
+    eventually(lambda: len(record.rows("workflow")) == 1, "the run is recorded", 30)
+    blocker = sqlite3.connect(record.path, isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    held = hold(str(tmp_path / "gate"))
+    eventually(lambda: "cannot be written" in caplog.text, "the log says that the records wait", 30)
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    eventually(lambda: record.on_worker(held.tid) == [(0, "running")], "it is recorded as running", 60)
+    assert record.one("try", task_id=held.tid)["task_try_time_running"] is not None
+    (tmp_path / "gate").touch()
+    held.result(60)
+    kernels.unload()
+    assert record.on_worker(held.tid) == [(0, "running"), (0, "running_ended")]
+
+
 def test_a_database_that_stays_locked_costs_its_records_and_a_warning(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,7 +120,7 @@ def test_a_directive_without_its_mark(provider, right):
 
 @every
 def test_a_launcher_must_be_one(provider):
-    with pytest.raises(BadLauncher, match="SingleNodeLauncher"):
+    with pytest.raises(BadLauncher, match=r"write launcher=SimpleLauncher\(\)"):
         provider(launcher=SimpleLauncher)
     with pytest.raises(BadLauncher):
         provider(launcher="srun")

@@ -38,7 +38,7 @@ def test_wrong_arguments(argument):
 
 
 def test_a_launcher_must_be_one():
-    with pytest.raises(BadLauncher, match="SingleNodeLauncher") as caught:
+    with pytest.raises(BadLauncher, match=r"write launcher=SimpleLauncher\(\)") as caught:
         LocalProvider(launcher=SimpleLauncher)
     assert isinstance(caught.value, TypeError)
 

@@ -73,10 +73,11 @@ def test_slurm():
         "source env/bin/activate",
         "export PARSL_MEMORY_GB=16",
         "export PARSL_CORES=8",
-        "export SRUN_CPUS_PER_TASK=8",
         "export JOBNAME=name",
         "work",
     ]
+    provider.launcher = SrunLauncher()
+    assert "export SRUN_CPUS_PER_TASK=8" in body_of(provider)
 
 
 def test_slurm_as_it_comes():

@@ -67,7 +67,6 @@ def test_all_of_it_for_slurm():
         "export X=1",
         "export PARSL_MEMORY_GB=48",
         "export PARSL_CORES=24",
-        "export SRUN_CPUS_PER_TASK=24",
         "export JOBNAME=name",
         "work",
     ]

@@ -37,6 +37,10 @@ class SSHChannel(LocalChannel):
             "DaskExecutor('tcp://...') with its scheduler's address."
         )
 
+    def push_file(self, local_source: str, remote_dir: str) -> str:
+        """Never reached, since none can be constructed."""
+        return super().push_file(local_source, remote_dir)
+
     def prepend_envs(self, cmd: str, env: Mapping[str, str] = {}) -> str:  # Parsl's signature
         """Return a command that runs with additional environment variables."""
         return f"env {' '.join(f'{name}={value}' for name, value in env.items())} {cmd}" if env else cmd

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.batch.base import BlockJob, Directive, number
 from parsl_on_dask.clusters.batch.library import SLURMJob
+from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.providers.walltimes import minutes, seconds
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ class SlurmBlockJob(BlockJob, SLURMJob):
         cpus = self.cpus_per_task()
         if cpus is not None:
             found["PARSL_CORES"] = cpus
-            # since 22.05 srun takes no notice of the job's --cpus-per-task and would bind all workers to one CPU
-            found["SRUN_CPUS_PER_TASK"] = cpus
+            if not isinstance(self.provider.launcher, SimpleLauncher):
+                # since 22.05 srun takes no notice of the job's --cpus-per-task and would bind all workers to one CPU
+                found["SRUN_CPUS_PER_TASK"] = cpus
         return found
 
 

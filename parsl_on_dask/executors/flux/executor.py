@@ -39,5 +39,9 @@ class FluxExecutor(ElsewhereExecutor):
     ) -> None:
         self.refuse()
 
+    def scale_in(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Never reached, since none can be constructed."""
+        return []
+
     def shutdown(self, wait: bool = True) -> None:
         """Nothing was started."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.arguments import need, need_number, short, wrong_type
-from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.errors import ConfigurationError, TypeCheckError
+from parsl_on_dask.executors.high_throughput.errors import UnknownMPILauncher
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
+from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import VALID_LAUNCHERS
 from parsl_on_dask.executors.high_throughput.placement import check_cpu_affinity
+from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.legacy import note_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.local.local import LocalProvider
@@ -60,8 +63,25 @@ def check_arguments(executor: HighThroughputExecutor) -> None:
         need_number(
             owner, name, getattr(executor, name), kind=float, at_least=0, example=str(_TRANSPORT_DEFAULTS[name])
         )
+    if executor.enable_mpi_mode:
+        _check_mpi(owner, executor)
     if not isinstance(executor.manager_selector, ManagerSelector):
         raise wrong_type(owner, "manager_selector", executor.manager_selector, "a ManagerSelector", "Leave it out.")
+
+
+def _check_mpi(owner: str, executor: HighThroughputExecutor) -> None:
+    launcher = getattr(executor.provider, "launcher", None)
+    if not isinstance(launcher, SimpleLauncher):
+        raise TypeCheckError(
+            f"{owner}: the launcher of its provider must be a SimpleLauncher, not {short(launcher)}. Workers are on "
+            "the first node of a block only, and start MPI programs on its nodes from there: write "
+            f"{type(executor.provider).__name__}(launcher=SimpleLauncher())."
+        )
+    if executor.mpi_launcher not in VALID_LAUNCHERS:
+        raise UnknownMPILauncher(
+            f"{owner}(mpi_launcher={short(executor.mpi_launcher)}): mpi_launcher must be one of "
+            f"{', '.join(map(repr, VALID_LAUNCHERS))}; 'mpiexec' is for MPICH, Intel MPI and Open MPI."
+        )
 
 
 def note_transport(executor: HighThroughputExecutor) -> None:
@@ -78,7 +98,9 @@ def check_provider(owner: str, provider: Any) -> None:
     if provider is None:
         return
     if not isinstance(provider, ExecutionProvider):
-        raise wrong_type(owner, "provider", provider, "an ExecutionProvider", "Write for example LocalProvider().")
+        from parsl_on_dask.mistakes import not_a_provider
+
+        raise wrong_type(owner, "provider", provider, "an ExecutionProvider", not_a_provider(provider))
 
 
 def _check_port_range(owner: str, name: str, value: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from parsl_on_dask.errors import ConfigurationError
+
 
 class WorkerLost(Exception):
     """The worker that ran a task has died.
@@ -82,3 +84,7 @@ class CommandClientTimeoutError(Exception):
 
 class CommandClientBadError(Exception):
     """A question could not be asked, since an earlier one was never answered."""
+
+
+class UnknownMPILauncher(ConfigurationError, ValueError):
+    """``mpi_launcher`` names a program that is not known here. Parsl raises a bare ``ValueError``."""

@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parsl_on_dask.arguments import need, need_number, short, wrong_type
+from parsl_on_dask.dialect import old_defaults
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import BadStateException, InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.checks import check_arguments, check_provider, note_transport
+from parsl_on_dask.executors.high_throughput.direct import DirectUse
 from parsl_on_dask.executors.high_throughput.legacy import removed_arguments
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
-from parsl_on_dask.executors.lane_executor import LaneExecutor, refuse_keys
+from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import validate_resource_spec
+from parsl_on_dask.executors.lane_executor import refuse_keys
 from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
+from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.legacy import warn_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.local.local import LocalProvider
@@ -24,7 +28,7 @@ from parsl_on_dask.utils import RepresentationMixin
 logger = logging.getLogger("parsl.executors.high_throughput.executor")
 
 
-class HighThroughputExecutor(LaneExecutor, BlockProviderExecutor, RepresentationMixin, UsageInformation):
+class HighThroughputExecutor(DirectUse, BlockProviderExecutor, RepresentationMixin, UsageInformation):
     """Runs apps in worker processes, in blocks of nodes that a provider gives.
 
     On each node of a block there are as many workers as its cores, memory and accelerators have room for, see
@@ -80,7 +84,8 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         Must be None: Parsl's worker program is not what starts. Use ``launcher=WrappedLauncher("...")`` of the provider
         to put a command in front of the workers'.
     max_workers, worker_ports, managed, start_method, suppress_failure, enable_mpi_mode, mpi_launcher
-        Of Parsl's earlier releases: accepted where they have a meaning, and reported once.
+        Of Parsl's earlier releases: accepted where they have a meaning, and reported once. ``enable_mpi_mode=True``
+        makes it an :class:`~parsl_on_dask.executors.high_throughput.mpi_executor.MPIExecutor`.
     batching, max_batch, in_flight, inline_limit, job_end_reruns
         See :class:`~parsl_on_dask.executors.lane_executor.LaneExecutor`.
 
@@ -109,6 +114,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         }
     )
 
+    @old_defaults
     def __init__(
         self,
         label: str = "HighThroughputExecutor",
@@ -167,9 +173,14 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
             mpi_launcher=mpi_launcher,
         )
         check_provider(type(self).__name__, provider)
+        if enable_mpi_mode:
+            self.enable_mpi_mode = True
+            self.mpi_launcher = self.mpi_launcher if mpi_launcher is None else mpi_launcher
+        if provider is None:
+            provider = LocalProvider(launcher=SimpleLauncher()) if self.enable_mpi_mode else LocalProvider()
         BlockProviderExecutor.__init__(
             self,
-            provider=LocalProvider() if provider is None else provider,
+            provider=provider,
             block_error_handler=block_error_handler,
         )
         self._describe(label, working_dir, storage_access, batching, max_batch, in_flight, inline_limit, job_end_reruns)
@@ -200,7 +211,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         self.validate()
         note_transport(self)
 
-    #: Parsl reads these two on the class; an executor that runs MPI apps would set them.
+    #: Whether its calls start MPI programs on nodes of their block; Parsl reads these two on the class.
     enable_mpi_mode: bool = False
     mpi_launcher: str = "mpiexec"
 
@@ -224,11 +235,11 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
 
     @property
     def max_workers(self) -> int | float | None:
-        """Old name of ``max_workers_per_node``."""
+        """Old name of ``max_workers_per_node``, which was infinite without a limit."""
         warn_once(
             "HighThroughputExecutor.max_workers", "HighThroughputExecutor.max_workers is now max_workers_per_node."
         )
-        return self.max_workers_per_node
+        return math.inf if self.max_workers_per_node is None else self.max_workers_per_node
 
     @max_workers.setter
     def max_workers(self, value: int | float | None) -> None:
@@ -289,12 +300,15 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         return room
 
     def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
-        """Raise for anything but ``priority``, a number: the lowest runs first.
+        """Raise for anything but ``priority``, a number: the lowest runs first. In MPI mode other keys are known.
 
         Raises
         ------
         InvalidResourceSpecification
         """
+        if self.enable_mpi_mode:
+            validate_resource_spec(resource_specification)
+            return
         refuse_keys(self, resource_specification, ("priority",))
         priority = (resource_specification or {}).get("priority", 0)
         if isinstance(priority, bool) or not isinstance(priority, (int, float)):
@@ -332,13 +346,15 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         # it is raised for every call, and would collect the frames of all of them
         return None if exception is None else exception.with_traceback(None)
 
-    def shutdown(self, timeout: float = 10.0) -> None:
+    def shutdown(self, timeout: float = 10.0, *, hub: Any = None, targets: Any = None, block: Any = None) -> None:
         """End the workers; calls that are not done fail. Quiet when nothing is started.
 
         Parameters
         ----------
         timeout : float
             Kept for Parsl's signature; closing is bounded on its own.
+        hub, targets, block
+            Of Parsl's releases until 1.2: without effect, as they were there.
         """
         self._close(wait=False)
 

@@ -59,11 +59,13 @@ def removed_arguments(
     if enable_mpi_mode is not None:
         need(owner, "enable_mpi_mode", enable_mpi_mode, bool)
         if enable_mpi_mode:
-            raise ConfigurationError(
-                f"not available in this version: {owner}(enable_mpi_mode=True), today's MPIExecutor. "
-                "Start the MPI program from a bash app instead."
+            warn_once(
+                "htex.enable_mpi_mode",
+                f"{owner}(enable_mpi_mode=True) is now MPIExecutor(), with max_workers_per_block= in the place of "
+                "max_workers_per_node=.",
             )
-        warn_once("htex.enable_mpi_mode", f"{owner}(enable_mpi_mode=False) is what happens anyway; leave it out.")
-    if mpi_launcher is not None:
+        else:
+            warn_once("htex.enable_mpi_mode", f"{owner}(enable_mpi_mode=False) is what happens anyway; leave it out.")
+    if mpi_launcher is not None and not enable_mpi_mode:
         warn_once("htex.mpi_launcher", f"{owner}(mpi_launcher=) belongs to MPIExecutor; leave it out.")
     return Translated(max_workers_per_node, worker_port)

@@ -95,6 +95,7 @@ class TaskVineExecutor(ResourceExecutor):
             max_workers_per_node=factory.cores if by_factory else None,
             storage_access=storage_access,
             remote_monitoring_radio=remote_monitoring_radio,
+            encrypted=True,  # in every dialect: there is no argument that says otherwise
         )
         self._note_configs()
 

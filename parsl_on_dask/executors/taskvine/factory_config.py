@@ -22,7 +22,7 @@ class TaskVineFactoryConfig:
     python_env
         Refused by the executor: environments are not sent to the workers.
     factory_timeout, scratch_dir, workers_per_cycle, worker_options, worker_executable, worker_timeout, \
-condor_requirements, batch_options
+condor_requirements, batch_options, _project_port, _project_address, _project_name, _project_password_file
         They steer TaskVine: accepted, kept and shown.
     """
 
@@ -42,3 +42,7 @@ condor_requirements, batch_options
     batch_type: str = "local"
     condor_requirements: str | None = None
     batch_options: str | None = None
+    _project_port: int = 0
+    _project_address: str | None = None
+    _project_name: str | None = None
+    _project_password_file: str | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.dialect import old_defaults
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.resources import ResourceExecutor, exports
@@ -20,6 +21,7 @@ _TRANSPORT: dict[str, Any] = {
     "project_name": None,
     "project_password_file": None,
     "port": 9123,
+    "shared_fs": False,
     "use_cache": False,
     "source": False,
     "autolabel_window": 1,
@@ -84,6 +86,7 @@ max_retries, worker_options, full_debug, worker_executable, function_dir, coproc
 
     _legacy_arguments = frozenset({"managed"})
 
+    @old_defaults
     def __init__(
         self,
         label: str = "WorkQueueExecutor",
@@ -145,6 +148,7 @@ max_retries, worker_options, full_debug, worker_executable, function_dir, coproc
             working_dir=working_dir,
             storage_access=storage_access,
             remote_monitoring_radio=remote_monitoring_radio,
+            encrypted=True,  # in every dialect: there is no argument that says otherwise
         )
         if project_password_file is not None and not os.path.exists(project_password_file):
             raise WorkQueueFailure(

@@ -8,7 +8,7 @@ from typing import Any
 
 from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.monitoring.pages import graph, usage, workers
-from parsl_on_dask.monitoring.pages.model import FINAL, Run
+from parsl_on_dask.monitoring.pages.model import FINAL, Run, Task
 
 #: Colours of the kinds of states; told apart also by those who do not see all colours.
 COLOURS = {
@@ -233,14 +233,18 @@ def timeline_data(run: Run, points: int = 240) -> dict[str, list[Any]]:
 
 def timeline(run: Run) -> Any:
     """Tasks over time."""
-    from bokeh.models import ColumnDataSource, HoverTool
+    from bokeh.models import ColumnDataSource, HoverTool, LinearAxis
 
     plot = _figure("timeline", 260, x_axis_type="datetime")
-    source = ColumnDataSource(timeline_data(run), name="timeline-data")
+    data = timeline_data(run)
+    source = ColumnDataSource(data, name="timeline-data")
     plot.varea(x="time", y1=0, y2="ended", source=source, fill_color=COLOURS["done"], fill_alpha=0.3)
     ended = plot.line("time", "ended", source=source, line_color=COLOURS["done"], line_width=2)
     plot.line("time", "known", source=source, line_color=COLOURS["waiting"], line_width=2, line_dash="dashed")
-    plot.line("time", "running", source=source, line_color=COLOURS["running"], line_width=2)
+    # few run at a time of the many that there are
+    plot.extra_y_ranges = {"running": _range(0, top_of_running(data))}
+    look = {"line_color": COLOURS["running"], "line_width": 2, "y_range_name": "running"}
+    plot.line("time", "running", source=source, **look)
     plot.add_tools(
         HoverTool(
             renderers=[ended],
@@ -251,14 +255,32 @@ def timeline(run: Run) -> Any:
     _clock(plot)
     plot.yaxis.axis_label = "tasks"
     _from_zero(plot, len(run.tasks))
+    right = LinearAxis(
+        y_range_name="running",
+        axis_label="running at a time",
+        axis_line_color=None,
+        minor_tick_line_color=None,
+        major_label_text_font_size="12px",
+        axis_label_text_font_size="12px",
+        axis_label_text_font_style="normal",
+    )
+    right.ticker.min_interval = 1
+    right.ticker.desired_num_ticks = 4
+    plot.add_layout(right, "right")
     _whole_numbers(plot)
     return plot
+
+
+def top_of_running(data: dict[str, list[Any]]) -> float:
+    """The end of the axis of running tasks: their line stays below that of those that ended."""
+    return float(2 * max([1, *data["running"]]))
 
 
 def _whole_numbers(plot: Any) -> None:
     from bokeh.models import NumeralTickFormatter
 
-    plot.yaxis.formatter = NumeralTickFormatter(format="0,0.[0]a")
+    for axis in plot.yaxis:
+        axis.formatter = NumeralTickFormatter(format="0,0.[0]a")
 
 
 def tasks_graph(run: Run) -> tuple[Any, int]:
@@ -303,6 +325,7 @@ def tasks_graph(run: Run) -> tuple[Any, int]:
         points = plot.scatter("x", "y", size=14 if len(tasks) <= 60 else 9, **look)
     else:  # which grow when one comes closer
         points = plot.rect("x", "y", width=0.8, height=0.8, **look)
+        _marked(plot, field, tasks)
     plot.add_tools(
         HoverTool(renderers=[points], tooltips=[("task", "@task"), ("app", "@app"), ("state", "@state")]),
         TapTool(renderers=[points]),
@@ -313,6 +336,15 @@ def tasks_graph(run: Run) -> tuple[Any, int]:
     plot.y_range = _range(min(min(bottom), -13) - 1, max(max(top), 13) + 1)
     plot.x_range = _range(low - 1 - (high - low) * 0.03, high + 1 + (high - low) * 0.03)
     return plot, field.left_out
+
+
+def _marked(plot: Any, field: graph.Field, tasks: Sequence[Task]) -> None:
+    """Marks that can be seen from afar, on the few among many tasks that one looks for."""
+    for kind in ("running", "not run", "failed"):
+        places = [(field.x[i], field.y[i]) for i, task in enumerate(tasks) if task.kind == kind]
+        if 0 < len(places) <= max(50, len(tasks) // 20):
+            x, y = (list(column) for column in zip(*places, strict=True))
+            plot.scatter(x, y, marker="diamond", size=13, fill_color=COLOURS[kind], line_color="white", line_width=1)
 
 
 def _lines(name: str, height: int, lines: dict[str, usage.Line], label: str, scale: float, steps: bool = False) -> Any:
@@ -336,7 +368,7 @@ def _lines(name: str, height: int, lines: dict[str, usage.Line], label: str, sca
         plot.add_tools(HoverTool(renderers=[drawn], tooltips=[("worker", "@worker"), (label, "@value{0,0.00}")]))
     _clock(plot)
     plot.yaxis.axis_label = label
-    _from_zero(plot, max((v / scale for line in lines.values() for v in line.values), default=0.0))
+    _from_zero(plot, max((v / scale for line in lines.values() for v in line.values if v == v), default=0.0))
     return plot
 
 

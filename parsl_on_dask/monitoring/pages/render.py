@@ -159,7 +159,9 @@ def resources(reader: Reader, run: Run) -> dict[str, Any]:
 
 def _busiest(lines: dict[str, usage.Line]) -> dict[str, usage.Line]:
     """The workers with the highest values, in the order of their names."""
-    chosen = sorted(lines, key=lambda w: -max(lines[w].values, default=0.0))[: len(plots.PALETTE)]
+    chosen = sorted(lines, key=lambda w: -max((v for v in lines[w].values if v == v), default=0.0))[
+        : len(plots.PALETTE)
+    ]
     return {worker: lines[worker] for worker in sorted(chosen)}
 
 

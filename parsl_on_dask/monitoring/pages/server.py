@@ -150,6 +150,7 @@ class Live(Handler):
     def news(self, run_id: str) -> str:
         run = self.run(run_id)
         chart = workers.chart(run, 2000)
+        timeline = plots.timeline_data(run)
         b = render.bars(run)
         parts = render.environment().get_template("parts.html").module
         news = {
@@ -162,7 +163,11 @@ class Live(Handler):
                 "read": f"as of {words.clock(run.read, False)}",
             },
             "plots": {
-                "timeline": {"columns": plots.timeline_data(run), "top": len(run.tasks) * 1.08},
+                "timeline": {
+                    "columns": timeline,
+                    "top": len(run.tasks) * 1.08,
+                    "tops": {"running": plots.top_of_running(timeline)},
+                },
                 "gantt": {
                     "columns": plots.gantt_data(run, chart),
                     "rows": list(reversed(chart.rows)),

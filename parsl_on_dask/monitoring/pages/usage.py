@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -126,19 +127,45 @@ def by_app(found: list[Used]) -> list[AppUse]:
 
 
 class Line(NamedTuple):
-    """A quantity over time."""
+    """A quantity over time; not a number where nothing is known."""
 
     times: list[float]
     values: list[float]
 
 
-def cores(found: list[Used], points: int = 300) -> dict[str, Line]:
-    """Cores in use over time, by worker: CPU seconds spent between two samples, spread evenly over the time between."""
-    spans = []
+class _Series(NamedTuple):
+    """All looks at one worker's process, in order, and until when something ran there after each of them."""
+
+    samples: list[Sample]
+    until: list[float]
+
+
+def _series(found: list[Used]) -> dict[str, _Series]:
+    """What is known of each worker; calls that run at a time in one process see the same process."""
+    tries: dict[str, list[Used]] = defaultdict(list)
     for one in found:
-        for a, b in pairwise(one.samples):
-            if a.cpu is not None and b.cpu is not None and b.at > a.at:
-                spans.append((one.worker, a.at, b.at, max(0.0, b.cpu - a.cpu)))
+        if one.samples:
+            tries[one.worker].append(one)
+    made = {}
+    for worker, members in tries.items():
+        samples = sorted((s for one in members for s in one.samples), key=lambda s: s.at)
+        ends = {id(s): one.samples[-1].at for one in members for s in one.samples}
+        until, latest = [], 0.0
+        for sample in samples:
+            latest = max(latest, ends[id(sample)])
+            until.append(latest)
+        made[worker] = _Series(samples, until)
+    return made
+
+
+def cores(found: list[Used], points: int = 300) -> dict[str, Line]:
+    """Cores in use over time, by worker: CPU seconds spent between two looks, spread evenly over the time between."""
+    spans = []
+    for worker, series in _series(found).items():
+        known = [s for s in series.samples if s.cpu is not None]
+        for a, b in pairwise(known):
+            if b.at > a.at:
+                spans.append((worker, a.at, b.at, max(0.0, b.cpu - a.cpu)))  # type: ignore[operator]
     if not spans:
         return {}
     first, last = min(s[1] for s in spans), max(s[2] for s in spans)
@@ -156,29 +183,33 @@ def cores(found: list[Used], points: int = 300) -> dict[str, Line]:
 
 
 def memory(found: list[Used], points: int = 300) -> dict[str, Line]:
-    """Memory over time, by worker: the sum over what runs there; a sample counts until the next one of its try."""
-    events: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for one in found:
-        level = 0.0
-        for sample in one.samples:
-            if sample.memory is not None:
-                events[one.worker].append((sample.at, sample.memory - level))
-                level = sample.memory
-        if one.samples:
-            events[one.worker].append((one.samples[-1].at, -level))
-    if not events:
+    """Memory over time, by worker; a look counts until the next one, and nothing is known where nothing runs."""
+    everything = _series(found)
+    if not everything:
         return {}
+    first = min(s.samples[0].at for s in everything.values())
+    last = max(s.samples[-1].at for s in everything.values())
     lines = {}
-    for worker, changes in events.items():
-        changes.sort()
+    for worker, (samples, until) in everything.items():
+        parts: list[Line] = [Line([], [])]
+        for i, sample in enumerate(samples):
+            if i and sample.at - until[i - 1] > max((last - first) / points, 0.05):
+                parts.append(Line([], []))
+            if sample.memory is not None:
+                parts[-1].times.append(sample.at)
+                parts[-1].values.append(sample.memory)
+        kept = [part for part in parts if part.times]
+        room = max(2, points // max(1, len(kept)))
         times: list[float] = []
         values: list[float] = []
-        level = 0.0
-        for at, change in changes:
-            level = max(0.0, level + change)
-            times.append(at)
-            values.append(level)
-        lines[worker] = _thinned(Line(times, values), points)
+        for part in kept:
+            part = _thinned(part, room)
+            if times:
+                times.append(times[-1])
+                values.append(math.nan)
+            times += part.times
+            values += part.values
+        lines[worker] = Line(times, values)
     return lines
 
 

@@ -7,20 +7,34 @@ calls it.
 
 from __future__ import annotations
 
-from parsl_on_dask.legacy import moved
+import importlib
+from typing import Any
 
-__getattr__ = moved(
-    __name__,
-    {
-        "FilesystemRadio": "monitoring.radios.filesystem:FilesystemRadio",
-        "FilesystemRadioSender": "monitoring.radios.filesystem:FilesystemRadioSender",
-        "HTEXRadio": "monitoring.radios.htex:HTEXRadio",
-        "HTEXRadioSender": "monitoring.radios.htex:HTEXRadioSender",
-        "MonitoringRadio": "monitoring.radios.base:MonitoringRadioSender",
-        "MonitoringRadioSender": "monitoring.radios.base:MonitoringRadioSender",
-        "MultiprocessingQueueRadio": "monitoring.radios.multiprocessing:MultiprocessingQueueRadio",
-        "MultiprocessingQueueRadioSender": "monitoring.radios.multiprocessing:MultiprocessingQueueRadioSender",
-        "UDPRadio": "monitoring.radios.udp:UDPRadio",
-        "UDPRadioSender": "monitoring.radios.udp:UDPRadioSender",
-    },
-)
+from parsl_on_dask.legacy import warn_once
+
+#: Where a name that was here is, and where its successor is.
+_MOVED = {
+    "FilesystemRadio": ("old", "filesystem.FilesystemRadio"),
+    "FilesystemRadioSender": ("filesystem", "filesystem.FilesystemRadio, and call its create_sender()"),
+    "HTEXRadio": ("old", "htex.HTEXRadio"),
+    "HTEXRadioSender": ("old", "htex.HTEXRadioSender"),
+    "MonitoringRadio": ("old", "base.MonitoringRadioSender"),
+    "MonitoringRadioSender": ("base", "base.MonitoringRadioSender"),
+    "MultiprocessingQueueRadio": ("old", "multiprocessing.MultiprocessingQueueRadio"),
+    "MultiprocessingQueueRadioSender": ("multiprocessing", "multiprocessing.MultiprocessingQueueRadioSender"),
+    "UDPRadio": ("old", "udp.UDPRadio"),
+    "UDPRadioSender": ("old", "htex.HTEXRadioSender, which needs no address"),
+    "ZMQRadioSender": ("old", "htex.HTEXRadioSender, which needs no address"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Hand out a name of before 2024.12, as it was then."""
+    if name not in _MOVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, today = _MOVED[name]
+    warn_once(
+        f"moved:monitoring.radios.{name}",
+        f"parsl.monitoring.radios.{name} has moved: write parsl.monitoring.radios.{today}.",
+    )
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)

@@ -50,9 +50,11 @@ class FilesystemRadioSender(MonitoringRadioSender):
     Parameters
     ----------
     run_dir : str
+    monitoring_url, timeout, source_id : optional
+        Of Parsl's earlier releases; they mean nothing.
     """
 
-    def __init__(self, *, run_dir: str, monitoring_url: Any = None, timeout: Any = None) -> None:
+    def __init__(self, *, run_dir: str, monitoring_url: Any = None, timeout: Any = None, source_id: Any = None) -> None:
         self.unfinished, self.finished = _folders(run_dir)
 
     def send(self, message: object) -> None:
@@ -99,6 +101,18 @@ class FilesystemRadioReceiver(MonitoringRadioReceiver):
         """Read what is left, and end the thread."""
         self.ended.set()
         self.thread.join()
+
+
+def is_written(run_dir: str) -> bool:
+    """Whether somebody of this user's has begun to write messages into a run's directory.
+
+    What others may write is not read: reading means unpickling.
+    """
+    try:
+        found = os.stat(os.path.join(run_dir, "monitor-fs-radio", "new"))
+    except OSError:
+        return False
+    return not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & 0o022)
 
 
 def _folders(run_dir: str) -> tuple[str, str]:

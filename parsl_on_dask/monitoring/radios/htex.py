@@ -8,22 +8,22 @@ from __future__ import annotations
 from typing import Any
 
 from parsl_on_dask.monitoring.radios.base import MonitoringRadioReceiver, MonitoringRadioSender, RadioConfig
-from parsl_on_dask.remote import monitor
+from parsl_on_dask.monitoring.radios.sending import deliver
 from parsl_on_dask.utils import RepresentationMixin
 
 
 class HTEXRadioSender(MonitoringRadioSender):
-    """Sends messages from a call that runs on a worker."""
+    """Sends messages from a call that runs on a worker, or from the script."""
 
     def send(self, message: object) -> None:
-        """Send a message with the reports of the call that runs in this thread.
+        """Send a message with the reports of the call that runs in this thread; in the script's process, to its hub.
 
         Raises
         ------
         RuntimeError
-            When this thread runs no call of a worker, or monitoring is off.
+            When monitoring is off.
         """
-        monitor.send_message(message)
+        deliver(message)
 
 
 class HTEXRadio(RadioConfig, RepresentationMixin):

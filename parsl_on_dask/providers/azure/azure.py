@@ -8,7 +8,7 @@ from typing import Any
 from parsl_on_dask.arguments import need
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.legacy import note_once
-from parsl_on_dask.providers.cloud import CloudProvider, refuse, set_environment
+from parsl_on_dask.providers.cloud import CloudProvider, refuse, set_environment, without_secrets
 
 _CREDENTIALS = ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID")
 _IMAGE = ("publisher", "offer", "sku", "version")
@@ -88,6 +88,9 @@ class AzureProvider(CloudProvider):
         for name in ("key_name", "launcher"):
             if getattr(self, name) is not None:
                 note_once(f"azure.{name}", f"AzureProvider({name}=) has no meaning on Dask and is not used")
+
+    def _shown(self, name: str, value: Any) -> Any:
+        return without_secrets(value) if name == "vm_reference" else value
 
     def cluster_arguments(self) -> dict[str, Any]:
         if self.key_file is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.legacy import refused
 
 
 class JetstreamProvider:
@@ -27,3 +28,12 @@ class JetstreamProvider:
     def status_polling_interval(self) -> int:
         """60 seconds."""
         return 60
+
+
+__getattr__ = refused(
+    __name__,
+    {
+        "setup_script": "that cloud is gone, and with it the text that its machines began with. Give the commands that "
+        "a machine needs to the provider's worker_init=."
+    },
+)

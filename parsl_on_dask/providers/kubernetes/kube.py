@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.errors import OptionalModuleMissing
+from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from parsl_on_dask.providers.cloud import CloudProvider, refuse
-from parsl_on_dask.utils import sanitize_dns_label_rfc1123
+from parsl_on_dask.providers.errors import SubmitException
+from parsl_on_dask.providers.kubernetes.pods import delete_pod, describe_pod, status_of
+from parsl_on_dask.utils import sanitize_dns_label_rfc1123, sanitize_dns_subdomain_rfc1123
+
+logger = logging.getLogger("parsl.providers.kubernetes.kube")
+
+_JOB_NAME = "parsl.kube"
+_LONGEST_NAME = 253
+
+
+def __getattr__(name: str) -> Any:
+    # these two modules of the package kubernetes take a second to import
+    if name in ("client", "config"):
+        try:
+            return importlib.import_module(f"kubernetes.{name}")
+        except ImportError:
+            pass
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _module(name: str) -> Any:
+    try:
+        return getattr(sys.modules[__name__], name)
+    except AttributeError as e:
+        reason = "KubernetesProvider submits pods with it: pip install kubernetes"
+        raise OptionalModuleMissing(["kubernetes"], reason) from e
 
 
 class KubernetesProvider(CloudProvider):
     """Describes a ``KubeCluster`` of ``dask_kubernetes``: a pod is a block, and runs ``max_cpu`` calls at a time.
 
     Constructing it asks nothing of the network. The parameters are Parsl's; the Kubernetes cluster needs Dask's
-    operator. It was never tried against a Kubernetes cluster.
+    operator. An executor makes its workers that way. :meth:`submit`, :meth:`status` and :meth:`cancel` are for programs
+    that use a provider on their own, and need the package ``kubernetes``. None of it was ever tried against a real
+    Kubernetes cluster.
 
     Parameters
     ----------
@@ -111,10 +142,74 @@ class KubernetesProvider(CloudProvider):
         self.persistent_volumes = list(persistent_volumes)
         self.service_account_name = service_account_name
         self.annotations = annotations
+        self.resources: dict[Any, dict[str, Any]] = {}
+        self._client: Any = None
 
-    def submit(self, cmd_string: str, tasks_per_node: int, job_name: str = "parsl.kube") -> NoReturn:
-        """Raise: the cluster starts its pods itself."""
-        self._no_jobs()
+    def submit(self, cmd_string: str, tasks_per_node: int, job_name: str = _JOB_NAME) -> str:
+        """Start a pod that runs a shell command, and return its job id.
+
+        Parameters
+        ----------
+        cmd_string : str
+        tasks_per_node : int
+            Has no meaning for a pod.
+        job_name : str
+            What the pod's name begins with; the job id follows it. What cannot be a name is replaced, with a warning.
+
+        Raises
+        ------
+        SubmitException
+            When Kubernetes does not take it.
+        OptionalModuleMissing
+            When the package ``kubernetes`` is not installed.
+        """
+        job_id = uuid.uuid4().hex[:8]
+        pod_name = self._pod_name(job_name, job_id)
+        self._create_pod(pod_name=pod_name, job_id=job_id, job_name=job_name, cmd_string=cmd_string)
+        status = JobStatus(JobState.RUNNING)
+        self.resources[job_id] = {"status": status, "pod_name": pod_name}
+        return job_id
+
+    def _pod_name(self, job_name: str, job_id: str) -> str:
+        try:
+            begin = sanitize_dns_subdomain_rfc1123(job_name[: _LONGEST_NAME - len(job_id) - 1])
+        except ValueError:
+            logger.warning(f"Invalid pod name '{job_name}' for job '{job_id}': it is called {_JOB_NAME}.{job_id}")
+            begin = _JOB_NAME
+        return f"{begin}.{job_id}"
+
+    def _create_pod(self, *, pod_name: str, job_id: str, job_name: str, cmd_string: str) -> None:
+        pod = describe_pod(_module("client"), self, pod_name, job_id, cmd_string)
+        try:
+            self._api().create_namespaced_pod(namespace=self.namespace, body=pod)
+        except OptionalModuleMissing:
+            raise
+        except Exception as e:
+            raise SubmitException(job_name, f"Kubernetes takes no pod {pod_name}: {type(e).__name__}: {e}") from e
+
+    def _api(self) -> Any:
+        if self._client is None:
+            _module("config").load_kube_config()
+            self._client = _module("client").CoreV1Api()
+        return self._client
+
+    def status(self, job_ids: Sequence[Any]) -> list[JobStatus]:
+        """Return the states of pods, in the order of their job ids."""
+        for job_id in job_ids:
+            job = self.resources[job_id]
+            if job["status"].state not in TERMINAL_STATES:
+                job["status"] = status_of(self._api(), job["pod_name"], self.namespace)
+        return [self.resources[job_id]["status"] for job_id in job_ids]
+
+    def cancel(self, job_ids: Sequence[Any]) -> list[bool]:
+        """Delete pods; returns for each whether it is gone, or going."""
+        gone = []
+        for job_id in job_ids:
+            job = self.resources[job_id]
+            gone.append(delete_pod(self._api(), job["pod_name"], self.namespace))
+            if gone[-1]:
+                job["status"] = JobStatus(JobState.CANCELLED)
+        return gone
 
     def cluster_arguments(self) -> dict[str, Any]:
         make_cluster_spec = importlib.import_module(self.package).make_cluster_spec

@@ -13,11 +13,12 @@ from typing import Any
 
 from parsl_on_dask.arguments import need, need_number, wrong_value
 from parsl_on_dask.channels.base import Channel, check_channel, takes_channel
+from parsl_on_dask.dialect import old_defaults
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.errors import BadLauncher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.legacy import note_once, warn_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import ScriptPathError, SubmitException
 from parsl_on_dask.utils import RepresentationMixin
@@ -64,6 +65,7 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
     _legacy_arguments = frozenset({"channel", "walltime", "move_files"})
 
     @takes_channel
+    @old_defaults
     def __init__(
         self,
         nodes_per_block: int = 1,
@@ -89,6 +91,8 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
         for name, value in (("walltime", walltime), ("move_files", move_files)):
             if value is not None:
                 warn_once(f"LocalProvider.{name}", f"LocalProvider({name}=) has no effect any more; leave it out.")
+        if cmd_timeout != 30:
+            note_once("local.cmd_timeout", "LocalProvider(cmd_timeout=) is not used: blocks start without a command")
         self.nodes_per_block = nodes_per_block
         self.launcher = SingleNodeLauncher() if launcher is None else launcher
         self.init_blocks = init_blocks

@@ -43,11 +43,12 @@ var parslPages = (function () {
       var figure = (manager.roots ? manager.roots[0] : manager[0]).model;
       var narrow = place.clientWidth < 560;
       if (narrow) {  // long names of workers must not take the room of their bars
-        figure.left.forEach(function (axis) {
+        figure.left.concat(figure.right).forEach(function (axis) {
           if (axis.major_label_text_font_size !== "0px") { axis.major_label_text_font_size = "10px"; }
         });
         figure.below.forEach(function (axis) { axis.ticker.desired_num_ticks = 3; axis.major_label_text_font_size = "11px"; });
         figure.toolbar_location = null;
+        figure.toolbar.visible = false;
       }
       roots.push(figure);
       dress(figure);
@@ -185,6 +186,10 @@ var parslPages = (function () {
           var data = (news.plots || {})[figure.name];
           if (!data) { return; }
           if (data.top) { figure.y_range.end = data.top; }
+          Object.keys(data.tops || {}).forEach(function (name) {
+            var ranges = figure.extra_y_ranges;
+            (ranges instanceof Map ? ranges.get(name) : ranges[name]).end = data.tops[name];
+          });
           if (data.rows && data.rows.join() !== figure.y_range.factors.join()) {
             figure.y_range.factors = data.rows;
             figure.height = data.height;

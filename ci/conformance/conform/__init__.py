@@ -1,0 +1,1 @@
+"""Parsl's own tests, run against this package. ``ci/conformance/README.md`` says how."""

@@ -1,0 +1,93 @@
+"""What programs call that drive a HighThroughputExecutor themselves, without a kernel."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from parsl_on_dask.executors.execute_task import execute_task
+from parsl_on_dask.executors.lane_executor import LaneExecutor, manager_of
+from parsl_on_dask.legacy import warn_once
+
+
+class DirectUse(LaneExecutor):
+    """Methods of Parsl's ``HighThroughputExecutor`` beyond those that all executors have."""
+
+    def start(self) -> None:
+        super().start()
+        self.initialize_scaling()
+
+    def initialize_scaling(self) -> None:
+        """Called at the end of :meth:`start`, for subclasses to override. The first blocks are asked for by then."""
+
+    def submit_payload(self, context: Mapping[str, Any], buffer: bytes) -> Future[Any]:
+        """Run a call that is packed already, and return a future for its outcome.
+
+        Parameters
+        ----------
+        context : mapping
+            ``resource_spec``, the call's resource specification; and ``task_executor``, which names the function that
+            is to run the buffer on the worker: ``{"f": "package.module.function", "a": (args...), "k": {kwargs...}}``.
+            It is called with the buffer and these arguments. Both may be left out.
+        buffer : bytes
+            The call. Without ``task_executor``, as :func:`parsl_on_dask.serialize.pack_apply_message` makes it.
+
+        Raises
+        ------
+        InvalidResourceSpecification
+            When this executor does not take ``resource_spec``.
+        ExecutorError
+            When it is not started.
+        """
+        return self.submit(run_payload, context.get("resource_spec"), buffer, context.get("task_executor"))
+
+    def connected_managers_packages(self) -> dict[str, dict[str, str]]:
+        """Return names and versions of the packages that are installed where workers run, by manager.
+
+        The managers are those of :meth:`connected_managers`.
+        """
+        lane: Any = self.lane
+        first: dict[str, str] = {}
+        for worker in () if lane is None else lane.workers():
+            first.setdefault(manager_of(worker), worker["address"])
+        if not first:
+            return {}
+        from parsl_on_dask.lanes.direct import packages
+
+        found = packages(lane, list(first.values()))
+        return {manager: found[address] for manager, address in first.items() if address in found}
+
+    def hold_worker(self, worker_id: str) -> None:
+        """Give the workers of a node no more calls; what they run goes on. Parsl removed it in 2025.
+
+        Parameters
+        ----------
+        worker_id : str
+            A ``manager`` of :meth:`connected_managers`.
+
+        Raises
+        ------
+        ValueError
+            When there is none of this name.
+        """
+        warn_once("HighThroughputExecutor.hold_worker", "hold_worker() is gone; scale_in() gives whole blocks back.")
+        lane: Any = self.lane
+        known = [] if lane is None else lane.workers()
+        chosen = [worker for worker in known if manager_of(worker) == worker_id]
+        if not chosen:
+            listed = ", ".join(sorted({manager_of(worker) for worker in known})) or "none"
+            raise ValueError(f"hold_worker({worker_id!r}): there is no such manager. Connected managers: {listed}")
+        from parsl_on_dask.lanes.direct import hold
+
+        hold(lane, chosen)
+
+
+def run_payload(buffer: bytes, task_executor: Mapping[str, Any] | None = None) -> Any:
+    """Run a packed call in this thread, by the function that ``task_executor`` names."""
+    if not task_executor:
+        return execute_task(buffer)
+    module, _, name = task_executor["f"].rpartition(".")
+    run: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return run(buffer, *task_executor.get("a", ()), **task_executor.get("k", {}))

@@ -1,0 +1,70 @@
+"""What programs that drive an executor themselves ask of its workers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.lanes.bootstrap import Launch, by_value
+from parsl_on_dask.remote.packing import dumps
+
+if TYPE_CHECKING:
+    from parsl_on_dask.lanes.batches import BatchLane
+
+
+@cache
+def _pause() -> Launch:
+    async def parsl_hold(dask_worker: Any = None) -> None:
+        """Have a worker begin nothing more, and give back what waits there."""
+        import time
+
+        from distributed.core import Status
+
+        dask_worker.status = Status.paused
+        state = dask_worker.state
+        for task in [*state.ready.sorted(), *state.constrained.sorted(), *state.waiting]:
+            message = {"op": "reschedule", "key": task.key, "stimulus_id": f"parsl-hold-{time.time()}"}
+            dask_worker.batched_send(message)
+
+    return by_value(parsl_hold)
+
+
+def hold(lane: BatchLane, workers: Collection[dict[str, Any]]) -> None:
+    """Give workers no more calls; what they run goes on.
+
+    Parameters
+    ----------
+    lane : BatchLane
+        The lane to them.
+    workers : collection of dict
+        As the lane's ``workers()`` gives them.
+    """
+    lane.cluster.leaving = {*lane.cluster.leaving, *[worker["name"] for worker in workers]}
+    addresses = [worker["address"] for worker in workers]
+
+    def end_shifts(addresses: list[str]) -> None:
+        for shift in list(lane.shifts.values()):
+            if shift.link is not None and shift.link.address in addresses:
+                lane.links.send(shift.link, dumps((shift.id, {}, [])))
+
+    lane.later("hold", end_shifts, addresses)
+    lane.client.run(_pause(), workers=addresses)
+
+
+@cache
+def _packages() -> Launch:
+    def parsl_packages() -> dict[str, str]:
+        """What is installed where a worker runs."""
+        from importlib.metadata import distributions
+
+        found = [(d.metadata["Name"], d.version) for d in distributions()]
+        return {name: version for name, version in reversed(found) if name}  # the first one that is found counts
+
+    return by_value(parsl_packages)
+
+
+def packages(lane: BatchLane, addresses: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Names and versions of what is installed where workers run, by their addresses."""
+    found: dict[str, dict[str, str]] = lane.client.run(_packages(), workers=list(addresses), on_error="ignore")
+    return found

@@ -1,0 +1,272 @@
+"""The lane of executors whose calls start MPI programs: a call goes to Dask when a block has nodes for it.
+
+Each block has one pool of workers, on its first node. The nodes are handed out here, for all blocks together; a
+worker only gets to know which ones a call has got. Where the rules come from: Parsl's ``MPIExecutor``.
+"""
+
+from __future__ import annotations
+
+import bisect
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import (
+    completed,
+    environment_of,
+    validate_resource_spec,
+)
+from parsl_on_dask.lanes.admission import Amounts, Grant, Ledger, NodeId
+from parsl_on_dask.lanes.bootstrap import Launch, by_value
+from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.resourceful import ResourceLane
+
+logger = logging.getLogger("parsl.lanes.nodes")
+
+
+class NodeLedger(Ledger):
+    """The blocks, which of their nodes nobody has, and the calls that wait for some.
+
+    Attributes
+    ----------
+    names : dict
+        The nodes of each block. A block is a tuple with its id here.
+    slots : dict
+        How many calls each block runs at a time.
+    hosts : dict
+        The nodes that a call has got, by its number.
+    may : callable
+        Says whether a call may go to a block now.
+
+    Examples
+    --------
+    >>> ledger = NodeLedger()
+    >>> ledger.add(("0",), ("n1", "n2", "n3"), slots=2)
+    >>> for number, nodes in enumerate((2, 2, 1)):
+    ...     call = Call("app", print, (), {}, {"num_nodes": nodes}, print)
+    ...     call.number = number
+    ...     ledger.wait(call)
+    >>> [(call.number, ledger.hosts[call.number]) for call, block in ledger.place()]
+    [(2, ('n1',)), (0, ('n2', 'n3'))]
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[NodeId, tuple[str, ...]] = {}
+        self.slots: dict[NodeId, int] = {}
+        self.hosts: dict[int, tuple[str, ...]] = {}
+        self.may: Callable[[Call, NodeId], bool] = lambda call, block: True
+
+    def add(self, block: NodeId, names: Iterable[str], slots: int) -> None:
+        """Take note of a block's nodes."""
+        self.names[block] = tuple(names)
+        self.slots[block] = slots
+        self.capacity[block] = {"nodes": float(len(self.names[block]))}
+
+    def wait(self, call: Call, first: bool = False) -> None:
+        """Let a call wait: those that want the fewest nodes go first, and among these the ones that came first."""
+        number = next(self._before if first else self._numbers)
+        bisect.insort(self.waiting, (float(completed(call.spec)["num_nodes"]), number, call))
+
+    def nodes(self, known: Iterable[NodeId]) -> None:
+        there = set(known)
+        super().nodes(there)
+        for block in set(self.names) - there:
+            del self.names[block], self.slots[block]
+
+    def free(self, block: NodeId) -> list[str]:
+        """The nodes of a block that no call has."""
+        taken = {host for n, grant in self.granted.items() if grant.node == block for host in self.hosts[n]}
+        return [name for name in self.names[block] if name not in taken]
+
+    def left(self, node: NodeId) -> Amounts:
+        running = sum(grant.node == node for grant in self.granted.values())
+        return {"nodes": float(len(self.free(node))), "slots": float(self.slots[node] - running)}
+
+    def release(self, call: Call) -> bool:
+        self.hosts.pop(call.number, None)
+        return super().release(call)
+
+    def place(self) -> list[tuple[Call, NodeId]]:
+        """Give the calls that wait what nodes there are, in their order."""
+        left = {block: self.left(block) for block in self.capacity}
+        placed = []
+        still = []
+        seen = 0
+        for wanted, _, call in self.waiting:
+            if not any(free["slots"] >= 1 and free["nodes"] >= wanted for free in left.values()):
+                break  # and the others want no less
+            seen += 1
+            if not call.claimed and not call.uncharged:
+                continue  # cancelled meanwhile; one that was sent and not run is claimed, too
+            block = self._fitting(call, left)
+            if block is None:
+                still.append(self.waiting[seen - 1])
+            else:
+                placed.append((call, block))
+        self.waiting[:seen] = still
+        return placed
+
+    def _fitting(self, call: Call, left: dict[NodeId, Amounts]) -> NodeId | None:
+        wanted = completed(call.spec)["num_nodes"]
+        could = [b for b, free in left.items() if free["slots"] >= 1 and free["nodes"] >= wanted and self.may(call, b)]
+        if not could:
+            return None
+        # where the fewest stay free, so that calls for many nodes find them in one block
+        block = min(could, key=lambda b: left[b]["nodes"])
+        self.hosts[call.number] = tuple(self.free(block)[:wanted])
+        self.granted[call.number] = Grant(block, {"nodes": float(wanted)})
+        left[block]["nodes"] -= wanted
+        left[block]["slots"] -= 1
+        return block
+
+    def impossible(self) -> list[Call]:
+        """Remove, and return, the calls that want more nodes than any block has."""
+        if not self.capacity:
+            return []
+        most = max(len(names) for names in self.names.values())
+        first = bisect.bisect_right(self.waiting, float(most), key=lambda entry: entry[0])
+        never = [entry[2] for entry in self.waiting[first:]]
+        del self.waiting[first:]
+        return never
+
+    def clear(self) -> None:
+        super().clear()
+        self.hosts.clear()
+
+
+@cache
+def _look() -> Launch:
+    def parsl_nodes() -> dict[str, Any]:
+        from parsl_on_dask.remote.nodes import look
+
+        return look()
+
+    return by_value(parsl_nodes)
+
+
+class MpiLane(ResourceLane):
+    """Sends a call when a block has as many nodes as it wants, and tells it which.
+
+    Parameters
+    ----------
+    executor : MPIExecutor
+        Or a ``HighThroughputExecutor`` with ``enable_mpi_mode=True``.
+    """
+
+    ledger: NodeLedger
+
+    def __init__(self, executor: Any) -> None:
+        self.found: dict[NodeId, dict[str, Any]] = {}
+        self.closed: set[NodeId] = set()
+        super().__init__(executor)
+
+    def new_ledger(self) -> NodeLedger:
+        ledger = NodeLedger()
+        ledger.may = self._may
+        return ledger
+
+    def submit(self, call: Call) -> None:
+        try:
+            validate_resource_spec(call.spec)
+        except InvalidResourceSpecification as e:
+            call.done(call, Outcome(error=e))
+        else:
+            super().submit(call)
+
+    def _handle_one(self, kind: str, item: Any) -> None:
+        if kind == "nodes":
+            block, found = item
+            self.measuring.discard(block)
+            if found is not None and block in self.addresses:
+                self.found[block] = found
+                self.ledger.add(block, found["nodes"], len(self.addresses[block]))
+                logger.info("Executor %s: block %s has the nodes %s", self.label, block[0], ", ".join(found["nodes"]))
+                if found["error"]:
+                    logger.error("Executor %s: block %s: %s", self.label, block[0], _no_list(found))
+            self.place()
+        else:
+            super()._handle_one(kind, item)
+
+    def look(self) -> None:
+        """See which blocks there are."""
+        there: dict[NodeId, list[str]] = {}
+        open_blocks = set()
+        for worker in self.workers():
+            block = (worker["block"],)
+            there.setdefault(block, []).append(worker["address"])
+            if not worker.get("draining"):
+                open_blocks.add(block)
+        for block in set(there) & set(self.addresses):
+            if set(there[block]).isdisjoint(self.addresses[block]):
+                self.ledger.capacity.pop(block, None)  # its job may have been started again, on other nodes
+        self.addresses = there
+        self.closed = set(there) - open_blocks
+        self.ledger.nodes(there)
+        for block in set(self.ledger.slots):
+            self.ledger.slots[block] = len(there[block])
+        for block in set(there) - set(self.ledger.capacity) - self.measuring:
+            self.measuring.add(block)
+            threading.Thread(target=self._measure, args=(block, there[block][0]), daemon=True).start()
+        if self.ledger.waiting:
+            self.place()
+
+    def _measure(self, node: NodeId, address: str) -> None:
+        found = None
+        try:
+            found = self.client.run(_look(), workers=[address])[address]
+        except Exception:  # the worker is gone; the next look will find another
+            logger.debug("Lane %s: nodes of block %s are not known", self.label, node[0], exc_info=True)
+        self.inbox.put(("nodes", (node, found)))
+
+    def again(self, call: Call) -> None:
+        self.look()  # a block that it was given nodes of may be gone
+        super().again(call)
+
+    def _may(self, call: Call, block: NodeId) -> bool:
+        """Whether a call may go to a block: it is not given back, and its job lasts long enough."""
+        if block in self.closed:
+            return False
+        where = self.ends.where_for(self.ends.need_of(call)) if self.ends.near else None
+        return where is None or not set(where.addresses).isdisjoint(self.addresses.get(block, ()))
+
+    def place(self) -> None:
+        """Hand over the calls that there are nodes for."""
+        for call, block in self.ledger.place():
+            asked, hosts = self.asked[call.number], self.ledger.hosts[call.number]
+            call.spec = {
+                # if its workers are gone when it gets there, another block's say so
+                "prefer": self.addresses[block],
+                "block": block[0],
+                "environment": environment_of(self.executor.mpi_launcher, asked, hosts, self.found[block]["open_mpi"]),
+            }
+            logger.debug("Lane %s: call %s of app %s gets %s", self.label, call.number, call.name, hosts)
+            self.queues.admit(call)
+        for call in self.ledger.impossible():
+            self.finish(call, Outcome(error=self._refusal(call)))
+
+    def _refusal(self, call: Call) -> BaseException:
+        block, names = max(self.ledger.names.items(), key=lambda item: len(item[1]))
+        found = self.found[block]
+        if found["error"]:
+            text = _no_list(found)
+        else:
+            listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            text = f"a block has {len(names)} ({listed}). "
+            text += (
+                "Give the provider a larger nodes_per_block, or ask for fewer."
+                if found["system"]
+                else "No variable of a batch system names more; in a provider's worker_init, PBS_NODEFILE can name a "
+                "file with one node in each line."
+            )
+        wanted = completed(call.spec)["num_nodes"]
+        return InvalidResourceSpecification(
+            {"num_nodes"}, f"Executor {self.label!r} has no {wanted} nodes for a call of app {call.name!r}: {text}"
+        )
+
+
+def _no_list(found: dict[str, Any]) -> str:
+    return f"the list of nodes of {found['system']} cannot be read: {found['error']}"

@@ -1,0 +1,40 @@
+"""The way that a message takes from wherever it is sent: one rule for all radios that name no receiver of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.remote import monitor
+
+if TYPE_CHECKING:
+    from parsl_on_dask.monitoring.monitoring import MonitoringHub
+
+#: The hubs of this process that take messages, the last one opened at the end.
+OPEN: list[MonitoringHub] = []
+
+
+def deliver(message: Any) -> None:
+    """Have a message recorded.
+
+    From a call that runs on a worker it goes with that call's reports; in the script's own process, where threads
+    are workers, too, straight to the hub that was opened last.
+
+    Parameters
+    ----------
+    message : tuple
+        ``(MessageType, dict)``.
+
+    Raises
+    ------
+    RuntimeError
+        When this is neither a call of a worker that is monitored nor a process with a MonitoringHub.
+    """
+    if monitor.is_here():
+        monitor.send_message(message)
+    elif OPEN:
+        OPEN[-1].resource_msgs.put(message)
+    else:
+        raise RuntimeError(
+            "nobody records this message: send from inside of an app, or in the script after a Config(monitoring="
+            "MonitoringHub()) was loaded"
+        )

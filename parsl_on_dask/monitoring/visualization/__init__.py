@@ -1,0 +1,1 @@
+"""Where Parsl keeps its web pages. Ours are in :mod:`parsl_on_dask.monitoring.pages`."""

@@ -1,0 +1,75 @@
+"""Dask's dashboard costs nothing until somebody opens it."""
+
+from __future__ import annotations
+
+import logging
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from parsl_on_dask import python_app
+from parsl_on_dask.clusters import dashboard
+from parsl_on_dask.monitoring import dask_page
+from tests.helpers import WAIT
+
+pytest.importorskip("bokeh", reason="pip install bokeh")
+
+
+@python_app
+def give(value: int) -> int:
+    return value
+
+
+def opened(link: str) -> str:
+    with urllib.request.urlopen(link, timeout=WAIT) as answer:
+        return str(answer.read().decode())
+
+
+def loaded(dask_scheduler: Any) -> bool:
+    import sys
+
+    return "bokeh" in sys.modules
+
+
+@pytest.mark.parametrize("config_name", ["processes"], indirect=True, scope="module")
+def test_the_first_to_open_it_waits_for_it(load: Any) -> None:
+    kernel = load(initialize_logging=False)
+    root = kernel.dashboard_link.removesuffix("parsl")
+    client = kernel.executors["processes"].lane.client
+    assert opened(root + "health") == "ok"
+    assert not client.run_on_scheduler(loaded)
+    pages = ("status", "parsl", "", "workers", "individual-plots.json")
+    with ThreadPoolExecutor(len(pages)) as pool:
+        texts = pool.map(opened, [root + page for page in pages])
+        assert [f.result(WAIT) for f in map(give, range(50))] == list(range(50))
+        assert all(texts)
+    assert client.run_on_scheduler(loaded)
+    assert "/individual-progress" in opened(root + "individual-plots.json")
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        opened(root + "no-such-page")
+
+
+@pytest.mark.parametrize("config_name", ["threads"], indirect=True, scope="module")
+def test_without_bokeh_a_page_says_so(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard, "has_bokeh", lambda: False)
+    kernel = load(initialize_logging=False)
+    assert "pip install" in opened(kernel.dashboard_link.removesuffix("parsl") + "status")
+
+
+@pytest.mark.parametrize("config_name", ["threads"], indirect=True, scope="module")
+def test_with_a_bokeh_that_does_not_suit_a_page_says_so(
+    load: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unsuitable() -> None:
+        raise ImportError("Dask needs another bokeh for the dashboard")
+
+    monkeypatch.setattr(dask_page, "pages", unsuitable)
+    with caplog.at_level(logging.WARNING):
+        kernel = load(initialize_logging=False)
+        root = kernel.dashboard_link.removesuffix("parsl")
+        assert "pip install" in opened(root + "status") and "pip install" in opened(root)
+    assert "Dask's dashboard cannot be shown" in caplog.text
+    assert give(3).result(WAIT) == 3
