@@ -288,6 +288,9 @@ class Lane:
             for n, (host, block) in enumerate([("a", "0"), ("a", "0"), ("b", "0"), ("a", "1")])
         ]
 
+    def status(self):
+        return {}
+
     def close(self, wait=False):
         self.closed.append(wait)
 

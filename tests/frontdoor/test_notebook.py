@@ -223,7 +223,7 @@ def test_loading_twice_and_clearing(notebook: Notebook, tutorial: str) -> None:
     said = notebook.fails(tutorial)
     assert "already" in said and "parsl.clear()" in said
     notebook.cell("parsl.clear()")
-    assert "parsl.load(" in notebook.fails("python_app(pow)(2, 5)")
+    assert "Must first load config" in notebook.fails("python_app(pow)(2, 5)")
     notebook.cell(tutorial)
     assert notebook.says("python_app(pow)(2, 5).result()") == "32"
     notebook.cell("parsl.dfk().cleanup()")
