@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conform.session import Event
 
-__all__ = ["Outcome", "outcomes"]
+__all__ = ["Outcome", "outcomes", "same_name"]
 
 
 @dataclass
@@ -19,12 +20,23 @@ class Outcome:
     text: str = ""
 
 
+def same_name(test: str) -> str:
+    """Return a test's name as every pytest would have it.
+
+    Where parameters are equal, newer ones put an underscore between a digit and the number that tells them apart.
+
+    >>> same_name("test_x.py::test_y[port-550010]") == same_name("test_x.py::test_y[port-55001_0]")
+    True
+    """
+    return re.sub(r"(?<=\d)_(?=\d+\]$)", "", test)
+
+
 def outcomes(events: Iterable[Event]) -> dict[str, Outcome]:
     """Return an outcome for every test that was selected, and one for every file that cannot be imported."""
     found: dict[str, Outcome] = {}
     selected: dict[str, None] = {}
     for event in events:
-        name, kind = event.get("id", ""), event["ev"]
+        name, kind = same_name(event.get("id", "")), event["ev"]
         if kind == "selected":
             selected[name] = None
         elif kind in ("uncollected", "killed"):

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from conform.known import Baseline, Expected
-from conform.outcomes import Outcome
+from conform.outcomes import Outcome, same_name
 
 __all__ = ["Problem", "Verdict", "judge"]
 
@@ -41,7 +41,7 @@ class Verdict:
 def judge(config: str, seen: dict[str, Outcome], baseline: Baseline, expected: Expected) -> Verdict:
     """Compare the outcomes in one configuration with what is known of its tests."""
     verdict = Verdict(config, Counter({"passed": 0}))
-    before = baseline.states.get(config, {})
+    before = {same_name(test): state for test, state in baseline.states.get(config, {}).items()}
     files = {name: outcome for name, outcome in seen.items() if "::" not in name}
     for test in sorted({*before, *seen} - files.keys()):
         outcome = seen.get(test) or _missing(test, files)
