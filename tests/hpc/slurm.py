@@ -64,7 +64,8 @@ class Slurm:
     def cancel(self, job: str) -> None:
         """End a job, and wait until it has ended."""
         self.call("scancel", job)
-        eventually(lambda: job not in {j.id for j in self.jobs()}, f"job {job} has ended", 30)
+        left = (*ALIVE, "COMPLETING")  # until then its processes may still be there
+        eventually(lambda: job not in {j.id for j in self.jobs(*left)}, f"job {job} has ended", 30)
 
     def node(self, name: str, state: str) -> None:
         """Take a node away (DOWN), or out of use for new jobs (DRAIN)."""
