@@ -66,5 +66,8 @@ def no_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tests see no site's settings but their own."""
     import dask.config
 
+    # dask-jobqueue's defaults come with its import, once: inside the block they would go with it
+    import parsl_on_dask.clusters.batch.library  # noqa: F401
+
     with dask.config.set(jobqueue={}):
         yield
