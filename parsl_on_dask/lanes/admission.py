@@ -22,11 +22,11 @@ Amounts = dict[str, float]
 
 
 class Grant(NamedTuple):
-    """What a call has got: a node, how much of it, and the names of the GPUs that it asked for."""
+    """What a call has got: a node, how much of it, and what it has by name there, such as GPUs."""
 
     node: NodeId
     amounts: Amounts
-    gpus: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def needs(spec: Mapping[str, Any], capacity: Mapping[str, float]) -> Amounts:
@@ -128,8 +128,12 @@ class Ledger:
         if not count:
             return ()
         names = self.gpus.get(node) or tuple(str(number) for number in range(int(self.capacity[node]["gpus"])))
-        taken = {name for grant in self.granted.values() if grant.node == node for name in grant.gpus}
-        return tuple([name for name in names if name not in taken][:count])
+        return tuple(self.untaken(node, names)[:count])
+
+    def untaken(self, node: NodeId, names: Iterable[str]) -> list[str]:
+        """Those of the names on a node that no call has got."""
+        taken = {name for grant in self.granted.values() if grant.node == node for name in grant.names}
+        return [name for name in names if name not in taken]
 
     def impossible(self) -> list[Call]:
         """Remove, and return, the calls that no node has enough for, even with nothing else on it."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import logging
-import threading
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
@@ -36,8 +35,6 @@ class NodeLedger(Ledger):
         The nodes of each block. A block is a tuple with its id here.
     slots : dict
         How many calls each block runs at a time.
-    hosts : dict
-        The nodes that a call has got, by its number.
     may : callable
         Says whether a call may go to a block now.
 
@@ -49,7 +46,7 @@ class NodeLedger(Ledger):
     ...     call = Call("app", print, (), {}, {"num_nodes": nodes}, print)
     ...     call.number = number
     ...     ledger.wait(call)
-    >>> [(call.number, ledger.hosts[call.number]) for call, block in ledger.place()]
+    >>> [(call.number, ledger.granted[call.number].names) for call, block in ledger.place()]
     [(2, ('n1',)), (0, ('n2', 'n3'))]
     """
 
@@ -57,7 +54,6 @@ class NodeLedger(Ledger):
         super().__init__()
         self.names: dict[NodeId, tuple[str, ...]] = {}
         self.slots: dict[NodeId, int] = {}
-        self.hosts: dict[int, tuple[str, ...]] = {}
         self.may: Callable[[Call, NodeId], bool] = lambda call, block: True
 
     def add(self, block: NodeId, names: Iterable[str], slots: int) -> None:
@@ -79,16 +75,11 @@ class NodeLedger(Ledger):
 
     def free(self, block: NodeId) -> list[str]:
         """The nodes of a block that no call has."""
-        taken = {host for n, grant in self.granted.items() if grant.node == block for host in self.hosts[n]}
-        return [name for name in self.names[block] if name not in taken]
+        return self.untaken(block, self.names[block])
 
     def left(self, node: NodeId) -> Amounts:
         running = sum(grant.node == node for grant in self.granted.values())
         return {"nodes": float(len(self.free(node))), "slots": float(self.slots[node] - running)}
-
-    def release(self, call: Call) -> bool:
-        self.hosts.pop(call.number, None)
-        return super().release(call)
 
     def place(self) -> list[tuple[Call, NodeId]]:
         """Give the calls that wait what nodes there are, in their order."""
@@ -117,8 +108,7 @@ class NodeLedger(Ledger):
             return None
         # where the fewest stay free, so that calls for many nodes find them in one block
         block = min(could, key=lambda b: left[b]["nodes"])
-        self.hosts[call.number] = tuple(self.free(block)[:wanted])
-        self.granted[call.number] = Grant(block, {"nodes": float(wanted)})
+        self.granted[call.number] = Grant(block, {"nodes": float(wanted)}, tuple(self.free(block)[:wanted]))
         left[block]["nodes"] -= wanted
         left[block]["slots"] -= 1
         return block
@@ -132,10 +122,6 @@ class NodeLedger(Ledger):
         never = [entry[2] for entry in self.waiting[first:]]
         del self.waiting[first:]
         return never
-
-    def clear(self) -> None:
-        super().clear()
-        self.hosts.clear()
 
 
 @cache
@@ -177,19 +163,17 @@ class MpiLane(ResourceLane):
         else:
             super().submit(call)
 
-    def _handle_one(self, kind: str, item: Any) -> None:
-        if kind == "nodes":
-            block, found = item
-            self.measuring.discard(block)
-            if found is not None and block in self.addresses:
-                self.found[block] = found
-                self.ledger.add(block, found["nodes"], len(self.addresses[block]))
-                logger.info("Executor %s: block %s has the nodes %s", self.label, block[0], ", ".join(found["nodes"]))
-                if found["error"]:
-                    logger.error("Executor %s: block %s: %s", self.label, block[0], _no_list(found))
-            self.place()
-        else:
-            super()._handle_one(kind, item)
+    def probe(self) -> Launch:
+        return _look()
+
+    def learn(self, node: NodeId, measured: Any) -> None:
+        if node not in self.addresses:
+            return
+        self.found[node] = measured
+        self.ledger.add(node, measured["nodes"], len(self.addresses[node]))
+        logger.info("Executor %s: block %s has the nodes %s", self.label, node[0], ", ".join(measured["nodes"]))
+        if measured["error"]:
+            logger.error("Executor %s: block %s: %s", self.label, node[0], _no_list(measured))
 
     def look(self) -> None:
         """See which blocks there are."""
@@ -208,19 +192,7 @@ class MpiLane(ResourceLane):
         self.ledger.nodes(there)
         for block in set(self.ledger.slots):
             self.ledger.slots[block] = len(there[block])
-        for block in set(there) - set(self.ledger.capacity) - self.measuring:
-            self.measuring.add(block)
-            threading.Thread(target=self._measure, args=(block, there[block][0]), daemon=True).start()
-        if self.ledger.waiting:
-            self.place()
-
-    def _measure(self, node: NodeId, address: str) -> None:
-        found = None
-        try:
-            found = self.client.run(_look(), workers=[address])[address]
-        except Exception:  # the worker is gone; the next look will find another
-            logger.debug("Lane %s: nodes of block %s are not known", self.label, node[0], exc_info=True)
-        self.inbox.put(("nodes", (node, found)))
+        self.measure_new()
 
     def again(self, call: Call) -> None:
         self.look()  # a block that it was given nodes of may be gone
@@ -236,7 +208,7 @@ class MpiLane(ResourceLane):
     def place(self) -> None:
         """Hand over the calls that there are nodes for."""
         for call, block in self.ledger.place():
-            asked, hosts = self.asked[call.number], self.ledger.hosts[call.number]
+            asked, hosts = self.asked[call.number], self.ledger.granted[call.number].names
             call.spec = {
                 # if its workers are gone when it gets there, another block's say so
                 "prefer": self.addresses[block],

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
-from parsl_on_dask.lanes.admission import KINDS, Amounts, Ledger, NodeId
+from parsl_on_dask.lanes.admission import KINDS, Ledger, NodeId
 from parsl_on_dask.lanes.batches import BatchLane
-from parsl_on_dask.lanes.bootstrap import by_value
+from parsl_on_dask.lanes.bootstrap import Launch, by_value
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.sizes import Queues
 
 logger = logging.getLogger("parsl.lanes.resourceful")
 
 
-def _measure() -> Callable[[], tuple[dict[str, float], tuple[str, ...]]]:
+def _measure() -> Launch:
     def parsl_measure() -> tuple[dict[str, float], tuple[str, ...]]:
         """What the node of a worker has, memory and disk in MB; and the names of its GPUs."""
         import os
@@ -44,8 +43,7 @@ def _measure() -> Callable[[], tuple[dict[str, float], tuple[str, ...]]]:
             "gpus": len(gpus),
         }, tuple(gpus)
 
-    function: Callable[[], tuple[dict[str, float], tuple[str, ...]]] = by_value(parsl_measure)
-    return function
+    return by_value(parsl_measure)
 
 
 class _AdmittedQueues(Queues):
@@ -98,10 +96,7 @@ class ResourceLane(BatchLane):
             node, measured = item
             self.measuring.discard(node)
             if measured is not None:
-                amounts, gpus = measured
-                self.ledger.capacity[node] = {**amounts, **self.executor.node_resources()}
-                self.ledger.gpus[node] = gpus if len(gpus) >= self.ledger.capacity[node]["gpus"] else ()
-                logger.debug("Lane %s: node %s has %s", self.label, node, self.ledger.capacity[node])
+                self.learn(node, measured)
             self.place()
         elif kind == "released":
             self._forget(item)
@@ -115,6 +110,17 @@ class ResourceLane(BatchLane):
         """The books of this lane, with nothing in them."""
         return Ledger()
 
+    def probe(self) -> Launch:
+        """What a worker runs to find out what its node has."""
+        return _measure()
+
+    def learn(self, node: NodeId, measured: Any) -> None:
+        """Put into the books what the probe found."""
+        amounts, gpus = measured
+        self.ledger.capacity[node] = {**amounts, **self.executor.node_resources()}
+        self.ledger.gpus[node] = gpus if len(gpus) >= self.ledger.capacity[node]["gpus"] else ()
+        logger.debug("Lane %s: node %s has %s", self.label, node, self.ledger.capacity[node])
+
     @property
     def goes_ahead(self) -> bool:  # type: ignore[override]
         """False: a call takes its resources when it begins."""
@@ -127,16 +133,20 @@ class ResourceLane(BatchLane):
             found.setdefault((worker["block"], worker["node"] or worker["host"]), []).append(worker["address"])
         self.addresses = found
         self.ledger.nodes(found)
-        for node in set(found) - set(self.ledger.capacity) - self.measuring:
+        self.measure_new()
+
+    def measure_new(self) -> None:
+        """Ask the nodes that nothing is known of yet, and hand over what there is room for on the others."""
+        for node in set(self.addresses) - set(self.ledger.capacity) - self.measuring:
             self.measuring.add(node)
-            threading.Thread(target=self._measure, args=(node, found[node][0]), daemon=True).start()
+            threading.Thread(target=self._measure, args=(node, self.addresses[node][0]), daemon=True).start()
         if self.ledger.waiting:
             self.place()
 
     def _measure(self, node: NodeId, address: str) -> None:
-        measured: tuple[Amounts, tuple[str, ...]] | None = None
+        measured = None
         try:
-            measured = self.client.run(_measure(), workers=[address])[address]
+            measured = self.client.run(self.probe(), workers=[address])[address]
         except Exception:  # the worker is gone; the next look will find another
             logger.debug("Lane %s: node %s cannot be measured", self.label, node, exc_info=True)
         self.inbox.put(("measured", (node, measured)))
@@ -150,7 +160,7 @@ class ResourceLane(BatchLane):
             spec: dict[str, Any] = {}
             if len(self.addresses) > 1 and node in self.addresses:
                 spec["prefer"] = self.addresses[node]
-            gpus = self.ledger.granted[call.number].gpus
+            gpus = self.ledger.granted[call.number].names
             if gpus:
                 spec["environment"] = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
             call.spec = spec

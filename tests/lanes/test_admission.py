@@ -115,14 +115,14 @@ def test_gpus_are_given_by_name_and_taken_back():
     ledger = ledger_with(made, a={**NODE, "gpus": 3})
     ledger.gpus["a",] = ("4", "5", "7")
     assert placed(ledger) == [0, 1, 3]
-    assert [ledger.granted[number].gpus for number in (0, 1, 3)] == [("4", "5"), ("7",), ()]
+    assert [ledger.granted[number].names for number in (0, 1, 3)] == [("4", "5"), ("7",), ()]
     ledger.release(made[0])
     assert placed(ledger) == [2]
-    assert ledger.granted[2].gpus == ("4",)
+    assert ledger.granted[2].names == ("4",)
 
 
 def test_gpus_without_names_are_counted():
     made = calls({"cores": 1, "gpus": 1}, {"cores": 1, "gpus": 1})
     ledger = ledger_with(made, a={**NODE, "gpus": 2})
     assert placed(ledger) == [0, 1]
-    assert [ledger.granted[number].gpus for number in (0, 1)] == [("0",), ("1",)]
+    assert [ledger.granted[number].names for number in (0, 1)] == [("0",), ("1",)]

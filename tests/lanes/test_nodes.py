@@ -29,10 +29,10 @@ def placed(ledger):
 def test_no_node_is_given_twice():
     ledger = ledger_with(made := calls(2, 1, 2), a=4)
     assert placed(ledger) == [1, 0]
-    assert sorted([*ledger.hosts[0], *ledger.hosts[1]]) == ["a0", "a1", "a2"]
+    assert sorted([*ledger.granted[0].names, *ledger.granted[1].names]) == ["a0", "a1", "a2"]
     ledger.release(made[1])
     assert placed(ledger) == [2]
-    assert sorted([*ledger.hosts[0], *ledger.hosts[2]]) == ["a0", "a1", "a2", "a3"]
+    assert sorted([*ledger.granted[0].names, *ledger.granted[2].names]) == ["a0", "a1", "a2", "a3"]
 
 
 def test_the_fewest_nodes_go_first_and_equals_in_order():
@@ -89,7 +89,7 @@ def test_blocks_that_go_take_their_grants_along():
     assert ledger.impossible() == []
     ledger.add(("b",), ["b0", "b1"], 1)
     assert placed(ledger) == [1]
-    assert ledger.hosts[1] == ("b0", "b1")
+    assert ledger.granted[1].names == ("b0", "b1")
 
 
 def test_many_calls_wait_without_being_looked_at_each_time():
