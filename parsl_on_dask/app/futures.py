@@ -9,11 +9,12 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.data_provider.files import File
+from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture, when_done
 
 logger = logging.getLogger("parsl.app.futures")
 
 
-class DataFuture(Future[File]):
+class DataFuture(PoliteFuture[File]):
     """A file that a task is going to make.
 
     ``AppFuture.outputs`` holds one for each element of ``outputs``, in order. Give it to another app, and that
@@ -52,7 +53,7 @@ class DataFuture(Future[File]):
         self._tid = tid
         self.file_obj = file_obj
         self.parent = fut
-        fut.add_done_callback(self.parent_callback)
+        when_done(fut, self.parent_callback)
 
     def parent_callback(self, parent_fu: Future[Any]) -> None:
         """Take over how the parent ended."""
@@ -70,6 +71,9 @@ class DataFuture(Future[File]):
             self.set_result(self.file_obj)
         # all of them have been called, and they would keep whoever waited
         self._done_callbacks.clear()  # type: ignore[attr-defined]
+
+    def _callbacks(self) -> Callbacks:
+        return self.parent._callbacks() if isinstance(self.parent, PoliteFuture) else super()._callbacks()
 
     @property
     def tid(self) -> int:
@@ -119,7 +123,7 @@ class DataFuture(Future[File]):
                 loop.call_soon_threadsafe(wake)
 
         # not asyncio.wrap_future: it cancels what it wraps when the waiting is cancelled
-        self.add_done_callback(done)
+        self.when_done(done)
         yield from woken
         return self.result()
 

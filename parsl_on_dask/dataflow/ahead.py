@@ -19,8 +19,9 @@ from parsl_on_dask.dataflow.dependency_resolvers import (
 )
 from parsl_on_dask.dataflow.futures import AppFuture, promises
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
-from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.stages import PREPARE, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 
 if TYPE_CHECKING:
@@ -64,17 +65,15 @@ class Ahead:
             if failures or not leaders or any(leader.follower is not None for leader in leaders):
                 return False
             call = Call(record.func_name, record.func, args, kwargs, {}, self.flow.lane_done, record)
-            lane.prepare(call, leaders)
+            lane.prepare(call)
         except Exception:  # what is wrong with it is said when it is launched
             return False
-        with self.flow.lock:
-            if record._phase or record._call is not None or record.status is not States.pending:
-                lane.drop(call)
+        with stages.lock:  # nobody sees the call before it is the task's
+            if not record.take(call, Stage.WAITING):
                 return False
             record._lane = lane
-            record._call = call
-        lane.follow(call)
-        return True
+            call.step(PREPARE)
+        return bool(lane.follow(call, leaders))
 
     def resume(self, record: TaskRecord) -> None:
         """Offer what follows a task that has been launched, and what follows that."""
@@ -87,7 +86,7 @@ class Ahead:
             if not followers:
                 return
             leader = followers[0]
-            if leader._call is None and not self.offer(leader):
+            if leader.stage is Stage.WAITING and not self.offer(leader):
                 return
 
 
@@ -97,4 +96,4 @@ def _is_near(future: Any, lane: Any) -> bool:
     if future.done():
         return future._exception is None and not future.cancelled() and type(future._result) is not RemoteValue
     record = future.task_record
-    return record._call is not None and record._lane is lane
+    return isinstance(record._try, Call) and record._lane is lane

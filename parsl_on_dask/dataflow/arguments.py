@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.data_provider.files import File
+from parsl_on_dask.dataflow.dependency_resolvers import copied_containers, with_futures_taken
 from parsl_on_dask.dataflow.futures import AppFuture, values_for
 from parsl_on_dask.lanes.interop import adopt, is_dask_object
 from parsl_on_dask.remote.shell import Checked, is_bash
@@ -160,6 +161,29 @@ def gather(kernel: DataFlowKernel, record: TaskRecord) -> list[Future[Any]]:
     return found
 
 
+def take(kernel: DataFlowKernel, record: TaskRecord) -> None:
+    """Take the containers among the arguments of a call that has to wait as they are now.
+
+    The script may go on changing them. Those in which futures stand are taken on every executor. The others are taken
+    where arguments travel; threads of this process get them by reference, then as at any other call.
+    """
+    lane = getattr(kernel.executors.get(record.executor), "lane", None)
+    others = lane is None or bool(lane.remote)
+    find = kernel.dependency_resolver.traverse_to_gather
+
+    def taken(value: Any) -> Any:
+        if type(value) in PLAIN:
+            return value
+        if others:
+            value = copied_containers(value)
+        return with_futures_taken(value, kernel.dependency_resolver) if find(value) else value
+
+    record.args = tuple([taken(a) for a in record.args])
+    for key, value in record.kwargs.items():
+        if type(value) not in PLAIN and key != "outputs":
+            record.kwargs[key] = [taken(v) for v in value] if key == "inputs" else taken(value)
+
+
 def unwrap(
     kernel: DataFlowKernel, record: TaskRecord, lane: Any
 ) -> tuple[tuple[Any, ...], dict[str, Any], list[tuple[BaseException, str]]]:
@@ -217,16 +241,13 @@ def remote_values(depends: Sequence[Future[Any]], lane: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
-#: References to a future that only one waiting task holds: its list, and the two of the loop below.
-_ONLY_HERE = 3
+def let_go_of(record: TaskRecord, values: Sequence[Any]) -> bool:
+    """Forget the futures that a task waited for. Whether nobody else has them, and so nobody can see ``values`` again.
 
-
-def nobody_else_sees(depends: Sequence[Future[Any]]) -> bool:
-    """Whether a task is the only one that holds the futures which it waited for.
-
-    Then it may change their values, as the links of a chain do whose script keeps only the last future.
+    Then the task may change the values, as the links of a chain do whose script keeps only the last future.
     """
-    for future in depends:  # noqa: SIM110 (a generator would hold one more reference)
-        if type(future) is not AppFuture or sys.getrefcount(future) > _ONLY_HERE:
-            return False
-    return True
+    if any(type(future) is not AppFuture for future in record.depends) or any(value.shared for value in values):
+        return False
+    there = [weakref.ref(future) for future in record.depends]
+    record.depends = ()
+    return not any(future() is not None for future in there)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 from parsl_on_dask.remote.standin import FinishedFuture
@@ -43,7 +45,7 @@ class DependencyResolver:
 def value_of(future: Future[Any]) -> Any:
     """The result of a finished future, or what stands for a result that stays on a worker."""
     peek = getattr(type(future), "peek", None)
-    return future.result() if peek is None else peek(future)
+    return _result(future) if peek is None else peek(future)
 
 
 def _result(future: Future[Any]) -> Any:
@@ -126,7 +128,7 @@ class _Copier:
         self._rule = rule
         self._counts = counts
         self._replace = replace
-        self._read: Callable[[Future[Any]], Any] = value_of
+        self.read: Callable[[Future[Any]], Any] = value_of
         # by id of the original container
         self._found: dict[int, tuple[Any, type, list[Any]]] = {}
         self._holders: dict[int, list[int]] = {}
@@ -139,9 +141,9 @@ class _Copier:
         changed = self._changed(self._survey(argument))
         if id(argument) not in changed:
             return argument
-        if any(self._hashes_changed(key, changed) for key in changed):
+        if self.read is value_of and any(self._hashes_changed(key, changed) for key in changed):
             # what goes into a set or becomes a key is hashed here, so its value has to be here
-            self._read = _result
+            self.read = _result
         for key in changed:
             original, kind, _ = self._found[key]
             if kind in _MUTABLE:  # first empty, so that containers which hold each other can be made
@@ -217,8 +219,66 @@ class _Copier:
         if not self._counts(type(member)):
             return self._copies.get(id(member), member)
         if id(member) not in self._replaced:
-            self._replaced[id(member)] = self._replace(self._read(member))
+            self._replaced[id(member)] = self._replace(self.read(member))
         return self._replaced[id(member)]
+
+
+#: Containers of the standard library that a script may go on changing; and those that may hold such.
+_CHANGING = frozenset({list, dict, set, bytearray, deque, OrderedDict, defaultdict, Counter})
+_HOLDING = _CHANGING | {tuple}
+
+
+def copied_containers(argument: Any) -> Any:
+    """An argument as it is now: copies of the lists, dicts, sets and the like that it is or holds, and all else as it is.
+
+    Examples
+    --------
+    >>> values = [1, [2]]
+    >>> now = copied_containers({"a": values})
+    >>> values[1].append(3)
+    >>> now
+    {'a': [1, [2]]}
+    """
+    copies: dict[int, Any] = {}
+
+    def copied(value: Any) -> Any:
+        kind = type(value)
+        if kind not in _HOLDING:
+            return value
+        known = copies.get(id(value))
+        if known is not None:
+            return known
+        if kind is tuple:
+            members = [copied(member) for member in value]
+            return value if all(map(is_, members, value)) else tuple(members)
+        new = copies[id(value)] = value.copy()
+        if kind in (list, deque):
+            if not _HOLDING.isdisjoint(map(type, new)):
+                for index, member in enumerate(new):
+                    new[index] = copied(member)
+        elif kind not in (set, bytearray) and not _HOLDING.isdisjoint(map(type, new.values())):
+            for key, member in new.items():
+                new[key] = copied(member)
+        return new
+
+    try:
+        return copied(argument)
+    except RecursionError:  # nested more deeply than can be pickled
+        return argument
+
+
+def with_futures_taken(argument: Any, resolver: DependencyResolver) -> Any:
+    """An argument with copies of those of its containers in which futures stand: the futures are the same."""
+    rule = _with_subclasses if resolver is DEEP_DEPENDENCY_RESOLVER else _exact
+    if rule(type(argument)) is None:
+        return argument
+    copier = _Copier(rule, _is_to_wait_for, _same)
+    copier.read = _same
+    return copier.copy(argument)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _emptied(original: Any, kind: type) -> Any:

@@ -26,10 +26,11 @@ from parsl_on_dask.dataflow.internal import InternalExecutor
 from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.dataflow.memoization import BasicMemoizer, Memoizer
 from parsl_on_dask.dataflow.rundirs import make_rundir
-from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.dataflow.states import FINAL_STATES, States
 from parsl_on_dask.dataflow.tasklog import TaskLog
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError
+from parsl_on_dask.lanes.callbacks import Callbacks
 from parsl_on_dask.logconfigs.start import start_logging
 from parsl_on_dask.monitoring.views import Views
 from parsl_on_dask.version import VERSION
@@ -114,6 +115,8 @@ class DataFlowKernel:
         self._labels: list[str] = []
         self.dependency_resolver = config.dependency_resolver or DEFAULT_DEPENDENCY_RESOLVER
         self.data_manager = DataManager(self)
+        #: Runs what users have called when tasks are done.
+        self.callbacks = Callbacks()
         self.flow = Flow(self)
         self.tasklog = TaskLog(self.run_id)
         info = runinfo.log_start(self)
@@ -257,6 +260,8 @@ class DataFlowKernel:
             arguments.stage_out(self, record)
             arguments.adopt_dask_objects(self, record)
             depends = arguments.gather(self, record)
+            if depends:
+                arguments.take(self, record)
             if self.watch is not None:
                 self.watch.submitted(record, depends)
         self.tasks[record.id] = record
@@ -320,10 +325,12 @@ class DataFlowKernel:
         """Cancel a task that has not been begun. True when it will not run."""
         return self.flow.cancel(record)
 
-    def set_state(self, record: TaskRecord, state: States, new: bool = False) -> None:
-        """Change a task's state, with all that counts and logs states."""
-        before: States | None = None if new else getattr(record, "status", None)
+    def set_state(self, record: TaskRecord, state: States, new: bool = False) -> bool:
+        """Change a task's state, with all that counts and logs states. False when it has ended, and nothing changes."""
         with self.task_state_counts_lock:
+            before: States | None = None if new else getattr(record, "status", None)
+            if before in FINAL_STATES:
+                return False
             if before is not None:
                 self.task_state_counts[before] -= 1
             self.task_state_counts[state] += 1
@@ -337,6 +344,7 @@ class DataFlowKernel:
         self.tasklog.state(record, before, state)
         if self.watch is not None:
             self.watch.state(record, state)
+        return True
 
     def forget(self, record: TaskRecord) -> None:
         """Drop a finished task's record, unless Config keeps them."""

@@ -16,14 +16,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.dataflow.ahead import Ahead
-from parsl_on_dask.dataflow.arguments import app_names, describe, nobody_else_sees, remote_values, unwrap
+from parsl_on_dask.dataflow.arguments import app_names, describe, let_go_of, remote_values, unwrap
 from parsl_on_dask.dataflow.errors import DependencyError
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
 from parsl_on_dask.dataflow.joins import Joins
 from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.states import FINAL_STATES, States
+from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.callbacks import when_done
+from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
+from parsl_on_dask.lanes.values import RemoteValue
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -45,23 +49,28 @@ class Flow:
     # -- the loop ------------------------------------------------------------------------------------------
 
     def soon(self, step: Callable[..., None], *args: Any) -> None:
-        """Do a step now, or, inside a step, after the current one."""
+        """Do a step now, or, inside a step, after the current one. The first of the arguments is the task's record."""
         work: deque[Any] | None = getattr(self.local, "work", None)
         if work is not None:
             work.append((step, args))
             return
         work = self.local.work = deque(((step, args),))
+        interrupt: BaseException | None = None
         try:
             while work:
                 step, args = work.popleft()
                 try:
                     step(*args)
-                except Exception as e:  # of one task; the others in the list must not suffer
+                except BaseException as e:  # of one task; the others in the list must not suffer
                     self.broken(args[0], e)
+                    if isinstance(e, KeyboardInterrupt):
+                        interrupt = e
         finally:
             self.local.work = None
+        if interrupt is not None:
+            raise interrupt
 
-    def broken(self, record: TaskRecord, error: Exception) -> None:
+    def broken(self, record: TaskRecord, error: BaseException) -> None:
         """End a task that cannot be moved on."""
         logger.exception("Task %s cannot go on", record.id)
         try:
@@ -87,7 +96,7 @@ class Flow:
             record._waiting = len(waiting)
             for future in waiting:
                 if not self.follow(future, record):
-                    future.add_done_callback(lambda _: self.one_done(record))
+                    when_done(future, lambda _: self.one_done(record))
             self.ahead.offer(record)
         # a known result is quicker taken than handed to another thread
         elif light and not record.memoize and getattr(self.local, "work", None) is None:
@@ -136,10 +145,11 @@ class Flow:
 
     def launch(self, record: TaskRecord) -> None:
         """Start a try of a task whose dependencies are done."""
-        with self.lock:
-            if record.status is not States.pending or record._phase == "cancelled":
-                return
-            record._phase = "launching"
+        if record.status is not States.pending:
+            return
+        record.step(LAUNCH)
+        if record.stage is Stage.CANCELLED:
+            return
         kernel = self.kernel
         executor = kernel.executors.get(record.executor)
         lane = getattr(executor, "lane", None)
@@ -167,7 +177,7 @@ class Flow:
                 record.from_memo = True
                 record.exec_fu = known
                 if not known.done():
-                    known.add_done_callback(lambda f: self.soon(self.reuse, record, f))
+                    when_done(known, lambda f: self.soon(self.reuse, record, f))
                     return
             else:
                 record.from_memo = False
@@ -186,8 +196,11 @@ class Flow:
 
     def hand_over(self, record: TaskRecord, executor: Any, lane: Any, refs: tuple[Any, ...]) -> None:
         """Give a try to its executor."""
+        kernel = self.kernel
         spec = record.resource_specification
         if lane is None:  # an executor of somebody else's making
+            if record.step(SUBMIT) is None or record.step(CLAIM) is None:  # cancelled meanwhile
+                return
             future = executor.submit(record.func, spec, *record.args, **record.kwargs)
             self.launched(record, future)
             record.exec_fu = future
@@ -198,44 +211,50 @@ class Flow:
             raise refusal
         if spec:
             executor.validate_resource_spec(spec)
-        call = record._call
-        if call is None:
-            call = record._call = Call(
-                record.func_name, record.func, record.args, record.kwargs, spec, self.lane_done, record
-            )
-        else:  # it went ahead; its arguments are there only now
+        present = record._try
+        if isinstance(present, Call):  # it went ahead; its arguments are there only now
+            call = present
             call.args, call.kwargs = record.args, record.kwargs
+        else:
+            call = Call(record.func_name, record.func, record.args, record.kwargs, spec, self.lane_done, record)
+            record._lane = lane
+            if not record.take(call, Stage.LAUNCHING):  # cancelled meanwhile
+                return
         call.refs = refs
-        call.own = bool(refs) and nobody_else_sees(record.depends)
         call.deep = bool(record.depends)
-        record._lane = lane
+        if refs and not kernel.config.retries and kernel.config.retry_handler is None:  # a try may change its values
+            call.own = let_go_of(record, refs)
         # before the lane has it: its outcome may come while this thread is still here
-        self.launched(record, None, executor)
+        if not self.launched(record, None, executor):
+            return
         lane.submit(call)
         if record._followers:
             self.ahead.resume(record)
 
-    def launched(self, record: TaskRecord, future: Any, executor: Any = None) -> None:
-        self.kernel.set_state(record, States.launched)
+    def launched(self, record: TaskRecord, future: Any, executor: Any = None) -> bool:
+        if not self.kernel.set_state(record, States.launched):
+            return False
         self.kernel.tasklog.launched(record, getattr(future, "parsl_executor_task_id", None), executor)
+        return True
 
     def cancel(self, record: TaskRecord) -> bool:
         """Cancel a task that nobody has begun; False when it is too late."""
-        with self.lock:
-            if record.status in FINAL_STATES or record._phase == "cancelled":
-                return record._phase == "cancelled"
-            call = record._call
-            if call is None:
-                if record._phase:
-                    return False
-            elif record._lane is None or not record._lane.cancel(call):
+        with stages.lock:
+            before = record.stage
+            present = record._try
+            if record.status in FINAL_STATES or before is Stage.CANCELLED:
+                return before is Stage.CANCELLED
+            # one whose worker was lost may have been begun
+            if (isinstance(present, Call) and present.uncharged) or record.step(CANCEL) is None:
                 return False
-            record._phase = "cancelled"
-            record._call = None
+        if isinstance(present, Call) and before is not Stage.LAUNCHING:
+            record._lane.withdraw(present)
         logger.info("Task %s was cancelled", record.id)
         record.time_returned = datetime.now()
-        self.end(record, States.failed)._cancelled()
-        self.release(record)
+        future = self.end(record, States.failed)
+        if future is not None:
+            future._cancelled()
+            self.release(record)
         return True
 
     # -- outcomes ------------------------------------------------------------------------------------------------
@@ -245,9 +264,9 @@ class Flow:
         self.soon(self.returned, call.owner, call, outcome)
 
     def returned(self, record: TaskRecord, call: Call, outcome: Outcome) -> None:
-        if record._call is not call or record.status in FINAL_STATES:
+        if record._try is not call or record.status in FINAL_STATES:
             return
-        record._call = None
+        record._try = Stage.DONE
         record.try_time_returned = datetime.now()
         if self.kernel.watch is not None:
             self.kernel.watch.ran(record, outcome)
@@ -275,18 +294,22 @@ class Flow:
     def reuse(self, record: TaskRecord, known: Future[Any]) -> None:
         record.try_time_returned = datetime.now()
         if type(known) is Recalled:
-            self.complete(record, States.memo_done, known.value)
+            self.reused(record, known.value)
             return
         error = outcome_of(known)
         if known.cancelled():  # an equal call that was to run first: this one runs itself
-            record._phase = ""
             record.exec_fu = None
             self.soon(self.launch, record)
         elif error is not None:
             self.failed(record, error)
         else:
             value = known._result if isinstance(known, LightFuture) else known.result()
-            self.complete(record, States.memo_done, value)
+            self.reused(record, value)
+
+    def reused(self, record: TaskRecord, value: Any) -> None:
+        if type(value) is RemoteValue:
+            value.shared = True
+        self.complete(record, States.memo_done, value)
 
     def succeeded(self, record: TaskRecord, value: Any) -> None:
         if record.join:
@@ -296,30 +319,39 @@ class Flow:
 
     def failed(self, record: TaskRecord, error: BaseException) -> None:
         """A try failed: try again, or let the task fail."""
-        kernel = self.kernel
         logger.info("Task %s try %s failed with exception of type %s", record.id, record.try_id, type(error).__name__)
         record.fail_history.append(shown(error))
         record.fail_count += 1
-        retries = kernel.config.retries
-        if kernel.config.retry_handler is None:
+        if self.kernel.config.retry_handler is None:
             record.fail_cost += 1
-        else:
-            try:
-                record.fail_cost += kernel.config.retry_handler(error, record)  # type: ignore[arg-type]
-            except Exception as e:  # also when what it returned is no number
-                logger.exception("retry_handler raised an exception - will not retry")
-                record.fail_cost = retries + 1
-                error = e
+            self.judge(record, error)
+        else:  # which may take long, or call apps and wait for them
+            self.kernel.callbacks.run(self.ask, record, error)
+
+    def ask(self, record: TaskRecord, error: BaseException) -> None:
+        """Ask the user's ``retry_handler`` what a failed try costs."""
+        handler: Any = self.kernel.config.retry_handler
+        try:
+            record.fail_cost += handler(error, record)
+        except BaseException as e:  # also when what it returned is no number
+            logger.exception("retry_handler raised an exception - will not retry")
+            record.fail_cost = self.kernel.config.retries + 1
+            error = e
+        self.soon(self.judge, record, error)
+
+    def judge(self, record: TaskRecord, error: BaseException) -> None:
+        """Begin the next try of a task whose last one failed, or let the task fail."""
+        kernel = self.kernel
         if isinstance(error, DependencyError):
             logger.info("Task %s failed due to dependency failure so skipping retries", record.id)
             self.complete_failure(record, States.dep_fail, error)
-        elif record.fail_cost <= retries and not kernel.cleanup_called:
+        elif record.fail_cost <= kernel.config.retries and not kernel.cleanup_called:
             kernel.set_state(record, States.fail_retryable)
             record.try_id += 1
             record.try_time_launched = None
             record.try_time_returned = None
             record.fail_history = []
-            record._phase = ""
+            record.try_again()
             kernel.set_state(record, States.pending)
             self.soon(self.launch, record)
         else:
@@ -341,21 +373,20 @@ class Flow:
         held = None
         try:
             held = self.kernel.memoizer.update_memo_result(record, value)
-        except Exception:
+        except BaseException:
             logger.exception("the memoizer failed for the result of task %s", record.id)
         if isinstance(held, Future) and not held.done():
-            held.add_done_callback(lambda _: self.soon(self.conclude, record, state, value))
+            when_done(held, lambda _: self.soon(self.conclude, record, state, value))
         else:
             self.conclude(record, state, value)
 
     def conclude(self, record: TaskRecord, state: States, value: Any) -> None:
         """Let everybody see a task's result."""
-        if record.status in FINAL_STATES:
-            return
         future = self.end(record, state)
-        future.set_result(value)
-        future.forget_callbacks()
-        self.release(record)
+        if future is not None:
+            future.set_result(value)
+            future.forget_callbacks()
+            self.release(record)
 
     def complete_failure(self, record: TaskRecord, state: States, error: BaseException) -> None:
         """Let a task fail."""
@@ -364,21 +395,27 @@ class Flow:
         record.time_returned = datetime.now()
         try:
             self.kernel.memoizer.update_memo_exception(record, error)
-        except Exception:
+        except BaseException:
             logger.exception("the memoizer failed for the exception of task %s", record.id)
         future = self.end(record, state)
-        future.set_exception(error)
-        future.forget_callbacks()
-        self.release(record)
+        if future is not None:
+            future.set_exception(error)
+            future.forget_callbacks()
+            self.release(record)
 
-    def end(self, record: TaskRecord, state: States) -> AppFuture[Any]:
-        """Put a task into its final state and let go of what it held; returns its future, to be completed next."""
-        self.kernel.set_state(record, state)
-        self.kernel.forget(record)
-        if record._call is not None:  # it went ahead, and is not wanted any more
-            record._lane.drop(record._call)
-            record._call = None
+    def end(self, record: TaskRecord, state: States) -> AppFuture[Any] | None:
+        """Put a task into its final state and let go of what it held.
+
+        Returns its future, to be completed next; None when the task has ended already.
+        """
         future = record.app_fu
+        if not self.kernel.set_state(record, state):
+            return None
+        self.kernel.forget(record)
+        present = record._try
+        if isinstance(present, Call):
+            record._lane.drop(present)  # if it went ahead, it is not wanted any more
+            record._try = present.stage
         self.let_go(record)
         return future
 
@@ -404,5 +441,5 @@ def shown(error: BaseException) -> str:
     """An exception's repr, also where a class of the user's cannot make one."""
     try:
         return repr(error)
-    except Exception as e:
+    except BaseException as e:
         return f"<{type(error).__name__}, whose repr raises {type(e).__name__}>"

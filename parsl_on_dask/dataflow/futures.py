@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.dataflow.lightfuture import LightFuture
+from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.callbacks import Callbacks
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
 from parsl_on_dask.legacy import MISSING, renamed
 from parsl_on_dask.remote.packing import Promise
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
     from parsl_on_dask.lanes.base import Lane
-    from parsl_on_dask.lanes.call import Call
 
 __all__ = ["AppFuture", "DataFuture", "Future"]
 
@@ -50,6 +51,11 @@ def promises() -> Iterator[list[Call]]:
         yield leaders
     finally:
         _target.leaders = None
+
+
+def _wrapped(callback: Any) -> Any:
+    """The arguments of a callback that ``add_done_callback`` made of asyncio's."""
+    return getattr(getattr(callback, "function", None), "args", None)
 
 
 def _element(value: Any, key: Any) -> Any:
@@ -117,11 +123,22 @@ class AppFuture(LightFuture[T], Generic[T]):
             return self._fetched[0]  # type: ignore[no-any-return]
         return value  # type: ignore[no-any-return]
 
+    def _callbacks(self) -> Callbacks:
+        return getattr(self.task_record.dfk, "callbacks", None) or super()._callbacks()
+
     def peek(self) -> Any:
-        """The result of a finished task, or what stands for it when it can stay on its worker. For the kernel."""
+        """The result of a finished task, or what stands for it when it can stay on its worker. For the kernel.
+
+        Raises
+        ------
+        concurrent.futures.InvalidStateError
+            When the task is not done.
+        """
         leaders = getattr(_target, "leaders", None)
         if leaders is not None:
             return self._promise(leaders)
+        if not self.done():
+            raise InvalidStateError(f"task {self.tid} is not done, and what moves tasks on does not wait for it")
         if self._exception is not None or self.cancelled():
             return super().result()
         value = self._result
@@ -132,12 +149,12 @@ class AppFuture(LightFuture[T], Generic[T]):
 
     def _promise(self, leaders: list[Call]) -> Any:
         """The result of a finished task, or a promise of it."""
-        call = self.task_record._call
+        call = self.task_record._try
         if self.done():
             if type(self._result) is RemoteValue:
                 raise LookupError("the value is on a worker by now")
             return super().result()
-        if call is None:
+        if not isinstance(call, Call):
             raise LookupError("the task is between two tries")
         if call not in leaders:
             leaders.append(call)
@@ -247,13 +264,14 @@ class AppFuture(LightFuture[T], Generic[T]):
             import asyncio
 
             later: Any = asyncio.get_running_loop().call_soon_threadsafe
-            fn = partial(later, fn)
+            self.when_done(partial(later, fn))
+            return
         super().add_done_callback(fn)
 
     def remove_done_callback(self, fn: Callable[[Future[T]], object]) -> int:
         """Remove a callback that ``asyncio.wait`` added. Returns how many there were."""
         with self._condition:
-            kept = [c for c in self._done_callbacks if c is not fn and getattr(c, "args", None) != (fn,)]
+            kept = [c for c in self._done_callbacks if c is not fn and _wrapped(c) != (fn,)]
             removed = len(self._done_callbacks) - len(kept)
             self._done_callbacks[:] = kept
         return removed
@@ -275,7 +293,7 @@ class AppFuture(LightFuture[T], Generic[T]):
                 loop.call_soon_threadsafe(wake)
 
         # not asyncio.wrap_future: it cancels what it wraps, and calls result(), which may fetch, inside the loop
-        self.add_done_callback(done)
+        self.when_done(done)
         yield from woken
         if type(self._result) is RemoteValue:
             return (yield from loop.run_in_executor(None, self.result).__await__())

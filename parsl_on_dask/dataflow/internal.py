@@ -15,6 +15,7 @@ from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import from_failure
+from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT
 
 LABEL = "_parsl_internal"
 
@@ -75,6 +76,8 @@ class InternalLane(Lane):
         self.closing = False
 
     def submit(self, call: Call) -> None:
+        if call.step(SUBMIT) is None:  # cancelled meanwhile
+            return
         with self.lock:
             self.pending += 1
             start = self.queue.qsize() >= self.idle and self.threads < self.executor.max_threads
@@ -94,7 +97,7 @@ class InternalLane(Lane):
                 with self.lock:
                     self.threads -= 1
                 return
-            if call.claim():
+            if call.step(CLAIM) is not None:
                 self._run(call)
             with self.lock:
                 self.pending -= 1
@@ -111,10 +114,11 @@ class InternalLane(Lane):
         except BaseException as e:
             error = from_failure(e)
         call.function, call.args, call.kwargs = None, (), {}
+        call.step(FINISH)
         call.done(call, Outcome(value, error, threading.current_thread().name, "", began, time.time()))
 
-    def cancel(self, call: Call) -> bool:
-        return call.claim()
+    def withdraw(self, call: Call) -> None:
+        """Nothing: a thread finds out when it takes the call."""
 
     def outstanding(self) -> int:
         return self.pending
@@ -140,7 +144,7 @@ class InternalLane(Lane):
                 call = self.queue.get_nowait()
             except queue.Empty:
                 break
-            if call is not None and call.claim():
+            if call is not None and call.step(FINISH) is not None:
                 call.done(call, Outcome(error=self.closed_error()))
         for _ in range(threads):
             self.queue.put(None)

@@ -11,6 +11,8 @@ from parsl_on_dask.dataflow.arguments import app_names, describe
 from parsl_on_dask.dataflow.errors import JoinError
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
 from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.lanes.callbacks import when_done
+from parsl_on_dask.lanes.values import RemoteValue
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.flow import Flow
@@ -36,9 +38,9 @@ class Joins:
                 text += f": return what the apps that it calls return, or make {record.func_name!r} a python_app"
             self.flow.complete_failure(record, States.failed, TypeError(text))
             return
-        record.joins = inner
+        futures: list[Future[Any]] = [inner] if single else list(inner)  # the app may go on changing its list
+        record.joins = inner if single else futures
         self.flow.kernel.set_state(record, States.joining)
-        futures: list[Future[Any]] = [inner] if single else inner
         waiting = [f for f in futures if not f.done()]
         if not waiting:
             self.finish(record)
@@ -55,7 +57,7 @@ class Joins:
                 self.flow.soon(self.finish, record)
 
         for future in waiting:
-            future.add_done_callback(one_done)
+            when_done(future, one_done)
 
     def finish(self, record: TaskRecord) -> None:
         """Complete the outer task: all inner futures are done."""
@@ -71,13 +73,26 @@ class Joins:
             record.fail_count += 1
             self.flow.complete_failure(record, States.failed, error)
             return
+        if isinstance(joins, Future):
+            # what stays on a worker stays there
+            result: Any = joins._result if isinstance(joins, AppFuture) else joins.result()
+            if type(result) is RemoteValue:
+                result.shared = True
+            self.flow.complete(record, States.exec_done, result)
+        elif any(isinstance(f, AppFuture) and type(f._result) is RemoteValue for f in joins):
+            self.flow.kernel.callbacks.run(self.fetch, record, joins)  # which takes a while
+        else:
+            self.collect(record, joins)
+
+    def fetch(self, record: TaskRecord, joins: list[Future[Any]]) -> None:
+        """Bring here what is on workers, and complete the outer task."""
+        self.flow.soon(self.collect, record, joins)
+
+    def collect(self, record: TaskRecord, joins: list[Future[Any]]) -> None:
+        """Complete the outer task with a list of results."""
         try:
-            if isinstance(joins, Future):
-                # what stays on a worker stays there
-                result: Any = joins._result if isinstance(joins, AppFuture) else joins.result()
-            else:
-                result = [f.result() for f in joins]
+            results = [f.result() for f in joins]
         except Exception as e:
             self.flow.complete_failure(record, States.failed, e)
             return
-        self.flow.complete(record, States.exec_done, result)
+        self.flow.complete(record, States.exec_done, results)

@@ -15,6 +15,9 @@ from concurrent.futures import Future
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, LOGGER, PENDING
 from typing import Any, TypeVar
 
+from parsl_on_dask.lanes.callbacks import PoliteFuture
+from parsl_on_dask.lanes.waits import check_may_wait
+
 T = TypeVar("T")
 
 _DONE = frozenset({CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED})
@@ -66,7 +69,7 @@ class _LightCondition:
             self._real.notify_all()
 
 
-class LightFuture(Future[T]):
+class LightFuture(PoliteFuture[T]):
     """A ``concurrent.futures.Future`` whose condition is made when it is first needed.
 
     Examples
@@ -112,12 +115,16 @@ class LightFuture(Future[T]):
         """Wait for the result and return it, as ``concurrent.futures.Future.result`` does."""
         if self._state == FINISHED and self._exception is None:
             return self._result  # type: ignore[no-any-return]
+        if self._state not in _DONE:
+            check_may_wait(self, timeout)
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the end and return the exception, None if there is none."""
         if self._state == FINISHED:
             return self._exception
+        if self._state not in _DONE:
+            check_may_wait(self, timeout)
         return super().exception(timeout)
 
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
@@ -141,7 +148,7 @@ class LightFuture(Future[T]):
         """Finish with a result."""
         if self._finish(result, None):
             if self._done_callbacks:
-                self._invoke_callbacks()  # type: ignore[attr-defined]
+                self._invoke_callbacks()
         else:
             super().set_result(result)
 
@@ -149,7 +156,7 @@ class LightFuture(Future[T]):
         """Finish with an exception."""
         if self._finish(None, exception):
             if self._done_callbacks:
-                self._invoke_callbacks()  # type: ignore[attr-defined]
+                self._invoke_callbacks()
         else:
             super().set_exception(exception)
 

@@ -10,10 +10,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.lanes import stages
+from parsl_on_dask.lanes.stages import Move, Stage, end_of
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
     from parsl_on_dask.dataflow.futures import AppFuture
+    from parsl_on_dask.lanes.call import Call
 
 #: The keys, in the order in which iteration gives them.
 FIELDS = (
@@ -65,7 +68,7 @@ class TaskRecord(MutableMapping[str, Any]):
     'mine'
     """
 
-    __slots__ = (*FIELDS, "__weakref__", "_call", "_followers", "_future", "_lane", "_more", "_phase", "_waiting")
+    __slots__ = (*FIELDS, "__weakref__", "_followers", "_future", "_lane", "_more", "_try", "_waiting")
 
     id: int
     dfk: DataFlowKernel
@@ -109,15 +112,52 @@ class TaskRecord(MutableMapping[str, Any]):
         self.time_returned = None
         self.try_time_launched = None
         self.try_time_returned = None
-        self._call: Any = None
+        #: The present try: a bare stage until its lane is chosen, then a call, which has the stage.
+        self._try: Stage | Call = Stage.WAITING
         self._lane: Any = None
         self._waiting = 0
-        self._phase = ""
         self._more: dict[str, Any] | None = None
         #: Tasks that wait for this one; None when it is done.
         self._followers: Sequence[TaskRecord] | None = ()
         for name, value in fields.items():
             setattr(self, name, value)
+
+    @property
+    def stage(self) -> Stage:
+        """How far the present try is."""
+        present = self._try
+        return present if isinstance(present, Stage) else present.stage
+
+    def step(self, move: Move) -> Stage | None:
+        """Make a move of the present try. Returns the stage it led to; None when it came too late.
+
+        Raises
+        ------
+        IllegalMove
+            When the move does not exist from the present stage.
+        """
+        with stages.lock:
+            present = self._try
+            if not isinstance(present, Stage):
+                return present.step(move)
+            end = end_of(present, move)
+            if end is not None:
+                self._try = end
+            return end
+
+    def take(self, call: Call, at: Stage) -> bool:
+        """Have a call be the present try from now on. False when the try is not at that stage any more."""
+        with stages.lock:
+            if self._try is not at:
+                return False
+            call.stage = at
+            self._try = call
+            return True
+
+    def try_again(self) -> None:
+        """Begin the next try."""
+        with stages.lock:
+            self._try = Stage.WAITING
 
     def loosen(self) -> None:
         """Hold the future of a finished task weakly from now on.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.stages import Stage
 
 #: What nodes have; memory and disk in MB.
 KINDS = ("cores", "memory", "disk", "gpus")
@@ -99,8 +100,8 @@ class Ledger:
         still = []
         for entry in self.waiting:
             call = entry[2]
-            if not call.claimed and not call.uncharged:
-                continue  # cancelled meanwhile; one that was sent and not run is claimed, too
+            if call.stage is not Stage.READY:
+                continue  # cancelled meanwhile
             node = self._fitting(call, left)
             if node is None:
                 still.append(entry)

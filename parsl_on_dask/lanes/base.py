@@ -9,6 +9,7 @@ from typing import Any
 
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.callbacks import PoliteFuture
 
 
 class Lane(abc.ABC):
@@ -36,8 +37,8 @@ class Lane(abc.ABC):
         """Take a ready call. Does not block, and raises nothing: what is wrong with a call is its outcome."""
 
     @abc.abstractmethod
-    def cancel(self, call: Call) -> bool:
-        """Take back a call that has not been handed to Dask. True when it will not run."""
+    def withdraw(self, call: Call) -> None:
+        """Forget a call that was cancelled."""
 
     @abc.abstractmethod
     def outstanding(self) -> int:
@@ -106,7 +107,7 @@ class Lane(abc.ABC):
         self, function: Callable[..., Any], spec: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Future[Any]:
         """Submit without a kernel, as executors used on their own do."""
-        future: Future[Any] = Future()
+        future: Future[Any] = PoliteFuture()
 
         def done(call: Call, outcome: Outcome) -> None:
             if outcome.error is not None:

@@ -29,8 +29,10 @@ from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.reports import Reports
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import Queues
+from parsl_on_dask.lanes.stages import SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue, pickling
 from parsl_on_dask.lanes.waiting import Waiting
+from parsl_on_dask.lanes.waits import never_wait_here
 from parsl_on_dask.remote.packing import loads
 
 logger = logging.getLogger("parsl.lanes.batches")
@@ -87,22 +89,31 @@ class BatchLane(Lane):
     # -- from any thread ---------------------------------------------------------------------------------
 
     def submit(self, call: Call) -> None:
-        if call.ahead:
-            if self.waiting.arrive(call):
+        if call.number:  # it went ahead
+            stage = self.waiting.arrive(call)
+            if stage is Stage.DONE:
+                outcome, call.early = call.early, None
+                self._deliver(call, outcome or Outcome())
                 return
+            if stage is Stage.SENT and self.closing:
+                self.finish(call, Outcome(error=self.lost or self.closed_error()))
+            if stage is not Stage.READY:
+                return
+            call.promises = False
         else:
             call.number = next(self.numbers)
         try:
             self.packer.pack(call)
         except Exception as e:
-            self.live.pop(call.number, None)
-            call.done(call, Outcome(error=e))
+            self.finish(call, Outcome(error=e))
             return
         self.live[call.number] = call
-        if self.closing:
-            self.finish(call, Outcome(error=self.lost or self.closed_error()))
-        elif not call.claimed:  # cancelled meanwhile
+        if call.stage is Stage.LAUNCHING:
+            call.step(SUBMIT)
+        if call.stage is not Stage.READY:  # cancelled meanwhile
             self.live.pop(call.number, None)
+        elif self.closing:
+            self.finish(call, Outcome(error=self.lost or self.closed_error()))
         elif threading.get_ident() == self.thread.ident:
             self.queues.add(call)
         else:
@@ -119,12 +130,9 @@ class BatchLane(Lane):
         if self.ended:
             self._take_last_steps()
 
-    def cancel(self, call: Call) -> bool:
-        if not call.claim():
-            return False
+    def withdraw(self, call: Call) -> None:
         self.live.pop(call.number, None)
-        self.drop(call)
-        return True
+        self.waiting.drop(call)
 
     def outstanding(self) -> int:
         return len(self.live) + len(self.steps)
@@ -149,26 +157,28 @@ class BatchLane(Lane):
         """Number of calls that were prepared ahead and not submitted yet."""
         return len(self.waiting.calls)
 
-    def prepare(self, call: Call, leaders: Sequence[Call]) -> None:
-        """Pack a call that is to go ahead.
+    def prepare(self, call: Call) -> None:
+        """Pack a call that is to go ahead, with promises among its arguments.
 
         Raises
         ------
         SerializationError
         """
         call.number = next(self.numbers)
-        call.leaders = leaders
+        call.promises = True
         before = getattr(pickling, "hurry", False)
         pickling.hurry = True
         try:
             self.packer.pack(call)
         finally:
             pickling.hurry = before
-        self.waiting.add(call)
 
-    def follow(self, call: Call) -> None:
-        """Send a prepared call after its leaders."""
+    def follow(self, call: Call, leaders: Sequence[Call]) -> bool:
+        """Send a prepared call after its leaders. False when one of these has a follower already."""
+        if not self.waiting.add(call, leaders):
+            return False
         self.inbox.put(("follow", call))
+        return True
 
     def drop(self, call: Call) -> None:
         self.waiting.drop(call)
@@ -232,7 +242,8 @@ class BatchLane(Lane):
     # -- the lane's own thread ----------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        pickling.hurry = True  # a task that it would wait for may need this thread to end
+        never_wait_here(f"the thread of executor {self.label!r}")
+        pickling.hurry = True
         ticked = time.monotonic()
         while True:
             if time.monotonic() - ticked >= TICK:
@@ -330,15 +341,14 @@ class BatchLane(Lane):
         self.batches.clear()
         self.shifts.clear()
         for call in list(self.live.values()):
-            call.claim()
             self.finish(call, Outcome(error=error))
 
     def again(self, call: Call) -> None:
         """Let a call wait again that was sent and not run."""
-        call.batch = None
-        if (call.ahead and self.waiting.back(call)) or call.number not in self.live:  # dropped meanwhile
+        if self.waiting.back(call) is not Stage.READY:  # it waits for its leaders, or is not wanted any more
             return
         if call.promises:
+            call.promises = False
             try:
                 self.packer.pack(call)
             except Exception as e:
@@ -348,14 +358,14 @@ class BatchLane(Lane):
 
     def finish(self, call: Call, outcome: Outcome) -> None:
         """Give a call its outcome, unless it has one."""
-        if call.ahead and self.waiting.early(call, outcome):
-            return
-        if self.live.pop(call.number, None) is None:
-            return
+        if self.waiting.end(call, outcome) is Stage.DONE:
+            self._deliver(call, outcome)
+
+    def _deliver(self, call: Call, outcome: Outcome) -> None:
+        self.live.pop(call.number, None)
         call.payload = None
         call.refs = ()
-        if call.promises:
-            call.function, call.args, call.kwargs = None, (), {}
+        call.function, call.args, call.kwargs = None, (), {}
         try:
             call.done(call, outcome)
         except Exception:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.lanes import stages
+from parsl_on_dask.lanes.stages import Move, Stage, end_of
+
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.values import RemoteValue
+
+_AHEAD = (Stage.AHEAD, Stage.AHEAD_SENT, Stage.EARLY)
 
 
 class Call:
@@ -29,8 +34,8 @@ class Call:
 
     Attributes
     ----------
-    ahead : bool
-        Whether it was prepared before what it waits for is done, and has not been submitted yet.
+    stage : Stage
+        How far it is. Changed by :meth:`step` only.
     leaders : sequence of Call
         Those whose values it waits for.
     follower : Call or None
@@ -39,6 +44,8 @@ class Call:
         Whether its payload has promises in it.
     early : Outcome or None
         Its outcome, when that came before it was submitted.
+    uncharged : int
+        How often it was sent again because its worker had gone.
     batch
         The shift that it was sent to.
     own : bool
@@ -48,10 +55,8 @@ class Call:
     """
 
     __slots__ = (
-        "ahead",
         "args",
         "batch",
-        "claimed",
         "deep",
         "done",
         "early",
@@ -69,6 +74,7 @@ class Call:
         "refs",
         "solo",
         "spec",
+        "stage",
         "uncharged",
     )
 
@@ -95,8 +101,7 @@ class Call:
         self.refs: tuple[RemoteValue, ...] = ()
         self.solo = False
         self.uncharged = 0
-        self.claimed = [True]
-        self.ahead = False
+        self.stage = Stage.LAUNCHING
         self.leaders: Sequence[Call] = ()
         self.follower: Call | None = None
         self.promises = False
@@ -105,13 +110,24 @@ class Call:
         self.deep = False
         self.own = False
 
-    def claim(self) -> bool:
-        """Take the call, to run or to cancel it; only the first who asks gets it."""
-        try:
-            self.claimed.pop()
-        except IndexError:
-            return False
-        return True
+    @property
+    def ahead(self) -> bool:
+        """Whether it was prepared before what it waits for is done, and has not been submitted yet."""
+        return self.stage in _AHEAD
+
+    def step(self, move: Move) -> Stage | None:
+        """Make a move. Returns the stage that it led to; None when it came too late, and changed nothing.
+
+        Raises
+        ------
+        IllegalMove
+            When the move does not exist from the present stage.
+        """
+        with stages.lock:
+            end = end_of(self.stage, move)
+            if end is not None:
+                self.stage = end
+            return end
 
 
 class Outcome:

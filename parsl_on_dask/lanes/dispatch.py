@@ -12,6 +12,7 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.jobends import Where
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import LONG, TARGET
+from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import dumps
 from parsl_on_dask.remote.runner import COPIES, NONE, OWN, PROMISES
@@ -125,14 +126,16 @@ class Dispatcher:
         return best
 
     def _claimed(self, calls: list[Call]) -> list[Call]:
-        return [c for c in calls if c.uncharged or c.claim()]
+        """Those of the calls that nobody has cancelled."""
+        return [call for call in calls if call.step(CLAIM) is not None]
 
     def follow(self, call: Call) -> None:
         """Send a call to the shift that has what it waits for; those not sent yet take it along when they go."""
-        if not call.ahead or not call.leaders:
+        leaders = call.leaders
+        if not leaders:
             return
-        batch = call.leaders[0].batch
-        if batch is None or not batch.open or any(leader.batch is not batch for leader in call.leaders):
+        batch = leaders[0].batch
+        if batch is None or not batch.open or any(leader.batch is not batch for leader in leaders):
             return
         if len(batch.calls) < self._most(call) and self.lane.waiting.go(call, batch):
             self._feed_claimed(batch, self._with_followers(batch, [call]))
@@ -152,7 +155,7 @@ class Dispatcher:
             if following is None or following.batch is not None or len(calls) >= self._most(following):
                 continue
             leaders = following.leaders
-            if all(leader.batch is batch for leader in leaders) and self.lane.waiting.go(following, batch):
+            if leaders and all(leader.batch is batch for leader in leaders) and self.lane.waiting.go(following, batch):
                 calls.append(following)
         return calls
 

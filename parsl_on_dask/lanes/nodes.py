@@ -22,6 +22,7 @@ from parsl_on_dask.lanes.admission import Amounts, Grant, Ledger, NodeId
 from parsl_on_dask.lanes.bootstrap import Launch, by_value
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.resourceful import ResourceLane
+from parsl_on_dask.lanes.stages import Stage
 
 logger = logging.getLogger("parsl.lanes.nodes")
 
@@ -91,8 +92,8 @@ class NodeLedger(Ledger):
             if not any(free["slots"] >= 1 and free["nodes"] >= wanted for free in left.values()):
                 break  # and the others want no less
             seen += 1
-            if not call.claimed and not call.uncharged:
-                continue  # cancelled meanwhile; one that was sent and not run is claimed, too
+            if call.stage is not Stage.READY:
+                continue  # cancelled meanwhile
             block = self._fitting(call, left)
             if block is None:
                 still.append(self.waiting[seen - 1])

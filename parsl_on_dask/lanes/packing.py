@@ -51,7 +51,6 @@ class Packer:
             raise _argument_error(call, e) from e
         finally:
             pickling.arguments = False
-        call.promises = bool(call.leaders)
         call.args, call.kwargs = (), {}
         if not call.promises:  # else it may have to be packed again, with the values
             call.function = None

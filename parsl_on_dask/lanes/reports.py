@@ -99,8 +99,6 @@ class Reports:
         """Let a call wait again that its worker gave back."""
         call = batch.calls.pop(number, None)
         if call is not None:
-            if not call.ahead:
-                call.uncharged = max(1, call.uncharged)
             self.lane.again(call)
 
     def _started(self, batch: Batch, worker: str, address: str, left: tuple[float, ...]) -> None:

@@ -189,8 +189,6 @@ class ResourceLane(BatchLane):
         if self.ledger.waiting:
             self.inbox.put(("released", call))
 
-    def cancel(self, call: Call) -> bool:
-        cancelled = super().cancel(call)
-        if cancelled:
-            self.inbox.put(("released", call))
-        return cancelled
+    def withdraw(self, call: Call) -> None:
+        super().withdraw(call)
+        self.inbox.put(("released", call))

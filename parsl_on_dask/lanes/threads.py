@@ -7,7 +7,6 @@ so that the next call finds somebody waiting.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import queue
 import shutil
@@ -15,7 +14,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +22,7 @@ from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import from_failure
+from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT
 from parsl_on_dask.remote.reaper import REAPER
 from parsl_on_dask.remote.runner import HOST
 
@@ -86,8 +86,7 @@ class ThreadsLane(Lane):
         self.closing = False
         self.now: dict[int, str] = {}
         self.token = uuid.uuid4().hex
-        self.keys = itertools.count()
-        self.futures: dict[int, Any] = {}
+        self.futures: deque[Any] = deque()
         _lanes[self.token] = self
         _quiet(1)
         self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-")
@@ -121,12 +120,14 @@ class ThreadsLane(Lane):
         )
 
     def submit(self, call: Call) -> None:
+        if call.step(SUBMIT) is None:  # cancelled meanwhile
+            return
         if getattr(self.local, "free", False):  # this thread is about to run something: let it be this
             self.local.free = False
             self.local.call = call
             return
         if self.closing:
-            call.done(call, Outcome(error=self.closed_error()))
+            self._refuse(call)
             return
         self._put(call, call.name)
 
@@ -150,18 +151,17 @@ class ThreadsLane(Lane):
             if self.shifts >= self.threads or self.queue.qsize() <= self.idle:
                 return
             self.shifts += 1
-            number = next(self.keys)
         try:
-            self.futures[number] = self.client.submit(serve, self.token, key=f"{name}-{uuid.uuid4().hex}", pure=False)
+            future = self.client.submit(serve, self.token, key=f"{name}-{uuid.uuid4().hex}", pure=False)
         except BaseException:
             with self.lock:
                 self.shifts -= 1
             raise
-        while len(self.futures) > 4 * self.threads:  # shifts are over in about the order in which they began
-            first = next(iter(self.futures))
-            if not self.futures[first].done():
-                break
-            del self.futures[first]
+        with self.lock:
+            self.futures.append(future)
+            # shifts are over in about the order in which they began
+            while len(self.futures) > 4 * self.threads and self.futures[0].done():
+                self.futures.popleft()
 
     def shift(self) -> None:
         """Take calls until there are none for a while."""
@@ -179,7 +179,7 @@ class ThreadsLane(Lane):
                     return
             if type(call) is tuple:
                 call = self.take_step(*call)
-            if call is not None and call.claim():
+            if call is not None and call.step(CLAIM) is not None:
                 self.run(call)
             del call
 
@@ -214,6 +214,7 @@ class ThreadsLane(Lane):
             error = from_failure(e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None))
         del function, args, kwargs
         outcome = Outcome(value, error, threading.current_thread().name, HOST, began, time.time())
+        call.step(FINISH)
         try:
             call.done(call, outcome)
         finally:
@@ -224,12 +225,9 @@ class ThreadsLane(Lane):
     def running(self) -> dict[str, int]:
         return Counter(list(self.now.values()))
 
-    def cancel(self, call: Call) -> bool:
-        if call.claim():
-            with self.lock:
-                self.done += 1
-            return True
-        return False
+    def withdraw(self, call: Call) -> None:
+        with self.lock:
+            self.done += 1
 
     def outstanding(self) -> int:
         return self.given - self.done
@@ -258,8 +256,12 @@ class ThreadsLane(Lane):
                 return
             if type(call) is tuple:
                 call[0](call[1])
-            elif call is not None and call.claim():
-                call.done(call, Outcome(error=self.closed_error()))
+            elif call is not None:
+                self._refuse(call)
+
+    def _refuse(self, call: Call) -> None:
+        if call.step(FINISH) is not None:
+            call.done(call, Outcome(error=self.closed_error()))
 
     def close(self, wait: bool = True) -> None:
         """End the worker, after the calls that it runs; and after those that wait for it, if ``wait``."""

@@ -33,9 +33,14 @@ class RemoteValue:
         Which call's value it is, when that Dask task ran several; None when its result is the value.
     size : int
         In bytes, as far as known.
+
+    Attributes
+    ----------
+    shared : bool
+        Whether something else than the future of the task that made it gives this value to others.
     """
 
-    __slots__ = ("client", "future", "item", "label", "picked", "size")
+    __slots__ = ("client", "future", "item", "label", "picked", "shared", "size")
 
     def __init__(self, label: str, client: Client, future: DaskFuture[Any], item: int | None, size: int) -> None:
         self.label = label
@@ -43,6 +48,7 @@ class RemoteValue:
         self.future = future
         self.item = item
         self.picked: Any = None
+        self.shared = False
         self.size = size
 
     def fetch(self) -> Any:
@@ -63,6 +69,7 @@ class RemoteValue:
 
     def dask_future(self) -> DaskFuture[Any]:
         """A Dask future of just this value."""
+        self.shared = True
         if self.item is not None:
             from operator import getitem
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.stages import DROP, FINISH, GO, RETURN, SUBMIT, Stage
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.batches import BatchLane
@@ -16,74 +18,66 @@ class Waiting:
     """The calls of a lane that went ahead and have not been submitted.
 
     A submission comes from any thread, and what happens to a call that was sent is seen by the lane's thread. Which
-    of them comes first is decided here, under one lock.
+    of them comes first is decided by the call's stage; what belongs to a stage is changed under the same lock.
     """
 
     def __init__(self, lane: BatchLane) -> None:
         self.lane = lane
-        self.lock = threading.Lock()
         self.calls: dict[int, Call] = {}
 
-    def add(self, call: Call) -> None:
-        """Take a prepared call."""
-        call.ahead = True
-        for leader in call.leaders:
-            leader.follower = call
-        self.calls[call.number] = call
-
-    def arrive(self, call: Call) -> bool:
-        """Take note that a call is submitted now. True when it has been sent already, or is done."""
-        with self.lock:
-            if not call.ahead:
+    def add(self, call: Call, leaders: Sequence[Call]) -> bool:
+        """Take a call that goes ahead behind its leaders. False when one of these has a follower already."""
+        with stages.lock:
+            if any(leader.follower is not None for leader in leaders):
                 return False
-            call.ahead = False
-            self.calls.pop(call.number, None)
-            _unlink(call)
-            self.lane.live[call.number] = call
-            outcome, call.early = call.early, None
-            sent = call.batch is not None
-        if outcome is not None:
-            self.lane.finish(call, outcome)
+            call.leaders = leaders
+            for leader in leaders:
+                leader.follower = call
+            self.calls[call.number] = call
             return True
-        if sent and self.lane.closing:
-            self.lane.finish(call, Outcome(error=self.lane.lost or self.lane.closed_error()))
-        return sent
+
+    def arrive(self, call: Call) -> Stage | None:
+        """Take note that a call is submitted now. Returns its stage; None when it was cancelled."""
+        with stages.lock:
+            self._forget(call)
+            stage = call.step(SUBMIT)
+            if stage is Stage.SENT:
+                self.lane.live[call.number] = call
+            return stage
 
     def go(self, call: Call, batch: Batch) -> bool:
         """Have a call sent with a shift. False when it was cancelled, or submitted meanwhile."""
-        with self.lock:
-            if not call.ahead or call.batch is not None or not call.claim():
+        with stages.lock:
+            if call.batch is not None or call.step(GO) is None:
                 return False
             call.batch = batch
             return True
 
-    def early(self, call: Call, outcome: Outcome) -> bool:
-        """Keep the outcome of a call until it is submitted. False when it was."""
-        with self.lock:
-            if not call.ahead:
-                return False
-            call.early = outcome
-            return True
+    def end(self, call: Call, outcome: Outcome) -> Stage | None:
+        """Finish a call. That of one which has not been submitted is kept until it is."""
+        with stages.lock:
+            if call.stage is Stage.AHEAD_SENT:
+                call.early = outcome
+            return call.step(FINISH)
 
-    def back(self, call: Call) -> bool:
-        """Take back a call that was sent and not run. False when it was submitted meanwhile."""
-        with self.lock:
-            if not call.ahead:
-                return False
-            call.claimed = [True]
-            return True
+    def back(self, call: Call) -> Stage | None:
+        """Take back a call that was sent and not run. None when it is not wanted any more."""
+        with stages.lock:
+            if call.stage is Stage.DROPPED:
+                return None
+            call.batch = None
+            return call.step(RETURN)
 
     def drop(self, call: Call) -> None:
         """Forget a call that will not be submitted."""
-        with self.lock:
-            if self.calls.pop(call.number, None) is not None:
-                call.ahead = False
-                _unlink(call)
+        with stages.lock:
+            call.step(DROP)
+            self._forget(call)
 
-
-def _unlink(call: Call) -> None:
-    # a chain of calls that hold each other would keep all of them
-    for leader in call.leaders:
-        if leader.follower is call:
-            leader.follower = None
-    call.leaders = ()
+    def _forget(self, call: Call) -> None:
+        if self.calls.pop(call.number, None) is not None:
+            # a chain of calls that hold each other would keep all of them
+            for leader in call.leaders:
+                if leader.follower is call:
+                    leader.follower = None
+            call.leaders = ()

@@ -1,0 +1,36 @@
+"""Threads on which nothing may wait for a future.
+
+A lane's thread, and the loop of a Dask client, move everything on. One that waits there for a future waits for itself.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from concurrent.futures import Future
+from typing import Any
+
+_names: weakref.WeakKeyDictionary[threading.Thread, str] = weakref.WeakKeyDictionary()
+
+
+class WouldWaitForItself(RuntimeError):
+    """A future that is not done was waited for on a thread that has to finish it."""
+
+
+def never_wait_here(what: str) -> None:
+    """Have waiting for a future be an error on the calling thread from now on."""
+    _names[threading.current_thread()] = what
+
+
+def check_may_wait(future: Future[Any], timeout: float | None = None) -> None:
+    """Refuse to wait for a future on a thread that moves futures on.
+
+    Raises
+    ------
+    WouldWaitForItself
+        When the calling thread is one of those, and the future not done.
+    """
+    if _names and timeout != 0:
+        what = _names.get(threading.current_thread())
+        if what is not None:
+            raise WouldWaitForItself(f"{future!r} was waited for on {what}, which is needed to finish it")
