@@ -229,7 +229,7 @@ _HOLDING = _CHANGING | {tuple}
 
 
 def copied_containers(argument: Any) -> Any:
-    """An argument as it is now: copies of the lists, dicts, sets and the like that it is or holds, and all else as it is.
+    """An argument as it is now: copies of the lists, dicts, sets and the like in it, and the rest as it is.
 
     Examples
     --------

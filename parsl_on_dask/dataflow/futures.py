@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.lanes.call import Call
-from parsl_on_dask.lanes.callbacks import Callbacks
+from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
 from parsl_on_dask.legacy import MISSING, renamed
 from parsl_on_dask.remote.packing import Promise
@@ -66,7 +66,7 @@ def _attribute(value: Any, name: str) -> Any:
     return getattr(value, name)
 
 
-class AppFuture(LightFuture[T], Generic[T]):
+class AppFuture(PoliteFuture[T], LightFuture[T], Generic[T]):
     """What calling an app returns: the promise of its result.
 
     It is a ``concurrent.futures.Future``, so ``wait``, ``as_completed`` and callbacks work, and it can be awaited.

@@ -15,7 +15,6 @@ from concurrent.futures import Future
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, LOGGER, PENDING
 from typing import Any, TypeVar
 
-from parsl_on_dask.lanes.callbacks import PoliteFuture
 from parsl_on_dask.lanes.waits import check_may_wait
 
 T = TypeVar("T")
@@ -69,7 +68,7 @@ class _LightCondition:
             self._real.notify_all()
 
 
-class LightFuture(PoliteFuture[T]):
+class LightFuture(Future[T]):
     """A ``concurrent.futures.Future`` whose condition is made when it is first needed.
 
     Examples
@@ -148,7 +147,7 @@ class LightFuture(PoliteFuture[T]):
         """Finish with a result."""
         if self._finish(result, None):
             if self._done_callbacks:
-                self._invoke_callbacks()
+                self._invoke_callbacks()  # type: ignore[attr-defined]
         else:
             super().set_result(result)
 
@@ -156,7 +155,7 @@ class LightFuture(PoliteFuture[T]):
         """Finish with an exception."""
         if self._finish(None, exception):
             if self._done_callbacks:
-                self._invoke_callbacks()
+                self._invoke_callbacks()  # type: ignore[attr-defined]
         else:
             super().set_exception(exception)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from parsl_on_dask.lanes.call import Call
-from parsl_on_dask.lanes.stages import Stage
+from parsl_on_dask.lanes.stages import OVER
 
 #: What nodes have; memory and disk in MB.
 KINDS = ("cores", "memory", "disk", "gpus")
@@ -100,7 +100,7 @@ class Ledger:
         still = []
         for entry in self.waiting:
             call = entry[2]
-            if call.stage is not Stage.READY:
+            if call.stage in OVER:
                 continue  # cancelled meanwhile
             node = self._fitting(call, left)
             if node is None:

@@ -22,7 +22,7 @@ from parsl_on_dask.lanes.admission import Amounts, Grant, Ledger, NodeId
 from parsl_on_dask.lanes.bootstrap import Launch, by_value
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.resourceful import ResourceLane
-from parsl_on_dask.lanes.stages import Stage
+from parsl_on_dask.lanes.stages import OVER
 
 logger = logging.getLogger("parsl.lanes.nodes")
 
@@ -92,7 +92,7 @@ class NodeLedger(Ledger):
             if not any(free["slots"] >= 1 and free["nodes"] >= wanted for free in left.values()):
                 break  # and the others want no less
             seen += 1
-            if call.stage is not Stage.READY:
+            if call.stage in OVER:
                 continue  # cancelled meanwhile
             block = self._fitting(call, left)
             if block is None:

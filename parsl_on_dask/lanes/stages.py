@@ -72,16 +72,16 @@ class IllegalMove(RuntimeError):
     """A try was to make a move that does not exist from its stage: a mistake of this package."""
 
 
-_OVER = frozenset({Stage.DONE, Stage.CANCELLED, Stage.DROPPED})
+OVER = frozenset({Stage.DONE, Stage.CANCELLED, Stage.DROPPED})
 _S = Stage
 
-LAUNCH = Move("launch", {_S.WAITING: _S.LAUNCHING}, {_S.AHEAD, _S.AHEAD_SENT, _S.EARLY, _S.LAUNCHING, *_OVER})
+LAUNCH = Move("launch", {_S.WAITING: _S.LAUNCHING}, {_S.AHEAD, _S.AHEAD_SENT, _S.EARLY, _S.LAUNCHING, *OVER})
 """Everything that the task waits for is done. A try that went ahead keeps its stage until it is submitted."""
 
-PREPARE = Move("prepare", {_S.WAITING: _S.AHEAD}, {_S.LAUNCHING, _S.READY, _S.SENT, *_OVER})
+PREPARE = Move("prepare", {_S.WAITING: _S.AHEAD}, {_S.LAUNCHING, _S.READY, _S.SENT, *OVER})
 """Let it go ahead."""
 
-GO = Move("go", {_S.AHEAD: _S.AHEAD_SENT}, {_S.AHEAD_SENT, _S.EARLY, _S.READY, _S.SENT, *_OVER})
+GO = Move("go", {_S.AHEAD: _S.AHEAD_SENT}, {_S.AHEAD_SENT, _S.EARLY, _S.READY, _S.SENT, *OVER})
 """The lane sends it behind its leaders."""
 
 SUBMIT = Move(
@@ -91,16 +91,16 @@ SUBMIT = Move(
 )
 """The kernel gives it to the lane."""
 
-CLAIM = Move("claim", {_S.READY: _S.SENT}, _OVER)
+CLAIM = Move("claim", {_S.READY: _S.SENT}, OVER)
 """A worker gets it, or a thread."""
 
-RETURN = Move("return", {_S.SENT: _S.READY, _S.AHEAD_SENT: _S.AHEAD}, {_S.READY, _S.AHEAD, *_OVER})
+RETURN = Move("return", {_S.SENT: _S.READY, _S.AHEAD_SENT: _S.AHEAD}, {_S.READY, _S.AHEAD, *OVER})
 """It comes back and was not run, or does not count as run."""
 
 FINISH = Move(
     "finish",
     {_S.LAUNCHING: _S.DONE, _S.READY: _S.DONE, _S.SENT: _S.DONE, _S.AHEAD_SENT: _S.EARLY},
-    {_S.AHEAD, _S.EARLY, *_OVER},
+    {_S.AHEAD, _S.EARLY, *OVER},
 )
 """Its outcome is there."""
 
@@ -112,14 +112,14 @@ CANCEL = Move(
         _S.AHEAD: _S.CANCELLED,
         _S.READY: _S.CANCELLED,
     },
-    {_S.AHEAD_SENT, _S.EARLY, _S.SENT, *_OVER},
+    {_S.AHEAD_SENT, _S.EARLY, _S.SENT, *OVER},
 )
 """The script does not want it."""
 
 DROP = Move(
     "drop",
     {_S.AHEAD: _S.DROPPED, _S.AHEAD_SENT: _S.DROPPED, _S.EARLY: _S.DROPPED},
-    {_S.WAITING, _S.LAUNCHING, _S.READY, _S.SENT, *_OVER},
+    {_S.WAITING, _S.LAUNCHING, _S.READY, _S.SENT, *OVER},
 )
 """The task has ended: what went ahead for it is in vain."""
 

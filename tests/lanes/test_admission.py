@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parsl_on_dask.lanes.admission import Ledger
 from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.stages import CANCEL, CLAIM, RETURN, SUBMIT
 
 NODE = {"cores": 4, "memory": 1000, "disk": 1000, "gpus": 0}
 
@@ -75,14 +76,14 @@ def test_the_emptiest_node_is_taken():
 
 def test_cancelled_calls_get_nothing():
     made = calls({}, {})
-    made[0].claim()
+    made[0].step(CANCEL)
     assert placed(ledger_with(made, a=NODE)) == [1]
 
 
 def test_calls_that_were_sent_and_not_run_are_not_taken_for_cancelled():
     made = calls({})
-    made[0].claim()
-    made[0].uncharged = 1
+    for move in (SUBMIT, CLAIM, RETURN):
+        made[0].step(move)
     assert placed(ledger_with(made, a=NODE)) == [0]
 
 

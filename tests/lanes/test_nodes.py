@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.nodes import NodeLedger
+from parsl_on_dask.lanes.stages import CANCEL
 
 
 def calls(*wanted):
@@ -70,7 +71,7 @@ def test_one_that_comes_back_goes_before_its_equals():
 
 def test_cancelled_calls_get_nothing():
     made = calls(1, 1)
-    made[0].claim()
+    made[0].step(CANCEL)
     assert placed(ledger_with(made, slots=1, a=1)) == [1]
 
 
