@@ -87,7 +87,7 @@ GO = Move("go", {_S.AHEAD: _S.AHEAD_SENT}, {_S.AHEAD_SENT, _S.EARLY, _S.READY, _
 SUBMIT = Move(
     "submit",
     {_S.LAUNCHING: _S.READY, _S.AHEAD: _S.READY, _S.AHEAD_SENT: _S.SENT, _S.EARLY: _S.DONE},
-    {_S.CANCELLED},
+    {_S.CANCELLED, _S.DROPPED},
 )
 """The kernel gives it to the lane."""
 

@@ -11,6 +11,7 @@ import pytest
 
 from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.data_provider.files import File
+from tests.helpers import eventually
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def test_the_result_is_the_file(parent: Future[Any], data: DataFuture) -> None:
     called: list[Any] = []
     data.add_done_callback(called.append)
     parent.set_result(0)
-    assert data.result() is data.file_obj and called == [data]
+    assert data.result() is data.file_obj
+    eventually(lambda: called == [data], "the callback")
     assert repr(data).endswith(" done>") and "not done" not in repr(data)
     assert DataFuture(parent, data.file_obj, 8).done()
 

@@ -50,6 +50,20 @@ def test_deep_delivers_plain_values(load: Callable[..., Any]) -> None:
         value([[fail()]]).result(WAIT)
 
 
+def test_deep_takes_containers_of_ones_own_as_they_are_at_the_call(load: Callable[..., Any]) -> None:
+    load(dependency_resolver=DEEP_DEPENDENCY_RESOLVER)
+
+    class Listing(list):  # type: ignore[type-arg]
+        pass
+
+    source: Future[int] = Future()
+    given = Listing([source, value(2)])
+    result = python_app(lambda x: list(x))(given)
+    given.pop()
+    source.set_result(1)
+    assert result.result(WAIT) == [1, 2]
+
+
 def test_shallow_passes_nested_futures_on(load: Callable[..., Any], config_name: str) -> None:
     load(dependency_resolver=SHALLOW_DEPENDENCY_RESOLVER)
     assert value(value(3)).result(WAIT) == 3
