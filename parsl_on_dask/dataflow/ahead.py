@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _OURS = (DEFAULT_DEPENDENCY_RESOLVER, SHALLOW_DEPENDENCY_RESOLVER, DEEP_DEPENDENCY_RESOLVER)
 #: How many calls of a lane may be sent ahead at a time.
 WINDOW = 1024
+#: A call that waits for more than this many others is not sent ahead: hardly ever are all of them with one worker, and
+#: each of them that is launched would have the call looked at again.
+LEADERS = 32
 
 
 class Ahead:
@@ -46,7 +49,7 @@ class Ahead:
         lane = getattr(kernel.executors.get(record.executor), "lane", None)
         if lane is None or not lane.goes_ahead or lane.ahead_size() >= WINDOW:
             return None
-        if record.memoize or record.resource_specification or record.join:
+        if record.memoize or record.resource_specification or record.join or len(record.depends) > LEADERS:
             return None
         if not any(kernel.dependency_resolver is resolver for resolver in _OURS):
             return None

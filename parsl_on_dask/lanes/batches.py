@@ -23,6 +23,7 @@ from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.bootstrap import see_idle_workers
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dispatch import Dispatcher
+from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.jobends import JobEnds
 from parsl_on_dask.lanes.links import Links
 from parsl_on_dask.lanes.packing import Packer
@@ -96,7 +97,7 @@ class BatchLane(Lane):
                 self._deliver(call, outcome or Outcome())
                 return
             if stage is Stage.SENT and self.closing:
-                self.finish(call, Outcome(error=self.lost or self.closed_error()))
+                self.finish(call, Outcome(error=self.end_error()))
             if stage is not Stage.READY:
                 return
             call.promises = False
@@ -113,7 +114,7 @@ class BatchLane(Lane):
         if call.stage is not Stage.READY:  # cancelled meanwhile
             self.live.pop(call.number, None)
         elif self.closing:
-            self.finish(call, Outcome(error=self.lost or self.closed_error()))
+            self.finish(call, Outcome(error=self.end_error()))
         elif threading.get_ident() == self.thread.ident:
             self.queues.add(call)
         else:
@@ -229,7 +230,7 @@ class BatchLane(Lane):
         if threading.current_thread() is not self.thread:
             self.thread.join(10)
         # what came in between the thread's last look and its end
-        self._fail_all(self.lost or self.closed_error())
+        self._fail_all(self.end_error())
         try:
             self.client.unsubscribe_topic(self.topic)
         except Exception:  # the scheduler is gone, and the subscription with it
@@ -251,7 +252,7 @@ class BatchLane(Lane):
                 self._handle("tick", None)
             for kind, item in self._news():
                 if kind == "close":
-                    self._fail_all(self.lost or self.closed_error())
+                    self._fail_all(self.end_error())
                     self.ended = True
                     self._take_last_steps()
                     return
@@ -341,7 +342,11 @@ class BatchLane(Lane):
         self.batches.clear()
         self.shifts.clear()
         for call in list(self.live.values()):
-            self.finish(call, Outcome(error=error))
+            self.finish(call, Outcome(error=each_its_own(error)))
+
+    def end_error(self) -> BaseException:
+        """The error of calls that come when it is over."""
+        return self.closed_error() if self.lost is None else each_its_own(self.lost)
 
     def again(self, call: Call) -> None:
         """Let a call wait again that was sent and not run."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.jobends import Where
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import LONG, TARGET
@@ -216,7 +217,7 @@ class Dispatcher:
         except Exception as e:
             error = ExecutorError(self.lane.executor, f"Dask did not take a task of app {first.name!r}: {e!r}")
             for call in [call for calls in groups for call in calls]:
-                self.lane.finish(call, Outcome(error=error))
+                self.lane.finish(call, Outcome(error=each_its_own(error)))
             return
         for batch, future in zip(batches, futures, strict=True):
             batch.future = future

@@ -31,6 +31,20 @@ def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     return made
 
 
+def each_its_own(error: BaseException) -> BaseException:
+    """A copy of an exception of this package's that is the end of several calls.
+
+    One object for all of them would get a longer traceback each time that one of their futures raises it.
+    """
+    cls = type(error)
+    copy = cls.__new__(cls, *error.args)
+    copy.args = error.args
+    copy.__dict__.update(error.__dict__)
+    copy.__cause__ = error.__cause__
+    copy.__suppress_context__ = error.__suppress_context__
+    return copy
+
+
 def _of_exit_code(code: Any) -> str:
     """What a bash app's exit code tells, and where to look."""
     told = {126: "126 is a command that may not be run. ", 127: "127 is a command that was not found. "}.get(code, "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.call import Call, Outcome
-from parsl_on_dask.lanes.failures import as_exception, unpack_error
+from parsl_on_dask.lanes.failures import as_exception, each_its_own, unpack_error
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.monitor import MESSAGE, SAMPLES
@@ -192,7 +192,7 @@ class Reports:
 
     def _fail(self, batch: Batch, error: BaseException) -> None:
         for call in list(batch.calls.values()):
-            self.lane.finish(call, Outcome(error=error))
+            self.lane.finish(call, Outcome(error=each_its_own(error)))
         batch.calls.clear()
 
 
