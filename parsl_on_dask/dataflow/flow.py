@@ -376,9 +376,17 @@ class Flow:
         except BaseException:
             logger.exception("the memoizer failed for the result of task %s", record.id)
         if isinstance(held, Future) and not held.done():
-            when_done(held, lambda _: self.soon(self.conclude, record, state, value))
+            when_done(held, lambda held: self.soon(self.recorded, record, state, value, held))
         else:
             self.conclude(record, state, value)
+
+    def recorded(self, record: TaskRecord, state: States, value: Any, held: Future[Any]) -> None:
+        """Complete a task whose result is on disk, or was lost before it was."""
+        error = outcome_of(held)
+        if error is None:
+            self.conclude(record, state, value)
+        else:
+            self.failed(record, error)
 
     def conclude(self, record: TaskRecord, state: States, value: Any) -> None:
         """Let everybody see a task's result."""

@@ -15,7 +15,7 @@ from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
 from parsl_on_dask.checkpoint.places import holds_results
 from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.dataflow.lookup import Lookup, Recalled
-from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.errors import ConfigurationError, ExecutorError
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote import sidefiles
 from parsl_on_dask.utils import get_all_checkpoints
@@ -175,7 +175,8 @@ class Recorder:
 
     def _keep(self, ended: Ended, value: RemoteValue) -> Future[Any] | None:
         """Have a value's worker write it, or fetch it where that does not see the directory."""
-        from parsl_on_dask.lanes.sidevalues import keep_on_worker
+        from parsl_on_dask.lanes.failures import as_exception
+        from parsl_on_dask.lanes.sidevalues import ValueLost, keep_on_worker
 
         assert self.recording is not None
         self._make_probe()
@@ -186,6 +187,7 @@ class Recorder:
             recording = self.recording
             assert recording is not None
             about = (ended.app, ended.identity, ended.parts)
+            lost = False
             try:
                 file = future.result()
                 if file is not None:
@@ -194,9 +196,13 @@ class Recorder:
                     recording.put(ended.key, value.fetch(), *about)
             except BaseException as e:
                 self._failed(ended.app, e)
+                lost = isinstance(e, (ValueLost, ExecutorError))
             finally:
                 self._under_way.discard(done)
-                done.set_result(None)
+                if lost and self.sync:  # with a full disk a run goes on; with no value at all the task is not done
+                    done.set_exception(as_exception("WorkerLost", (value.label, "", "with its result")))
+                else:
+                    done.set_result(None)
 
         keeping = keep_on_worker(value, self.directory, self._probe, ended.key)
         keeping.add_done_callback(lambda future: self._elsewhere(written, future))

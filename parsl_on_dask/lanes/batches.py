@@ -25,6 +25,7 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dispatch import Dispatcher
 from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.jobends import JobEnds
+from parsl_on_dask.lanes.keeping import Keeping
 from parsl_on_dask.lanes.links import Links
 from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.reports import Reports
@@ -76,6 +77,7 @@ class BatchLane(Lane):
         self.waiting = Waiting(self)
         self.ends = JobEnds(self)
         self.dispatcher = Dispatcher(self)
+        self.keeping = Keeping(self)
         self.reports = Reports(self)
         self.closing = False
         self.ended = False
@@ -325,6 +327,10 @@ class BatchLane(Lane):
             self.reports.read(loads(item))
         elif kind == "ended":
             self.reports.ended(*item)
+        elif kind == "kept":
+            self.keeping.begin(item)
+        elif kind == "adopted":
+            self.keeping.adopted(*item)
         elif kind == "looked":
             self.ends.looked()
         elif kind == "tick":
@@ -343,6 +349,8 @@ class BatchLane(Lane):
         self.shifts.clear()
         for call in list(self.live.values()):
             self.finish(call, Outcome(error=each_its_own(error)))
+        for number in list(self.keeping.calls):
+            self.keeping.fail(number, each_its_own(error))
 
     def end_error(self) -> BaseException:
         """The error of calls that come when it is over."""
@@ -367,6 +375,13 @@ class BatchLane(Lane):
             self._deliver(call, outcome)
 
     def _deliver(self, call: Call, outcome: Outcome) -> None:
+        if outcome.large is not None:
+            self.keeping.take(call, outcome)
+        else:
+            self.end(call, outcome)
+
+    def end(self, call: Call, outcome: Outcome) -> None:
+        """Let go of a call and tell its owner what became of it."""
         self.live.pop(call.number, None)
         call.payload = None
         call.refs = ()

@@ -137,6 +137,8 @@ class Outcome:
     ----------
     value
         The result; a :class:`~parsl_on_dask.lanes.values.RemoteValue` when it stayed on its worker.
+    large : Large or None
+        Where the value is, while Dask does not have it (:class:`~parsl_on_dask.lanes.keeping.Large`).
     error : BaseException or None
     worker : str
         Name of the worker that ran the call, "" when none did.
@@ -145,7 +147,7 @@ class Outcome:
         Seconds since the epoch, by the worker's clock; 0.0 when unknown.
     """
 
-    __slots__ = ("began", "ended", "error", "host", "value", "worker")
+    __slots__ = ("began", "ended", "error", "host", "large", "value", "worker")
 
     def __init__(
         self,
@@ -157,6 +159,7 @@ class Outcome:
         ended: float = 0.0,
     ) -> None:
         self.value = value
+        self.large: Any = None
         self.error = error
         self.worker = worker
         self.host = host

@@ -193,7 +193,7 @@ class Dispatcher:
         # the calls of a group refer to the same values, if to any
         refs = [calls[0].refs for calls in groups]
         hope = where is not None and where.hope
-        bundles = [self._bundle(*parts, hope) for parts in zip(batches, groups, refs, strict=True)]
+        bundles = [self.bundle(*parts, hope) for parts in zip(batches, groups, refs, strict=True)]
         keys = [f"{b.name if len(b.calls) == 1 else f'{b.name} x{len(b.calls)}'}{KEY_MARK}{b.id}" for b in batches]
         first = groups[0][0]
         wanted = first.spec.get("workers") or first.spec.get("prefer")
@@ -226,7 +226,10 @@ class Dispatcher:
                 self.lane.shifts[batch.id] = batch
             future.add_done_callback(lambda f, b=batch: self.lane.inbox.put(("ended", (b, f))))
 
-    def _bundle(self, batch: Batch, calls: list[Call], refs: tuple[RemoteValue, ...], hope: bool) -> bytes:
+    def bundle(
+        self, batch: Batch, calls: list[Call], refs: tuple[RemoteValue, ...], hope: bool, adopt: int = 0
+    ) -> bytes:
+        """What a Dask task is given; ``adopt`` is the number of its only call, if that has run already."""
         return dumps(
             {
                 "topic": self.lane.topic,
@@ -235,6 +238,7 @@ class Dispatcher:
                 "block": calls[0].spec.get("block"),
                 "inline": self.lane.executor.inline_limit,
                 "feed": batch.feed,
+                "adopt": adopt,
                 "once": self.lane.cluster.scratch,
                 "slurm": self.lane.cluster.trusts_slurm,
                 "need": 0.0 if hope else self.lane.ends.need_of(calls[0]),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception, each_its_own, unpack_error
+from parsl_on_dask.lanes.keeping import Large
 from parsl_on_dask.lanes.shift import Batch
-from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.monitor import MESSAGE, SAMPLES
 from parsl_on_dask.remote.packing import loads
 from parsl_on_dask.remote.runner import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STARTED, VALUE
@@ -88,9 +88,9 @@ class Reports:
                         outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
                         outcome.error.__cause__ = e
                 elif kind == KEPT:
-                    batch.keeps = True
-                    item = number if batch.several else None
-                    outcome.value = RemoteValue(self.lane.label, self.lane.client, batch.future, item, data)
+                    fed = number not in batch.initial
+                    batch.keeps = batch.keeps or not fed
+                    outcome.large = Large(batch, fed, address, data)
                 elif kind == ERROR:
                     outcome.error = unpack_error(loads(data))
                 self.lane.finish(call, outcome)
@@ -120,6 +120,8 @@ class Reports:
 
     def ended(self, batch: Batch, future: Any) -> None:
         batch.over = True
+        batch.ended = future.status
+        self.lane.keeping.batch_ended(batch)
         self.lane.shifts.pop(batch.id, None)
         if not batch.calls:
             self._done(batch)

@@ -23,6 +23,10 @@ class Batch:
         Whether large values stay in its result.
     over : bool
         Whether its Dask task has ended.
+    ended : str
+        How: Dask's status of it.
+    held : list of int
+        Numbers of its calls that are done as soon as Dask has their large results.
     place : str
         Address of the worker that it was meant for, when not every one would do.
     since : float
@@ -33,9 +37,11 @@ class Batch:
 
     __slots__ = (
         "calls",
+        "ended",
         "ended_at",
         "feed",
         "future",
+        "held",
         "host",
         "id",
         "initial",
@@ -65,7 +71,9 @@ class Batch:
         self.place = ""
         self.stuck = False
         self.over = False
+        self.ended = ""
         self.ended_at = 0.0
+        self.held: list[int] = []
         self.keeps = False
         self.worker = ""
         self.host = ""

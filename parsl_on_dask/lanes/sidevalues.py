@@ -24,6 +24,10 @@ PATIENCE = 30.0
 GLANCE = 0.1
 
 
+class ValueLost(LookupError):
+    """A value was lost with its worker before it was written."""
+
+
 @cache
 def _keep() -> Launch:
     async def parsl_checkpoint(
@@ -114,7 +118,7 @@ async def _keep_where_it_is(value: RemoteValue, directory: str, probe: str, key:
                 raise error
             return file
         await asyncio.sleep(GLANCE)
-    raise LookupError("the worker that held it has gone")
+    raise ValueLost("the worker that held it has gone")
 
 
 async def _ask(client: Any, value: RemoteValue, directory: str, probe: str, key: str) -> tuple[Any, Any] | None:

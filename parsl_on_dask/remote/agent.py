@@ -115,6 +115,8 @@ class Agent:
         self.functions: dict[str, tuple[str, bytes]] = {}
         self.results: OrderedDict[int, bytes] = OrderedDict()
         self.held = 0
+        #: large results of calls, until Dask has them, by number
+        self.large: dict[int, Any] = {}
         self.stream: Any = None
 
     def keep(self, number: int, data: bytes) -> None:

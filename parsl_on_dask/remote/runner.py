@@ -78,6 +78,7 @@ class Bundle(TypedDict):
     inline: int
     feed: bool
     careful: bool
+    adopt: int
     once: str
     slurm: bool
     need: float
@@ -137,6 +138,11 @@ class Shift:
         self.ran = bundle["once"] and os.path.join(bundle["once"], self.batch + ".ran")
         self.again = False
         self.todo = deque(self.wanted(bundle["calls"]))
+        # what was sent later is no part of this Dask task
+        self.came = frozenset(call[0] for call in bundle["calls"])
+        self.adopts = bool(bundle["adopt"])
+        self.trouble: BaseException | None = None
+        self.large = False
         self.job_end = end_of_this_job(bundle["slurm"])
         self.initial = () if self.job_end is None else {call[0] for call in self.todo}
         # nothing that a shift begins with is given up later: Dask may be at recomputing it
@@ -152,6 +158,13 @@ class Shift:
         self.brisk = False
         self.reports: list[tuple[Any, ...]] = []
         self.kept: dict[int, Any] = {}
+        if self.adopts and bundle["adopt"] in agent.large:
+            self.kept[bundle["adopt"]] = agent.large.pop(bundle["adopt"])
+            self.todo.clear()
+        # whoever needs a value again needs it from here, whatever its size is now
+        self.owes = self.adopts or self.again
+        if self.owes:
+            self.inline = -1
 
     def wanted(self, calls: list[CallData]) -> list[CallData]:
         """The calls to run: all of them, unless Dask runs this task again because a result was lost with its worker.
@@ -188,8 +201,10 @@ class Shift:
             time.sleep(UNDERWAY)
         while (call := self.next()) is not None:
             self.report(self.execute(call) if self.monitor is None else self.monitor.run(self, call))
-            if self.kept and self.several:
+            if self.several and self.large:
                 self.end()  # others can have the value only when this Dask task is over
+        if self.owes and self.trouble is not None:
+            raise LookupError("a value that was lost with its worker cannot be made again") from self.trouble
         if self.kept and self.ran:
             with open(self.ran, "w") as file:
                 file.write(" ".join(map(str, self.kept)))
@@ -306,22 +321,22 @@ class Shift:
             ended = time.time()
             del args, kwargs
             if looks_large(value, self.inline):
-                self.kept[number] = value
-                return (KEPT, number, int(getattr(value, "nbytes", 0) or sys.getsizeof(value)), began, ended)
+                size = int(getattr(value, "nbytes", 0) or sys.getsizeof(value))
+                return self.keep(number, value, size, began, ended)
             try:
                 data = dumps(value)
             except Exception as e:
                 text = f"the result of app {name!r}, a {type(value).__name__}, cannot be pickled: {e!r}"
                 raise Failure("SerializationError", name, text) from e
             if len(data) > self.inline:
-                self.kept[number] = value
-                return (KEPT, number, len(data), began, ended)
+                return self.keep(number, value, len(data), began, ended)
             if self.feed:
                 self.agent.keep(number, data)
             return (VALUE, number, data, began, ended)
         except Missing:
             return (HANDED_BACK, [number])
         except Exception as e:
+            self.trouble = e if self.owes else None
             return (ERROR, number, dumps(pack_error(_without_our_frames(e))), began, time.time())
         except BaseException as e:  # SystemExit and the like: the call asked for the end of its process
             lost = Failure("WorkerLost", self.worker.name, HOST)
@@ -330,6 +345,12 @@ class Shift:
         finally:
             if _journal is not None:
                 _journal.running(0)
+
+    def keep(self, number: int, value: Any, size: int, began: float, ended: float) -> tuple[Any, ...]:
+        """Keep a large result here: as that of this Dask task, or until Dask has a task for it."""
+        (self.kept if number in self.came else self.agent.large)[number] = value
+        self.large = True
+        return (KEPT, number, size, began, ended)
 
     def function(self, key: str) -> Callable[..., Any]:
         known = _functions.get(key)

@@ -1,0 +1,134 @@
+"""Large results: a call that has one is done when Dask has the value, and can make it again."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from parsl_on_dask.lanes import stages
+from parsl_on_dask.lanes.bootstrap import KEY_MARK, launch
+from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.failures import as_exception
+from parsl_on_dask.lanes.shift import Batch
+from parsl_on_dask.lanes.values import RemoteValue
+
+if TYPE_CHECKING:
+    from parsl_on_dask.lanes.batches import BatchLane
+
+#: Dask runs the highest first: a value that is there already goes before everything else.
+URGENT = 1e12
+
+
+class Large(NamedTuple):
+    """Where a large result is.
+
+    Attributes
+    ----------
+    batch : Batch
+        The shift in which its call ran.
+    fed : bool
+        Whether the call was sent to that shift while it ran. Such a call is no part of the Dask task, which therefore
+        can neither hold the value nor make it again.
+    address : str
+        Of the worker.
+    size : int
+        In bytes.
+    """
+
+    batch: Batch
+    fed: bool
+    address: str
+    size: int
+
+
+class Keeping:
+    """The calls of a lane that have run, and whose large results Dask does not have yet.
+
+    The value of a call that was part of a Dask task is that task's result. For the value of any other call Dask gets a
+    task of its own: on the worker that has the value it takes that, on another one, if the worker has died, it runs the
+    call again.
+    """
+
+    def __init__(self, lane: BatchLane) -> None:
+        self.lane = lane
+        self.calls: dict[int, tuple[Call, Outcome]] = {}
+
+    def take(self, call: Call, outcome: Outcome) -> None:
+        """Take a call that has run. From any thread."""
+        with stages.lock:
+            self.calls[call.number] = call, outcome
+        if threading.get_ident() != self.lane.thread.ident:
+            self.lane.inbox.put(("kept", call.number))
+            if self.lane.closing:
+                self.fail(call.number, self.lane.end_error())
+        else:
+            self.begin(call.number)
+
+    def begin(self, number: int) -> None:
+        """See what Dask has of it. On the lane's thread."""
+        if number not in self.calls:
+            return
+        call, outcome = self.calls[number]
+        large: Large = outcome.large
+        if large.fed:
+            self._adopt(call, large)
+        elif large.batch.ended:
+            self._settle(number, large.batch.future, large.batch.ended, number if large.batch.several else None)
+        else:
+            large.batch.held.append(number)
+
+    def batch_ended(self, batch: Batch) -> None:
+        """Settle what was part of a Dask task that has ended."""
+        held, batch.held = batch.held, []
+        for number in held:
+            self._settle(number, batch.future, batch.ended, number if batch.several else None)
+
+    def adopted(self, number: int, future: Any) -> None:
+        """Settle a value that got a Dask task of its own, when this has ended."""
+        self._settle(number, future, future.status, None)
+
+    def fail(self, number: int, error: BaseException) -> None:
+        """Give up on a value."""
+        entry = self._forget(number)
+        if entry is not None:
+            call, outcome = entry
+            self.lane.end(call, Outcome(error=error, worker=outcome.worker, host=outcome.host))
+
+    def _forget(self, number: int) -> tuple[Call, Outcome] | None:
+        with stages.lock:
+            return self.calls.pop(number, None)
+
+    def _settle(self, number: int, future: Any, status: str, item: int | None) -> None:
+        if status != "finished":
+            entry = self.calls.get(number)
+            if entry is not None:
+                self.fail(number, as_exception("WorkerLost", (entry[1].worker, entry[1].host, "with its result")))
+            return
+        entry = self._forget(number)
+        if entry is not None:
+            call, outcome = entry
+            outcome.value = RemoteValue(self.lane.label, self.lane.client, future, item, outcome.large.size)
+            self.lane.end(call, outcome)
+
+    def _adopt(self, call: Call, large: Large) -> None:
+        number = call.number
+        try:
+            if call.promises:  # elsewhere nobody keeps these
+                call.promises = False
+                self.lane.packer.pack(call)
+            batch = Batch(uuid.uuid4().hex, call.name, False)
+            future = self.lane.client.submit(
+                launch(),
+                self.lane.dispatcher.bundle(batch, [call], (), False, adopt=number),
+                [],
+                key=f"{call.name}{KEY_MARK}{batch.id}",
+                workers=[large.address],
+                allow_other_workers=True,
+                priority=URGENT,
+                pure=False,
+            )
+        except Exception as e:
+            self.fail(number, e)
+            return
+        future.add_done_callback(lambda f: self.lane.inbox.put(("adopted", (number, f))))
