@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
@@ -198,8 +198,24 @@ def rm(options: argparse.Namespace) -> int:
         for place, entries in zip(places, found, strict=True):
             _remove(place, {entry.key for entry in entries})
     freed = sum(compact(place.directory) for place in places)
-    print(f"{len(every)} results removed, {readable_size(freed)} freed in segments")
-    return 0
+    left = _still_there(places, found)
+    print(f"{len(every) - left} results removed, {readable_size(freed)} freed in segments")
+    if left:
+        print(f"{left} are there again: a run that goes on records them. Remove them when it has ended")
+    return 1 if left else 0
+
+
+def _still_there(places: Sequence[Place], found: Sequence[Sequence[Entry]]) -> int:
+    """How many results can be found again, now that they were removed."""
+    count = 0
+    with ExitStack() as stack:
+        for before, entries in zip(places, found, strict=True):
+            place = Place.open(before.directory)
+            stack.callback(place.close)
+            for key in {entry.key for entry in entries}:
+                in_parsls_file = place.parsl is not None and place.parsl.find(key) is not None
+                count += in_parsls_file or place.store.find(key) is not None
+    return count
 
 
 def _remove(place: Place, keys: set[str]) -> None:

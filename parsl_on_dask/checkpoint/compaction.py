@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from parsl_on_dask.checkpoint import frames, index, opening, segments
+from parsl_on_dask.checkpoint import frames, index, segments
 from parsl_on_dask.remote import sidefiles
 
 #: Files that no record names may belong to a record that is about to be written, until they are this old (seconds).
@@ -37,7 +37,7 @@ def compact(directory: str | os.PathLike[str], *, orphan_age: float = ORPHAN_AGE
         When a file cannot be read or written. Nothing that is needed is lost.
     """
     where = os.path.abspath(directory)
-    found = [segments.Segment(where, name, keep_open=False) for name in opening.segment_names(where)]
+    found = [segments.Segment(where, name, keep_open=False) for name in segments.segment_names(where)]
     scans = [segments.Scan(segment) for segment in found]
     finished = [_finished(segment, scan) for segment, scan in zip(found, scans, strict=True)]
     rows = [row for number, scan in enumerate(scans) for row in index.split(b"".join(scan.rows), number)]
@@ -122,7 +122,7 @@ def _sweep(where: str, orphan_age: float) -> int:
         if file.name.endswith((sidefiles.ENDING, sidefiles.UNFINISHED)) and file.stat().st_mtime < old
     }
     # the segments as they are now, since records of these files may have been added while others were rewritten
-    for segment in [segments.Segment(where, name, keep_open=False) for name in opening.segment_names(where)]:
+    for segment in [segments.Segment(where, name, keep_open=False) for name in segments.segment_names(where)]:
         if not orphans:
             return 0
         for row in segments.Scan(segment).rows:

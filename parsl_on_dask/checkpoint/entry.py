@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from dataclasses import dataclass, field
 
@@ -68,30 +67,3 @@ def warn(text: str) -> None:
     """Tell the user, on the screen and in the log."""
     logger.warning("%s", text)
     warnings.warn(text, CheckpointWarning, stacklevel=3)
-
-
-def warn_if_open_to_others(directory: str) -> None:
-    """Warn when somebody else may put files into a directory whose files will be unpickled.
-
-    Parameters
-    ----------
-    directory : str
-        It need not exist.
-    """
-    if not hasattr(os, "geteuid"):
-        return
-    try:
-        status = os.stat(directory)
-    except OSError:
-        return
-    owner = os.geteuid()
-    if status.st_mode & 0o002:
-        why, instead = "can be written to by everybody", f"Take that away with: chmod o-w {directory}"
-    elif status.st_uid not in (owner, 0):
-        why, instead = f"belongs to user {status.st_uid}, not to you ({owner})", "Use one of your own"
-    else:
-        return
-    warn(
-        f"Checkpoint directory {directory} {why}, and who can write there can run code in your name: "
-        f"results are pickles, and reading a pickle can run anything. {instead}"
-    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from parsl_on_dask.checkpoint import frames, index
 from parsl_on_dask.checkpoint.entry import warn
-from parsl_on_dask.checkpoint.segments import ENDING, Scan, Segment
+from parsl_on_dask.checkpoint.segments import Scan, Segment, segment_names
 
 #: With more segments than this, files are opened for each reading, since a process may have about 1000 open.
 KEPT_OPEN = 128
@@ -23,25 +22,6 @@ class Opened:
     #: Segments whose index had to be made by reading them: segment, its end, rows, damaged records.
     unindexed: list[tuple[Segment, int, bytes, int]] = field(default_factory=list)
     damaged: int = 0
-
-
-def segment_names(directory: str) -> list[str]:
-    """The segments in a directory, oldest first; none when there is no directory.
-
-    Raises
-    ------
-    OSError
-        When the directory cannot be read, or is a file.
-    """
-    try:
-        names = os.listdir(directory)
-    except FileNotFoundError:
-        return []
-    except NotADirectoryError as error:
-        raise NotADirectoryError(
-            f"{directory} is not a directory: give the directory in which checkpoints are, not a file"
-        ) from error
-    return sorted(name for name in names if name.endswith(ENDING))
 
 
 def open_directories(directories: Sequence[str]) -> Opened:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from parsl_on_dask.checkpoint import parsl_pickles, segments
-from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, warn, warn_if_open_to_others
+from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, warn
 from parsl_on_dask.checkpoint.index import KEY_BYTES, ROW, Table
 from parsl_on_dask.checkpoint.parsl_scan import scan
 from parsl_on_dask.checkpoint.parsl_writer import ParslWriter
@@ -187,7 +187,6 @@ class ParslFile:
                 f"{self.path}: {self.damaged} damaged or torn record{'s' * (self.damaged != 1)} skipped, {len(self)} "
                 "results usable. What is missing is computed again"
             )
-        warn_if_open_to_others(os.path.dirname(self.path))
         logger.info("Completed loading checkpoint: %s with %d tasks", self.path, len(self))
 
     def __len__(self) -> int:

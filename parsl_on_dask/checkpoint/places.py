@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from parsl_on_dask.checkpoint import segments
+from parsl_on_dask.checkpoint import index, segments
 from parsl_on_dask.checkpoint.entry import Entry
 from parsl_on_dask.checkpoint.parsl_files import FILE_NAME, ParslFile
 from parsl_on_dask.checkpoint.store import Store
+from parsl_on_dask.remote import sidefiles
+from parsl_on_dask.remote.trust import distrust_any
 from parsl_on_dask.utils import get_all_checkpoints
 
 
@@ -51,6 +53,16 @@ def holds_results(directory: str) -> bool:
     except FileNotFoundError:
         return False
     return any(name == FILE_NAME or name.endswith(segments.ENDING) for name in names)
+
+
+def distrusted(directory: str) -> str:
+    """Why results in a directory may be somebody else's; "" when only this user can have put them there."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return ""
+    files = [name for name in names if name == FILE_NAME or name.endswith((segments.ENDING, index.ENDING))]
+    return distrust_any(os.path.join(directory, name) for name in ("", sidefiles.FOLDER, *files))
 
 
 @dataclass

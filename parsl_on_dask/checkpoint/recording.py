@@ -8,11 +8,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, logger
+from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, logger, warn
 from parsl_on_dask.checkpoint.parsl_files import FILE_NAME, ParslFile, open_parsl_file
 from parsl_on_dask.checkpoint.parsl_writer import ParslWriter
+from parsl_on_dask.checkpoint.places import distrusted
 from parsl_on_dask.checkpoint.store import Store
 from parsl_on_dask.remote import sidefiles
+from parsl_on_dask.remote.trust import distrust
 
 Parts = Sequence[Sequence[str]]
 
@@ -30,6 +32,8 @@ class Recording:
         Whether a result is on disk when :meth:`put` returns.
     parsl_layout : bool
         Whether Parsl's ``tasks.pkl`` is written, too.
+    trust : bool, default False
+        Whether results are used that somebody else may have put there. They are pickles, which can run anything.
 
     Raises
     ------
@@ -37,17 +41,31 @@ class Recording:
         When there are no results in one of ``read``.
     """
 
-    def __init__(self, directory: str, read: Sequence[str], *, sync: bool, parsl_layout: bool) -> None:
+    def __init__(
+        self, directory: str, read: Sequence[str], *, sync: bool, parsl_layout: bool, trust: bool = False
+    ) -> None:
         self.directory = os.path.abspath(directory)
-        places = [place for place in read if os.path.abspath(place) != self.directory]
+        self.trust = trust
+        places = [place for place in read if os.path.abspath(place) != self.directory and self._trusted(place)]
         files = [open_parsl_file(place) for place in places]
         own = os.path.join(self.directory, FILE_NAME)
-        if os.path.exists(own):
+        read_own = self._trusted(self.directory)
+        if read_own and os.path.exists(own):
             files.append(ParslFile(own))
         # the last one counts
         self.parsl_files = [file for file in reversed(files) if file is not None]
-        self.store = Store(self.directory, read=places, sync=sync)
+        self.store = Store(self.directory, read=places, sync=sync, read_own=read_own)
         self.writer = ParslWriter(own, sync=sync) if parsl_layout else None
+
+    def _trusted(self, place: str) -> bool:
+        why = "" if self.trust else distrusted(place)
+        if why:
+            warn(
+                f"Checkpoint directory {place} is left out: {why}. Results are pickles, and reading a pickle can run "
+                "anything in your name. If you trust everybody who can write there, say BasicMemoizer(trust=True); "
+                "else take the right to write away from others"
+            )
+        return not why
 
     def __len__(self) -> int:
         return len(self.store) + sum(len(file) for file in self.parsl_files)
@@ -78,6 +96,10 @@ class Recording:
             When it has gone, or is damaged.
         """
         place, entry = found
+        path = self.side_path(found)
+        why = distrust(path) if path and not self.trust else ""
+        if why:
+            raise DamagedEntry(f"The result of app {entry.app!r} is not read: {why}")
         return place.load(entry)
 
     def side_path(self, found: tuple[Any, Entry]) -> str:

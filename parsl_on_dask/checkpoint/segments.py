@@ -16,6 +16,25 @@ CHUNK = 1 << 22
 GLANCE = 512
 
 
+def segment_names(directory: str) -> list[str]:
+    """The segments in a directory, oldest first; none when there is no directory.
+
+    Raises
+    ------
+    OSError
+        When the directory cannot be read, or is a file.
+    """
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError as error:
+        raise NotADirectoryError(
+            f"{directory} is not a directory: give the directory in which checkpoints are, not a file"
+        ) from error
+    return sorted(name for name in names if name.endswith(ENDING))
+
+
 class _Opened:
     """A file descriptor that is closed when nobody holds this any more: neither a segment nor a thread that reads."""
 

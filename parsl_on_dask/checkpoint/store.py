@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from parsl_on_dask.checkpoint import frames, index
-from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, logger, warn_if_open_to_others
+from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, logger
 from parsl_on_dask.checkpoint.opening import Opened, open_directories
 from parsl_on_dask.checkpoint.recorder import Recorder
 from parsl_on_dask.remote import sidefiles
@@ -39,6 +39,9 @@ class Store:
         of this process cannot harm it, and it is on disk within :data:`~parsl_on_dask.checkpoint.syncing.WITHIN`
         seconds.
 
+    read_own : bool, default True
+        Whether what is in ``directory`` already is found, too.
+
     Attributes
     ----------
     damaged : int
@@ -63,15 +66,15 @@ class Store:
         read: Sequence[str | os.PathLike[str]] = (),
         side_limit: int = 65536,
         sync: bool = False,
+        read_own: bool = True,
     ) -> None:
         self.directory = os.path.abspath(directory)
         self.side_limit = side_limit
         self.sync = sync
         others = dict.fromkeys(os.path.abspath(other) for other in read)
         others.pop(self.directory, None)
-        for place in (*others, self.directory):
-            warn_if_open_to_others(place)
-        found: Opened = open_directories([*others, self.directory])
+        places = [*others, self.directory] if read_own else [*others]
+        found: Opened = open_directories(places)
         self.damaged = found.damaged
         self._table = found.table
         self._segments = found.segments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import os
 import re
 import socket
@@ -9,22 +10,46 @@ import threading
 import time
 
 from parsl_on_dask.checkpoint import frames
-from parsl_on_dask.checkpoint.segments import ENDING
+from parsl_on_dask.checkpoint.segments import ENDING, segment_names
 from parsl_on_dask.remote.sidefiles import sync_directory
 
+#: How a name begins: the day, the second and the nanosecond.
+_TIME = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z-")
 
-def new_name() -> str:
-    """A name for a segment of this process; names sort by time.
+
+def new_name(after: str = "") -> str:
+    """A name for a segment of this process, which sorts behind those that are there.
+
+    Names have the time in them. Clocks of hosts differ, and some go back; the order of what was recorded and removed
+    must not hang on that.
+
+    Parameters
+    ----------
+    after : str, default ""
+        The last name that is there.
 
     Examples
     --------
     >>> new_name() < new_name()
     True
+    >>> new_name(after="99991231T000000.000000007Z-host-1-abcdef01.seg")[:26]
+    '99991231T000000.000000008Z'
     """
-    now = time.time_ns()
+    now = max(time.time_ns(), _nanoseconds(after) + 1)
     when = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9))
     host = re.sub(r"[^A-Za-z0-9.]+", "_", socket.gethostname())[:40] or "host"
     return f"{when}.{now % 10**9:09d}Z-{host}-{os.getpid()}-{os.urandom(4).hex()}{ENDING}"
+
+
+def _nanoseconds(name: str) -> int:
+    """The time in a segment's name, in nanoseconds since 1970; 0 when there is none."""
+    found = _TIME.match(name)
+    if found is None:
+        return 0
+    try:
+        return calendar.timegm(time.strptime(found[1], "%Y%m%dT%H%M%S")) * 10**9 + int(found[2])
+    except ValueError:
+        return 0
 
 
 class SegmentWriter:
@@ -43,7 +68,7 @@ class SegmentWriter:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-        self.name = new_name()
+        self.name = new_name(next(filter(_nanoseconds, reversed(segment_names(directory))), ""))
         self.path = os.path.join(directory, self.name)
         self.mark = frames.new_mark()
         self.end = 0

@@ -13,6 +13,7 @@ from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, warn
 from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.remote.packing import loads
+from parsl_on_dask.remote.trust import distrust
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -118,7 +119,7 @@ class Lookup:
         path = self.recording.side_path(found)
         lane = _lane_for(task) if path and entry.size > LARGE else None
         place = (id(lane), os.path.dirname(path))
-        if lane is None or place in self._hidden:
+        if lane is None or place in self._hidden or (not self.recording.trust and distrust(path)):
             return False
         from parsl_on_dask.lanes.sidevalues import load_on_worker
 

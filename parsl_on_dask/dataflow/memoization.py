@@ -122,6 +122,9 @@ class BasicMemoizer(ParslsCheckpointing, Memoizer):
         What identifies a File that is an input: its path; path, size and time of change; or its bytes.
     parsl_layout : bool, default False
         Whether Parsl's ``tasks.pkl`` is written as well.
+    trust : bool, default False
+        Whether recorded results are used that somebody else may have put there. They are pickles, which can run
+        anything in your name; without this, only files and directories are read that nobody else can write to.
 
     Raises
     ------
@@ -146,6 +149,7 @@ class BasicMemoizer(ParslsCheckpointing, Memoizer):
         identity: Identity = "name",
         files: FilePolicy = "path",
         parsl_layout: bool = False,
+        trust: bool = False,
     ) -> None:
         for name, value, known in (
             ("checkpoint_mode", checkpoint_mode, (*MODES, None)),
@@ -176,6 +180,7 @@ class BasicMemoizer(ParslsCheckpointing, Memoizer):
         self.identity = identity
         self.files = files
         self.parsl_layout = parsl_layout
+        self.trust = trust
         self.memo_lookup_table: dict[str, Future[Any]] = {}
         self._lock = threading.Lock()
         self._checkpointing = threading.Lock()

@@ -96,7 +96,9 @@ class Recorder:
             read = []
         self.recording: Recording | None = None
         if read or mode is not None:
-            self.recording = Recording(self.directory, read, sync=self.sync, parsl_layout=memoizer.parsl_layout)
+            self.recording = Recording(
+                self.directory, read, sync=self.sync, parsl_layout=memoizer.parsl_layout, trust=memoizer.trust
+            )
             logger.info("Checkpoints with %s results", len(self.recording))
         self.lookup: Lookup | None = None
         if self.recording is not None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from parsl_on_dask.monitoring.errors import MonitoringRouterStartError
 from parsl_on_dask.monitoring.radios.base import MonitoringRadioReceiver, MonitoringRadioSender, RadioConfig
+from parsl_on_dask.remote.trust import distrust_any
 from parsl_on_dask.utils import RepresentationMixin
 
 logger = logging.getLogger("parsl.monitoring.radios.filesystem")
@@ -108,11 +109,8 @@ def is_written(run_dir: str) -> bool:
 
     What others may write is not read: reading means unpickling.
     """
-    try:
-        found = os.stat(os.path.join(run_dir, "monitor-fs-radio", "new"))
-    except OSError:
-        return False
-    return not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & 0o022)
+    folder = os.path.join(run_dir, "monitor-fs-radio", "new")
+    return os.path.isdir(folder) and not distrust_any([os.path.dirname(folder), folder])
 
 
 def _folders(run_dir: str) -> tuple[str, str]:
@@ -122,4 +120,7 @@ def _folders(run_dir: str) -> tuple[str, str]:
     folders = os.path.join(base, "tmp"), os.path.join(base, "new")
     for folder in folders:
         os.makedirs(folder, mode=0o700, exist_ok=True)
+    why = distrust_any([base, *folders])
+    if why:
+        raise PermissionError(f"messages of monitoring would be unpickled that others may write: {why}")
     return folders
