@@ -254,6 +254,14 @@ def asked_by_dask(app: str, name: str) -> str:
     )
 
 
+def pickled_for_dask(future: str, done: bool) -> str:
+    """The text about a future that Dask would have to wait for, or to fetch, where nothing may wait."""
+    text = f"{future} is inside of something that Dask pickles whole, so that Dask cannot "
+    if done:
+        return text + "fetch its large result there: call future.result() before, or give Dask future.dask_future"
+    return text + "wait for it: give it to Dask as an argument, or in a list, tuple, set or dict, or call result() before"
+
+
 def missing_from_app(kind: str, app: str, name: str) -> str:
     """The text about an attribute that apps do not have."""
     text = f"{kind!r} object has no attribute {name!r}"

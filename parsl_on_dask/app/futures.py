@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Generator
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.data_provider.files import File
+from parsl_on_dask.lanes.dask_protocol import DaskProtocol
+from parsl_on_dask.lanes.values import just
 
 logger = logging.getLogger("parsl.app.futures")
 
 
-class DataFuture(Future[File]):
+class DataFuture(DaskProtocol[File]):
     """A file that a task is going to make.
 
     ``AppFuture.outputs`` holds one for each element of ``outputs``, in order. Give it to another app, and that
@@ -122,6 +125,17 @@ class DataFuture(Future[File]):
         self.add_done_callback(done)
         yield from woken
         return self.result()
+
+    def _dask_name(self) -> str:
+        name: str = vars(self).setdefault("_name", f"parsl-file-{uuid.uuid4().hex}")
+        return name
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        from parsl_on_dask.lanes.dask_futures import is_here, reduced
+
+        if is_here(self):
+            return just(self.file_obj)
+        return reduced(self) or super().__reduce__()
 
     def __repr__(self) -> str:
         kind = type(self)
