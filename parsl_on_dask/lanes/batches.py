@@ -61,7 +61,7 @@ class BatchLane(Lane):
         self.parsl_page = self.cluster.parsl_page
         see_idle_workers(self.client)
         self.topic = f"parsl-{uuid.uuid4().hex}"
-        self.packer = Packer(self.client)
+        self.packer = Packer(self.label, self.client)
         self.queues = Queues(executor, self.cluster.ours)
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.numbers = itertools.count(1)
@@ -225,6 +225,7 @@ class BatchLane(Lane):
         except Exception:  # the scheduler is gone, and the subscription with it
             logger.debug("Lane %s: no scheduler to say goodbye to", self.label)
         self.links.close()
+        self.packer.large.clear()
         self.batches.clear()
         self.shifts.clear()
         self.cluster.close()
