@@ -262,6 +262,16 @@ def pickled_for_dask(future: str, done: bool) -> str:
     return text + "wait for it: give it to Dask as an argument, or in a list, tuple, set or dict, or call result() before"
 
 
+def daemonic_worker() -> str:
+    """What to set for apps that start processes with ``multiprocessing`` on the workers of a Dask cluster."""
+    return (
+        "Dask's nannies start workers as daemonic processes, which multiprocessing lets have no children. Set "
+        "distributed.worker.daemon to False where the workers are started: DASK_DISTRIBUTED__WORKER__DAEMON=False "
+        "dask worker ..., or dask.config.set({'distributed.worker.daemon': False}) before LocalCluster(...); or start "
+        "them with dask worker --no-nanny. Workers of HighThroughputExecutor may have children"
+    )
+
+
 def missing_from_app(kind: str, app: str, name: str) -> str:
     """The text about an attribute that apps do not have."""
     text = f"{kind!r} object has no attribute {name!r}"
