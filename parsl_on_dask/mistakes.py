@@ -258,8 +258,8 @@ def pickled_for_dask(future: str, done: bool) -> str:
     """The text about a future that Dask would have to wait for, or to fetch, where nothing may wait."""
     text = f"{future} is inside of something that Dask pickles whole, so that Dask cannot "
     if done:
-        return text + "fetch its large result there: call future.result() before, or give Dask future.dask_future"
-    return text + "wait for it: give it to Dask as an argument, or in a list, tuple, set or dict, or call result() before"
+        return text + "fetch its large result there: call future.result() first, or give Dask future.dask_future"
+    return f"{text}wait for it: give it to Dask as an argument, in a list, tuple, set or dict, or call result() first"
 
 
 def daemonic_worker() -> str:

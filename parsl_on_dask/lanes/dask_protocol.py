@@ -7,8 +7,8 @@ Dask's functions takes a future of ours.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from concurrent.futures import Future
+from operator import itemgetter
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -36,7 +36,8 @@ class DaskProtocol(Future[T]):
         return self._dask_name()
 
     def __dask_postcompute__(self) -> tuple[Any, tuple[Any, ...]]:
-        return _first, ()
+        # not a function of ours, which a scheduler may not have
+        return itemgetter(0), ()
 
     def __dask_postpersist__(self) -> tuple[Any, tuple[Any, ...]]:
         from parsl_on_dask.lanes.dask_futures import persisted
@@ -71,7 +72,3 @@ def asked_by(module: str) -> bool:
     """Whether the caller of our caller is code of a module, or of a package."""
     caller = str(sys._getframe(2).f_globals.get("__name__", ""))
     return caller == module or caller.startswith(module + ".")
-
-
-def _first(results: Sequence[Any]) -> Any:
-    return results[0]

@@ -1,8 +1,8 @@
 """Large arguments travel once, however many calls are given them.
 
-A large array, bytes or str among the arguments of a call, at any depth, becomes the value of a Dask task of its own, and
-the call refers to that, as it would to a large result. Values are known by their content, so an array that was changed
-between two calls is another value.
+A large array, bytes or str among the arguments of a call, at any depth, becomes the value of a Dask task of its own,
+and the call refers to that, as it would to a large result. Values are known by their content, so an array that was
+changed between two calls is another value.
 """
 
 from __future__ import annotations
