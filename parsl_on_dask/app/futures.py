@@ -72,7 +72,7 @@ class DataFuture(DaskProtocol[File]):
         else:
             self.set_result(self.file_obj)
         # all of them have been called, and they would keep whoever waited
-        self._done_callbacks.clear()  # type: ignore[attr-defined]
+        self._done_callbacks.clear()
 
     @property
     def tid(self) -> int:

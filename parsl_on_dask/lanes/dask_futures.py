@@ -40,6 +40,7 @@ logger = logging.getLogger("parsl.lanes.dask_futures")
 NOWHERE = {"parsl-result-of-an-app": 1}
 #: Bytes up to which a value that is here becomes a part of Dask's graph; larger ones become a task's dependency.
 EMBEDDED = 100_000
+_PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
 
 
 def dask_future_of(future: Any, client: Client | None = None) -> DaskFuture[Any]:
@@ -83,7 +84,7 @@ def _label(future: Any) -> str:
 def stands_in(future: Any) -> bool:
     """Whether a graph that a client's method makes should depend on a Dask future in the place of ``future``."""
     client = calling_client()
-    if client is None or (is_here(future) and not looks_large(_value_here(future), EMBEDDED)):
+    if client is None or _embeds(future):
         return False
     dask_future_of(future, client)
     return True
@@ -94,6 +95,14 @@ def is_here(future: Any) -> bool:
     if not future.done() or future.cancelled() or future._exception is not None:
         return False
     return type(future._result) is not RemoteValue or future._fetched is not None
+
+
+def _embeds(future: Any) -> bool:
+    """Whether the value itself can be a part of Dask's graph, which a scheduler without our modules unpickles."""
+    if not is_here(future):
+        return False
+    value = _value_here(future)
+    return type(value) in _PLAIN and not looks_large(value, EMBEDDED)
 
 
 def _value_here(future: Any) -> Any:
@@ -110,12 +119,12 @@ def reduced(future: Any) -> tuple[Any, ...] | None:
     TypeError
         When Dask would not find the future in what it is given.
     """
-    if is_here(future):
+    if _embeds(future):
         return None
     client = calling_client("map")
     if client is not None:  # its arguments are looked through when they have arrived
         return (TaskRef, (dask_future_of(future, client).key,))
-    if calling_client() is not None or _in_event_loop():
+    if not is_here(future) and (calling_client() is not None or _in_event_loop()):
         raise TypeError(pickled_for_dask(repr(future), future.done()))
     return None
 
@@ -148,8 +157,12 @@ def default_client() -> Client | None:
     """Dask's default client."""
     module = sys.modules.get("distributed.client")
     with suppress(ValueError):
-        return None if module is None else module.default_client()  # type: ignore[no-any-return]
+        return None if module is None else module.default_client()
     return None
+
+
+def _address(client: Any) -> str:
+    return str(client.scheduler.address)
 
 
 class FutureGraph(Mapping[str, Any]):
@@ -185,7 +198,7 @@ class FutureGraph(Mapping[str, Any]):
         return (dict, ([(self.key, self[self.key])],))
 
 
-class FutureNode(GraphNode):  # type: ignore[misc]
+class FutureNode(GraphNode):
     """A task whose value is that of a future of ours.
 
     In this process it waits for the value, in a thread of Dask's. For a client it is pickled as a reference to the Dask
@@ -226,7 +239,7 @@ class FutureNode(GraphNode):  # type: ignore[misc]
         client = calling_client()
         if client is None and not is_here(self.future) and _in_event_loop():
             raise TypeError(pickled_for_dask(repr(self.future), self.future.done()))
-        if client is None or (is_here(self.future) and not looks_large(_value_here(self.future), EMBEDDED)):
+        if client is None or _embeds(self.future):
             return (DataNode, (self.key, self.future.result()))
         return (Alias, (self.key, dask_future_of(self.future, client).key))
 
@@ -293,16 +306,18 @@ class _Settling:
         if not self.pending:
             return
         source, item = await self._source()
-        places = (await self.client.who_has([source]))[source.key]
-        if not places:
-            raise RuntimeError("no worker has the value")
+        # a call's value is reported as soon as there is one, and can be had when its Dask task is over
+        while not (places := (await self.client.who_has([source]))[source.key]):
+            if source.status not in ("pending", "finished"):
+                raise RuntimeError(f"the worker that had the value is gone; call {self.future!r}.result() before")
+            await asyncio.sleep(0.005)
         await self.client.run(_copy(), source.key, item, self.made.key, workers=[places[0]])
         await self._tell(places[0])
 
     async def _source(self) -> tuple[DaskFuture[Any], int | None]:
         """A Dask future that has the value on the cluster."""
-        value: Any = self.future._result  # type: ignore[attr-defined]
-        if type(value) is RemoteValue and value.client.scheduler.address == self.client.scheduler.address:
+        value: Any = self.future._result
+        if type(value) is RemoteValue and _address(value.client) == _address(self.client):
             return value.future, value.item
         if not is_here(self.future):
             await asyncio.get_running_loop().run_in_executor(None, self.future.result)
@@ -311,7 +326,7 @@ class _Settling:
 
     async def _tell(self, address: str = "", error: BaseException | None = None) -> None:
         """Tell the scheduler where the value is, or what went wrong; with neither, that the task is there."""
-        from distributed.protocol import serialize
+        from distributed.protocol.serialize import serialize
 
         failure = None
         if error is not None:

@@ -61,8 +61,6 @@ class LargeArguments:
         if not is_large(value):
             return None
         key = _digest(value)
-        if key is None:
-            return None
         with self.lock:
             known = self.kept.get(key)
             if known is not None and known.future.status in ("pending", "finished"):
@@ -118,15 +116,36 @@ def holds_large(values: Iterable[Any]) -> bool:
     return False
 
 
-def _digest(value: Any) -> bytes | None:
-    """A digest of a large value's content and type; None when it cannot be had without a copy."""
+def bytes_in(arguments: Any) -> set[int]:
+    """The ids of the large bytes that arguments are, or that are in containers of them.
+
+    Others must not be shared: an array that is unpickled may use the bytes that it is made of as its memory, and a call
+    that changes it changes them.
+    """
+    found = set()
+    seen = set()
+    parts = [arguments]
+    while parts:
+        part = parts.pop()
+        kind = type(part)
+        if kind in (bytes, bytearray):
+            if len(part) >= LARGE:
+                found.add(id(part))
+        elif kind in (list, tuple, set, frozenset, dict) and id(part) not in seen:
+            seen.add(id(part))
+            parts.extend(part.values() if kind is dict else part)
+    return found
+
+
+def _digest(value: Any) -> bytes:
+    """A digest of a large value's content and type."""
     kind = type(value)
     if kind in (bytes, bytearray, str):
         what, content = kind.__name__, value.encode("utf-8", "surrogatepass") if kind is str else value
     else:
+        if not (value.flags.c_contiguous or value.flags.f_contiguous):
+            value = value.copy()
         flags = value.flags
-        if not (flags.c_contiguous or flags.f_contiguous):
-            return None
         what = f"{value.dtype.descr} {value.shape} {flags.c_contiguous} {value.dtype.metadata}"
         content = (value if flags.c_contiguous else value.T).reshape(-1).view("u1")
     digest = hashlib.blake2b(content, digest_size=20)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.failures import as_exception
-from parsl_on_dask.lanes.large_arguments import LARGE, LargeArguments, holds_large
+from parsl_on_dask.lanes.large_arguments import LARGE, LargeArguments, bytes_in, holds_large
 from parsl_on_dask.lanes.values import RemoteValue, pickling
 from parsl_on_dask.mistakes import culprit_in
 from parsl_on_dask.remote.packing import dumps, dumps_with_refs
@@ -64,6 +64,7 @@ class Packer:
     def _pack_refs(self, call: Call) -> None:
         refs: list[RemoteValue] = []
         numbers: dict[int, int] = {}
+        plain = bytes_in((call.args, call.kwargs))
 
         def ref_of(obj: Any) -> int | None:
             number = numbers.get(id(obj))
@@ -71,6 +72,8 @@ class Packer:
                 return number
             value = obj
             if type(obj) is not RemoteValue:
+                if type(obj) in (bytes, bytearray) and id(obj) not in plain:
+                    return None
                 value = self.large.shared(obj)
                 if value is None:
                     return None
