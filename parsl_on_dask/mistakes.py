@@ -250,7 +250,7 @@ def asked_by_dask(app: str, name: str) -> str:
     return (
         f"the future of app {app!r} is none of Dask's futures (it has no {name!r}). Write future.result(), "
         "concurrent.futures.wait(futures) or as_completed(futures), or parsl.progress(futures); "
-        "client.submit, dask.delayed and dask.compute take it as it is"
+        "Dask's own functions take it as it is, and distributed.futures_of(futures) gives Dask futures"
     )
 
 
