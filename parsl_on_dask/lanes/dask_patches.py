@@ -28,7 +28,9 @@ def take_our_futures() -> None:
 
     @wraps(update)
     def _update(self: Any, futures: Any) -> None:
-        update(self, _replaced(list(futures), None))
+        # it knows the loop of its client, and not the client
+        client = next((c for c in list(Client._instances) if c.loop is self.loop), None)
+        update(self, _replaced(list(futures), client))
 
     _gather.takes_our_futures = True  # type: ignore[attr-defined]
     Client._gather = _gather  # type: ignore[method-assign]
