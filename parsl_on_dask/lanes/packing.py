@@ -63,13 +63,14 @@ class Packer:
 
     def _pack_refs(self, call: Call) -> None:
         refs: list[RemoteValue] = []
-        numbers: dict[int, int] = {}
+        # with the objects, as some are made while others are pickled, and their ids must not come again
+        numbers: dict[int, tuple[int, Any]] = {}
         plain = bytes_in((call.args, call.kwargs))
 
         def ref_of(obj: Any) -> int | None:
-            number = numbers.get(id(obj))
-            if number is not None:
-                return number
+            known = numbers.get(id(obj))
+            if known is not None:
+                return known[0]
             value = obj
             if type(obj) is not RemoteValue:
                 if type(obj) in (bytes, bytearray) and id(obj) not in plain:
@@ -81,9 +82,9 @@ class Packer:
                 call.own = False
             elif obj.client is not self.client:
                 return None
-            numbers[id(obj)] = len(refs)
+            numbers[id(obj)] = (len(refs), obj)
             refs.append(value)
-            return numbers[id(obj)]
+            return len(refs) - 1
 
         payload = dumps_with_refs((call.args, call.kwargs), ref_of)
         if refs or call.payload is None:

@@ -175,6 +175,21 @@ def test_bytes_inside_of_objects_are_no_others(lane: Any) -> None:
     assert [f.result(WAIT) for f in calls] == [500_000] * 3
 
 
+class Makes:
+    """Makes an array each time it is pickled, which nobody else keeps."""
+
+    def __init__(self, fill: float) -> None:
+        self.fill = fill
+
+    def __reduce__(self) -> Any:
+        return (list, ([np.full(LARGE, self.fill)],))
+
+
+def test_arrays_that_are_made_while_others_are_pickled(lane: Any) -> None:
+    made = python_app(lambda xs: [float(x[0][0]) for x in xs])
+    assert made([Makes(n) for n in range(8)]).result(WAIT) == list(range(8))
+
+
 def test_what_shows_at_once() -> None:
     x = np.zeros(LARGE)
     assert holds_large([1, x]) and holds_large([[x]]) and holds_large([{"a": x}])
