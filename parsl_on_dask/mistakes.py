@@ -250,7 +250,25 @@ def asked_by_dask(app: str, name: str) -> str:
     return (
         f"the future of app {app!r} is none of Dask's futures (it has no {name!r}). Write future.result(), "
         "concurrent.futures.wait(futures) or as_completed(futures), or parsl.progress(futures); "
-        "client.submit, dask.delayed and dask.compute take it as it is"
+        "Dask's own functions take it as it is, and distributed.futures_of(futures) gives Dask futures"
+    )
+
+
+def pickled_for_dask(future: str, done: bool) -> str:
+    """The text about a future that Dask would have to wait for, or to fetch, where nothing may wait."""
+    text = f"{future} is inside of something that Dask pickles whole, so that Dask cannot "
+    if done:
+        return text + "fetch its large result there: call future.result() first, or give Dask future.dask_future"
+    return f"{text}wait for it: give it to Dask as an argument, in a list, tuple, set or dict, or call result() first"
+
+
+def daemonic_worker() -> str:
+    """What to set for apps that start processes with ``multiprocessing`` on the workers of a Dask cluster."""
+    return (
+        "Dask's nannies start workers as daemonic processes, which multiprocessing lets have no children. Set "
+        "distributed.worker.daemon to False where the workers are started: DASK_DISTRIBUTED__WORKER__DAEMON=False "
+        "dask worker ..., or dask.config.set({'distributed.worker.daemon': False}) before LocalCluster(...); or start "
+        "them with dask worker --no-nanny. Workers of HighThroughputExecutor may have children"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Generator
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
@@ -10,11 +11,13 @@ from typing import Any
 
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture, when_done
+from parsl_on_dask.lanes.dask_protocol import DaskProtocol
+from parsl_on_dask.lanes.values import just
 
 logger = logging.getLogger("parsl.app.futures")
 
 
-class DataFuture(PoliteFuture[File]):
+class DataFuture(PoliteFuture[File], DaskProtocol[File]):
     """A file that a task is going to make.
 
     ``AppFuture.outputs`` holds one for each element of ``outputs``, in order. Give it to another app, and that
@@ -70,7 +73,7 @@ class DataFuture(PoliteFuture[File]):
         else:
             self.set_result(self.file_obj)
         # all of them have been called, and they would keep whoever waited
-        self._done_callbacks.clear()  # type: ignore[attr-defined]
+        self._done_callbacks.clear()
 
     def _callbacks(self) -> Callbacks:
         return self.parent._callbacks() if isinstance(self.parent, PoliteFuture) else super()._callbacks()
@@ -126,6 +129,17 @@ class DataFuture(PoliteFuture[File]):
         self.when_done(done)
         yield from woken
         return self.result()
+
+    def _dask_name(self) -> str:
+        name: str = vars(self).setdefault("_name", f"parsl-file-{uuid.uuid4().hex}")
+        return name
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        from parsl_on_dask.lanes.dask_futures import is_here, reduced
+
+        if is_here(self):
+            return just(self.file_obj)
+        return reduced(self) or super().__reduce__()
 
     def __repr__(self) -> str:
         kind = type(self)

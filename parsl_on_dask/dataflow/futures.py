@@ -14,6 +14,7 @@ from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture
+from parsl_on_dask.lanes.dask_protocol import DaskProtocol, asked_by
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
 from parsl_on_dask.legacy import MISSING, renamed
 from parsl_on_dask.remote.packing import Promise
@@ -66,7 +67,7 @@ def _attribute(value: Any, name: str) -> Any:
     return getattr(value, name)
 
 
-class AppFuture(PoliteFuture[T], LightFuture[T], Generic[T]):
+class AppFuture(PoliteFuture[T], LightFuture[T], DaskProtocol[T], Generic[T]):
     """What calling an app returns: the promise of its result.
 
     It is a ``concurrent.futures.Future``, so ``wait``, ``as_completed`` and callbacks work, and it can be awaited.
@@ -161,16 +162,6 @@ class AppFuture(PoliteFuture[T], LightFuture[T], Generic[T]):
         return Promise(call.number)
 
     @property
-    def __dask_future__(self) -> bool:
-        """Dask asks this of every argument before it takes a lock of its client's, under which it then pickles it.
-
-        Waiting for the task inside of that lock would be for ever, so it is done here.
-        """
-        with suppress(Exception):
-            self.result()
-        return False
-
-    @property
     def dask_future(self) -> Any:
         """The ``distributed.Future`` that holds the result; None while there is none, or when the result is small."""
         value = self._result
@@ -245,7 +236,11 @@ class AppFuture(PoliteFuture[T], LightFuture[T], Generic[T]):
         # names with an underscore are probes for protocols, and the parts of a half-made object
         if name.startswith("_") or name == "task_record":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] in ("dask", "distributed"):
+        if asked_by("dask") or asked_by("distributed"):
+            if name == "key" and asked_by("dask._task_spec"):
+                from parsl_on_dask.lanes.dask_futures import dask_future_of
+
+                return dask_future_of(self).key
             from parsl_on_dask.mistakes import asked_by_dask
 
             raise AttributeError(asked_by_dask(self.task_record.func_name, name))
@@ -305,41 +300,20 @@ class AppFuture(PoliteFuture[T], LightFuture[T], Generic[T]):
                 f"it holds the future of task {self.tid}, which is not done, where no futures are looked for: "
                 "give that to the app as an argument, or in a list, tuple, set or dict"
             )
+        if "distributed" in sys.modules and not getattr(pickling, "arguments", False):
+            from parsl_on_dask.lanes.dask_futures import reduced
+
+            reference = reduced(self)
+            if reference is not None:
+                return reference
         value = self.result()
         if not getattr(pickling, "arguments", False):
             return just(value)
         # an app that is given a future, by a resolver that leaves it alone, finds one
         return (FinishedFuture, (value,))
 
-    def __dask_graph__(self) -> dict[Any, Any]:
-        from parsl_on_dask.lanes.interop import graph_of
-
-        return graph_of(self)
-
-    def __dask_keys__(self) -> list[Any]:
-        return [self.__dask_tokenize__()]
-
-    def __dask_layers__(self) -> tuple[Any, ...]:
-        return (self.__dask_tokenize__(),)
-
-    def __dask_tokenize__(self) -> str:
+    def _dask_name(self) -> str:
         return f"parsl-{self.task_record.func_name}-{self.task_record.dfk.run_id}-{self.tid}"
-
-    def __dask_postcompute__(self) -> tuple[Any, tuple[Any, ...]]:
-        return _first, ()
-
-    def __dask_postpersist__(self) -> tuple[Any, tuple[Any, ...]]:
-        from parsl_on_dask.lanes.interop import persisted
-
-        return persisted, (self.__dask_tokenize__(),)
-
-    __dask_optimize__ = None
-
-    @staticmethod
-    def __dask_scheduler__(dsk: Any, keys: Any, **kwargs: Any) -> Any:
-        from dask.threaded import get
-
-        return get(dsk, keys, **kwargs)
 
     def __repr__(self) -> str:
         state = self._state.lower() if self.done() else "not done"
@@ -396,10 +370,6 @@ for _name, _symbol in _ARITHMETIC.items():
     setattr(AppFuture, f"__r{_name}__", _refusing(_symbol))
 for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}.items():
     setattr(AppFuture, f"__{_name}__", _refusing(_symbol))
-
-
-def _first(results: Sequence[Any]) -> Any:
-    return results[0]
 
 
 def outcome_of(future: Future[Any]) -> BaseException | None:

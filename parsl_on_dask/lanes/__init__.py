@@ -30,8 +30,12 @@ def open_lane(executor: Any) -> Lane:
     ConfigurationError
         When the command line says that everything runs in a place where it cannot.
     """
+    from parsl_on_dask.lanes.dask_noise import to_our_log
+    from parsl_on_dask.lanes.dask_patches import take_our_futures
     from parsl_on_dask.overrides import cluster_override
 
+    take_our_futures()
+    to_our_log()
     override = cluster_override()
     mpi = getattr(executor, "enable_mpi_mode", False)
     if override is not None and executor.kind != "existing":

@@ -7,6 +7,7 @@ that get ready while it works therefore travel together.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import queue
@@ -15,6 +16,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.clusters import open_cluster
@@ -41,6 +43,8 @@ logger = logging.getLogger("parsl.lanes.batches")
 
 #: Seconds between looks at the cluster itself.
 TICK = 1.0
+#: Seconds in which Dask's client has told everybody that tasks were let go of.
+SETTLED = 0.005
 #: How many calls are made ready between looks at what else there is to do.
 STEPS = 128
 #: How many calls are made ready, that is pickled, before they can be sent; the others wait as they came.
@@ -65,7 +69,7 @@ class BatchLane(Lane):
         self.parsl_page = self.cluster.parsl_page
         see_idle_workers(self.client)
         self.topic = f"parsl-{uuid.uuid4().hex}"
-        self.packer = Packer(self.client)
+        self.packer = Packer(self.label, self.client)
         self.queues = Queues(executor, self.cluster.ours)
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.numbers = itertools.count(1)
@@ -238,8 +242,10 @@ class BatchLane(Lane):
         except Exception:  # the scheduler is gone, and the subscription with it
             logger.debug("Lane %s: no scheduler to say goodbye to", self.label)
         self.links.close()
-        self.batches.clear()
-        self.shifts.clear()
+        self.packer.large.clear()
+        self._let_go()
+        with suppress(Exception):  # what hears of the end of those tasks shall not be told while the interpreter ends
+            self.client.sync(asyncio.sleep, SETTLED, callback_timeout=1)
         self.cluster.close()
 
     # -- the lane's own thread ----------------------------------------------------------------------------
@@ -345,8 +351,7 @@ class BatchLane(Lane):
 
     def _fail_all(self, error: BaseException) -> None:
         self.queues.clear()
-        self.batches.clear()
-        self.shifts.clear()
+        self._let_go()
         for call in list(self.live.values()):
             self.finish(call, Outcome(error=each_its_own(error)))
         for number in list(self.keeping.calls):
@@ -355,6 +360,14 @@ class BatchLane(Lane):
     def end_error(self) -> BaseException:
         """The error of calls that come when it is over."""
         return self.closed_error() if self.lost is None else each_its_own(self.lost)
+
+    def _let_go(self) -> None:
+        """Forget all Dask tasks. Dask would keep those of a client that goes on, and log about them at its end."""
+        for batch in list(self.batches.values()):
+            with suppress(Exception):  # the client's loop was closed
+                batch.future.release()
+        self.batches.clear()
+        self.shifts.clear()
 
     def again(self, call: Call) -> None:
         """Let a call wait again that was sent and not run."""

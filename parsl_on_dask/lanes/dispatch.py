@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.errors import ExecutorError
@@ -11,6 +12,7 @@ from parsl_on_dask.lanes.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.jobends import Where
+from parsl_on_dask.lanes.large_arguments import LARGE, without_size_warning
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import LONG, TARGET
 from parsl_on_dask.lanes.stages import CLAIM
@@ -201,19 +203,21 @@ class Dispatcher:
             wanted = where.addresses
             if len(wanted) == 1:
                 batches[0].place = wanted[0]
+        quietly = without_size_warning() if sum(map(len, bundles)) > LARGE else nullcontext()
         try:
-            futures = self.lane.client.map(
-                launch(),
-                bundles,
-                [[ref.future for ref in values] for values in refs],
-                key=keys,
-                pure=False,
-                priority=dask_priority(first.spec),  # type: ignore[arg-type]
-                resources=resources_of(first.spec),
-                workers=wanted,
-                # one that is not there any more must not be waited for
-                allow_other_workers="prefer" in first.spec or (where is not None and "workers" not in first.spec),
-            )
+            with quietly:
+                futures = self.lane.client.map(
+                    launch(),
+                    bundles,
+                    [[ref.future for ref in values] for values in refs],
+                    key=keys,
+                    pure=False,
+                    priority=dask_priority(first.spec),  # type: ignore[arg-type]
+                    resources=resources_of(first.spec),
+                    workers=wanted,
+                    # one that is not there any more must not be waited for
+                    allow_other_workers="prefer" in first.spec or (where is not None and "workers" not in first.spec),
+                )
         except Exception as e:
             error = ExecutorError(self.lane.executor, f"Dask did not take a task of app {first.name!r}: {e!r}")
             for call in [call for calls in groups for call in calls]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.mistakes import daemonic_worker
 from parsl_on_dask.remote.errors import Failure, PackedError
 from parsl_on_dask.remote.packing import loads
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.values import RemoteValue
+
+
+#: How ``multiprocessing`` begins its text in a process that may have no children.
+DAEMONIC = "daemonic processes are not allowed to have children"
 
 
 def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
@@ -90,6 +95,8 @@ def unpack_error(packed: PackedError) -> BaseException:
     elif packed["context"] is not None:
         error.__context__ = unpack_error(packed["context"])
     error.__suppress_context__ = packed["suppress"]
+    if isinstance(error, AssertionError) and str(error).startswith(DAEMONIC):
+        _explain(error, daemonic_worker())
     return error
 
 
@@ -118,6 +125,14 @@ def _rebuilt(packed: PackedError) -> BaseException:
     from parsl_on_dask.app.errors import RemoteException
 
     return RemoteException(packed["type"], packed["text"], packed["traceback"])
+
+
+def _explain(error: BaseException, text: str) -> None:
+    """Say more about an exception: below its text, or in it where Python has no notes."""
+    if hasattr(error, "add_note"):
+        error.add_note(text)
+    else:
+        error.args = (f"{error}. {text}",)
 
 
 def _note(error: BaseException, text: str) -> None:

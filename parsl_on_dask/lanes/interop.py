@@ -1,4 +1,4 @@
-"""Dask's objects as arguments of apps, and AppFutures as arguments of Dask."""
+"""Dask's objects as arguments of apps."""
 
 from __future__ import annotations
 
@@ -77,19 +77,3 @@ class AdoptedFuture(Future[Any]):
         value = super().result()
         lane = getattr(_target, "lane", None)
         return value if lane is not None and lane.accepts(value) else self.result()
-
-
-def graph_of(future: Any) -> dict[Any, Any]:
-    """The Dask graph of an AppFuture: its Dask future where there is one, else its value."""
-    from dask._task_spec import DataNode
-
-    key = future.__dask_tokenize__()
-    value = future.result()
-    return {key: DataNode(key, value)}
-
-
-def persisted(graph: Any, key: str, **_: Any) -> Any:
-    """What ``dask.persist`` makes of an AppFuture."""
-    from dask.delayed import Delayed
-
-    return Delayed(key, graph)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.failures import as_exception
+from parsl_on_dask.lanes.large_arguments import LARGE, LargeArguments, bytes_in, holds_large
 from parsl_on_dask.lanes.values import RemoteValue, pickling
 from parsl_on_dask.mistakes import culprit_in
 from parsl_on_dask.remote.packing import dumps, dumps_with_refs
@@ -26,8 +27,9 @@ class Packer:
     changes later is not seen by later calls.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, label: str, client: Client) -> None:
         self.client = client
+        self.large = LargeArguments(label, client)
         self.functions: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._keys: OrderedDict[int, tuple[Any, str]] = OrderedDict()
 
@@ -43,10 +45,13 @@ class Packer:
         call.function_key = self._key(call.name, function)
         try:
             pickling.arguments = True
-            if call.refs:
+            alone = not call.leaders  # promises and references to values do not go together
+            if call.refs or (alone and holds_large((*call.args, *call.kwargs.values()))):
                 self._pack_refs(call)
             else:
                 call.payload = dumps((call.args, call.kwargs))
+                if alone and len(call.payload) >= LARGE:
+                    self._pack_refs(call)
         except Exception as e:
             raise _argument_error(call, e) from e
         finally:
@@ -57,17 +62,32 @@ class Packer:
 
     def _pack_refs(self, call: Call) -> None:
         refs: list[RemoteValue] = []
-        numbers: dict[int, int] = {}
+        # with the objects, as some are made while others are pickled, and their ids must not come again
+        numbers: dict[int, tuple[int, Any]] = {}
+        plain = bytes_in((call.args, call.kwargs))
 
         def ref_of(obj: Any) -> int | None:
-            if type(obj) is not RemoteValue or obj.client is not self.client:
+            known = numbers.get(id(obj))
+            if known is not None:
+                return known[0]
+            value = obj
+            if type(obj) is not RemoteValue:
+                if type(obj) in (bytes, bytearray) and id(obj) not in plain:
+                    return None
+                value = self.large.shared(obj)
+                if value is None:
+                    return None
+                # other calls see it, too
+                call.own = False
+            elif obj.client is not self.client:
                 return None
-            if id(obj) not in numbers:
-                numbers[id(obj)] = len(refs)
-                refs.append(obj)
-            return numbers[id(obj)]
+            numbers[id(obj)] = (len(refs), obj)
+            refs.append(value)
+            return len(refs) - 1
 
-        call.payload = dumps_with_refs((call.args, call.kwargs), ref_of)
+        payload = dumps_with_refs((call.args, call.kwargs), ref_of)
+        if refs or call.payload is None:
+            call.payload = payload
         call.refs = tuple(refs)
 
     def knows(self, function: Any) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.dask_noise import is_ours
 from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT
 from parsl_on_dask.remote.reaper import REAPER
@@ -93,6 +94,7 @@ class ThreadsLane(Lane):
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix=executor.thread_name_prefix)
         with dask.config.set({"temporary-directory": self.scratch}):
             self.cluster: Any = self._cluster(pool)
+        is_ours(self.cluster.scheduler, *self.cluster.workers.values())
         try:
             dashboard.attach(self.cluster.scheduler)
             self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{self.label}")

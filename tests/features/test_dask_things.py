@@ -107,3 +107,25 @@ def test_a_failed_distributed_future_given_to_an_app(existing_client: Any) -> No
 def test_failing_delayed_given_to_an_app() -> None:
     error = add(dask.delayed(operator.truediv)(1, 0), 1).exception(WAIT)
     assert isinstance(error, ZeroDivisionError) or isinstance(error.__cause__, ZeroDivisionError)
+
+
+@python_app
+def with_children() -> Any:
+    import multiprocessing
+
+    child = multiprocessing.get_context("fork").Process(target=print)
+    child.start()
+    child.join()
+    return child.exitcode
+
+
+def test_apps_with_children_on_workers_of_nannies(config_name: str) -> None:
+    """Dask's workers may have none; the exception says what to set."""
+    if config_name != "existing":
+        assert with_children().result(WAIT) == 0
+        return
+    error = with_children().exception(WAIT)
+    assert isinstance(error, AssertionError)
+    said = " ".join([str(error), *getattr(error, "__notes__", ())])
+    assert "not allowed to have children" in said
+    assert "distributed.worker.daemon" in said and "--no-nanny" in said

@@ -1,0 +1,74 @@
+"""What Dask asks of an object that is given to its functions. None of the answers waits for a task.
+
+Nothing of Dask's is imported here, and nothing is made: :mod:`parsl_on_dask.lanes.dask_futures` does that when one of
+Dask's functions takes a future of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import Future
+from operator import itemgetter
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class DaskProtocol(Future[T]):
+    """A future that Dask takes for a collection of one element."""
+
+    def _dask_name(self) -> str:
+        """A name that no other future has, in this process or another one."""
+        raise NotImplementedError
+
+    def __dask_graph__(self) -> Any:
+        from parsl_on_dask.lanes.dask_futures import FutureGraph
+
+        return FutureGraph(self)
+
+    def __dask_keys__(self) -> list[Any]:
+        return [self._dask_name()]
+
+    def __dask_layers__(self) -> tuple[Any, ...]:
+        return (self._dask_name(),)
+
+    def __dask_tokenize__(self) -> str:
+        return self._dask_name()
+
+    def __dask_postcompute__(self) -> tuple[Any, tuple[Any, ...]]:
+        # not a function of ours, which a scheduler may not have
+        return itemgetter(0), ()
+
+    def __dask_postpersist__(self) -> tuple[Any, tuple[Any, ...]]:
+        from parsl_on_dask.lanes.dask_futures import persisted
+
+        return persisted, (self._dask_name(),)
+
+    __dask_optimize__ = None
+
+    @staticmethod
+    def __dask_scheduler__(dsk: Any, keys: Any, **kwargs: Any) -> Any:
+        from dask.threaded import get
+
+        return get(dsk, keys, **kwargs)
+
+    @property
+    def __dask_future__(self) -> bool:
+        """Whether the task that Dask makes should depend on this future, by its ``key``, and not hold the value."""
+        from parsl_on_dask.lanes.dask_futures import stands_in
+
+        return stands_in(self)
+
+    def __getattr__(self, name: str) -> Any:
+        # not an attribute of the class: of an AppFuture, that is the future of the result's `key`
+        if name == "key" and asked_by("dask._task_spec"):
+            from parsl_on_dask.lanes.dask_futures import dask_future_of
+
+            return dask_future_of(self).key
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def asked_by(module: str) -> bool:
+    """Whether the caller of our caller is code of a module, or of a package."""
+    caller = str(sys._getframe(2).f_globals.get("__name__", ""))
+    return caller == module or caller.startswith(module + ".")
