@@ -9,11 +9,12 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.data_provider.files import File
+from parsl_on_dask.raising import Raising, as_it_came, hide_this_frame, raises_plainly
 
 logger = logging.getLogger("parsl.app.futures")
 
 
-class DataFuture(Future[File]):
+class DataFuture(Raising[File]):
     """A file that a task is going to make.
 
     ``AppFuture.outputs`` holds one for each element of ``outputs``, in order. Give it to another app, and that
@@ -61,7 +62,7 @@ class DataFuture(Future[File]):
                 self.set_running_or_notify_cancel()
             return
         try:
-            error = parent_fu.exception()
+            error = as_it_came(parent_fu)
         except CancelledError as e:
             error = e
         if error is not None:
@@ -70,6 +71,8 @@ class DataFuture(Future[File]):
             self.set_result(self.file_obj)
         # all of them have been called, and they would keep whoever waited
         self._done_callbacks.clear()  # type: ignore[attr-defined]
+
+    result = raises_plainly(Future.result)
 
     @property
     def tid(self) -> int:
@@ -121,7 +124,11 @@ class DataFuture(Future[File]):
         # not asyncio.wrap_future: it cancels what it wraps when the waiting is cancelled
         self.add_done_callback(done)
         yield from woken
-        return self.result()
+        try:
+            return self.result()
+        except BaseException as e:
+            hide_this_frame(e)
+            raise
 
     def __repr__(self) -> str:
         kind = type(self)

@@ -24,6 +24,8 @@ from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.states import FINAL_STATES, States
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.raising import as_it_came
+from parsl_on_dask.remote.tracebacks import behind_ours
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -277,7 +279,7 @@ class Flow:
         if type(known) is Recalled:
             self.complete(record, States.memo_done, known.value)
             return
-        error = outcome_of(known)
+        error = outcome_of(known) if known.cancelled() else as_it_came(known)
         if known.cancelled():  # an equal call that was to run first: this one runs itself
             record._phase = ""
             record.exec_fu = None
@@ -327,7 +329,7 @@ class Flow:
                 "Task %s failed after %s retry attempts",
                 record.id,
                 record.try_id,
-                exc_info=(type(error), error, error.__traceback__),
+                exc_info=(type(error), error, behind_ours(error.__traceback__) or error.__traceback__),
             )
             self.complete_failure(record, States.failed, error)
 

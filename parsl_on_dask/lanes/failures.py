@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.lanes.frames import traceback_of
 from parsl_on_dask.remote.errors import Failure, PackedError
 from parsl_on_dask.remote.packing import loads
 
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
 def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     """The exception of this package that a :class:`~parsl_on_dask.remote.errors.Failure` stands for."""
     from parsl_on_dask.app import errors as app
-    from parsl_on_dask.executors.high_throughput.errors import WorkerLost
+    from parsl_on_dask.executors.high_throughput.errors import AppExit, WorkerLost
     from parsl_on_dask.serialize.errors import DeserializationError, SerializationError
 
     if kind == "WorkerLost":
         return WorkerLost(*args)
+    if kind == "AppExit":
+        return AppExit(*args)
     if kind == "SerializationError":
         return SerializationError(*args)
     if kind == "DeserializationError":
@@ -61,16 +64,7 @@ def unpack_error(packed: PackedError) -> BaseException:
     :class:`~parsl_on_dask.app.errors.RemoteException` that shows all of that as text.
     """
     error = _rebuilt(packed)
-    frames = packed["frames"]
-    if frames is not None:
-        try:
-            from tblib import Traceback
-
-            error = error.with_traceback(Traceback.from_dict(frames).as_traceback())
-        except Exception:
-            _note(error, packed["traceback"])
-    else:
-        _note(error, packed["traceback"])
+    error.__traceback__ = traceback_of(packed["frames"])
     if packed["cause"] is not None:
         error.__cause__ = unpack_error(packed["cause"])
     elif packed["context"] is not None:
@@ -104,11 +98,6 @@ def _rebuilt(packed: PackedError) -> BaseException:
     from parsl_on_dask.app.errors import RemoteException
 
     return RemoteException(packed["type"], packed["text"], packed["traceback"])
-
-
-def _note(error: BaseException, text: str) -> None:
-    if text and hasattr(error, "add_note"):
-        error.add_note("\nOn the worker:\n" + text)
 
 
 def lost_value(value: RemoteValue, e: BaseException) -> BaseException:

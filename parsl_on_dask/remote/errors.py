@@ -8,7 +8,9 @@ traceback, so that something true can be raised even where the class cannot be r
 
 from __future__ import annotations
 
+import itertools
 import pickle
+import sys
 import traceback
 from typing import Any, TypedDict
 
@@ -37,13 +39,18 @@ class Failure(Exception):
         self.kind = kind
 
 
+#: A frame of a traceback: file, function, module, and the part of the source: first and last line, first and last
+#: column (None where that is not known).
+PackedFrame = tuple[str, str, str, int, int, "int | None", "int | None"]
+
+
 class PackedError(TypedDict):
     """An exception on its way, as plain data."""
 
     type: str
     text: str
     traceback: str
-    frames: Any
+    frames: list[PackedFrame]
     failure: tuple[str, bytes] | None
     pickle: bytes | None
     parts: bytes | None
@@ -127,12 +134,21 @@ def _parts(error: BaseException) -> bytes | None:
         return None
 
 
-def _frames(error: BaseException) -> Any:
-    if error.__traceback__ is None:
-        return None
-    try:
-        from tblib import Traceback
-
-        return Traceback(error.__traceback__).to_dict()
-    except Exception:  # without tblib the formatted text has to do
-        return None
+def _frames(error: BaseException) -> list[PackedFrame]:
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        line = trace.tb_lineno or code.co_firstlineno
+        first = last = None
+        end = line
+        if sys.version_info >= (3, 11):
+            start, until, first, last = next(itertools.islice(code.co_positions(), trace.tb_lasti // 2, None))
+            if start != line or until is None:
+                first = last = None
+            else:
+                end = until
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        frames.append((code.co_filename, code.co_name, module, line, end, first, last))
+        trace = trace.tb_next
+    return frames

@@ -35,6 +35,7 @@ from .jobend import end_of_this_job
 from .journal import Journal
 from .monitor import monitor_of
 from .packing import Missing, dumps, loads, loads_with_promises, loads_with_refs, looks_large
+from .tracebacks import without_ours
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
 
@@ -322,11 +323,16 @@ class Shift:
         except Missing:
             return (HANDED_BACK, [number])
         except Exception as e:
-            return (ERROR, number, dumps(pack_error(_without_our_frames(e))), began, time.time())
+            without_ours(e)
+            return (ERROR, number, dumps(pack_error(e)), began, time.time())
         except BaseException as e:  # SystemExit and the like: the call asked for the end of its process
-            lost = Failure("WorkerLost", self.worker.name, HOST)
-            lost.__cause__ = e
-            return (ERROR, number, dumps(pack_error(lost)), began, time.time())
+            left = Failure("AppExit", str(self.worker.name), HOST, _left(name, e))
+            trace = without_ours(e)
+            if isinstance(e, SystemExit):
+                left.__traceback__ = trace
+            else:
+                left.__cause__ = e
+            return (ERROR, number, dumps(pack_error(left)), began, time.time())
         finally:
             if _journal is not None:
                 _journal.running(0)
@@ -390,6 +396,17 @@ class Shift:
         return dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports))
 
 
+def _left(name: str, e: BaseException) -> str:
+    """What is said about an app that was left by something else than an Exception."""
+    if not isinstance(e, SystemExit):
+        return f"app {name!r} was ended by a {type(e).__name__}, which is no Exception: raise one that is"
+    code = "" if e.code is None else repr(e.code)
+    return (
+        f"app {name!r} called sys.exit({code}), which ends nothing but this call, and as a failed one. "
+        "Return from the function to end it well, or raise an exception that says what is wrong"
+    )
+
+
 def _cannot_load(name: str, what: str, e: Exception) -> str:
     text = f"app {name!r}: {what} cannot be rebuilt on worker host {HOST}: {type(e).__name__}: {e}"
     if isinstance(e, ModuleNotFoundError):
@@ -398,10 +415,3 @@ def _cannot_load(name: str, what: str, e: Exception) -> str:
             " (worker_init), or define the function in the script itself"
         )
     return text
-
-
-def _without_our_frames(e: Exception) -> Exception:
-    """Drop the frame of :meth:`Shift.execute`, which tells a user nothing."""
-    if e.__traceback__ is not None and e.__traceback__.tb_next is not None:
-        return e.with_traceback(e.__traceback__.tb_next)
-    return e
