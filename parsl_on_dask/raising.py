@@ -54,7 +54,7 @@ def raises_plainly(method: F) -> F:
     return plainly  # type: ignore[return-value]
 
 
-def hide_this_frame(error: BaseException, below: TracebackType | None | Any = ...) -> None:
+def hide_this_frame(error: BaseException, below: TracebackType | Any | None = ...) -> None:
     """Call this in an ``except`` clause that ends with a bare ``raise``: the function is left out of the traceback.
 
     Since Python 3.11 what is raised again takes the traceback that the exception has by then; before, that of the

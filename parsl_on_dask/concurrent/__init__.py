@@ -103,7 +103,9 @@ class ParslPoolExecutor(Executor, AbstractContextManager["ParslPoolExecutor"]):
     def _new_app(self, fn: Callable[P, T]) -> PythonApp[P, T]:
         from parsl_on_dask.app.python import PythonApp
 
-        return PythonApp(fn, data_flow_kernel=self._dfk, executors=self.executors)
+        app: PythonApp[P, T] = PythonApp(fn, data_flow_kernel=self._dfk, executors=self.executors)
+        app._shape.binding = None  # arguments that do not fit fail in the future, as the standard library's do
+        return app
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call ``fn(*args, **kwargs)`` on an executor.

@@ -19,6 +19,7 @@ from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.old_memo import OldMemoizer, ParslsCheckpointing
 from parsl_on_dask.dataflow.recorder import Ended, Recorder, period_of
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
+from parsl_on_dask.misspelt import check_keywords
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -133,6 +134,11 @@ class BasicMemoizer(ParslsCheckpointing, Memoizer):
     >>> BasicMemoizer(checkpoint_mode="task_exit").checkpoint_mode
     'task_exit'
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Say what to write instead of an argument that the class does not take."""
+        check_keywords(cls, kwargs)
+        return super().__new__(cls)
 
     def __init__(
         self,

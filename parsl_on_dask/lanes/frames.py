@@ -51,13 +51,9 @@ def _frame(packed: PackedFrame) -> tuple[FrameType, int]:
 
 
 def _code(file: str, name: str, _: str, line: int, end: int, first: int | None, last: int | None) -> CodeType:
-    known = first is not None and last is not None
-    place = {
-        "lineno": max(1, line),
-        "end_lineno": max(1, line, end),
-        "col_offset": first if known else 0,
-        "end_col_offset": last if known else WHOLE,
-    }
+    if first is None or last is None:
+        first, last = 0, WHOLE
+    place = {"lineno": max(1, line), "end_lineno": max(1, line, end), "col_offset": first, "end_col_offset": last}
     body = ast.Raise(ast.Name("_Here", ast.Load(), **place), None, **place)
     code: CodeType = compile(ast.Module([body], []), file, "exec")
     return code.replace(co_name=name)

@@ -135,12 +135,13 @@ def _parts(error: BaseException) -> bytes | None:
 
 
 def _frames(error: BaseException) -> list[PackedFrame]:
-    frames = []
+    frames: list[PackedFrame] = []
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
         line = trace.tb_lineno or code.co_firstlineno
-        first = last = None
+        first: int | None = None
+        last: int | None = None
         end = line
         if sys.version_info >= (3, 11):
             start, until, first, last = next(itertools.islice(code.co_positions(), trace.tb_lasti // 2, None))

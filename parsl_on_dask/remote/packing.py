@@ -9,7 +9,7 @@ import threading
 import types
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import cloudpickle
 
@@ -27,7 +27,7 @@ def _with_its_file(code: types.CodeType) -> tuple[Any, ...]:
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """cloudpickle's, with one difference: functions remember their file, so that tracebacks can show their lines."""
 
-    dispatch_table = ChainMap({types.CodeType: _with_its_file}, *cloudpickle.Pickler.dispatch_table.maps)
+    dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _with_its_file}, *cloudpickle.Pickler.dispatch_table.maps)
 
 
 def _by_value(value: Any) -> bytes:
