@@ -151,10 +151,9 @@ def unknown_option(function: str, name: str, known: Sequence[str]) -> str:
     if function == "load":
         from parsl_on_dask.config import Config
 
-        of_config = [] if near else meant(name, _accepted(Config))
-        return (
-            f"{text} Write {near[0]}=." if near else f"{text} Write parsl.load(Config({(of_config or [name])[0]}=...))."
-        )
+        if near:
+            return f"{text} Write {near[0]}=."
+        return f"{text} Write parsl.load(Config({(meant(name, _accepted(Config)) or [name])[0]}=...))."
     if _plain(name) in ("executor", "label", "site"):
         return f"{text} Write executors=['label']."
     if near:

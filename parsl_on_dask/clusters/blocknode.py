@@ -175,9 +175,8 @@ class BlockNode(Node):
 
     def is_heard(self) -> bool:
         """Whether the submitting process can read what is written, and wants it."""
-        return (
-            bool(self.shared) and not self.hung_up and (self.spec["file"] == "-" or os.path.exists(self.spec["file"]))
-        )
+        orders = self.spec["file"]
+        return bool(self.shared) and not self.hung_up and (orders == "-" or os.path.exists(orders))
 
     def ended(self, name: str, end: dict[str, Any]) -> None:
         if self.is_heard():

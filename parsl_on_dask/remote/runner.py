@@ -39,6 +39,9 @@ from .tracebacks import without_ours
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
 
+#: Reports of calls that have not run.
+NOT_BEGUN = frozenset({HANDED_BACK, FORGOTTEN})
+
 #: Seconds that one call may take before the calls behind it are handed back.
 PATIENCE = 0.05
 #: Seconds that a report may wait for company, if another one left less than this before.
@@ -288,6 +291,10 @@ class Shift:
             # while calls are short their reports are grouped, and this is what sends the last ones
             self.brisk = waited < GROUPING
             self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, PATIENCE - waited), self.watch)
+
+    def has_run(self, report: tuple[Any, ...]) -> bool:
+        """Whether what :meth:`execute` gave is about a call that ran."""
+        return report[0] not in NOT_BEGUN
 
     def execute(self, call: CallData) -> tuple[Any, ...]:
         number, key, arguments, kind = call
