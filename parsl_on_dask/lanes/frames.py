@@ -7,6 +7,7 @@ worker reported becomes one again, of code that raises at the same place; its so
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Sequence
 from types import CodeType, FrameType, TracebackType
 from typing import Any
@@ -27,19 +28,19 @@ def traceback_of(frames: Sequence[PackedFrame]) -> TracebackType | None:
     Examples
     --------
     >>> import traceback
-    >>> made = traceback_of([("model.py", "solve", "model", 12, 12, 4, 20)])
+    >>> made = traceback_of([("model.py", "solve", "Model.solve", "model", 9, 12, 12, 4, 20)])
     >>> traceback.extract_tb(made)
     [<FrameSummary file model.py, line 12 in solve>]
     """
     trace = None
     for packed in reversed(frames):
         frame, last = _frame(packed)
-        trace = TracebackType(trace, frame, last, packed[3])
+        trace = TracebackType(trace, frame, last, packed[5])
     return trace
 
 
 def _frame(packed: PackedFrame) -> tuple[FrameType, int]:
-    file, _, module, *_ = packed
+    file, _, _, module, *_ = packed
     namespace: dict[str, Any] = {"__name__": module, "__file__": file, "_Here": _Here}
     try:
         exec(_code(*packed), namespace)
@@ -50,10 +51,20 @@ def _frame(packed: PackedFrame) -> tuple[FrameType, int]:
     raise AssertionError("the code raises")
 
 
-def _code(file: str, name: str, _: str, line: int, end: int, first: int | None, last: int | None) -> CodeType:
+def _code(
+    file: str, name: str, qualname: str, _: str, begin: int, line: int, end: int, first: int | None, last: int | None
+) -> CodeType:
     if first is None or last is None:
         first, last = 0, WHOLE
-    place = {"lineno": max(1, line), "end_lineno": max(1, line, end), "col_offset": first, "end_col_offset": last}
+    line = max(1, line)
+    place = {"lineno": line, "end_lineno": max(line, end), "col_offset": first, "end_col_offset": last}
+    whole = {"lineno": min(max(1, begin), line), "end_lineno": max(line, end), "col_offset": 0, "end_col_offset": WHOLE}
     body = ast.Raise(ast.Name("_Here", ast.Load(), **place), None, **place)
-    code: CodeType = compile(ast.Module([body], []), file, "exec")
-    return code.replace(co_name=name)
+    nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+    # a function, so that whoever looks for its source finds where it begins
+    function = ast.FunctionDef(name, nothing, [body], [], **whole)
+    if sys.version_info >= (3, 12):
+        function.type_params = []
+    outer = compile(ast.Module([function], []), file, "exec")
+    code = next(const for const in outer.co_consts if isinstance(const, CodeType))
+    return code.replace(co_qualname=qualname) if sys.version_info >= (3, 11) else code

@@ -39,9 +39,9 @@ class Failure(Exception):
         self.kind = kind
 
 
-#: A frame of a traceback: file, function, module, and the part of the source: first and last line, first and last
-#: column (None where that is not known).
-PackedFrame = tuple[str, str, str, int, int, "int | None", "int | None"]
+#: A frame of a traceback: file, function, the same with what it is in, module, where the function begins; and the part
+#: of the source that ran: first and last line, first and last column (None where that is not known).
+PackedFrame = tuple[str, str, str, str, int, int, int, "int | None", "int | None"]
 
 
 class PackedError(TypedDict):
@@ -149,7 +149,8 @@ def _frames(error: BaseException) -> list[PackedFrame]:
                 first = last = None
             else:
                 end = until
+        name = getattr(code, "co_qualname", code.co_name)
         module = str(trace.tb_frame.f_globals.get("__name__", ""))
-        frames.append((code.co_filename, code.co_name, module, line, end, first, last))
+        frames.append((code.co_filename, code.co_name, name, module, code.co_firstlineno, line, end, first, last))
         trace = trace.tb_next
     return frames
