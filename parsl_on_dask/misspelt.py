@@ -104,7 +104,7 @@ def meant(name: str, known: Sequence[str]) -> list[str]:
         for other in _ALSO_CALLED.get(k, ()):
             names.setdefault(_plain(other), []).append(k)
     wanted = _plain(name)
-    near = [wanted] if wanted in names else difflib.get_close_matches(wanted, names, n=3, cutoff=0.75)
+    near = [wanted] if wanted in names else difflib.get_close_matches(wanted, names, n=3, cutoff=0.8)
     return list(dict.fromkeys(k for one in near for k in names[one]))
 
 

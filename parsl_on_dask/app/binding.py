@@ -96,9 +96,12 @@ class Binding:
             return f"got multiple values for argument {twice!r}"
         if count > self.most:
             least = "" if self.needed == self.most else f"from {self.needed} to "
-            given = f"{count} {'was' if count == 1 else 'were'} given"
+            also = sum(name not in self.named for name in kwargs)
+            more = f" positional argument{'' if count == 1 else 's'} (and {also} keyword-only)" if also else ""
+            given = f"{count}{more} {'was' if count == 1 else 'were'} given"
             return f"takes {least}{self.most} positional argument{'' if self.most == 1 else 's'} but {given}"
-        missing: list[str] = [n for n in self._names()[count : self.needed] if n not in kwargs]
+        ordered = list(zip(self._names(), self.named, strict=False))[count : self.needed]
+        missing = [name for name, named in ordered if named is None or named not in kwargs]
         kind = "positional"
         if not missing:
             missing = [n for n in self.needed_by_keyword if n not in kwargs]

@@ -1,4 +1,4 @@
-"""The command ``perf``, Parsl's ``parsl-perf``: how many calls of an app that does nothing a configuration runs in a second.
+"""The command ``perf`` (Parsl's ``parsl-perf``): how many calls of an app that does nothing run in a second.
 
 Where the arguments and the lines of its report come from: Parsl's ``parsl.benchmark.perf``.
 """

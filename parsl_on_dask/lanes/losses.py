@@ -32,15 +32,14 @@ def story_of(call: Call, cluster: Cluster, worker: str, why: str = "") -> str:
     worker : str
         Its name.
     why : str, optional
-        Why the call is not run again.
+        Why the call is not run again, if it was the end of a job that ended the worker.
     """
     task = getattr(call.owner, "id", None)
     block = cluster.block_of(worker)
     ran = f"it ran app {call.name!r}" + ("" if task is None else f", task {task}")
     if block is not None:
         ran += f", in block {block}"
-    parts = [ran, why, told(cluster.end_of(worker))]
-    return ". ".join(part[0].upper() + part[1:] if i else part for i, part in enumerate(filter(None, parts)))
+    return "; ".join([ran, why or told(cluster.end_of(worker))])
 
 
 def told(end: End | None) -> str:

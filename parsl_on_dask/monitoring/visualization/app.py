@@ -1,4 +1,4 @@
-"""Parsl's ``parsl.monitoring.visualization.app``: its command, ``parsl-visualize``, is the command ``visualize`` here."""
+"""Parsl's module of the command ``parsl-visualize``, which is the command ``visualize`` here."""
 
 from __future__ import annotations
 
