@@ -38,7 +38,8 @@ def main() -> None:
     if call.kind == "globus-auth":
         from parsl_on_dask.data_provider import globus
 
-        sys.exit(globus.cli_run(call.args))
+        globus.cli_run(call.args)
+        return
     overrides.set_cluster_override(call.cluster)
     if call.kind == "check":
         from parsl_on_dask import explaining
@@ -47,7 +48,8 @@ def main() -> None:
     if call.kind == "perf":
         from parsl_on_dask.benchmark import perf
 
-        sys.exit(perf.cli_run(call.args))
+        perf.cli_run(call.args)
+        return
     overrides.show_progress = call.progress
     if call.kind == "script":
         run_as_main.run_script(call.target, call.args)

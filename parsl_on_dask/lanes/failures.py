@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.lanes.frames import traceback_of
-from parsl_on_dask.remote.errors import Failure, PackedError
+from parsl_on_dask.remote.errors import Failure, PackedError, left_by
 from parsl_on_dask.remote.packing import loads
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.values import RemoteValue
+
+
+HOST = socket.gethostname()
 
 
 def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
@@ -47,8 +52,10 @@ def app_timeout_text(name: str = "?", seconds: Any = "?") -> str:
     return f"App {name} exceeded walltime: {seconds} seconds"
 
 
-def from_failure(error: BaseException) -> BaseException:
-    """The exception to show for one raised in this process; a Failure becomes the class that it names."""
+def from_failure(error: BaseException, app: str) -> BaseException:
+    """The exception to show for one that an app raised in this process; a Failure becomes the class that it names."""
+    if not isinstance(error, Exception):
+        error = left_by(error, app, threading.current_thread().name, HOST)
     if not isinstance(error, Failure):
         return error
     shown = as_exception(error.kind, error.args[1:])

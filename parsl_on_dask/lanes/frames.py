@@ -57,14 +57,14 @@ def _code(
     if first is None or last is None:
         first, last = 0, WHOLE
     line = max(1, line)
-    place = {"lineno": line, "end_lineno": max(line, end), "col_offset": first, "end_col_offset": last}
-    whole = {"lineno": min(max(1, begin), line), "end_lineno": max(line, end), "col_offset": 0, "end_col_offset": WHOLE}
+    place: Any = {"lineno": line, "end_lineno": max(line, end), "col_offset": first, "end_col_offset": last}
+    whole: Any = {**place, "lineno": min(max(1, begin), line), "col_offset": 0, "end_col_offset": WHOLE}
     body = ast.Raise(ast.Name("_Here", ast.Load(), **place), None, **place)
     nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
     # a function, so that whoever looks for its source finds where it begins
-    function = ast.FunctionDef(name, nothing, [body], [], **whole)
-    if sys.version_info >= (3, 12):
-        function.type_params = []
+    since_312: Any = {"type_params": []} if sys.version_info >= (3, 12) else {}
+    function = ast.FunctionDef(name, nothing, [body], [], **since_312, **whole)
     outer = compile(ast.Module([function], []), file, "exec")
     code = next(const for const in outer.co_consts if isinstance(const, CodeType))
-    return code.replace(co_qualname=qualname) if sys.version_info >= (3, 11) else code
+    since_311: Any = {"co_qualname": qualname} if sys.version_info >= (3, 11) else {}
+    return code.replace(**since_311)

@@ -44,6 +44,24 @@ class Failure(Exception):
 PackedFrame = tuple[str, str, str, str, int, int, int, "int | None", "int | None"]
 
 
+def left_by(error: BaseException, app: str, worker: str, host: str) -> Failure:
+    """The failure of an app that was left by something else than an Exception.
+
+    Examples
+    --------
+    >>> left_by(SystemExit(3), "stop", "w", "node7").args[-1]
+    "app 'stop' called sys.exit(3), which ends nothing but this call. Return from the function, or raise an Exception"
+    """
+    if isinstance(error, SystemExit):
+        did = f"called sys.exit({'' if error.code is None else repr(error.code)}), which ends nothing but this call"
+        hint = "Return from the function, or raise an Exception"
+        return Failure("AppExit", worker, host, f"app {app!r} {did}. {hint}").with_traceback(error.__traceback__)
+    did = f"was ended by a {type(error).__name__}, which is no Exception: raise one that is"
+    left = Failure("AppExit", worker, host, f"app {app!r} {did}")
+    left.__cause__ = error
+    return left
+
+
 class PackedError(TypedDict):
     """An exception on its way, as plain data."""
 

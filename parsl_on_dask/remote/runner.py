@@ -30,7 +30,7 @@ from typing import Any, NoReturn, TypedDict
 
 from .agent import Agent, agent_of
 from .environment import environment
-from .errors import Failure, pack_error
+from .errors import Failure, left_by, pack_error
 from .jobend import end_of_this_job
 from .journal import Journal
 from .monitor import monitor_of
@@ -333,12 +333,8 @@ class Shift:
             without_ours(e)
             return (ERROR, number, dumps(pack_error(e)), began, time.time())
         except BaseException as e:  # SystemExit and the like: the call asked for the end of its process
-            left = Failure("AppExit", str(self.worker.name), HOST, _left(name, e))
-            trace = without_ours(e)
-            if isinstance(e, SystemExit):
-                left.__traceback__ = trace
-            else:
-                left.__cause__ = e
+            left = left_by(e, name, str(self.worker.name), HOST)
+            without_ours(left)
             return (ERROR, number, dumps(pack_error(left)), began, time.time())
         finally:
             if _journal is not None:
@@ -401,17 +397,6 @@ class Shift:
     def message(self, reports: list[tuple[Any, ...]]) -> bytes:
         worker = self.worker
         return dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports))
-
-
-def _left(name: str, e: BaseException) -> str:
-    """What is said about an app that was left by something else than an Exception."""
-    if not isinstance(e, SystemExit):
-        return f"app {name!r} was ended by a {type(e).__name__}, which is no Exception: raise one that is"
-    code = "" if e.code is None else repr(e.code)
-    return (
-        f"app {name!r} called sys.exit({code}), which ends nothing but this call, and as a failed one. "
-        "Return from the function to end it well, or raise an exception that says what is wrong"
-    )
 
 
 def _cannot_load(name: str, what: str, e: Exception) -> str:

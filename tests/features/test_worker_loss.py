@@ -123,7 +123,9 @@ def test_a_call_of_sys_exit_is_no_lost_worker(load: Callable[..., Any], tmp_path
     load()
     workers = {f.result(WAIT) for f in [pid() for _ in range(8)]}
     future = logged(str(tmp_path / "log"), die_by_system_exit)
-    with pytest.raises(AppExit, match=r"^app 'logged' called sys.exit\(1\), which ends nothing but this call") as caught:
+    with pytest.raises(
+        AppExit, match=r"^app 'logged' called sys.exit\(1\), which ends nothing but this call"
+    ) as caught:
         future.result(WAIT)
     shown = "".join(traceback.format_exception(caught.value))
     assert "Failure" not in shown and "loss of worker" not in shown and "sys.exit(1)\n" in shown

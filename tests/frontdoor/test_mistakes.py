@@ -31,6 +31,7 @@ NAMES = {
     **{name: getattr(where, name) for where in (executors, providers, launchers) for name in where.__all__},
     "Config": Config,
     "BasicMemoizer": BasicMemoizer,
+    "MPIExecutor": executors.MPIExecutor,
     "local_threads": importlib.import_module("parsl_on_dask.configs.local_threads"),
 }
 
