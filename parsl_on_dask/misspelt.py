@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from parsl_on_dask.raising import hide_this_frame
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Arguments by the names that others give them: of concurrent.futures, of Dask, of batch systems.
@@ -130,9 +132,13 @@ def explains(function: F) -> F:
 
     @functools.wraps(function)
     def explaining(*args: Any, **kwargs: Any) -> Any:
-        for name in kwargs:
-            if name not in known:
-                raise TypeError(unknown_option(function.__name__, name, list(known)))
+        unknown = next((name for name in kwargs if name not in known), None) if kwargs else None
+        if unknown is not None:
+            try:
+                raise TypeError(unknown_option(function.__name__, unknown, list(known)))
+            except TypeError as e:
+                hide_this_frame(e)
+                raise
         return function(*args, **kwargs)
 
     return explaining  # type: ignore[return-value]

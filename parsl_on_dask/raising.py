@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
@@ -68,7 +69,14 @@ def hide_this_frame(error: BaseException, below: TracebackType | Any | None = ..
         What its traceback shall go on with; by default, what comes after our frames.
     """
     here = error.__traceback__
-    rest = behind_ours(here and here.tb_next) if below is ... else below
-    if here is not None:
+    rest = behind_ours(here) if below is ... else below
+    if sys.version_info >= (3, 11):
+        error.__traceback__ = rest
+    elif here is not None and here is not rest:  # else another thread, which raises it too, has put it there just now
         here.tb_next = rest
-    error.__traceback__ = rest
+
+
+class PlainFuture(Raising[T]):
+    """A future of the standard library's kind that raises plainly."""
+
+    result = raises_plainly(Future.result)

@@ -192,8 +192,13 @@ class RepresentationMixin:
         """Say what to write instead of an argument that the class does not take."""
         if kwargs:
             from parsl_on_dask.misspelt import check_keywords
+            from parsl_on_dask.raising import hide_this_frame
 
-            check_keywords(cls, kwargs)
+            try:
+                check_keywords(cls, kwargs)
+            except TypeError as e:
+                hide_this_frame(e)
+                raise
         made = super().__new__
         return made(cls) if made is object.__new__ else made(cls, *args, **kwargs)
 

@@ -9,12 +9,12 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.raising import Raising, as_it_came, hide_this_frame, raises_plainly
+from parsl_on_dask.raising import PlainFuture, as_it_came, hide_this_frame
 
 logger = logging.getLogger("parsl.app.futures")
 
 
-class DataFuture(Raising[File]):
+class DataFuture(PlainFuture[File]):
     """A file that a task is going to make.
 
     ``AppFuture.outputs`` holds one for each element of ``outputs``, in order. Give it to another app, and that
@@ -71,8 +71,6 @@ class DataFuture(Raising[File]):
             self.set_result(self.file_obj)
         # all of them have been called, and they would keep whoever waited
         self._done_callbacks.clear()  # type: ignore[attr-defined]
-
-    result = raises_plainly(Future.result)
 
     @property
     def tid(self) -> int:

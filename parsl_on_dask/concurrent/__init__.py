@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 from weakref import WeakSet
 
+from parsl_on_dask.raising import hide_this_frame
+
 if TYPE_CHECKING:
     from parsl_on_dask.app.python import PythonApp
     from parsl_on_dask.config import Config
@@ -173,7 +175,11 @@ class ParslPoolExecutor(Executor, AbstractContextManager["ParslPoolExecutor"]):
         def results() -> Iterator[T]:
             while pending:
                 future = pending.popleft()
-                value = future.result() if end is None else future.result(end - time.monotonic())
+                try:
+                    value = future.result() if end is None else future.result(end - time.monotonic())
+                except BaseException as e:
+                    hide_this_frame(e)
+                    raise
                 del future
                 if buffersize is not None:
                     fill()

@@ -20,6 +20,7 @@ from parsl_on_dask.dataflow.old_memo import OldMemoizer, ParslsCheckpointing
 from parsl_on_dask.dataflow.recorder import Ended, Recorder, period_of
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 from parsl_on_dask.misspelt import check_keywords
+from parsl_on_dask.raising import hide_this_frame
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -137,7 +138,11 @@ class BasicMemoizer(ParslsCheckpointing, Memoizer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Say what to write instead of an argument that the class does not take."""
-        check_keywords(cls, kwargs)
+        try:
+            check_keywords(cls, kwargs)
+        except TypeError as e:
+            hide_this_frame(e)
+            raise
         return super().__new__(cls)
 
     def __init__(

@@ -9,6 +9,7 @@ from typing import Any
 
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.raising import PlainFuture
 
 
 class Lane(abc.ABC):
@@ -106,7 +107,7 @@ class Lane(abc.ABC):
         self, function: Callable[..., Any], spec: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Future[Any]:
         """Submit without a kernel, as executors used on their own do."""
-        future: Future[Any] = Future()
+        future: Future[Any] = PlainFuture()
 
         def done(call: Call, outcome: Outcome) -> None:
             if outcome.error is not None:

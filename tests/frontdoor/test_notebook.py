@@ -267,7 +267,9 @@ def test_an_error_shows_the_line_of_the_cell_that_failed(notebook: Notebook, tut
         with pytest.raises(nbclient.exceptions.CellExecutionError) as caught:
             notebook.cell(ask)
         shown = re.sub(r"\x1b\[[0-9;]*m", "", caught.value.traceback)
-        assert re.search(r"-+> +\d+ +return x / 0\n", shown) and re.search(r"-+> +\d+ +return half\(x\)\n", shown), shown
+        assert re.search(r"-+> +\d+ +return x / 0\n", shown) and re.search(r"-+> +\d+ +return half\(x\)\n", shown), (
+            shown
+        )
         # Python 3.10 shows one of our frames
         assert "concurrent" not in shown and (sys.version_info < (3, 11) or "parsl_on_dask/" not in shown)
         assert len(shown.splitlines()) <= lines or sys.version_info < (3, 11), shown
