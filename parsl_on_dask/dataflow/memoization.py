@@ -19,8 +19,7 @@ from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.old_memo import OldMemoizer, ParslsCheckpointing
 from parsl_on_dask.dataflow.recorder import Ended, Recorder, period_of
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
-from parsl_on_dask.misspelt import check_keywords
-from parsl_on_dask.raising import hide_this_frame
+from parsl_on_dask.utils import SaysWhatItTakes
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -93,7 +92,7 @@ class Memoizer(OldMemoizer, ABC):
         """Finish; called once, when the kernel is cleaned up."""
 
 
-class BasicMemoizer(ParslsCheckpointing, Memoizer):
+class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
     """Reuses results of apps that have ``cache=True``: of this run, and of earlier ones from their checkpoints.
 
     Failures are remembered as well as results while the kernel lives: the same call again fails at once with the same
@@ -135,15 +134,6 @@ class BasicMemoizer(ParslsCheckpointing, Memoizer):
     >>> BasicMemoizer(checkpoint_mode="task_exit").checkpoint_mode
     'task_exit'
     """
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Say what to write instead of an argument that the class does not take."""
-        try:
-            check_keywords(cls, kwargs)
-        except TypeError as e:
-            hide_this_frame(e)
-            raise
-        return super().__new__(cls)
 
     def __init__(
         self,
