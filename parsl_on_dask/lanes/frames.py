@@ -34,7 +34,10 @@ def traceback_of(frames: Sequence[PackedFrame]) -> TracebackType | None:
     """
     trace = None
     for packed in reversed(frames):
-        frame, last = _frame(packed)
+        try:
+            frame, last = _frame(packed)
+        except ValueError:  # no file has such a name, or no code such a place: it is told without this frame
+            continue
         trace = TracebackType(trace, frame, last, packed[5])
     return trace
 

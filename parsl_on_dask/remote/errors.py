@@ -162,11 +162,10 @@ def _frames(error: BaseException) -> list[PackedFrame]:
         last: int | None = None
         end = line
         if sys.version_info >= (3, 11):
-            start, until, first, last = next(itertools.islice(code.co_positions(), trace.tb_lasti // 2, None))
-            if start != line or until is None:
-                first = last = None
-            else:
-                end = until
+            nowhere = (None, None, None, None)
+            place = next(itertools.islice(code.co_positions(), max(0, trace.tb_lasti) // 2, None), nowhere)
+            if place[0] == line and place[1] is not None:
+                _, end, first, last = place
         name = getattr(code, "co_qualname", code.co_name)
         module = str(trace.tb_frame.f_globals.get("__name__", ""))
         frames.append((code.co_filename, code.co_name, name, module, code.co_firstlineno, line, end, first, last))

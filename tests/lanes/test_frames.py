@@ -80,6 +80,12 @@ def test_no_frames_are_no_traceback() -> None:
     assert unpack_error(pack_error(ValueError("never raised"))).__traceback__ is None
 
 
+def test_a_frame_that_cannot_be_made_is_left_out() -> None:
+    good = ("a.py", "f", "f", "m", 5, 5, 5, 0, 4)
+    made = traceback_of([("a\0b.py", *good[1:]), good, (*good[:7], 9, 4)])
+    assert [frame.filename for frame in traceback.extract_tb(made)] == ["a.py"]
+
+
 def test_positions_that_make_no_sense_do_no_harm() -> None:
     made = traceback_of([("a.py", "f", "f", "m", 5, 3, 2, 0, 4), ("a.py", "g", "g", "m", 0, 0, 0, 7, 9)])
     assert [frame.name for frame in traceback.extract_tb(made)] == ["f", "g"]
