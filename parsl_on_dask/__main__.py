@@ -35,11 +35,21 @@ def main() -> None:
         from parsl_on_dask.monitoring import cli as monitoring_cli
 
         sys.exit(monitoring_cli.main(call.kind, call.args))
+    if call.kind == "globus-auth":
+        from parsl_on_dask.data_provider import globus
+
+        globus.cli_run(call.args)
+        return
     overrides.set_cluster_override(call.cluster)
     if call.kind == "check":
         from parsl_on_dask import explaining
 
         sys.exit(explaining.main(call.args))
+    if call.kind == "perf":
+        from parsl_on_dask.benchmark import perf
+
+        perf.cli_run(call.args)
+        return
     overrides.show_progress = call.progress
     if call.kind == "script":
         run_as_main.run_script(call.target, call.args)

@@ -13,10 +13,12 @@ from parsl_on_dask.overrides import ClusterOverride
 
 __all__ = ["Invocation", "parse"]
 
-Kind = Literal["script", "module", "code", "stdin", "checkpoint", "visualize", "report", "check"]
+Kind = Literal["script", "module", "code", "stdin", "check", "checkpoint", "visualize", "report", "perf", "globus-auth"]
 
 #: Words that stand where a script would, and run no program.
-COMMANDS: tuple[Kind, ...] = ("checkpoint", "visualize", "report", "check")
+COMMANDS: tuple[Kind, ...] = ("check", "checkpoint", "visualize", "report", "perf", "globus-auth")
+#: Those of them that start executors, or look at what these become.
+_WITH_EXECUTORS = ("check", "perf")
 
 DESCRIPTION = """\
 Run a Parsl script, unchanged, on Dask: in the script "import parsl", and the import of every
@@ -34,6 +36,8 @@ or, instead of running something:
   checkpoint ls|verify|rm|export DIR   look after recorded results; "checkpoint --help" says more
   visualize [DB]                       show runs that were monitored in a browser, also while they run
   report [DB|RUN_DIR]                  write such a run as one HTML file, to mail to somebody
+  perf --config FILE                   measure how many apps that do nothing a Config runs in a second
+  globus-auth                          allow Globus to transfer files for you
                                        (a script of such a name is run as ./checkpoint)
 
 examples:
@@ -104,7 +108,7 @@ def parse(argv: Sequence[str]) -> Invocation:
             "nothing to run: name a script (workflow.py), a module (-m mypackage.workflow) or code (-c 'import parsl')"
         )
     kind, target, args = _program(parser, program)
-    if kind in COMMANDS and kind != "check" and cluster is not None:
+    if kind in COMMANDS and kind not in _WITH_EXECUTORS and cluster is not None:
         parser.error(f"the {kind} command runs nothing: leave --scheduler, --scheduler-file and --jobqueue out")
     return Invocation(kind, target, tuple(args), cluster, options.progress, _dialect(parser, options.dialect))
 
@@ -139,7 +143,7 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog=called if called.startswith("parsl-on-dask") else "python -m parsl_on_dask",
         usage="%(prog)s [options] (script.py | -m module | -c code | -) [args...]\n"
-        "       %(prog)s (checkpoint | visualize | report | check) ...",
+        f"       %(prog)s ({' | '.join(COMMANDS)}) ...",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from parsl_on_dask.raising import hide_this_frame
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Arguments by the names that others give them: of concurrent.futures, of Dask, of batch systems.
@@ -18,10 +20,13 @@ _ALSO_CALLED: Mapping[str, tuple[str, ...]] = {
     "cores_per_node": ("cores",),
     "cores_per_worker": ("cores", "nthreads", "threads_per_worker"),
     "executors": ("executor",),
+    "hosts": ("host", "nodelist"),
     "max_blocks": ("blocks", "max_jobs", "maximum"),
     "max_threads": ("max_workers", "n_threads", "nthreads", "num_threads", "threads"),
+    "max_workers_per_block": ("max_workers", "max_workers_per_node", "n_workers", "workers"),
     "max_workers_per_node": (
         "max_threads",
+        "max_workers",
         "n_workers",
         "num_workers",
         "nworkers",
@@ -35,11 +40,15 @@ _ALSO_CALLED: Mapping[str, tuple[str, ...]] = {
     "nodes_per_block": ("n_nodes", "nodes", "num_nodes"),
     "partition": ("queue",),
     "queue": ("partition",),
+    "retries": ("max_retries", "num_retries", "retry"),
     "run_dir": ("rundir", "runinfo"),
     "scheduler_options": ("job_extra", "job_extra_directives"),
     "walltime": ("time", "time_limit"),
     "worker_init": ("env_extra", "job_script_prologue", "prologue", "setup"),
 }
+
+#: Arguments of calls that mean something to the kernel.
+_OF_CALLS = ("inputs", "outputs", "stdout", "stderr", "walltime", "parsl_resource_specification")
 
 #: Where an argument may belong that was given to another class.
 _OWNERS = (
@@ -66,10 +75,7 @@ def unknown_argument(owner: type, name: str) -> str:
     """
     known = _keywords(owner)
     text = f"{owner.__name__}() got an unexpected keyword argument {name!r}."
-    also = [k for k in known if name in _ALSO_CALLED.get(k, ())]
-    if also:
-        return f"{text} Write {' or '.join(f'{k}=' for k in also)}."
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.75)
+    near = meant(name, known) or meant(name, _accepted(owner))
     if near:
         return f"{text} Write {' or '.join(f'{k}=' for k in near)}."
     for place in _OWNERS:
@@ -77,9 +83,40 @@ def unknown_argument(owner: type, name: str) -> str:
         other = getattr(importlib.import_module(f"parsl_on_dask.{module}"), cls)
         if issubclass(owner, other):
             continue
-        if name in inspect.signature(other).parameters:
-            return f"{text} It belongs to {_whose(cls)}, {cls}({name}=...)."
+        theirs = [name] if name in inspect.signature(other).parameters else meant(name, _keywords(other))
+        if theirs:
+            return f"{text} It belongs to {_whose(cls)}, {cls}({theirs[0]}=...)."
     return f"{text} It takes {', '.join(known)}."
+
+
+def meant(name: str, known: Sequence[str]) -> list[str]:
+    """Which of some arguments a name may mean that is none of them: one that others use, or one that is misspelt.
+
+    Examples
+    --------
+    >>> meant("maxworker", ["label", "max_threads"])
+    ['max_threads']
+    >>> meant("intervall", ["label", "max_threads"])
+    []
+    """
+    names: dict[str, list[str]] = {}
+    for k in known:
+        names.setdefault(_plain(k), []).append(k)
+    for k in known:
+        for other in _ALSO_CALLED.get(k, ()):
+            names.setdefault(_plain(other), []).append(k)
+    wanted = _plain(name)
+    near = [wanted] if wanted in names else difflib.get_close_matches(wanted, names, n=3, cutoff=0.8)
+    return list(dict.fromkeys(k for one in near for k in names[one]))
+
+
+def _plain(name: str) -> str:
+    """A name without what is written now this way, now that: capitals, underscores, the plural.
+
+    >>> _plain("maxWorkers") == _plain("max_worker")
+    True
+    """
+    return name.lower().replace("_", "").replace("-", "").removesuffix("s")
 
 
 def _whose(cls: str) -> str:
@@ -95,9 +132,13 @@ def explains(function: F) -> F:
 
     @functools.wraps(function)
     def explaining(*args: Any, **kwargs: Any) -> Any:
-        for name in kwargs:
-            if name not in known:
-                raise TypeError(unknown_option(function.__name__, name, list(known)))
+        unknown = next((name for name in kwargs if name not in known), None) if kwargs else None
+        if unknown is not None:
+            try:
+                raise TypeError(unknown_option(function.__name__, unknown, list(known)))
+            except TypeError as e:
+                hide_this_frame(e)
+                raise
         return function(*args, **kwargs)
 
     return explaining  # type: ignore[return-value]
@@ -112,18 +153,25 @@ def unknown_option(function: str, name: str, known: Sequence[str]) -> str:
     "python_app() got an unexpected keyword argument 'retries'. Write Config(retries=...), which is for all apps."
     """
     text = f"{function}() got an unexpected keyword argument {name!r}."
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    near = meant(name, known)
     if function == "load":
-        return f"{text} Write parsl.load(Config({name}=...))." if not near else f"{text} Write {near[0]}=."
-    if name in ("executor", "label", "sites"):
+        from parsl_on_dask.config import Config
+
+        if near:
+            return f"{text} Write {near[0]}=."
+        return f"{text} Write parsl.load(Config({(meant(name, _accepted(Config)) or [name])[0]}=...))."
+    if _plain(name) in ("executor", "label", "site"):
         return f"{text} Write executors=['label']."
     if near:
         return f"{text} Write {near[0]}=."
-    if name in ("retries", "retry_handler"):
-        return f"{text} Write Config({name}=...), which is for all apps."
-    if name in ("inputs", "outputs", "stdout", "stderr", "timeout", "parsl_resource_specification"):
-        name = "walltime" if name == "timeout" else name
-        return f"{text} Make it a parameter of the function, def f(..., {name}=...), or give it in the call."
+    of_config = meant(name, ("retries", "retry_handler"))
+    if of_config:
+        return f"{text} Write Config({of_config[0]}=...), which is for all apps."
+    if _plain(name) in ("memoize", "memo", "appcache", "cached"):
+        return f"{text} Write cache=True."
+    of_call = ["walltime"] if name == "timeout" else meant(name, _OF_CALLS)
+    if of_call:
+        return f"{text} Make it a parameter of the function, def f(..., {of_call[0]}=...), or give it in the call."
     if name in ("cores", "memory", "disk", "gpus", "priority", "resources", "workers", "num_nodes", "pure"):
         return f"{text} What a call needs is given in the call, parsl_resource_specification={{...}}."
     return f"{text} It takes {', '.join(known)}."
@@ -142,6 +190,11 @@ def check_keywords(owner: type, given: Mapping[str, Any]) -> None:
 def _keywords(owner: type) -> list[str]:
     """Names of what a class takes today."""
     old: frozenset[str] = getattr(owner, "_legacy_arguments", frozenset())
+    return [name for name in _accepted(owner) if name not in old]
+
+
+def _accepted(owner: type) -> list[str]:
+    """Names of what a class takes, those of the past included."""
     parameters = list(inspect.signature(owner.__init__).parameters.values())[1:]  # type: ignore[misc]
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [p.name for p in parameters if p.kind in kinds and p.name not in old]
+    return [p.name for p in parameters if p.kind in kinds]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 #: Methods of Dask's futures and collections, and of those of others, and what does the same here.
@@ -59,12 +59,17 @@ def not_an_executor(given: Any) -> str:
     return "Write a list, for example executors=[ThreadPoolExecutor()]."
 
 
-def not_a_way(settings: Mapping[str, Any]) -> str:
+def not_a_way(settings: Mapping[str, Any], ways: Sequence[str]) -> str:
     """What to write instead of arguments of ``DaskExecutor`` that do not say where the workers are."""
+    from parsl_on_dask.misspelt import meant
+
     name, value = next(iter(settings.items()))
+    near = meant(name, ways)
+    if name not in ("scheduler", "scheduler_address", "url") and near:
+        return f"there is no argument {name}=. Write {near[0]}=."
     if name in ("scheduler", "scheduler_address", "url"):
         return f"{name}= is its first argument. Write DaskExecutor({value!r})."
-    if name in ("n_workers", "max_workers", "workers", "threads_per_worker", "processes"):
+    if name == "threads_per_worker" or "max_workers_per_node" in meant(name, ("max_workers_per_node",)):
         return (
             f"{name}= does not say where the workers are. For workers on this machine write "
             "HighThroughputExecutor(max_workers_per_node=4), or give DaskExecutor(cluster=LocalCluster(...))."

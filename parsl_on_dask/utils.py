@@ -164,7 +164,27 @@ def wtime_to_minutes(time_string: str) -> int:
     return total
 
 
-class RepresentationMixin:
+class SaysWhatItTakes:
+    """Has a class say what to write instead of an argument that it does not take."""
+
+    # Arguments of the past, which are not proposed, and are shown only when they were given.
+    _legacy_arguments: ClassVar[frozenset[str]] = frozenset()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            from parsl_on_dask.misspelt import check_keywords
+            from parsl_on_dask.raising import hide_this_frame
+
+            try:
+                check_keywords(cls, kwargs)
+            except TypeError as e:
+                hide_this_frame(e)
+                raise
+        made = super().__new__
+        return made(cls) if made is object.__new__ else made(cls, *args, **kwargs)
+
+
+class RepresentationMixin(SaysWhatItTakes):
     """Gives a class a ``repr`` that shows the constructor call, with every argument.
 
     The arguments are read from attributes of the same names; one that is missing shows as ``<unrecorded>``.
@@ -184,18 +204,6 @@ class RepresentationMixin:
 
     # True turns an argument without an attribute into an AttributeError; Parsl's test suite sets it.
     _validate_repr = False
-
-    # Arguments of the past, which are shown only when they were given.
-    _legacy_arguments: ClassVar[frozenset[str]] = frozenset()
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Say what to write instead of an argument that the class does not take."""
-        if kwargs:
-            from parsl_on_dask.misspelt import check_keywords
-
-            check_keywords(cls, kwargs)
-        made = super().__new__
-        return made(cls) if made is object.__new__ else made(cls, *args, **kwargs)
 
     def __repr__(self) -> str:
         given: list[str] = []

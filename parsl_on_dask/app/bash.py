@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from parsl_on_dask.app.base import AppBase, Executors, current_kernel
 from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.raising import hide_this_frame
 from parsl_on_dask.remote.shell import run_bash
 
 if TYPE_CHECKING:
@@ -63,8 +64,20 @@ class BashApp(AppBase[P, int]):
     def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[int]: ...
 
     def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[int]:
-        """Make a task, and return its future at once."""
-        args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
+        """Make a task, and return its future at once.
+
+        Raises
+        ------
+        TypeError
+            When the arguments do not fit the function.
+        NoDataFlowKernelError
+            When no kernel is loaded.
+        """
+        try:
+            args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
+        except TypeError as e:
+            hide_this_frame(e)
+            raise
         kernel: DataFlowKernel | None = self.data_flow_kernel
         if kernel is None:
             kernel = current_kernel(self.__name__)

@@ -13,11 +13,12 @@ from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture, when_done
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol
 from parsl_on_dask.lanes.values import just
+from parsl_on_dask.raising import PlainFuture, as_it_came, hide_this_frame
 
 logger = logging.getLogger("parsl.app.futures")
 
 
-class DataFuture(PoliteFuture[File], DaskProtocol[File]):
+class DataFuture(PoliteFuture[File], PlainFuture[File], DaskProtocol[File]):
     """A file that a task is going to make.
 
     ``AppFuture.outputs`` holds one for each element of ``outputs``, in order. Give it to another app, and that
@@ -65,7 +66,7 @@ class DataFuture(PoliteFuture[File], DaskProtocol[File]):
                 self.set_running_or_notify_cancel()
             return
         try:
-            error = parent_fu.exception()
+            error = as_it_came(parent_fu)
         except CancelledError as e:
             error = e
         if error is not None:
@@ -128,7 +129,11 @@ class DataFuture(PoliteFuture[File], DaskProtocol[File]):
         # not asyncio.wrap_future: it cancels what it wraps when the waiting is cancelled
         self.when_done(done)
         yield from woken
-        return self.result()
+        try:
+            return self.result()
+        except BaseException as e:
+            hide_this_frame(e)
+            raise
 
     def _dask_name(self) -> str:
         name: str = vars(self).setdefault("_name", f"parsl-file-{uuid.uuid4().hex}")

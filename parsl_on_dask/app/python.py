@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from parsl_on_dask.app.base import AppBase, Executors, current_kernel
 from parsl_on_dask.arguments import need
 from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.raising import hide_this_frame
 from parsl_on_dask.remote.shell import Checked
 from parsl_on_dask.remote.walltime import timeout
 
@@ -77,8 +78,20 @@ class PythonApp(AppBase[P, R]):
     def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]: ...
 
     def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]:
-        """Make a task, and return its future at once."""
-        args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
+        """Make a task, and return its future at once.
+
+        Raises
+        ------
+        TypeError
+            When the arguments do not fit the function.
+        NoDataFlowKernelError
+            When no kernel is loaded.
+        """
+        try:
+            args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
+        except TypeError as e:
+            hide_this_frame(e)
+            raise
         func: Callable[..., Any] = self._checked if self.check_outputs else self.func
         walltime = kwargs.get("walltime")
         if walltime is not None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from inspect import Parameter
 from typing import Any
 
+from parsl_on_dask.app.binding import Binding
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 
 #: Names that mean something to the kernel, and what stands for "nothing" in each.
@@ -53,11 +54,13 @@ class CallShape:
         Whether there is a ``*args``.
     absent : tuple of str
         Special names without default.
+    binding : Binding or None
+        Checks whether a call's arguments fit the function; None leaves that to the function.
     takes_self : bool
         Whether the function is written as a method.
     """
 
-    __slots__ = ("absent", "defaults", "first", "name", "names", "takes_self", "variable")
+    __slots__ = ("absent", "binding", "defaults", "first", "name", "names", "takes_self", "variable")
 
     def __init__(self, name: str, function: Callable[..., Any], all_defaults: bool) -> None:
         self.name = name
@@ -76,6 +79,7 @@ class CallShape:
         self.variable = any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
         moved = [i for i, n in enumerate(self.names) if n in self.defaults or n in special]
         self.first = min(moved, default=1 << 30)
+        self.binding: Binding | None = Binding(name, function)
         self.takes_self = bool(self.names) and self.names[0] in ("self", "cls")
 
     def arrange(
@@ -93,7 +97,8 @@ class CallShape:
         Raises
         ------
         TypeError
-            When a special parameter is given twice, or by position in front of ``*args``.
+            When the arguments do not fit the function, or a special parameter is given by position in front of
+            ``*args``.
         """
         kwargs = {**defaults, **given}
         if len(args) > self.first:
@@ -101,6 +106,8 @@ class CallShape:
         for name in self.absent:
             if name not in kwargs:
                 kwargs[name] = SPECIAL[name]()
+        if self.binding is not None:
+            self.binding.check(args, kwargs)
         return args, kwargs
 
     def _place(self, args: tuple[Any, ...], given: Mapping[str, Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
@@ -114,7 +121,7 @@ class CallShape:
             return args
         if len(args) > len(self.names):
             if not self.variable:
-                return args  # too many: the function itself says so, in the future
+                return args  # too many, as will be said next
             raise TypeError(
                 f"{self.name}(): {filled[start]!r} cannot be given by position in front of *args. "
                 f"Declare it behind them, as in def {self.name}(*args, {filled[start]}=...), and give it by keyword"

@@ -1,1 +1,1 @@
-"""How fast a configuration is: the command ``parsl-perf``."""
+"""How fast a configuration is: the command ``perf``."""

@@ -1,4 +1,4 @@
-"""The command ``parsl-perf``: how many calls of an app that does nothing a configuration runs in a second.
+"""The command ``perf`` (Parsl's ``parsl-perf``): how many calls of an app that does nothing run in a second.
 
 Where the arguments and the lines of its report come from: Parsl's ``parsl.benchmark.perf``.
 """
@@ -147,9 +147,9 @@ def resource_specification(text: str) -> dict[str, Any]:
 def cli_run(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="parsl-perf",
+        prog="python -m parsl_on_dask perf",
         description="Measure how many apps that do nothing a configuration runs in a second.",
-        epilog="example: parsl-perf --config my_config.py --time 30 --iterate 10,100,1000",
+        epilog="example: python -m parsl_on_dask perf --config my_config.py --time 30 --iterate 10,100,1000",
     )
     parser.add_argument("--config", required=True, help="Python file that defines config, or fresh_config()")
     parser.add_argument(

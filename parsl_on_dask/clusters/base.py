@@ -9,10 +9,32 @@ from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from distributed import Client
+
+
+class End(NamedTuple):
+    """How the process of a worker ended.
+
+    Attributes
+    ----------
+    how : str
+        ``"signal SIGKILL"``, ``"exit code 3"``.
+    peak, limit : int
+        The most memory that it had used, and what there is for all workers of its node, in bytes; 0 if not known.
+    workers : int
+        How many of them there are.
+    log : str
+        The file that it wrote its log to.
+    """
+
+    how: str
+    peak: int = 0
+    limit: int = 0
+    workers: int = 1
+    log: str = ""
 
 
 class Cluster(abc.ABC):
@@ -69,6 +91,10 @@ class Cluster(abc.ABC):
 
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
         """Number of the call that a dead worker was running (0: none) and its last reports; None if not known."""
+        return None
+
+    def end_of(self, worker: str) -> End | None:
+        """How the process of a dead worker ended, if that is known; may take a moment to hear of it."""
         return None
 
     def refresh(self) -> None:

@@ -173,9 +173,21 @@ class BlockNode(Node):
         end, drained = job_end(self.spec, os.environ), drain_time(self.spec)
         return min(math.inf if end is None else end, math.inf if drained is None else drained) - LAST_START
 
+    def is_heard(self) -> bool:
+        """Whether the submitting process can read what is written, and wants it."""
+        orders = self.spec["file"]
+        return bool(self.shared) and not self.hung_up and (orders == "-" or os.path.exists(orders))
+
+    def ended(self, name: str, end: dict[str, Any]) -> None:
+        if self.is_heard():
+            try:
+                _write(os.path.join(self.shared, name + ".end"), json.dumps(end).encode())
+            except OSError as e:
+                self.say({"error": f"how {name} ended cannot be passed on: {e}"})
+
     def publish(self, name: str) -> None:
         """Copy a dead worker's journal to where the submitting process can read it, while that one wants it."""
-        if not self.shared or self.hung_up or not (self.spec["file"] == "-" or os.path.exists(self.spec["file"])):
+        if not self.is_heard():
             return
         try:
             with open(os.path.join(self.spec["scratch"], name + ".journal"), "rb") as file:

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.addressing import ANYWHERE, contacts_of, place_for, ports_for, url
-from parsl_on_dask.clusters.base import Cluster
+from parsl_on_dask.clusters.base import Cluster, End
 from parsl_on_dask.clusters.blockspec import (
     node_spec,
     site_of,
@@ -280,6 +280,19 @@ class BlockCluster(Cluster):
         if patient:
             self.silent[block.name] = time.monotonic()
         return None
+
+    def end_of(self, worker: str) -> End | None:
+        block = self.jobs.blocks.get(self.block_of(worker) or "")
+        if block is None:
+            return None
+        path = os.path.join(block.folder, worker + ".end")
+        try:  # it is written before the journal, for which last_of() has waited
+            with open(path) as file:
+                end = End(**json.load(file))
+            os.unlink(path)
+        except (OSError, ValueError, TypeError):
+            return None
+        return end
 
     def trouble(self) -> BaseException | None:
         error = self.error

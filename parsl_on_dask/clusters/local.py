@@ -7,16 +7,22 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import OrderedDict
 from collections.abc import Collection
 from typing import Any
 
-from parsl_on_dask.clusters.base import Cluster
+from parsl_on_dask.clusters.base import Cluster, End
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote import journal
 
 logger = logging.getLogger("parsl.clusters.local")
+
+#: Seconds that the news of how a worker ended may take.
+NEWS = 0.5
+#: So many ends of workers are remembered.
+ENDS_KEPT = 100
 
 
 class LocalCluster(Cluster):
@@ -48,6 +54,8 @@ class LocalCluster(Cluster):
         self.numbers = 0
         self.pids: dict[str, int] = {}
         self.down: set[tuple[str | None, int]] = set()
+        self.ends: OrderedDict[str, End] = OrderedDict()
+        self.news = threading.Condition()
         self.pems: dict[str, str] | None = None
         self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-")
         try:
@@ -126,6 +134,20 @@ class LocalCluster(Cluster):
 
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
         return journal.read(os.path.join(self.scratch, worker + ".journal"))
+
+    def end_of(self, worker: str) -> End | None:
+        # the scheduler may have noticed it sooner than the supervisor
+        with self.news:
+            self.news.wait_for(lambda: worker in self.ends, NEWS)
+            return self.ends.get(worker)
+
+    def died(self, worker: str, end: End) -> None:
+        """A worker's process has ended."""
+        with self.news:
+            self.ends[worker] = end
+            while len(self.ends) > ENDS_KEPT:
+                self.ends.popitem(last=False)
+            self.news.notify_all()
 
     def trouble(self) -> BaseException | None:
         error = self.error
@@ -247,7 +269,8 @@ class _Block(Supervisor):
             self.cluster.down.discard((self.name, message["up"]))
         elif "died" in message:
             self.cluster.down.add((self.name, message["number"]))
-            logger.warning("Worker %s (pid %s) died: %s", message["died"], message["pid"], message["how"])
+            logger.warning("Worker %s (pid %s) died: %s", message["died"], message["pid"], message["end"]["how"])
+            self.cluster.died(message["died"], End(**message["end"]))
         elif "error" in message:
             logger.error("Executor %s: %s", self.cluster.label, message["error"])
             self.cluster.error = message["error"]

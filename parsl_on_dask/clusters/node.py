@@ -196,7 +196,7 @@ class Node:
         """Replace the workers that died."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
@@ -206,7 +206,9 @@ class Node:
                 self.stop()
             elif pid in self.workers:
                 number, life, since = self.workers.pop(pid)
-                self.say({"died": self.name(number, life), "number": number, "pid": pid, "how": _how(status)})
+                end = self.end_of(number, status, usage)
+                self.say({"died": self.name(number, life), "number": number, "pid": pid, "end": end})
+                self.ended(self.name(number, life), end)
                 if not self.closing and not is_leaving(os.environ, trust_slurm=False):
                     self.replace(number, life, time.monotonic() - since, status)
             else:
@@ -220,6 +222,18 @@ class Node:
             self.say({"error": f"worker {self.name(number, life)} failed to start {FAILED_STARTS} times"})
         else:
             self.start_worker(number, life + 1)
+
+    def end_of(self, number: int, status: int, usage: Any) -> dict[str, Any]:
+        """The fields of an :class:`~parsl_on_dask.clusters.base.End`."""
+        from distributed.system import MEMORY_LIMIT
+
+        workers = self.spec["workers"]
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        log = workers[number].get("log") or ""
+        return {"how": _how(status), "peak": peak, "limit": MEMORY_LIMIT, "workers": len(workers), "log": log}
+
+    def ended(self, name: str, end: dict[str, Any]) -> None:
+        """A worker's process has ended."""
 
     def other_ended(self, pid: int, status: int) -> None:
         """A child ended that is neither scheduler nor worker."""

@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 from weakref import WeakSet
 
+from parsl_on_dask.raising import hide_this_frame
+
 if TYPE_CHECKING:
     from parsl_on_dask.app.python import PythonApp
     from parsl_on_dask.config import Config
@@ -103,7 +105,9 @@ class ParslPoolExecutor(Executor, AbstractContextManager["ParslPoolExecutor"]):
     def _new_app(self, fn: Callable[P, T]) -> PythonApp[P, T]:
         from parsl_on_dask.app.python import PythonApp
 
-        return PythonApp(fn, data_flow_kernel=self._dfk, executors=self.executors)
+        app: PythonApp[P, T] = PythonApp(fn, data_flow_kernel=self._dfk, executors=self.executors)
+        app._shape.binding = None  # arguments that do not fit fail in the future, as the standard library's do
+        return app
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call ``fn(*args, **kwargs)`` on an executor.
@@ -171,7 +175,11 @@ class ParslPoolExecutor(Executor, AbstractContextManager["ParslPoolExecutor"]):
         def results() -> Iterator[T]:
             while pending:
                 future = pending.popleft()
-                value = future.result() if end is None else future.result(end - time.monotonic())
+                try:
+                    value = future.result() if end is None else future.result(end - time.monotonic())
+                except BaseException as e:
+                    hide_this_frame(e)
+                    raise
                 del future
                 if buffersize is not None:
                     fill()

@@ -31,7 +31,8 @@ class GlobusStaging(Staging, RepresentationMixin):
 
     ``globus://ENDPOINT/path/name`` is a file on another endpoint. The executor's ``working_dir`` has to be set, and be
     reachable through the executor's own endpoint. The submitting process asks for the transfers, in tasks
-    ``_globus_stage_in`` and ``_globus_stage_out``; you allow it to do so once with the command ``parsl-globus-auth``.
+    ``_globus_stage_in`` and ``_globus_stage_out``; you allow it to do so once with
+    ``python -m parsl_on_dask globus-auth``.
     (Parsl's GlobusStaging.)
 
     Parameters
@@ -185,9 +186,19 @@ def _globus_stage_out(
         Globus.transfer_file(provider.endpoint_uuid, file.netloc, path, file.path, provider.timeout)
 
 
-def cli_run() -> None:
-    """The command ``parsl-globus-auth``: asks for leave to transfer files, unless it was given."""
+def cli_run(argv: Sequence[str] | None = None) -> None:
+    """The command ``globus-auth``: asks for leave to transfer files, unless it was given.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Its words, of which it takes none but ``--help``. Default: none.
+    """
+    import argparse
     import sys
+
+    command = "python -m parsl_on_dask globus-auth"
+    argparse.ArgumentParser(prog=command, description="Allow Globus to transfer files for you.").parse_args(argv or ())
 
     from parsl_on_dask.errors import OptionalModuleMissing
 
@@ -196,7 +207,7 @@ def cli_run() -> None:
     try:
         get_globus()
     except (OptionalModuleMissing, OSError) as e:
-        sys.exit(f"parsl-globus-auth: {e}")
+        sys.exit(f"parsl_on_dask globus-auth: {e}")
     except Exception as e:  # the service's own errors, of a module that may be missing
-        sys.exit(f"parsl-globus-auth: Globus refused: {type(e).__name__}: {e}")
+        sys.exit(f"parsl_on_dask globus-auth: Globus refused: {type(e).__name__}: {e}")
     print("Authorization complete")

@@ -281,9 +281,8 @@ class DataFlowKernel:
         join: bool,
     ) -> TaskRecord:
         if self.cleanup_called:
-            raise NoDataFlowKernelError(
-                "Cannot submit to a DFK that has been cleaned up: parsl.load() a Config before calling apps again"
-            )
+            why = exits.too_late() or "parsl.load() a Config before calling apps again"
+            raise NoDataFlowKernelError(f"Cannot submit to a DFK that has been cleaned up: {why}")
         with self.submitter_lock:
             number = self.task_count
             self.task_count += 1

@@ -35,6 +35,15 @@ def forget(kernel: DataFlowKernel) -> None:
     _strong.pop(id(kernel), None)
 
 
+#: What to say about calls of apps that come after the end; empty before it.
+_too_late = ""
+
+
+def too_late() -> str:
+    """Why there is no kernel any more; empty as long as the interpreter has not cleaned one up at its exit."""
+    return _too_late
+
+
 _registered = False
 
 
@@ -51,11 +60,16 @@ def _register(function: object) -> None:
 
 
 def _at_exit() -> None:
+    global _too_late
     for kernel, clean_up, pid in list(_strong.values()):
         if pid != os.getpid():  # a forked child: the kernel is its parent's
             continue
         if clean_up:
             logger.info("Cleaning up the kernel at interpreter exit")
+            _too_late = (
+                "the script has ended, and its kernel was cleaned up: functions of atexit run after that. Call the app "
+                "before the last line of the script, or at the end of a `with parsl.load(config):` block"
+            )
             unfinished = _unfinished(kernel)
             try:
                 kernel.cleanup()

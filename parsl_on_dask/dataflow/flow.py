@@ -28,6 +28,8 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.raising import as_it_came
+from parsl_on_dask.remote.tracebacks import behind_ours
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -296,7 +298,7 @@ class Flow:
         if type(known) is Recalled:
             self.reused(record, known.value)
             return
-        error = outcome_of(known)
+        error = outcome_of(known) if known.cancelled() else as_it_came(known)
         if known.cancelled():  # an equal call that was to run first: this one runs itself
             record.exec_fu = None
             self.soon(self.launch, record)
@@ -359,7 +361,7 @@ class Flow:
                 "Task %s failed after %s retry attempts",
                 record.id,
                 record.try_id,
-                exc_info=(type(error), error, error.__traceback__),
+                exc_info=(type(error), error, behind_ours(error.__traceback__) or error.__traceback__),
             )
             self.complete_failure(record, States.failed, error)
 

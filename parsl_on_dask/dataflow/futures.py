@@ -17,6 +17,7 @@ from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol, asked_by
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
 from parsl_on_dask.legacy import MISSING, renamed
+from parsl_on_dask.raising import Raising, hide_this_frame, raises_plainly
 from parsl_on_dask.remote.packing import Promise
 from parsl_on_dask.remote.standin import FinishedFuture
 
@@ -67,7 +68,7 @@ def _attribute(value: Any, name: str) -> Any:
     return getattr(value, name)
 
 
-class AppFuture(PoliteFuture[T], LightFuture[T], DaskProtocol[T], Generic[T]):
+class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Generic[T]):
     """What calling an app returns: the promise of its result.
 
     It is a ``concurrent.futures.Future``, so ``wait``, ``as_completed`` and callbacks work, and it can be awaited.
@@ -99,6 +100,7 @@ class AppFuture(PoliteFuture[T], LightFuture[T], DaskProtocol[T], Generic[T]):
 
     # -- the result --------------------------------------------------------------------------------------
 
+    @raises_plainly
     def result(self, timeout: float | None = None) -> T:
         """Wait for the task and return its result.
 
@@ -290,9 +292,13 @@ class AppFuture(PoliteFuture[T], LightFuture[T], DaskProtocol[T], Generic[T]):
         # not asyncio.wrap_future: it cancels what it wraps, and calls result(), which may fetch, inside the loop
         self.when_done(done)
         yield from woken
-        if type(self._result) is RemoteValue:
-            return (yield from loop.run_in_executor(None, self.result).__await__())
-        return self.result()
+        try:
+            if type(self._result) is RemoteValue:
+                return (yield from loop.run_in_executor(None, self.result).__await__())
+            return self.result()
+        except BaseException as e:
+            hide_this_frame(e)
+            raise
 
     def __reduce__(self) -> tuple[Any, ...]:
         if getattr(pickling, "hurry", False) and not self.done():

@@ -112,7 +112,7 @@ class InternalLane(Lane):
         try:
             value = call.function(*call.args, **call.kwargs)
         except BaseException as e:
-            error = from_failure(e)
+            error = from_failure(e, call.name)
         call.function, call.args, call.kwargs = None, (), {}
         call.step(FINISH)
         call.done(call, Outcome(value, error, threading.current_thread().name, "", began, time.time()))

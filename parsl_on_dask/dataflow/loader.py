@@ -136,6 +136,10 @@ def as_config(given: Any) -> Config:
 
 
 def _nothing_loaded() -> NoDataFlowKernelError:
+    from parsl_on_dask.dataflow import exits
+
+    if exits.too_late():
+        return NoDataFlowKernelError(exits.too_late()[0].upper() + exits.too_late()[1:])
     text, hint = "Must first load config", "call parsl.load(), or parsl.load(Config(...))"
     if sys.version_info < (3, 11):
         return NoDataFlowKernelError(f"{text}: {hint}")

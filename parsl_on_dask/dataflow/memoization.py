@@ -19,6 +19,7 @@ from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.old_memo import OldMemoizer, ParslsCheckpointing
 from parsl_on_dask.dataflow.recorder import Ended, Recorder, period_of
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
+from parsl_on_dask.utils import SaysWhatItTakes
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -91,7 +92,7 @@ class Memoizer(OldMemoizer, ABC):
         """Finish; called once, when the kernel is cleaned up."""
 
 
-class BasicMemoizer(ParslsCheckpointing, Memoizer):
+class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
     """Reuses results of apps that have ``cache=True``: of this run, and of earlier ones from their checkpoints.
 
     Failures are remembered as well as results while the kernel lives: the same call again fails at once with the same

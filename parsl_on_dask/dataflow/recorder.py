@@ -202,7 +202,11 @@ class Recorder:
             finally:
                 self._under_way.discard(done)
                 if lost and self.sync:  # with a full disk a run goes on; with no value at all the task is not done
-                    done.set_exception(as_exception("WorkerLost", (value.label, "", "with its result")))
+                    done.set_exception(
+                        as_exception(
+                            "WorkerLost", (value.label, "", f"the result of app {ended.app!r} was lost with it")
+                        )
+                    )
                 else:
                     done.set_result(None)
 

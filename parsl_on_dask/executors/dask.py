@@ -13,6 +13,7 @@ from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.lane_executor import refuse_keys
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
+from parsl_on_dask.misspelt import meant
 from parsl_on_dask.mistakes import not_a_way
 from parsl_on_dask.providers.base import ExecutionProvider
 
@@ -208,7 +209,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         _check_address(owner, self.address)
         given = [name for name in WAYS if getattr(self, name) is not None]
         if not given and self.settings:
-            raise ConfigurationError(f"{owner}: {not_a_way(self.settings)}")
+            raise ConfigurationError(f"{owner}: {not_a_way(self.settings, WAYS)}")
         if len(given) != 1:
             raise ConfigurationError(
                 f"{owner}: give exactly one of {', '.join(WAYS[:-1])} and {WAYS[-1]}"
@@ -238,9 +239,9 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
             self._check_hosts(owner)
         if self.settings and way not in MAKING:
             name, value = next(iter(self.settings.items()))
-            raise wrong_value(
-                owner, name, value, f"there is no such argument for {way}=. Settings of jobs go with jobqueue='slurm'."
-            )
+            near = meant(name, list(inspect.signature(DaskExecutor).parameters))
+            hint = f"Write {near[0]}=." if near else "Settings of jobs go with jobqueue='slurm'."
+            raise wrong_value(owner, name, value, f"there is no such argument for {way}=. {hint}")
         for name, least in (("init_blocks", 0), ("min_blocks", 0), ("max_blocks", 0), ("parallelism", 0)):
             self._check_number(owner, way, name, least)
 

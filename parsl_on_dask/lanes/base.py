@@ -10,6 +10,11 @@ from typing import Any
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import PoliteFuture
+from parsl_on_dask.raising import PlainFuture
+
+
+class CallFuture(PoliteFuture[Any], PlainFuture[Any]):
+    """Of a call that was submitted without a kernel."""
 
 
 class Lane(abc.ABC):
@@ -107,7 +112,7 @@ class Lane(abc.ABC):
         self, function: Callable[..., Any], spec: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Future[Any]:
         """Submit without a kernel, as executors used on their own do."""
-        future: Future[Any] = PoliteFuture()
+        future: Future[Any] = CallFuture()
 
         def done(call: Call, outcome: Outcome) -> None:
             if outcome.error is not None:

@@ -25,6 +25,7 @@ MODULES = (
     "remote.packing",
     "remote.sidefiles",
     "remote.errors",
+    "remote.tracebacks",
     "remote.standin",
     "remote.walltime",
     "remote.nodes",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.lanes.frames import traceback_of
 from parsl_on_dask.mistakes import daemonic_worker
-from parsl_on_dask.remote.errors import Failure, PackedError
+from parsl_on_dask.remote.errors import Failure, PackedError, left_by
 from parsl_on_dask.remote.packing import loads
 
 if TYPE_CHECKING:
@@ -14,16 +17,19 @@ if TYPE_CHECKING:
 
 #: How ``multiprocessing`` begins its text in a process that may have no children.
 DAEMONIC = "daemonic processes are not allowed to have children"
+HOST = socket.gethostname()
 
 
 def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     """The exception of this package that a :class:`~parsl_on_dask.remote.errors.Failure` stands for."""
     from parsl_on_dask.app import errors as app
-    from parsl_on_dask.executors.high_throughput.errors import WorkerLost
+    from parsl_on_dask.executors.high_throughput.errors import AppExit, WorkerLost
     from parsl_on_dask.serialize.errors import DeserializationError, SerializationError
 
     if kind == "WorkerLost":
         return WorkerLost(*args)
+    if kind == "AppExit":
+        return AppExit(*args)
     if kind == "SerializationError":
         return SerializationError(*args)
     if kind == "DeserializationError":
@@ -63,8 +69,10 @@ def app_timeout_text(name: str = "?", seconds: Any = "?") -> str:
     return f"App {name} exceeded walltime: {seconds} seconds"
 
 
-def from_failure(error: BaseException) -> BaseException:
-    """The exception to show for one raised in this process; a Failure becomes the class that it names."""
+def from_failure(error: BaseException, app: str) -> BaseException:
+    """The exception to show for one that an app raised in this process; a Failure becomes the class that it names."""
+    if not isinstance(error, Exception):
+        error = left_by(error, app, threading.current_thread().name, HOST)
     if not isinstance(error, Failure):
         return error
     shown = as_exception(error.kind, error.args[1:])
@@ -80,16 +88,7 @@ def unpack_error(packed: PackedError) -> BaseException:
     :class:`~parsl_on_dask.app.errors.RemoteException` that shows all of that as text.
     """
     error = _rebuilt(packed)
-    frames = packed["frames"]
-    if frames is not None:
-        try:
-            from tblib import Traceback
-
-            error = error.with_traceback(Traceback.from_dict(frames).as_traceback())
-        except Exception:
-            _note(error, packed["traceback"])
-    else:
-        _note(error, packed["traceback"])
+    error.__traceback__ = traceback_of(packed["frames"])
     if packed["cause"] is not None:
         error.__cause__ = unpack_error(packed["cause"])
     elif packed["context"] is not None:
@@ -133,11 +132,6 @@ def _explain(error: BaseException, text: str) -> None:
         error.add_note(text)
     else:
         error.args = (f"{error}. {text}",)
-
-
-def _note(error: BaseException, text: str) -> None:
-    if text and hasattr(error, "add_note"):
-        error.add_note("\nOn the worker:\n" + text)
 
 
 def lost_value(value: RemoteValue, e: BaseException) -> BaseException:

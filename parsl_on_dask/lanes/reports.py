@@ -11,6 +11,7 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception, each_its_own, unpack_error
 from parsl_on_dask.lanes.keeping import Large
+from parsl_on_dask.lanes.losses import story_of
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.remote.monitor import MESSAGE, SAMPLES
 from parsl_on_dask.remote.packing import loads
@@ -168,22 +169,18 @@ class Reports:
         cut_off = self.lane.ends.cut_off(batch)
         for number, call in list(batch.calls.items()):
             guilty = running == number if running is not None else batch.started and batch.alone
-            why = self._place_of(worker)
+            why = ""
             if cut_off and (guilty or running is None):
                 why = self.lane.ends.again(call, batch, running == number)
                 guilty = bool(why)
             if guilty or call.uncharged >= UNCHARGED:
-                error = as_exception("WorkerLost", (worker, host, why))
+                error = as_exception("WorkerLost", (worker, host, story_of(call, self.lane.cluster, worker, why)))
                 self.lane.finish(call, Outcome(error=error, worker=worker, host=host))
             elif cut_off:
                 self._again(call, charged=0)
             else:
                 self._again(call)
         batch.calls.clear()
-
-    def _place_of(self, worker: str) -> str:
-        block = self.lane.cluster.block_of(worker)
-        return "" if block is None else f"block {block}"
 
     def _unreported(self, batch: Batch, error: BaseException) -> None:
         first = next(iter(batch.calls.values()))

@@ -213,7 +213,7 @@ class ThreadsLane(Lane):
             value = function(*args, **kwargs)
         except BaseException as e:
             # the first frame is this one
-            error = from_failure(e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None))
+            error = from_failure(e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None), call.name)
         del function, args, kwargs
         outcome = Outcome(value, error, threading.current_thread().name, HOST, began, time.time())
         call.step(FINISH)

@@ -14,6 +14,9 @@ __all__ = ["COMMANDS", "main"]
 #: What is looked at instead of being run.
 COMMANDS = ("visualize", "report")
 
+#: Addresses that only this machine can reach.
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
 DATABASE = """\
 a run directory (runinfo, or one run's runinfo/003), the path of a monitoring.db, or a URL such as
 postgresql://user@host/name; default: runinfo"""
@@ -46,7 +49,19 @@ def _visualize(argv: Sequence[str]) -> int:
     parser = _parser("visualize", "Show runs in a browser, also while they run. Ctrl-C ends it.")
     parser.add_argument("-p", "--port", type=int, help="default 8080, or another one when that is taken; 0: any")
     parser.add_argument("--no-token", action="store_true", help="let every user of this machine look, without the link")
+    parser.add_argument("-d", "--debug", action="store_true", help="log each request to standard error")
+    parser.add_argument("-l", "--listen", default=_LOCAL[0], metavar="ADDRESS", help="127.0.0.1, and no other")
     options = parser.parse_args(argv)
+    if options.listen not in _LOCAL:
+        port = options.port or 8080
+        parser.error(
+            f"--listen {options.listen}: these pages are for this machine only, since inputs, outputs and errors are "
+            f"on them. From another machine: ssh -L {port}:127.0.0.1:{port} <this machine>"
+        )
+    if options.debug:
+        from parsl_on_dask.log_utils import set_stream_logger
+
+        set_stream_logger()
     from parsl_on_dask.monitoring.pages.database import Database, find
     from parsl_on_dask.monitoring.pages.plots import require_bokeh
 

@@ -13,6 +13,7 @@ from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
+from parsl_on_dask.misspelt import meant
 from parsl_on_dask.mistakes import not_a_walltime
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.base import ExecutionProvider
@@ -253,7 +254,7 @@ def provider_from_jobqueue(system: str, config_name: str | None = None, **settin
     own = {k: v for k, v in settings.items() if k in arguments and k not in jobqueue}
     unknown = [name for name in settings if name not in jobqueue and name not in own]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], theirs | arguments, 1)
+        near = meant(unknown[0], sorted(theirs | arguments))
         raise ConfigurationError(
             f"jobqueue={system!r} has no setting {unknown[0]!r}. {f'Did you mean {near[0]}? ' if near else ''}"
             f"There are: {', '.join(sorted(theirs | arguments))}."

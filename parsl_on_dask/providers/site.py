@@ -6,7 +6,6 @@ that a provider goes on as Parsl's does where there is no ``jobqueue.yaml`` or o
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib.util
 import logging
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from parsl_on_dask.errors import ConfigurationError, OptionalModuleMissing
+from parsl_on_dask.misspelt import meant
 
 logger = logging.getLogger("parsl.providers.site")
 
@@ -148,7 +148,7 @@ def check_settings(owner: str, system: str, given: Mapping[str, Any]) -> None:
     known = {name.replace("-", "_") for name in shipped()[system]} | {"header_skip", "project"}
     for name in given:
         if name.replace("-", "_") not in known:
-            near = difflib.get_close_matches(name.replace("-", "_"), known, 1)
+            near = meant(name, list(known))
             hint = f"Did you mean {near[0]}? " if near else ""
             raise ConfigurationError(
                 f"{owner}: jobqueue.{system} has no setting {name!r}. {hint}There are: {', '.join(sorted(known))}."

@@ -8,7 +8,9 @@ traceback, so that something true can be raised even where the class cannot be r
 
 from __future__ import annotations
 
+import itertools
 import pickle
+import sys
 import traceback
 from typing import Any, TypedDict
 
@@ -37,13 +39,36 @@ class Failure(Exception):
         self.kind = kind
 
 
+#: A frame of a traceback: file, function, the same with what it is in, module, where the function begins; and the part
+#: of the source that ran: first and last line, first and last column (None where that is not known).
+PackedFrame = tuple[str, str, str, str, int, int, int, "int | None", "int | None"]
+
+
+def left_by(error: BaseException, app: str, worker: str, host: str) -> Failure:
+    """The failure of an app that was left by something else than an Exception.
+
+    Examples
+    --------
+    >>> left_by(SystemExit(3), "stop", "w", "node7").args[-1]
+    "app 'stop' called sys.exit(3), which ends nothing but this call. Return from the function, or raise an Exception"
+    """
+    if isinstance(error, SystemExit):
+        did = f"called sys.exit({'' if error.code is None else repr(error.code)}), which ends nothing but this call"
+        hint = "Return from the function, or raise an Exception"
+        return Failure("AppExit", worker, host, f"app {app!r} {did}. {hint}").with_traceback(error.__traceback__)
+    did = f"was ended by a {type(error).__name__}, which is no Exception: raise one that is"
+    left = Failure("AppExit", worker, host, f"app {app!r} {did}")
+    left.__cause__ = error
+    return left
+
+
 class PackedError(TypedDict):
     """An exception on its way, as plain data."""
 
     type: str
     text: str
     traceback: str
-    frames: Any
+    frames: list[PackedFrame]
     failure: tuple[str, bytes] | None
     pickle: bytes | None
     parts: bytes | None
@@ -127,12 +152,22 @@ def _parts(error: BaseException) -> bytes | None:
         return None
 
 
-def _frames(error: BaseException) -> Any:
-    if error.__traceback__ is None:
-        return None
-    try:
-        from tblib import Traceback
-
-        return Traceback(error.__traceback__).to_dict()
-    except Exception:  # without tblib the formatted text has to do
-        return None
+def _frames(error: BaseException) -> list[PackedFrame]:
+    frames: list[PackedFrame] = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        line = trace.tb_lineno or code.co_firstlineno
+        first: int | None = None
+        last: int | None = None
+        end = line
+        if sys.version_info >= (3, 11):
+            nowhere = (None, None, None, None)
+            place = next(itertools.islice(code.co_positions(), max(0, trace.tb_lasti) // 2, None), nowhere)
+            if place[0] == line and place[1] is not None:
+                _, end, first, last = place
+        name = getattr(code, "co_qualname", code.co_name)
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        frames.append((code.co_filename, code.co_name, name, module, code.co_firstlineno, line, end, first, last))
+        trace = trace.tb_next
+    return frames

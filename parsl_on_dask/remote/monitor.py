@@ -79,7 +79,7 @@ class Monitor:
         finally:
             del self.calls[id(watched)]
             _here.watched = None
-        if self.meter is not None:
+        if self.meter is not None and (watched.announced or shift.has_run(report)):
             samples = [self.meter.full() if watched.announced else self.meter.quick()]
             with shift.lock:
                 if not watched.announced and watched.first is not None:

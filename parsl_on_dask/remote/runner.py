@@ -30,13 +30,17 @@ from typing import Any, NoReturn, TypedDict
 
 from .agent import Agent, agent_of
 from .environment import environment
-from .errors import Failure, pack_error
+from .errors import Failure, left_by, pack_error
 from .jobend import end_of_this_job
 from .journal import Journal
 from .monitor import monitor_of
 from .packing import Missing, dumps, loads, loads_with_promises, loads_with_refs, looks_large
+from .tracebacks import without_ours
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
+
+#: Reports of calls that have not run.
+NOT_BEGUN = frozenset({HANDED_BACK, FORGOTTEN})
 
 #: Seconds that one call may take before the calls behind it are handed back.
 PATIENCE = 0.05
@@ -303,6 +307,10 @@ class Shift:
             self.brisk = waited < GROUPING
             self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, PATIENCE - waited), self.watch)
 
+    def has_run(self, report: tuple[Any, ...]) -> bool:
+        """Whether what :meth:`execute` gave is about a call that ran."""
+        return report[0] not in NOT_BEGUN
+
     def execute(self, call: CallData) -> tuple[Any, ...]:
         number, key, arguments, kind = call
         if key in _functions:
@@ -337,11 +345,12 @@ class Shift:
             return (HANDED_BACK, [number])
         except Exception as e:
             self.trouble = e if self.owes else None
-            return (ERROR, number, dumps(pack_error(_without_our_frames(e))), began, time.time())
+            without_ours(e)
+            return (ERROR, number, dumps(pack_error(e)), began, time.time())
         except BaseException as e:  # SystemExit and the like: the call asked for the end of its process
-            lost = Failure("WorkerLost", self.worker.name, HOST)
-            lost.__cause__ = e
-            return (ERROR, number, dumps(pack_error(lost)), began, time.time())
+            left = left_by(e, name, str(self.worker.name), HOST)
+            without_ours(left)
+            return (ERROR, number, dumps(pack_error(left)), began, time.time())
         finally:
             if _journal is not None:
                 _journal.running(0)
@@ -419,10 +428,3 @@ def _cannot_load(name: str, what: str, e: Exception) -> str:
             " (worker_init), or define the function in the script itself"
         )
     return text
-
-
-def _without_our_frames(e: Exception) -> Exception:
-    """Drop the frame of :meth:`Shift.execute`, which tells a user nothing."""
-    if e.__traceback__ is not None and e.__traceback__.tb_next is not None:
-        return e.with_traceback(e.__traceback__.tb_next)
-    return e

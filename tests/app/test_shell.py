@@ -114,7 +114,7 @@ class TestExitCode:
     def test_other_than_zero(self, command: str, code: int) -> None:
         e = failure(lambda: run(command))
         assert e.args == ("BashExitFailure", "my_app", code)
-        assert str(from_failure(e)) == f"bash_app my_app failed with unix exit code {code}"
+        assert str(from_failure(e, "app")) == f"bash_app my_app failed with unix exit code {code}"
 
     def test_ended_by_a_signal(self) -> None:
         assert failure(lambda: run("kill -9 $$")).args[2] == -9
@@ -167,7 +167,7 @@ class TestStreams:
         Path("plain").write_text("")
         e = failure(lambda: run("true", stderr="plain/err"))
         assert e.kind == "BadStdStreamFile" and isinstance(e.__cause__, OSError)
-        assert str(from_failure(e)) == "Bad Stream File: plain/err"
+        assert str(from_failure(e, "app")) == "Bad Stream File: plain/err"
         e = failure(lambda: run("true", stdout=File("https://example.org/out")))
         assert e.kind == "BadStdStreamFile" and "No local_path set" in e.args[1]
 
@@ -185,7 +185,7 @@ class TestOutputs:
         there, missing = File("a"), File("b")
         e = failure(lambda: run("touch a", outputs=[there, missing]))
         assert e.args == ("MissingOutputs", "Missing outputs from app my_app", [missing])
-        shown = str(from_failure(e))
+        shown = str(from_failure(e, "app"))
         assert shown.startswith("Missing Outputs: [<File") and shown.endswith("Reason: Missing outputs from app my_app")
 
     def test_the_exit_code_comes_first(self) -> None:
@@ -200,7 +200,7 @@ class TestWalltime:
         e = failure(lambda: run(self.TREE, walltime=0.3))
         assert 0.3 <= time.monotonic() - began < 5
         assert e.args == ("AppTimeout", "my_app", 0.3)
-        assert str(from_failure(e)) == "App my_app exceeded walltime: 0.3 seconds"
+        assert str(from_failure(e, "app")) == "App my_app exceeded walltime: 0.3 seconds"
         assert not any(alive(pid) for pid in pids("pids"))
 
     def test_it_may_tidy_up(self) -> None:

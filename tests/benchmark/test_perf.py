@@ -1,4 +1,4 @@
-"""The command parsl-perf."""
+"""The command perf."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def refused(url: str, path: Path, timeout: float = 10, retries: int = 1) -> str:
     with pytest.raises(Exception) as caught:
         fetch_ftp(url, str(path), timeout, retries)
     assert os.listdir(path.parent) == []
-    error = from_failure(caught.value)
+    error = from_failure(caught.value, "app")
     assert isinstance(error, StagingError)
     return str(error)
 

@@ -246,10 +246,10 @@ def test_without_tokens_and_terminal_it_says_what_to_do(
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     start()
     future = upper(File(f"globus://{THERE}/in.txt"))
-    with pytest.raises(DependencyError, match="Run parsl-globus-auth in a terminal"):
+    with pytest.raises(DependencyError, match="Run python -m parsl_on_dask globus-auth in a terminal"):
         future.result(WAIT)
     assert isinstance(future.exception().__cause__, StagingError)
-    with pytest.raises(SystemExit, match="^parsl-globus-auth: nobody has allowed Parsl"):
+    with pytest.raises(SystemExit, match="^parsl_on_dask globus-auth: nobody has allowed Parsl"):
         cli_run()
 
 

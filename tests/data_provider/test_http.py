@@ -41,7 +41,7 @@ def refused(url: str, path: Path, timeout: float = 10, retries: int = 1) -> str:
     with pytest.raises(Exception) as caught:
         fetch_http(url, str(path), timeout, retries)
     assert os.listdir(path.parent) == before
-    error = from_failure(caught.value)
+    error = from_failure(caught.value, "app")
     assert isinstance(error, StagingError) and error.url == url and error.path == str(path)
     return str(error)
 

@@ -102,7 +102,7 @@ def test_there_and_back(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPat
 def refused(step: Callable[..., None], *args: Any) -> str:
     with pytest.raises(Exception) as caught:
         step(*args)
-    error = from_failure(caught.value)
+    error = from_failure(caught.value, "app")
     assert isinstance(error, StagingError)
     return str(error)
 

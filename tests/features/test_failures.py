@@ -13,6 +13,7 @@ import pytest
 from parsl_on_dask import bash_app, python_app
 from parsl_on_dask.app.errors import BashExitFailure
 from parsl_on_dask.dataflow.errors import DependencyError, PropagatedException
+from parsl_on_dask.executors.high_throughput.errors import AppExit
 from tests.helpers import WAIT
 
 pytestmark = pytest.mark.usefixtures("kernel")
@@ -264,5 +265,6 @@ def test_keyboard_interrupt_in_an_app_does_not_reach_the_script() -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    assert isinstance(call(interrupt).exception(WAIT), BaseException)
+    error = call(interrupt).exception(WAIT)
+    assert isinstance(error, AppExit) and isinstance(error.__cause__, KeyboardInterrupt)
     assert middle(1).result(WAIT) == 1

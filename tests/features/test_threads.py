@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask import join_app, python_app
+from parsl_on_dask.executors.high_throughput.errors import AppExit
 from tests.helpers import WAIT
 
 pytestmark = pytest.mark.usefixtures("kernel")
@@ -121,5 +122,6 @@ def test_system_exit_in_a_thread_is_a_failed_call() -> None:
         raise SystemExit(3)
 
     error = leave().exception(WAIT)
-    assert error is not None and "3" in f"{error!r} {error.__cause__!r}"
+    assert isinstance(error, AppExit) and str(error).startswith("app 'leave' called sys.exit(3), ")
+    assert error.__traceback__ is not None and error.__traceback__.tb_frame.f_code.co_name == "leave"
     assert same(1).result(WAIT) == 1

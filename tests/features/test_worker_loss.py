@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from parsl_on_dask import python_app
 from parsl_on_dask.dataflow.errors import DependencyError
-from parsl_on_dask.executors.high_throughput.errors import WorkerLost
+from parsl_on_dask.executors.high_throughput.errors import AppExit, WorkerLost
 from tests.helpers import WAIT, alive, append, eventually, hold, text_of
 
 
@@ -85,13 +86,61 @@ def test_a_lost_worker_is_a_failed_try(death: Any, load: Callable[..., Any], tmp
     dependent = passed(future)
     with pytest.raises(WorkerLost) as caught:
         future.result(WAIT)
-    found = re.search(r"loss of worker (\S+) on host (\S+)", str(caught.value))
-    assert found, str(caught.value)
-    assert found[2].rstrip(".,") in {socket.gethostname(), socket.getfqdn(), "127.0.0.1"}
+    if death is not die_by_system_exit:
+        found = re.search(r"loss of worker (\S+) on host (\S+):", str(caught.value))
+        assert found, str(caught.value)
+        assert found[2] in {socket.gethostname(), socket.getfqdn(), "127.0.0.1"}
     assert text_of(path) == "x", "one try is one run"
     error = dependent.exception(WAIT)
     assert isinstance(error, DependencyError) and isinstance(error.__cause__, WorkerLost)
     recovers()
+
+
+@pytest.mark.parametrize(
+    ("death", "how"),
+    [
+        (die_by_exit, "exit code 3"),
+        (die_by_kill, "signal SIGKILL ended its process"),
+        (die_by_segfault, "signal SIGSEGV ended its process (compiled code went wrong"),
+    ],
+)
+def test_what_is_told_of_a_lost_worker(
+    death: Any, how: str, load: Callable[..., Any], tmp_path: Path, config_name: str
+) -> None:
+    load()
+    future = logged(str(tmp_path / "log"), death)
+    said = str(future.exception(WAIT))
+    assert f"it ran app 'logged', task {future.tid}" in said
+    if config_name == "existing":
+        assert "not known here: the log of that worker" in said
+        return
+    assert how.lower() in said.lower()
+    found = re.search(r"Its log: (\S+)$", said)
+    assert found and Path(found[1]).is_file()
+
+
+def test_a_call_of_sys_exit_is_no_lost_worker(load: Callable[..., Any], tmp_path: Path) -> None:
+    load()
+    workers = {f.result(WAIT) for f in [pid() for _ in range(8)]}
+    future = logged(str(tmp_path / "log"), die_by_system_exit)
+    with pytest.raises(
+        AppExit, match=r"^app 'logged' called sys.exit\(1\), which ends nothing but this call"
+    ) as caught:
+        future.result(WAIT)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "Failure" not in shown and "loss of worker" not in shown and "sys.exit(1)\n" in shown
+    assert {f.result(WAIT) for f in [pid() for _ in range(8)]} & workers, "the worker goes on"
+
+
+def interrupt_itself() -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_exception_that_is_none(load: Callable[..., Any], tmp_path: Path) -> None:
+    load()
+    error = logged(str(tmp_path / "log"), interrupt_itself).exception(WAIT)
+    assert isinstance(error, AppExit) and isinstance(error.__cause__, KeyboardInterrupt)
+    assert "app 'logged' was ended by a KeyboardInterrupt" in str(error)
 
 
 @by_death

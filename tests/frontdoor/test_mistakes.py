@@ -19,6 +19,7 @@ import parsl_on_dask as parsl
 from parsl_on_dask import bash_app, executors, join_app, launchers, providers, python_app
 from parsl_on_dask.config import Config
 from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError, ParslError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
 from tests.frontdoor.programs import FRONT, python, write
@@ -29,6 +30,8 @@ NAMES = {
     **{f.__name__: f for f in (python_app, bash_app, join_app)},
     **{name: getattr(where, name) for where in (executors, providers, launchers) for name in where.__all__},
     "Config": Config,
+    "BasicMemoizer": BasicMemoizer,
+    "MPIExecutor": executors.MPIExecutor,
     "local_threads": importlib.import_module("parsl_on_dask.configs.local_threads"),
 }
 
@@ -83,6 +86,12 @@ def made_by_dask() -> Iterator[dict[str, Any]]:
         ("HighThroughputExecutor(workers_per_node=4)", "Write max_workers_per_node="),
         ("HighThroughputExecutor(max_worker_per_node=4)", "Write max_workers_per_node="),
         ("HighThroughputExecutor(n_workers=4)", "Write max_workers_per_node="),
+        ("HighThroughputExecutor(max_worker=4)", "Write max_workers_per_node="),
+        ("HighThroughputExecutor(maxworkers=4)", "Write max_workers_per_node="),
+        ("HighThroughputExecutor(maxWorkersPerNode=4)", "Write max_workers_per_node="),
+        ("MPIExecutor(max_workers=4)", "Write max_workers_per_block="),
+        ("ThreadPoolExecutor(max_worker=4)", "Write max_threads="),
+        ("ThreadPoolExecutor(maxthreads=4)", "Write max_threads="),
         ("HighThroughputExecutor(worker_init='x')", "belongs to the provider"),
         ("HighThroughputExecutor(walltime='01:00:00')", "belongs to the provider"),
         ("HighThroughputExecutor(4)", "Write max_workers_per_node=4"),
@@ -107,6 +116,11 @@ def made_by_dask() -> Iterator[dict[str, Any]]:
         ("SlurmProvider('debug', nodes=2)", "Write nodes_per_block="),
         ("SlurmProvider('debug', scheduler_options=['#SBATCH -C x'])", "lines of text"),
         ("PBSProProvider(partition='debug')", "Write queue="),
+        ("SlurmProvider('debug', node=2)", "Write nodes_per_block="),
+        ("SlurmProvider('debug', wall_time='01:00:00')", "Write walltime="),
+        ("LocalProvider(initblocks=3)", "Write init_blocks="),
+        ("LocalProvider(max_worker=3)", "HighThroughputExecutor(max_workers_per_node=...)"),
+        ("SrunLauncher(override='-n 1')", "Write overrides="),
         ("LocalProvider(max_workers=3)", "HighThroughputExecutor(max_workers=...)"),
         ("parsl.channels.SSHChannel('host')", "Run the script on host"),
         ("SlurmProvider('debug', channel='ssh')", "Write no channel at all"),
@@ -114,6 +128,12 @@ def made_by_dask() -> Iterator[dict[str, Any]]:
         ("DaskExecutor()", "DaskExecutor('tcp://10.0.0.1:8786')"),
         ("DaskExecutor('10.0.0.1')", "'tcp://10.0.0.1:8786'"),
         ("DaskExecutor(n_workers=4)", "HighThroughputExecutor(max_workers_per_node=4)"),
+        ("DaskExecutor(max_worker=4)", "HighThroughputExecutor(max_workers_per_node=4)"),
+        ("DaskExecutor(adress='tcp://a:1')", "Write address="),
+        ("DaskExecutor(schedulerfile='a.json')", "Write scheduler_file="),
+        ("DaskExecutor(host=['node1'])", "Write hosts="),
+        ("DaskExecutor('tcp://a:1', maxblocks=4)", "Write max_blocks="),
+        ("DaskExecutor(jobqueue='slurm', max_jobs=4)", "Did you mean max_blocks?"),
         ("DaskExecutor(scheduler='tcp://a:1')", "DaskExecutor('tcp://a:1')"),
         ("DaskExecutor(cluster='tcp://a:1')", "DaskExecutor('tcp://a:1')"),
         ("DaskExecutor(client='tcp://a:1')", "DaskExecutor('tcp://a:1')"),
@@ -124,6 +144,14 @@ def made_by_dask() -> Iterator[dict[str, Any]]:
         ("python_app('htex')", "by name"),
         ("python_app(lambda: 1, executor='htex')", "executors=['label']"),
         ("python_app(lambda: 1, retries=3)", "Config(retries=...)"),
+        ("python_app(lambda: 1, retry=3)", "Config(retries=...)"),
+        ("python_app(lambda: 1, memoize=True)", "cache=True"),
+        ("python_app(lambda: 1, ignoreforcache=['x'])", "Write ignore_for_cache="),
+        ("bash_app(lambda: 1, std_out='out.txt')", "def f(..., stdout=...)"),
+        ("Config(retry=3)", "Write retries="),
+        ("Config(checkpointmode='task_exit')", "Write checkpoint_mode="),
+        ("Config(memoizer=BasicMemoizer(checkpointmode='task_exit'))", "Write checkpoint_mode="),
+        ("parsl.load(executers=[])", "parsl.load(Config(executors=...))"),
         ("bash_app(lambda: 1, stdout='out.txt')", "def f(..., stdout=...)"),
         ("bash_app(lambda: 1, timeout=3)", "def f(..., walltime=...)"),
         ("python_app(lambda: 1, gpus=1)", "parsl_resource_specification="),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sys
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -247,3 +249,27 @@ def test_with_asyncio(notebook: Notebook, tutorial: str) -> None:
         notebook.says("import asyncio\nawait asyncio.gather(*[python_app(pow)(2, i) for i in range(4)])")
         == "[1, 2, 4, 8]"
     )
+
+
+def test_an_error_shows_the_line_of_the_cell_that_failed(notebook: Notebook, tutorial: str) -> None:
+    notebook.cell(tutorial)
+    notebook.cell(
+        """
+        def half(x):
+            return x / 0
+
+        @python_app
+        def fails(x):
+            return half(x)
+        """
+    )
+    for ask, lines in (("fails(1).result()", 24), ("python_app(lambda x: x)(fails(1)).result()", 34)):
+        with pytest.raises(nbclient.exceptions.CellExecutionError) as caught:
+            notebook.cell(ask)
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", caught.value.traceback)
+        assert re.search(r"-+> +\d+ +return x / 0\n", shown) and re.search(r"-+> +\d+ +return half\(x\)\n", shown), (
+            shown
+        )
+        # Python 3.10 shows one of our frames
+        assert "concurrent" not in shown and (sys.version_info < (3, 11) or "parsl_on_dask/" not in shown)
+        assert len(shown.splitlines()) <= lines or sys.version_info < (3, 11), shown

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from parsl_on_dask import cli
 from tests.frontdoor.programs import FRONT, python, write
 
 SHOW = """
@@ -239,3 +240,34 @@ def test_options_for_jobs_that_make_no_sense(tmp_path: Path, options: tuple[str,
     write(tmp_path, "program.py", "print('ran')")
     done = python(tmp_path, *FRONT, *options, "program.py")
     assert done.returncode == 2 and word in done.stderr and "ran" not in done.stdout
+
+
+# ---------------------------------------------------------------- commands
+
+
+def test_one_command_is_installed_which_is_not_one_of_parsls() -> None:
+    """A second package's command of the same name would replace the first one's, and take it away when it leaves."""
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    scripts = text.partition("[project.scripts]\n")[2].partition("\n[")[0]
+    assert scripts.split() == ["parsl-on-dask", "=", '"parsl_on_dask.__main__:main"']
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("visualize", "--listen"),
+        ("report", "DB"),
+        ("perf", "--iterate"),
+        ("globus-auth", "Globus"),
+        ("checkpoint", "verify"),
+        ("check", "Config"),
+    ],
+)
+def test_what_parsls_commands_do_is_below_it(tmp_path: Path, command: str, words: str) -> None:
+    done = python(tmp_path, *FRONT, command, "--help")
+    assert done.returncode == 0 and words in done.stdout, done.stderr
+
+
+def test_perf_takes_the_cluster_of_the_command_line() -> None:
+    call = cli.parse(["--scheduler", "tcp://10.0.0.1:8786", "perf", "--config", "config.py"])
+    assert call.kind == "perf" and call.args == ("--config", "config.py") and call.cluster is not None

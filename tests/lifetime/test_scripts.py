@@ -274,3 +274,25 @@ def test_a_script_from_another_directory(run: Callable[..., Script], tmp_path: P
     assert one.ends() == 0, one.stderr
     assert one.stdout.split() == ["4"]
     assert (tmp_path / "runs" / "000" / "parsl.log").exists()
+
+
+def test_a_call_after_the_end_says_so(run: Callable[..., Script]) -> None:
+    one = run(
+        """
+import atexit
+@atexit.register
+def late():
+    for call in (lambda: double(1), lambda: kernel.submit(abs, 1)):
+        try:
+            call()
+        except parsl.errors.NoDataFlowKernelError as e:
+            print("late:", e)
+"""
+        + LOAD.replace("parsl.load", "kernel = parsl.load")
+        + "print(double(1).result())\n"
+    )
+    assert one.ends() == 0, one.stderr
+    first, *late = one.stdout.splitlines()
+    assert first == "2" and len(late) == 2
+    assert all("the script has ended, and its kernel was cleaned up" in line.lower() for line in late)
+    one.leaves_nothing()

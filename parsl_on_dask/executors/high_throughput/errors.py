@@ -16,12 +16,12 @@ class WorkerLost(Exception):
         The worker, as its cluster knows it.
     hostname : str
     note : str, optional
-        What else is known about it.
+        What else is known: what it ran, how its process ended, and which file tells more.
 
     Examples
     --------
-    >>> print(WorkerLost("block-0-1", "node7"))
-    Task failure due to loss of worker block-0-1 on host node7
+    >>> print(WorkerLost("block-0-1", "node7", "it ran app 'mesh', task 3"))
+    Task failure due to loss of worker block-0-1 on host node7: it ran app 'mesh', task 3
     """
 
     def __init__(self, worker_id: object, hostname: str, note: str = "") -> None:
@@ -32,7 +32,29 @@ class WorkerLost(Exception):
 
     def __str__(self) -> str:
         text = f"Task failure due to loss of worker {self.worker_id} on host {self.hostname}"
-        return f"{text} ({self.note})" if self.note else text
+        return f"{text}: {self.note}" if self.note else text
+
+
+class AppExit(WorkerLost):
+    """An app asked for the end of its process, with ``sys.exit`` or with an exception that is no ``Exception``.
+
+    Only the call ends: its worker goes on. In Parsl it is the worker that ends, which is why this is a WorkerLost.
+
+    Parameters
+    ----------
+    worker_id, hostname
+        As of :class:`WorkerLost`.
+    note : str
+        What the app did.
+
+    Examples
+    --------
+    >>> print(AppExit("block-0-1", "node7", "app 'stop' called sys.exit(3)"))
+    app 'stop' called sys.exit(3)
+    """
+
+    def __str__(self) -> str:
+        return self.note
 
 
 class ManagerLost(Exception):

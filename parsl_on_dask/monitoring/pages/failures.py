@@ -17,6 +17,8 @@ SEARCHED = 256 * 2**20
 LINKS = 60
 
 _FAILED = re.compile(r"Task (\d+) failed after \d+ retry attempts")
+#: What differs between the texts of failures that are otherwise equal: counts, task numbers, addresses of objects.
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 #: How lines begin in parsl.log: seconds, date, then the place.
 _LINE = re.compile(r"^\d{9,}\.\d+ \d{4}-\d\d-\d\d ")
 
@@ -37,9 +39,20 @@ class Failure:
 
 @dataclass(slots=True)
 class Cause:
-    """Failures with the same root."""
+    """Failures with the same root, or with roots that differ in nothing but their numbers.
+
+    Attributes
+    ----------
+    root : Failure
+        The first one.
+    equals : list of Failure
+        The other roots.
+    followers : list of Failure
+        Tasks that were not run because of one of them.
+    """
 
     root: Failure
+    equals: list[Failure]
     followers: list[Failure]
 
 
@@ -56,16 +69,18 @@ def failures(run: Run, tracebacks: dict[int, str]) -> list[Failure]:
 
 
 def causes(found: Iterable[Failure]) -> list[Cause]:
-    """Failures by their root."""
-    by_root: dict[int, Cause] = {}
-    for failure in found:
-        cause = by_root.get(failure.root.id)
+    """Failures by what they come from."""
+    by_root: dict[tuple[str, str, str], Cause] = {}
+    for failure in sorted(found, key=lambda f: f.task is not f.root):
+        root = failure.root
+        key = (root.app, root.kind, _NUMBER.sub("#", reason(root)))
+        cause = by_root.get(key)
         if cause is None:
-            cause = by_root[failure.root.id] = Cause(failure, [])
-        if failure.task is failure.root:
-            cause.root = failure
-        else:
+            cause = by_root[key] = Cause(failure, [], [])
+        elif failure.task is not root:
             cause.followers.append(failure)
+        else:
+            cause.equals.append(failure)
     return list(by_root.values())
 
 
