@@ -39,6 +39,7 @@ class Flow:
         self.kernel = kernel
         self.lock = threading.Lock()
         self.local = threading.local()
+        self.moving: set[int] = set()
         self.joins = Joins(self)
         self.ahead = Ahead(self)
 
@@ -51,6 +52,8 @@ class Flow:
             work.append((step, args))
             return
         work = self.local.work = deque(((step, args),))
+        me = threading.get_ident()
+        self.moving.add(me)
         try:
             while work:
                 step, args = work.popleft()
@@ -60,6 +63,11 @@ class Flow:
                     self.broken(args[0], e)
         finally:
             self.local.work = None
+            self.moving.discard(me)
+
+    def moves(self) -> bool:
+        """Whether another thread moves tasks on, or runs callbacks of theirs, which may call more apps."""
+        return bool(self.moving - {threading.get_ident()})
 
     def broken(self, record: TaskRecord, error: Exception) -> None:
         """End a task that cannot be moved on."""

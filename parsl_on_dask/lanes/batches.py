@@ -235,9 +235,6 @@ class BatchLane(Lane):
         pickling.hurry = True  # a task that it would wait for may need this thread to end
         ticked = time.monotonic()
         while True:
-            if time.monotonic() - ticked >= TICK:
-                ticked = time.monotonic()
-                self._handle("tick", None)
             for kind, item in self._news():
                 if kind == "close":
                     self._fail_all(self.lost or self.closed_error())
@@ -245,10 +242,13 @@ class BatchLane(Lane):
                     self._take_last_steps()
                     return
                 self._handle(kind, item)
+            if time.monotonic() - ticked >= TICK:  # after the news: what has come in is not late
+                ticked = time.monotonic()
+                self._handle("tick", None)
             self._take_steps(STEPS)
             try:
                 self.dispatcher.dispatch()
-            except Exception as e:  # nobody must wait for ever for calls that cannot be sent
+            except BaseException as e:  # nobody must wait for ever for calls that cannot be sent
                 logger.exception("Lane %s cannot send calls", self.label)
                 self.lost = ExecutorError(self.executor, f"its calls cannot be sent: {type(e).__name__}: {e}")
                 self.lost.__cause__ = e
@@ -281,7 +281,7 @@ class BatchLane(Lane):
             try:
                 step, item = self.steps[0]
                 step(item)
-            except Exception:
+            except BaseException:  # pickling runs code of the user's, which may raise SystemExit
                 logger.exception("Lane %s: a call could not be made ready", self.label)
             finally:
                 self.steps.popleft()
@@ -295,13 +295,13 @@ class BatchLane(Lane):
                 return
             try:
                 step(item)
-            except Exception:
+            except BaseException:  # pickling runs code of the user's, which may raise SystemExit
                 logger.exception("Lane %s: a call could not be refused", self.label)
 
     def _handle(self, kind: str, item: Any) -> None:
         try:
             self._handle_one(kind, item)
-        except Exception:
+        except BaseException:  # what is unpickled here runs code of the user's; it must not end this thread
             logger.exception("Lane %s: handling of %s failed", self.label, kind)
 
     def _handle_one(self, kind: str, item: Any) -> None:
@@ -358,5 +358,5 @@ class BatchLane(Lane):
             call.function, call.args, call.kwargs = None, (), {}
         try:
             call.done(call, outcome)
-        except Exception:
+        except BaseException:
             logger.exception("Completing a call of app %s failed", call.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.errors import ExecutorError
@@ -21,10 +21,45 @@ if TYPE_CHECKING:
 
 #: How often a call may be sent again because its worker died while running another one.
 UNCHARGED = 8
-#: Seconds to wait for the reports of a Dask task that has ended.
+#: Seconds to wait for the reports of a Dask task that has ended, by a :class:`Clock`.
 LATE = 3.0
+#: The most seconds by which that clock moves at a time.
+STRIDE = 1.5
 #: Seconds after which the scheduler has surely heard that a Dask task's result is not wanted any more.
 RELEASE = 10.0
+
+
+class Clock:
+    """Counts the time in which this process could read reports.
+
+    A process that was stopped for a while finds the reports of that time in its sockets when it goes on. By this clock
+    hardly any time has passed.
+
+    Parameters
+    ----------
+    now : callable
+        The time in seconds.
+
+    Examples
+    --------
+    >>> times = iter([0.0, 1.0, 61.0])
+    >>> clock = Clock(lambda: next(times))
+    >>> clock.tick(), clock.tick()
+    (1.0, 2.5)
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._seen = now()
+        #: Seconds that were counted.
+        self.time = 0.0
+
+    def tick(self) -> float:
+        """Count what has passed since the last tick; returns the time."""
+        now = self._now()
+        self.time += min(now - self._seen, STRIDE)
+        self._seen = now
+        return self.time
 
 
 class Reports:
@@ -32,6 +67,7 @@ class Reports:
 
     def __init__(self, lane: BatchLane) -> None:
         self.lane = lane
+        self.clock = Clock()
         self.released: deque[tuple[float, str]] = deque()
 
     def read(self, message: tuple[Any, ...]) -> None:
@@ -84,7 +120,7 @@ class Reports:
                 if kind == VALUE:
                     try:
                         outcome.value = loads(data)
-                    except Exception as e:
+                    except BaseException as e:  # also SystemExit: of an imported module that reads the command line
                         outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
                         outcome.error.__cause__ = e
                 elif kind == KEPT:
@@ -92,7 +128,11 @@ class Reports:
                     item = number if batch.several else None
                     outcome.value = RemoteValue(self.lane.label, self.lane.client, batch.future, item, data)
                 elif kind == ERROR:
-                    outcome.error = unpack_error(loads(data))
+                    try:
+                        outcome.error = unpack_error(loads(data))
+                    except BaseException as e:
+                        outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
+                        outcome.error.__cause__ = e
                 self.lane.finish(call, outcome)
 
     def _not_begun(self, batch: Batch, number: int) -> None:
@@ -130,7 +170,7 @@ class Reports:
         if status == "finished" or (status != "error" and self.lane.client.status != "running"):
             # the last reports, or calls that came too late for it, are on the direct way; or the scheduler is gone,
             # and the lane sees that at its next look
-            batch.ended_at = time.monotonic()
+            batch.ended_at = self.clock.time
             return
         self.lane.batches.pop(batch.id, None)
         if status != "error":
@@ -145,14 +185,17 @@ class Reports:
             self._unreported(batch, error)
 
     def late(self) -> None:
-        """Find the calls of ended Dask tasks whose reports do not come: their worker died, or they came too late."""
-        now = time.monotonic()
+        """Find the calls of ended Dask tasks whose reports do not come: their worker died, or they came too late.
+
+        To be called when what has come in is read.
+        """
+        counted, now = self.clock.tick(), time.monotonic()
         # until the scheduler has heard of it, Dask runs a task again whose worker dies
         while self.released and now - self.released[0][0] > RELEASE:
             self.lane.cluster.done_with(self.released.popleft()[1])
         if self.lane.client.status != "running":
             return
-        for batch in [b for b in self.lane.batches.values() if b.over and now - b.ended_at > LATE]:
+        for batch in [b for b in self.lane.batches.values() if b.over and counted - b.ended_at > LATE]:
             del self.lane.batches[batch.id]
             self._lost(batch, batch.worker, batch.host)
 
@@ -204,5 +247,5 @@ def _host_of(worker: Any) -> str:
     return urlsplit(worker.address).hostname or str(worker.address)
 
 
-def _cannot_read(name: str, e: Exception) -> str:
+def _cannot_read(name: str, e: BaseException) -> str:
     return f"the result of app {name!r} cannot be rebuilt in the submitting process: {type(e).__name__}: {e}"
