@@ -19,6 +19,7 @@ from typing import Any
 
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.intervals import shorten_in_this_process
+from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, worker_name
 from parsl_on_dask.remote.journal import Journal
 from parsl_on_dask.remote.runner import keep_journal
@@ -196,6 +197,7 @@ def _serve_worker(
     from distributed import Worker
 
     shorten_in_this_process()
+    survive_exits()
     cut_off = False
 
     class NodeWorker(Worker):

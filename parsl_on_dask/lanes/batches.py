@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from parsl_on_dask.clusters import open_cluster
+from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.bootstrap import see_idle_workers
@@ -60,6 +61,7 @@ class BatchLane(Lane):
         self.client = self.cluster.client
         self.parsl_page = self.cluster.parsl_page
         see_idle_workers(self.client)
+        survive_exits()
         self.topic = f"parsl-{uuid.uuid4().hex}"
         self.packer = Packer(self.client)
         self.queues = Queues(executor, self.cluster.ours)

@@ -177,10 +177,13 @@ class ThreadsLane(Lane):
                 if call is None and (self.closing or self.queue.empty()):
                     self.shifts -= 1
                     return
-            if type(call) is tuple:
-                call = self.take_step(*call)
-            if call is not None and call.claim():
-                self.run(call)
+            try:
+                if type(call) is tuple:
+                    call = self.take_step(*call)
+                if call is not None and call.claim():
+                    self.run(call)
+            except BaseException:  # of one call: this thread has others to run
+                logger.exception("Lane %s: a call could not be completed", self.label)
             del call
 
     def take_step(self, step: Callable[[Any], None], item: Any) -> Call | None:
@@ -189,6 +192,8 @@ class ThreadsLane(Lane):
         local.free, local.call = True, None
         try:
             step(item)
+        except BaseException:
+            logger.exception("Lane %s: a call could not be made ready", self.label)
         finally:
             local.free = False
         call: Call | None = local.call

@@ -339,7 +339,7 @@ class Shift:
         name, data = self.agent.functions[key]
         try:
             loaded: Callable[..., Any] = loads(data)
-        except Exception as e:
+        except BaseException as e:  # a module that is imported may raise SystemExit
             raise Failure("DeserializationError", _cannot_load(name, "its function", e)) from e
         _functions[key] = (name, loaded)
         self.agent.functions.pop(key, None)
@@ -357,7 +357,7 @@ class Shift:
                 args, kwargs = loads_with_refs(data, self.values, kind == OWN)
         except Missing:
             raise
-        except Exception as e:
+        except BaseException as e:  # a module that is imported may raise SystemExit
             raise Failure("DeserializationError", _cannot_load(name, "its arguments", e)) from e
         return args, kwargs
 
@@ -390,7 +390,7 @@ class Shift:
         return dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports))
 
 
-def _cannot_load(name: str, what: str, e: Exception) -> str:
+def _cannot_load(name: str, what: str, e: BaseException) -> str:
     text = f"app {name!r}: {what} cannot be rebuilt on worker host {HOST}: {type(e).__name__}: {e}"
     if isinstance(e, ModuleNotFoundError):
         text += (
