@@ -44,6 +44,7 @@ MODULES = (
     "remote.monitor",
     "remote.shell",
     "remote.apps",
+    "remote.children",
     "remote.agent",
     "remote.environment",
     "remote.journal",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import queue
 import shutil
 import tempfile
@@ -23,6 +24,7 @@ from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import from_failure
+from parsl_on_dask.remote.children import leave
 from parsl_on_dask.remote.reaper import REAPER
 from parsl_on_dask.remote.runner import HOST
 
@@ -212,11 +214,14 @@ class ThreadsLane(Lane):
         self.now[threading.get_ident()] = call.name
         if self.watch is not None:
             self.watch.began(call, threading.current_thread().name, HOST, began)
+        here = os.getpid()
         try:
             value = function(*args, **kwargs)
         except BaseException as e:
             # the first frame is this one
             error = from_failure(e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None))
+        if os.getpid() != here:  # a child that the call has forked
+            leave(error)
         del function, args, kwargs
         outcome = Outcome(value, error, threading.current_thread().name, HOST, began, time.time())
         try:
@@ -240,8 +245,6 @@ class ThreadsLane(Lane):
         return self.given - self.done
 
     def workers(self) -> list[dict[str, Any]]:
-        import os
-
         address = str(next(iter(self.cluster.scheduler.workers), ""))
         return [
             {

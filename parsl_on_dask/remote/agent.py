@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from .children import keep_connections
 from .packing import dumps, loads
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def agent_of(worker: Any, topic: str) -> Agent:
         with _lock:
             agent = _agents.setdefault(key, Agent(worker, topic))
         worker.handlers.setdefault(OPERATION, _handler(worker))
+        keep_connections(worker)
     return agent
 
 

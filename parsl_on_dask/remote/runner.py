@@ -29,6 +29,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypedDict
 
 from .agent import Agent, agent_of
+from .children import leave
 from .environment import environment
 from .errors import Failure, pack_error
 from .jobend import end_of_this_job
@@ -302,7 +303,12 @@ class Shift:
         try:
             function = self.function(key)
             args, kwargs = self.arguments(name, arguments, kind)
-            value = function(*args, **kwargs)
+            here = os.getpid()
+            try:
+                value = function(*args, **kwargs)
+            finally:
+                if os.getpid() != here:
+                    leave(sys.exc_info()[1])
             ended = time.time()
             del args, kwargs
             if looks_large(value, self.inline):
