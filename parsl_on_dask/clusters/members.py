@@ -19,9 +19,9 @@ from typing import Any
 
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.intervals import shorten_in_this_process
+from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, worker_name
 from parsl_on_dask.clusters.orphans import OWNER
 from parsl_on_dask.clusters.unpickling import survive_exits
-from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, worker_name
 from parsl_on_dask.remote.journal import Journal
 from parsl_on_dask.remote.runner import keep_journal
 

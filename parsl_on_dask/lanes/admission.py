@@ -176,7 +176,7 @@ class Ledger:
         heapq.heapify(heads)
         left = {node: self.left(node) for node in self.capacity} if heads else {}
         while heads:
-            _, number, key = heapq.heappop(heads)
+            _, _number, key = heapq.heappop(heads)
             group = self.groups[key]
             call = group.waiting[0][2]
             if call.claimed or call.uncharged:  # one that was sent and not run is claimed, too

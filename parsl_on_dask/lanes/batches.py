@@ -21,12 +21,12 @@ from parsl_on_dask.clusters import open_cluster
 from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
-from parsl_on_dask.lanes.bootstrap import see_idle_workers
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dispatch import Dispatcher
 from parsl_on_dask.lanes.jobends import JobEnds
 from parsl_on_dask.lanes.links import Links
 from parsl_on_dask.lanes.packing import Packer
+from parsl_on_dask.lanes.presence import enter, topic_of
 from parsl_on_dask.lanes.reports import Reports
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import Queues
@@ -60,9 +60,10 @@ class BatchLane(Lane):
         self.cluster = open_cluster(executor)
         self.client = self.cluster.client
         self.parsl_page = self.cluster.parsl_page
-        see_idle_workers(self.client)
+        if self.cluster.ours:  # else it has entered already
+            enter(self.client, foreign=False)
         survive_exits()
-        self.topic = f"parsl-{uuid.uuid4().hex}"
+        self.topic = topic_of(self.client, uuid.uuid4().hex)
         self.packer = Packer(self.client)
         self.queues = Queues(executor, self.cluster.ours)
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -354,7 +355,7 @@ class BatchLane(Lane):
             return
         if self.live.pop(call.number, None) is None:
             return
-        call.payload = None
+        call.payload = call.packed = None
         call.refs = ()
         if call.promises:
             call.function, call.args, call.kwargs = None, (), {}

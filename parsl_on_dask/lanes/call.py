@@ -39,6 +39,10 @@ class Call:
         Whether its payload has promises in it.
     early : Outcome or None
         Its outcome, when that came before it was submitted.
+    function_key : str
+        Names the function to workers: a digest of its pickle.
+    packed : bytes or None
+        That pickle, which all calls of the function share, until the call is done.
     batch
         The shift that it was sent to.
     own : bool
@@ -64,6 +68,7 @@ class Call:
         "number",
         "own",
         "owner",
+        "packed",
         "payload",
         "promises",
         "refs",
@@ -91,6 +96,7 @@ class Call:
         self.owner = owner
         self.number = 0
         self.function_key = ""
+        self.packed: bytes | None = None
         self.payload: bytes | None = None
         self.refs: tuple[RemoteValue, ...] = ()
         self.solo = False

@@ -105,7 +105,7 @@ class Reports:
                     self.lane.watch.message(loads(report[2]))
             elif kind == FORGOTTEN:
                 if batch.link is not None:
-                    batch.link.known.discard(report[2])
+                    batch.link.known.pop(report[2], None)
                 self._not_begun(batch, report[1])
             else:
                 _, number, data, began, ended = report
@@ -115,7 +115,7 @@ class Reports:
                     continue
                 self.lane.queues.learn(call, ended - began, kind == KEPT)
                 if batch.link is not None:
-                    batch.link.known.add(call.function_key)
+                    batch.link.knows(call.function_key)
                 outcome = Outcome(worker=worker, host=host, began=began, ended=ended)
                 if kind == VALUE:
                     try:
