@@ -49,6 +49,9 @@ MODULES = (
     "data_provider.files",
 )
 
+#: Part of the keys of our Dask tasks, by which they are known on a scheduler.
+KEY_MARK = "-parsl_"
+
 
 class Launch:
     """A picklable function that rebuilds from bytes made once."""

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.errors import ExecutorError
-from parsl_on_dask.lanes.bootstrap import launch
+from parsl_on_dask.lanes.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.jobends import Where
-from parsl_on_dask.lanes.presence import KEY_MARK
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import LONG, TARGET
 from parsl_on_dask.lanes.values import RemoteValue

@@ -11,15 +11,13 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.lanes.bootstrap import by_value, digest, sources
+from parsl_on_dask.lanes.bootstrap import KEY_MARK, by_value, digest, sources
 
 if TYPE_CHECKING:
     from distributed import Client
 
 logger = logging.getLogger("parsl.lanes.presence")
 
-#: Part of the keys of our Dask tasks, by which they are known on a scheduler.
-KEY_MARK = "-parsl_"
 #: Seconds for which a client's connection may be lost before it counts as gone.
 ABSENCE = 5.0
 #: Seconds that leaving may take.
