@@ -167,7 +167,7 @@ class Store:
         data = self.read(entry)
         try:
             return loads(data)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise DamagedEntry(
                 f"The result of app {entry.app!r} in {self._file_of(entry)} cannot be unpickled here: "
                 f"{type(error).__name__}: {error}. If a module has moved, make it importable under its old name"

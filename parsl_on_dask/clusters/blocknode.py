@@ -102,6 +102,9 @@ class BlockNode(Node):
         self.sentinel_pid, self.sentinel_pipe = pid, read
         self.awaited[read] = -1
 
+    def helpers(self) -> set[int]:
+        return {*super().helpers(), self.sentinel_pid}
+
     def start_workers(self, address: str) -> None:
         self.address = address
         host = self.spec["host"] or self.own_host(address)

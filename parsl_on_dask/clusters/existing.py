@@ -49,6 +49,7 @@ class ExistingCluster(Cluster):
         self.executor = executor
         self.key: tuple[str, int] | None = None
         self.owns_client = executor.client is None
+        self.entered = False
         self.client = executor.client if executor.client is not None else self._connected()
         if self.client.asynchronous:
             raise ConfigurationError(
@@ -62,10 +63,10 @@ class ExistingCluster(Cluster):
             )
         try:
             check_versions(self.client, executor.label)
-            from parsl_on_dask.lanes.bootstrap import forbid_reruns, send_modules
+            from parsl_on_dask.lanes.presence import enter
 
-            send_modules(self.client)
-            forbid_reruns(self.client)
+            enter(self.client, foreign=True)
+            self.entered = True
             self.table: dict[str, Any] = dict(self.client.scheduler_info(n_workers=-1)["workers"])
         except BaseException:
             self.close()
@@ -131,6 +132,11 @@ class ExistingCluster(Cluster):
         client.loop.add_callback(ask)
 
     def close(self) -> None:
+        if self.entered:
+            from parsl_on_dask.lanes.presence import leave
+
+            self.entered = False
+            leave(self.client)
         if not self.owns_client or not hasattr(self, "client"):
             return
         self.owns_client = False

@@ -21,6 +21,7 @@ from typing import Any
 
 import parsl_on_dask
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.remote.children import keep_socket
 
 logger = logging.getLogger("parsl.clusters.hub")
 
@@ -133,6 +134,7 @@ class Supervisor:
                     ["/bin/bash", script], stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
                 )
             self.link = self._accepted(listener)
+            keep_socket(self.link)
         finally:
             listener.close()
         self.tell({"path": import_path()})
@@ -183,10 +185,17 @@ class Supervisor:
         """
         from parsl_on_dask import alias
 
-        self.tell({**spec, "config": dask_config(self.scratch), "alias": alias.environment(), "scratch": self.scratch})
         assert self.link is not None
         lines = self.link.makefile("rb")
-        first = lines.readline()
+        self.link.settimeout(START_TIMEOUT)
+        try:
+            self.tell(
+                {**spec, "config": dask_config(self.scratch), "alias": alias.environment(), "scratch": self.scratch}
+            )
+            first = lines.readline()
+        except TimeoutError:
+            raise self.failed(f"its scheduler did not start within {START_TIMEOUT:g} s") from None
+        self.link.settimeout(None)
         if not first:
             raise self.failed("its scheduler did not start")
         answer = json.loads(first)

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Collection
 from typing import Any
@@ -53,6 +54,7 @@ class LocalCluster(Cluster):
         self.blocks: dict[str, _Block] = {}
         self.numbers = 0
         self.pids: dict[str, int] = {}
+        self.addresses: dict[str, str] = {}
         self.down: set[tuple[str | None, int]] = set()
         self.ends: OrderedDict[str, End] = OrderedDict()
         self.news = threading.Condition()
@@ -154,6 +156,25 @@ class LocalCluster(Cluster):
         if error is None and self.client.status not in ("running", "connecting"):
             error = f"the connection to its Dask scheduler is {self.client.status}"
         return ExecutorError(self.executor, error) if error else None
+
+    def strike_off(self, worker: str) -> None:
+        """Tell the scheduler that a worker has died.
+
+        It sees that by itself when the worker's connection closes, unless somebody holds a copy of that. Its tasks
+        fail then.
+        """
+        address = self.addresses.pop(worker, "")
+        client: Any = getattr(self, "client", None)
+        if not address or client is None:
+            return
+
+        async def tell() -> None:
+            try:
+                await client.scheduler.unregister(address=address, stimulus_id=f"parsl-died-{time.time()}")
+            except Exception:  # the scheduler is gone, too
+                logger.debug("nobody to tell that worker %s died", worker, exc_info=True)
+
+        client.loop.add_callback(tell)
 
     def scale_out(self, blocks: int) -> list[str]:
         with self.lock:
@@ -266,11 +287,13 @@ class _Block(Supervisor):
     def heard(self, message: dict[str, Any]) -> None:
         if "up" in message:
             self.cluster.pids[message["name"]] = message["pid"]
+            self.cluster.addresses[message["name"]] = message["address"]
             self.cluster.down.discard((self.name, message["up"]))
         elif "died" in message:
             self.cluster.down.add((self.name, message["number"]))
             logger.warning("Worker %s (pid %s) died: %s", message["died"], message["pid"], message["end"]["how"])
             self.cluster.died(message["died"], End(**message["end"]))
+            self.cluster.strike_off(message["died"])
         elif "error" in message:
             logger.error("Executor %s: %s", self.cluster.label, message["error"])
             self.cluster.error = message["error"]

@@ -20,6 +20,8 @@ from typing import Any
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.intervals import shorten_in_this_process
 from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, worker_name
+from parsl_on_dask.clusters.orphans import OWNER
+from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.remote.journal import Journal
 from parsl_on_dask.remote.runner import keep_journal
 
@@ -156,9 +158,9 @@ def _was_refused(error: BaseException | None) -> bool:
 
 
 def worker_main(
-    spec: dict[str, Any], number: int, life: int, address: str, tell: Callable[[], None] = lambda: None
+    spec: dict[str, Any], number: int, life: int, address: str, tell: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Run one Dask worker, and ``tell`` when it is registered.
+    """Run one Dask worker, and ``tell`` its address when it is registered.
 
     Its event loop runs in a thread, the calls in the main thread.
 
@@ -167,6 +169,7 @@ def worker_main(
     settings = spec["workers"][number]
     name = worker_name(settings["name"], life)
     os.environ.update(settings["env"])
+    os.environ[OWNER] = name
     for variable in settings.get("unset", ()):
         os.environ.pop(variable, None)
     if settings["affinity"] and hasattr(os, "sched_setaffinity"):
@@ -191,11 +194,12 @@ def _serve_worker(
     name: str,
     address: str,
     pool: MainThreadPoolExecutor,
-    tell: Callable[[], None],
+    tell: Callable[[str], None],
 ) -> None:
     from distributed import Worker
 
     shorten_in_this_process()
+    survive_exits()
     cut_off = False
 
     class NodeWorker(Worker):
@@ -221,7 +225,7 @@ def _serve_worker(
             resources=settings["resources"],
             startup_information={key: partial(_fact, value) for key, value in facts.items()},
         )
-        tell()
+        tell(worker.address)
         await worker.finished()
 
     code = FAILED

@@ -23,6 +23,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from parsl_on_dask.clusters import orphans
 from parsl_on_dask.remote.jobend import is_leaving
 
 #: A worker that lives shorter than this many seconds failed to start.
@@ -31,6 +32,10 @@ INFANCY = 5.0
 FAILED_STARTS = 3
 #: Seconds that the cancelling of jobs may take whose script was killed.
 WILL = 120
+#: Seconds that what a call has started may take to end by itself, when its worker has ended.
+GRACE = 1.0
+#: Seconds between two looks at that: while there is other work, and at the end.
+LOOK, GLANCE = 0.05, 0.005
 #: Exit code of a worker or scheduler that an error ended.
 FAILED = 77
 #: Exit code of a worker that lost the connection to its scheduler.
@@ -62,6 +67,9 @@ class Node:
         self.awaited: dict[int, int] = {}
         self.last_will = ""
         self.secrets: list[str] = []
+        self.sweep: orphans.Sweep | None = None
+        #: children that were there before: the shell that became this process started them
+        self.foreign: set[int] = set()
 
     def run(self) -> None:
         """Start everything and keep it until the link ends."""
@@ -72,13 +80,15 @@ class Node:
         signal.set_wakeup_fd(wake_write)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.told_to_stop())
+        orphans.inherit()
+        self.foreign = orphans.children()
         try:
             self.begin()
             while not self.closing:
                 inputs: list[Any] = [wake_read, *self.awaited]
                 if self.link is not None:
                     inputs.append(self.link)
-                ready, _, _ = select.select(inputs, [], [])
+                ready, _, _ = select.select(inputs, [], [], LOOK if self.sweep is not None else None)
                 if self.link in ready and not self.obey():
                     break
                 for pipe in [p for p in self.awaited if p in ready]:
@@ -86,6 +96,8 @@ class Node:
                 if wake_read in ready:
                     os.read(wake_read, 4096)
                     self.reap()
+                if self.sweep is not None and self.sweep.over(self.orphans(), time.monotonic()):
+                    self.sweep = None
         finally:
             self.stop()
             self.end_children()
@@ -179,7 +191,7 @@ class Node:
 
             for pipe in (read, *self.awaited):
                 os.close(pipe)
-            _run(worker_main, self.spec, number, life, self.address, lambda: _tell(write, "up"))
+            _run(worker_main, self.spec, number, life, self.address, lambda address: _tell(write, address))
         os.close(write)
         self.awaited[read] = number
         self.workers[pid] = (number, life, time.monotonic())
@@ -187,9 +199,11 @@ class Node:
     def heard(self, pipe: int) -> None:
         """A worker has registered with the scheduler, or ended before that."""
         number = self.awaited.pop(pipe)
-        if os.read(pipe, 16):
+        address = os.read(pipe, 4096).decode().strip()
+        if address:
             pid = next((p for p, w in self.workers.items() if w[0] == number), 0)
-            self.say({"up": number, "name": self.name(number, self.workers[pid][1]) if pid else "", "pid": pid})
+            name = self.name(number, self.workers[pid][1]) if pid else ""
+            self.say({"up": number, "name": name, "pid": pid, "address": address})
         os.close(pipe)
 
     def reap(self) -> None:
@@ -209,6 +223,7 @@ class Node:
                 end = self.end_of(number, status, usage)
                 self.say({"died": self.name(number, life), "number": number, "pid": pid, "end": end})
                 self.ended(self.name(number, life), end)
+                self.sweep = orphans.Sweep(time.monotonic() + GRACE)
                 if not self.closing and not is_leaving(os.environ, trust_slurm=False):
                     self.replace(number, life, time.monotonic() - since, status)
             else:
@@ -242,7 +257,7 @@ class Node:
         return worker_name(self.spec["workers"][number]["name"], life)
 
     def end_children(self) -> None:
-        """Leave no process behind, nor the files that Dask's workers keep."""
+        """Leave no process behind, nor those that calls have started."""
         pids = [*self.workers, *([self.scheduler_pid] if self.scheduler_pid else [])]
         for pid in pids:
             _kill(pid, signal.SIGKILL)
@@ -251,6 +266,29 @@ class Node:
                 os.waitpid(pid, 0)
             except ChildProcessError:
                 pass
+        began = time.monotonic()
+        sweep = orphans.Sweep(began + GRACE)
+        while time.monotonic() - began < 2 * GRACE:
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            if sweep.over(orphans.children(), time.monotonic()):
+                return
+            time.sleep(GLANCE)
+
+    def helpers(self) -> set[int]:
+        """Ids of the children that are neither scheduler nor workers, and not to be taken for a call's."""
+        return self.foreign
+
+    def orphans(self) -> list[int]:
+        """What calls of workers that have died left here.
+
+        A process that was executed says whose it is. One that was only forked does not, and comes here when its parent
+        dies, which mostly is the worker.
+        """
+        known = {self.scheduler_pid, *self.workers, *self.helpers()}
+        living = {self.name(number, life) for number, life, _ in self.workers.values()}
+        return [pid for pid in orphans.children() - known if orphans.owner_of(pid) not in living]
 
 
 def execute_will(will: str) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.lanes.presence import topic_of
 from parsl_on_dask.remote.chunks import CONNECT, Message, Refused, Road, describe, from_thread, pull, push
 from parsl_on_dask.remote.placing import place
 from parsl_on_dask.remote.transfer import OPERATION
@@ -75,7 +76,7 @@ class Hub:
         self.client = client
         self.timeout = timeout
         self.links = links
-        self.topic = f"parsl-files-{uuid.uuid4().hex[:12]}"
+        self.topic = topic_of(client, f"files-{uuid.uuid4().hex[:12]}")
         self.copies: dict[str, Copies] = {}
         self.seen: set[str] = set()
         self.roads: dict[str, list[Road]] = {}

@@ -6,8 +6,9 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from parsl_on_dask.data_provider.data_manager import DataManager
 from parsl_on_dask.dataflow import arguments, exits, runinfo
 from parsl_on_dask.dataflow.arguments import AUTO_LOGNAME
 from parsl_on_dask.dataflow.dependency_resolvers import DEFAULT_DEPENDENCY_RESOLVER
+from parsl_on_dask.dataflow.ending import Step, never_ran, take_all
 from parsl_on_dask.dataflow.flow import Flow
 from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.internal import LABEL as INTERNAL
@@ -44,6 +46,11 @@ if TYPE_CHECKING:
 __all__ = ["AUTO_LOGNAME", "AppFuture", "DataFlowKernel", "DataFlowKernelLoader", "make_rundir"]
 
 logger = logging.getLogger("parsl.dataflow.dflow")
+
+#: Seconds between two looks at whether callbacks of finished tasks have ended.
+SETTLING = 0.002
+#: Seconds that the end of a kernel waits for done-callbacks, when all tasks are done.
+PARTING = 5.0
 
 
 class DataFlowKernel:
@@ -84,6 +91,8 @@ class DataFlowKernel:
         self._cleared = False
         self._config = config
         self._cleanup_lock = threading.Lock()
+        self._cleaner = 0
+        self._ended = threading.Event()
         self.run_dir = make_rundir(config.run_dir)
         self.run_id = str(uuid4())
         setting = config.initialize_logging
@@ -137,13 +146,12 @@ class DataFlowKernel:
             self.add_executors([*config.executors, InternalExecutor(config.internal_tasks_max_threads)])
         except BaseException:
             logger.exception("the kernel could not be started")
-            if hasattr(self, "scaler"):
-                self.scaler.close()
-            if close_bad_executors:
-                self._shut_executors_down()
-            self.time_completed = datetime.now()
-            self._close_monitoring()
             self.cleanup_called = True
+            try:
+                take_all(self._undo_start(close_bad_executors))
+            except BaseException:  # what the steps met is in the log, and the caller is told why there was no start
+                logger.debug("the start could not be undone in full")
+            self._ended.set()
             self._end_logging()
             raise
         exits.watch(self, clean_up=not disable_cleanup)
@@ -380,6 +388,20 @@ class DataFlowKernel:
                         raise
         logger.info("All remaining tasks completed")
 
+    def wait_until_idle(self) -> None:
+        """Wait for all tasks, also for those that join apps and callbacks make meanwhile."""
+        self.wait_for_current_tasks()
+        while True:
+            moving = self.flow.moves()  # first: what it has made by then is among the tasks
+            futures = [getattr(r, "app_fu", None) for r in list(self.tasks.values())]
+            left = [f for f in futures if f is not None and not f.done()]
+            if left:
+                wait(left)
+            elif moving:
+                time.sleep(SETTLING)
+            else:
+                return
+
     def checkpoint(self, tasks: Sequence[TaskRecord] | None = None) -> str:
         """Write what is to be checkpointed now; the spelling of ``memoizer.checkpoint()`` until 2025."""
         write = getattr(self.memoizer, "checkpoint", None)
@@ -401,7 +423,7 @@ class DataFlowKernel:
         if mode == "skip":
             return
         if mode == "wait" and exc_type is None:
-            self.wait_for_current_tasks()
+            self.wait_until_idle()
         elif mode not in ("cleanup", "wait"):
             raise InternalConsistencyError(f"exit_mode {mode!r} should have been refused by Config")
         if not self.cleanup_called:
@@ -410,57 +432,81 @@ class DataFlowKernel:
     def cleanup(self) -> None:
         """Shut everything down. Tasks that are not done fail with an error that says so.
 
-        Quiet after ``parsl.clear()``, which does the same.
+        Quiet after ``parsl.clear()``, which does the same, and returns when the shutting down is over.
 
         Raises
         ------
         Exception
-            When called a second time on a kernel that was not cleared.
+            When called a second time on a kernel that was not cleared. Also the first error that a part of the kernel
+            raised while it was shut down; the other parts are shut down all the same, and the log has all errors.
         """
         with self._cleanup_lock:
             if self.cleanup_called:
-                if self._cleared:
+                if not self._cleared:
+                    raise Exception("attempt to clean up DFK when it has already been cleaned-up")
+                if self._cleaner == threading.get_ident():  # called by one of the parts that it shuts down
                     return
-                raise Exception("attempt to clean up DFK when it has already been cleaned-up")
-            self.cleanup_called = True
+            first = not self.cleanup_called
+            if first:
+                self.cleanup_called = True
+                self._cleaner = threading.get_ident()
+        if not first:
+            self._ended.wait()
+            return
         logger.info("DFK cleanup initiated")
-        self.log_task_states()
-        exits.forget(self)
-        self.views.close()
+        try:
+            take_all(self._last_steps())
+        finally:
+            logger.info("DFK cleanup complete")
+            self._ended.set()
+            self._end_logging()
+
+    def _last_steps(self) -> Iterator[Step]:
+        """What ends a kernel, in order."""
+        yield "the summary of tasks", self.log_task_states
+        yield "the hook at exit", lambda: exits.forget(self)
+        yield "the views", self.views.close
         if self.monitoring is not None:
-            self.monitoring.look()
-        self.scaler.close()
+            yield "monitoring", self.monitoring.look
+        yield "scaling", self.scaler.close
         if isinstance(self.memoizer, BasicMemoizer) and self.memoizer.checkpoint_mode is not None:
-            self.memoizer.checkpoint()  # while there are workers that hold large results
-        self.data_manager.close()
-        self._shut_executors_down()
-        self._fail_unfinished()
-        self.memoizer.close()
+            # while there are workers that hold large results
+            yield "the checkpoint", self.memoizer.checkpoint
+        yield "staging", self.data_manager.close
+        yield from self._shut_executors_down()
+        yield "the unfinished tasks", self._fail_unfinished
+        yield "the callbacks", self._finish_callbacks
+        yield "the memoizer", self.memoizer.close
         self.time_completed = datetime.now()
-        runinfo.log_end(self)
-        self._close_monitoring()
-        DataFlowKernelLoader.unregister(self)
-        logger.info("DFK cleanup complete")
-        self._end_logging()
+        yield "the end of the log", lambda: runinfo.log_end(self)
+        yield from self._close_monitoring()
+        yield "the loaded kernel", lambda: DataFlowKernelLoader.unregister(self)
 
-    def _shut_executors_down(self) -> None:
-        for executor in self.executors.values():
-            try:
-                executor.shutdown()
-            except Exception:
-                logger.exception("Executor %s could not be shut down", executor.label)
+    def _undo_start(self, executors: bool) -> Iterator[Step]:
+        """What undoes a start that failed half-way."""
+        if hasattr(self, "scaler"):
+            yield "scaling", self.scaler.close
+        if executors:
+            yield from self._shut_executors_down()
+        if hasattr(self, "memoizer"):
+            yield "the memoizer", self.memoizer.close
+        self.time_completed = datetime.now()
+        yield from self._close_monitoring()
 
-    def _close_monitoring(self) -> None:
+    def _shut_executors_down(self) -> Iterator[Step]:
+        for executor in list(self.executors.values()):
+            yield f"executor {executor.label}", executor.shutdown
+
+    def _close_monitoring(self) -> Iterator[Step]:
         if self.monitoring is not None:
-            try:
-                self.monitoring.close()
-            except Exception:
-                logger.exception("Monitoring could not be closed")
+            yield "monitoring", self.monitoring.close
+
+    def _finish_callbacks(self) -> None:
+        if not self.callbacks.wait(PARTING):
+            logger.warning("Done-callbacks of this kernel's tasks still run, and are not waited for")
 
     def _fail_unfinished(self) -> None:
         """No future stays pending for ever."""
-        from parsl_on_dask.dataflow.ending import never_ran
-
         for record in list(self.tasks.values()):
             if not record.app_fu.done():
                 self.flow.soon(self.flow.complete_failure, record, States.failed, never_ran(record))

@@ -45,6 +45,7 @@ class Flow:
         self.kernel = kernel
         self.lock = threading.Lock()
         self.local = threading.local()
+        self.moving: set[int] = set()
         self.joins = Joins(self)
         self.ahead = Ahead(self)
 
@@ -58,6 +59,8 @@ class Flow:
             return
         work = self.local.work = deque(((step, args),))
         interrupt: BaseException | None = None
+        me = threading.get_ident()
+        self.moving.add(me)
         try:
             while work:
                 step, args = work.popleft()
@@ -69,8 +72,13 @@ class Flow:
                         interrupt = e
         finally:
             self.local.work = None
+            self.moving.discard(me)
         if interrupt is not None:
             raise interrupt
+
+    def moves(self) -> bool:
+        """Whether another thread moves tasks on, or runs callbacks of theirs, which may call more apps."""
+        return bool(self.moving - {threading.get_ident()}) or self.kernel.callbacks.busy
 
     def broken(self, record: TaskRecord, error: BaseException) -> None:
         """End a task that cannot be moved on."""

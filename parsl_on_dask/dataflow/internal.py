@@ -16,6 +16,7 @@ from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT
+from parsl_on_dask.remote.children import leave
 
 LABEL = "_parsl_internal"
 
@@ -109,10 +110,13 @@ class InternalLane(Lane):
         assert call.function is not None
         if self.watch is not None:
             self.watch.began(call, threading.current_thread().name, "", began)
+        here = os.getpid()
         try:
             value = call.function(*call.args, **call.kwargs)
         except BaseException as e:
             error = from_failure(e, call.name)
+        if os.getpid() != here:  # a child that the call has forked
+            leave(error)
         call.function, call.args, call.kwargs = None, (), {}
         call.step(FINISH)
         call.done(call, Outcome(value, error, threading.current_thread().name, "", began, time.time()))

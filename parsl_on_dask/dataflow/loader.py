@@ -18,6 +18,7 @@ class DataFlowKernelLoader:
     """Holds the loaded kernel of this process: ``parsl.load``, ``clear``, ``dfk``, ``wait_for_current_tasks``."""
 
     _dfk: ClassVar[DataFlowKernel | None] = None
+    _clearing: ClassVar[DataFlowKernel | None] = None
     _lock: ClassVar[Any] = threading.RLock()
 
     @classmethod
@@ -60,9 +61,12 @@ class DataFlowKernelLoader:
 
         with cls._lock:
             if cls._dfk is not None:
-                raise AlreadyLoadedError(
-                    "Config has already been loaded: call parsl.clear() first, or use the loaded kernel, parsl.dfk()"
+                hint = (
+                    "another thread is in parsl.clear(), which waits for running tasks: load when it has returned"
+                    if cls._clearing is cls._dfk
+                    else "call parsl.clear() first, or use the loaded kernel, parsl.dfk()"
                 )
+                raise AlreadyLoadedError(f"Config has already been loaded: {hint}")
             cls._dfk = DataFlowKernel(
                 as_config(config), close_bad_executors=close_bad_executors, disable_cleanup=disable_cleanup
             )
@@ -70,15 +74,32 @@ class DataFlowKernelLoader:
 
     @classmethod
     def clear(cls) -> None:
-        """Wait for running tasks, shut the loaded kernel down, and forget it. Quiet when nothing is loaded."""
+        """Wait for running tasks, shut the loaded kernel down, and forget it. Quiet when nothing is loaded.
+
+        The kernel stays loaded while tasks run, so join apps and callbacks of futures can go on calling apps, and
+        these are waited for, too. Until it is forgotten, :meth:`load` refuses to load another one. To end at once, use
+        the kernel's ``cleanup()``.
+        """
         with cls._lock:
-            kernel, cls._dfk = cls._dfk, None
-        if kernel is None or kernel.cleanup_called:
-            return
-        kernel.wait_for_current_tasks()
-        kernel._cleared = True
-        if not kernel.cleanup_called:
+            kernel = cls._dfk
+            if kernel is None:
+                return
+            if kernel.cleanup_called and not kernel._cleared:
+                cls._dfk = None
+                return
+            cls._clearing = kernel
+        try:
+            if not kernel.cleanup_called:
+                kernel.wait_until_idle()
+            if kernel.cleanup_called and not kernel._cleared:  # another thread has cleaned it up meanwhile
+                cls.unregister(kernel)
+                return
+            kernel._cleared = True
             kernel.cleanup()
+        finally:
+            with cls._lock:
+                if cls._clearing is kernel:
+                    cls._clearing = None
 
     @classmethod
     def unregister(cls, kernel: DataFlowKernel) -> None:

@@ -109,7 +109,7 @@ class Lookup:
         record, begin, directory = found
         try:
             value = loads(record[begin:])
-        except Exception:  # the long way says what it is
+        except (Exception, SystemExit):  # the long way says what it is
             return None
         return Recalled(value, record if self.copies and directory != recording.directory else None)
 

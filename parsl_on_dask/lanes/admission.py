@@ -6,8 +6,10 @@ some of them while it runs. A call that asks for none of cores, memory and disk 
 
 from __future__ import annotations
 
+import heapq
 import itertools
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from parsl_on_dask.lanes.call import Call
@@ -56,22 +58,85 @@ def needs(spec: Mapping[str, Any], capacity: Mapping[str, float]) -> Amounts:
     return {**rest, "gpus": 0, **named}
 
 
+class _Taken:
+    """What the calls on a node have got of it."""
+
+    def __init__(self) -> None:
+        self.amounts: Amounts = {}
+        self.names: set[str] = set()
+        self.count = 0
+
+    def add(self, grant: Grant, sign: int) -> None:
+        for kind, amount in grant.amounts.items():
+            self.amounts[kind] = self.amounts.get(kind, 0.0) + sign * amount
+        self.names = self.names | set(grant.names) if sign > 0 else self.names - set(grant.names)
+        self.count += sign
+        if not self.count:  # rather than what is left of sums of fractions
+            self.amounts.clear()
+
+
+class Group:
+    """Calls that wait for the same.
+
+    Attributes
+    ----------
+    spec : mapping
+        The resource specification of the first of them, which stands for all.
+    waiting : list
+        A heap of rank, number and call: what goes first is the lowest.
+    """
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self.spec = spec
+        self.waiting: list[tuple[float, int, Call]] = []
+        self._needs: dict[NodeId, tuple[Mapping[str, float], Amounts]] = {}
+
+    def needs(self, node: NodeId, capacity: Mapping[str, float]) -> Amounts:
+        """How much of a node each of them takes; computed once for a node."""
+        known = self._needs.get(node)
+        if known is None or known[0] is not capacity:
+            known = self._needs[node] = capacity, needs(self.spec, capacity)
+        return known[1]
+
+
 class Ledger:
-    """The nodes, what they have left, and the calls that wait for it."""
+    """The nodes, what they have left, and the calls that wait for it.
+
+    Calls that ask for the same are in one group. What one of them does not fit into does for none of them, so
+    placing looks at each group, not at each call. A group that found no room is looked at again when some was freed.
+    """
 
     def __init__(self) -> None:
         self.capacity: dict[NodeId, Amounts] = {}
         self.gpus: dict[NodeId, tuple[str, ...]] = {}
         self.granted: dict[int, Grant] = {}
-        self.waiting: list[tuple[float, int, Call]] = []
+        self.groups: dict[Any, Group] = {}
+        self.waiting = 0
+        self._taken: defaultdict[NodeId, _Taken] = defaultdict(_Taken)
+        self._untried: set[Any] = set()
+        self._never: list[Call] = []
+        self._seen: dict[NodeId, Amounts] = {}
         self._numbers = itertools.count()
         self._before = itertools.count(-1, -1)
 
+    def rank(self, call: Call) -> float:
+        """What goes first: the lowest, and of equals the one that came first. Here, the highest priority."""
+        return -float(call.spec.get("priority") or 0)
+
+    def group_of(self, call: Call) -> Hashable:
+        """What tells calls apart that ask for different things."""
+        return tuple([call.spec.get(kind) for kind in KINDS])
+
     def wait(self, call: Call, first: bool = False) -> None:
-        """Let a call wait: behind those of the same priority, or ``first``. The highest priority goes first."""
+        """Let a call wait: behind those of the same rank, or ``first``."""
         number = next(self._before if first else self._numbers)
-        self.waiting.append((-float(call.spec.get("priority") or 0), number, call))
-        self.waiting.sort(key=lambda entry: entry[:2])
+        key = self.group_of(call)
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = Group(call.spec)
+            self._untried.add(key)
+        heapq.heappush(group.waiting, (self.rank(call), number, call))
+        self.waiting += 1
 
     def nodes(self, known: Iterable[NodeId]) -> None:
         """Take note of which nodes there are; what calls have got of others is nobody's any more."""
@@ -82,44 +147,73 @@ class Ledger:
 
     def left(self, node: NodeId) -> Amounts:
         """What a node has left."""
-        left = dict(self.capacity[node])
-        for grant in self.granted.values():
-            if grant.node == node:
-                for kind in KINDS:
-                    left[kind] -= grant.amounts[kind]
-        return left
+        taken = self._taken[node].amounts
+        return {kind: amount - taken.get(kind, 0.0) for kind, amount in self.capacity[node].items()}
+
+    def grant(self, call: Call, grant: Grant) -> None:
+        """Give a call what it has been found."""
+        self.granted[call.number] = grant
+        self._taken[grant.node].add(grant, 1)
 
     def release(self, call: Call) -> bool:
         """Take back what a call has got. Whether it had something."""
-        return self.granted.pop(call.number, None) is not None
+        grant = self.granted.pop(call.number, None)
+        if grant is None:
+            return False
+        taken = self._taken[grant.node]
+        taken.add(grant, -1)
+        if not taken.count:
+            del self._taken[grant.node]
+        self._untried.update(self.groups)
+        return True
 
     def place(self) -> list[tuple[Call, NodeId]]:
         """Give the calls that wait what there is, in their order; those that do not fit do not hold up others."""
-        left = {node: self.left(node) for node in self.capacity}
-        placed = []
-        still = []
-        for entry in self.waiting:
-            call = entry[2]
-            if call.stage in OVER:
-                continue  # cancelled meanwhile
-            node = self._fitting(call, left)
-            if node is None:
-                still.append(entry)
-            else:
+        if self.changed():
+            self._untried.update(self.groups)
+        placed: list[tuple[Call, NodeId]] = []
+        tried, self._untried = self._untried, set()
+        heads = [(*self.groups[key].waiting[0][:2], key) for key in tried]
+        heapq.heapify(heads)
+        left = {node: self.left(node) for node in self.capacity} if heads else {}
+        while heads:
+            _, _number, key = heapq.heappop(heads)
+            group = self.groups[key]
+            call = group.waiting[0][2]
+            if call.stage not in OVER:
+                node = self.fitting(group, call, left)
+                if node is None:
+                    if self.capacity and not any(self.could(group, node) for node in self.capacity):
+                        self._never += [entry[2] for entry in sorted(group.waiting, key=lambda entry: entry[:2])]
+                        self.waiting -= len(group.waiting)
+                        del self.groups[key]
+                    continue
                 placed.append((call, node))
-        self.waiting = still
+            # else it was cancelled meanwhile
+            heapq.heappop(group.waiting)
+            self.waiting -= 1
+            if group.waiting:
+                heapq.heappush(heads, (*group.waiting[0][:2], key))
+            else:
+                del self.groups[key]
         return placed
 
-    def _fitting(self, call: Call, left: dict[NodeId, Amounts]) -> NodeId | None:
+    def changed(self) -> bool:
+        """Whether a group that found no room may find some now, although nothing was released."""
+        seen, self._seen = self._seen, dict(self.capacity)
+        return seen.keys() != self._seen.keys() or any(seen[node] is not self._seen[node] for node in seen)
+
+    def fitting(self, group: Group, call: Call, left: dict[NodeId, Amounts]) -> NodeId | None:
+        """Give a call its share of a node that has room for it; None when there is none."""
         best: tuple[float, NodeId, Amounts] | None = None
         for node, free in left.items():
-            wanted = needs(call.spec, self.capacity[node])
+            wanted = group.needs(node, self.capacity[node])
             if all(wanted[kind] <= free[kind] + 1e-9 for kind in KINDS) and (best is None or free["cores"] > best[0]):
                 best = free["cores"], node, wanted
         if best is None:
             return None
         _, node, wanted = best
-        self.granted[call.number] = Grant(node, wanted, self._free_gpus(node, int(call.spec.get("gpus") or 0)))
+        self.grant(call, Grant(node, wanted, self._free_gpus(node, int(call.spec.get("gpus") or 0))))
         for kind in KINDS:
             left[node][kind] -= wanted[kind]
         return node
@@ -133,22 +227,23 @@ class Ledger:
 
     def untaken(self, node: NodeId, names: Iterable[str]) -> list[str]:
         """Those of the names on a node that no call has got."""
-        taken = {name for grant in self.granted.values() if grant.node == node for name in grant.names}
+        taken = self._taken[node].names
         return [name for name in names if name not in taken]
 
     def impossible(self) -> list[Call]:
-        """Remove, and return, the calls that no node has enough for, even with nothing else on it."""
-        if not self.capacity:
-            return []
-        never = [entry for entry in self.waiting if not any(self._could(entry[2], c) for c in self.capacity.values())]
-        self.waiting = [entry for entry in self.waiting if entry not in never]
-        return [entry[2] for entry in never]
+        """The calls that :meth:`place` found no node to have enough for, even with nothing else on it. Forgets them."""
+        never, self._never = self._never, []
+        return never
 
-    @staticmethod
-    def _could(call: Call, capacity: Amounts) -> bool:
-        return all((call.spec.get(kind) or 0) <= capacity[kind] for kind in KINDS)
+    def could(self, group: Group, node: NodeId) -> bool:
+        """Whether a node has enough for the calls of a group when it has nothing else to do."""
+        return all((group.spec.get(kind) or 0) <= self.capacity[node][kind] for kind in KINDS)
 
     def clear(self) -> None:
         """Forget the calls."""
         self.granted.clear()
-        self.waiting.clear()
+        self.groups.clear()
+        self.waiting = 0
+        self._taken.clear()
+        self._untried.clear()
+        self._never.clear()

@@ -20,9 +20,9 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.clusters import open_cluster
+from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
-from parsl_on_dask.lanes.bootstrap import see_idle_workers
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dispatch import Dispatcher
 from parsl_on_dask.lanes.failures import each_its_own
@@ -30,6 +30,7 @@ from parsl_on_dask.lanes.jobends import JobEnds
 from parsl_on_dask.lanes.keeping import Keeping
 from parsl_on_dask.lanes.links import Links
 from parsl_on_dask.lanes.packing import Packer
+from parsl_on_dask.lanes.presence import enter, topic_of
 from parsl_on_dask.lanes.reports import Reports
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import Queues
@@ -67,8 +68,10 @@ class BatchLane(Lane):
         self.cluster = open_cluster(executor)
         self.client = self.cluster.client
         self.parsl_page = self.cluster.parsl_page
-        see_idle_workers(self.client)
-        self.topic = f"parsl-{uuid.uuid4().hex}"
+        if self.cluster.ours:  # else it has entered already
+            enter(self.client, foreign=False)
+        survive_exits()
+        self.topic = topic_of(self.client, uuid.uuid4().hex)
         self.packer = Packer(self.label, self.client)
         self.queues = Queues(executor, self.cluster.ours)
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -255,9 +258,6 @@ class BatchLane(Lane):
         pickling.hurry = True
         ticked = time.monotonic()
         while True:
-            if time.monotonic() - ticked >= TICK:
-                ticked = time.monotonic()
-                self._handle("tick", None)
             for kind, item in self._news():
                 if kind == "close":
                     self._fail_all(self.end_error())
@@ -265,10 +265,13 @@ class BatchLane(Lane):
                     self._take_last_steps()
                     return
                 self._handle(kind, item)
+            if time.monotonic() - ticked >= TICK:  # after the news: what has come in is not late
+                ticked = time.monotonic()
+                self._handle("tick", None)
             self._take_steps(STEPS)
             try:
                 self.dispatcher.dispatch()
-            except Exception as e:  # nobody must wait for ever for calls that cannot be sent
+            except BaseException as e:  # nobody must wait for ever for calls that cannot be sent
                 logger.exception("Lane %s cannot send calls", self.label)
                 self.lost = ExecutorError(self.executor, f"its calls cannot be sent: {type(e).__name__}: {e}")
                 self.lost.__cause__ = e
@@ -301,7 +304,7 @@ class BatchLane(Lane):
             try:
                 step, item = self.steps[0]
                 step(item)
-            except Exception:
+            except BaseException:  # pickling runs code of the user's, which may raise SystemExit
                 logger.exception("Lane %s: a call could not be made ready", self.label)
             finally:
                 self.steps.popleft()
@@ -315,13 +318,13 @@ class BatchLane(Lane):
                 return
             try:
                 step(item)
-            except Exception:
+            except BaseException:  # pickling runs code of the user's, which may raise SystemExit
                 logger.exception("Lane %s: a call could not be refused", self.label)
 
     def _handle(self, kind: str, item: Any) -> None:
         try:
             self._handle_one(kind, item)
-        except Exception:
+        except BaseException:  # what is unpickled here runs code of the user's; it must not end this thread
             logger.exception("Lane %s: handling of %s failed", self.label, kind)
 
     def _handle_one(self, kind: str, item: Any) -> None:
@@ -396,10 +399,10 @@ class BatchLane(Lane):
     def end(self, call: Call, outcome: Outcome) -> None:
         """Let go of a call and tell its owner what became of it."""
         self.live.pop(call.number, None)
-        call.payload = None
+        call.payload = call.packed = None
         call.refs = ()
         call.function, call.args, call.kwargs = None, (), {}
         try:
             call.done(call, outcome)
-        except Exception:
+        except BaseException:
             logger.exception("Completing a call of app %s failed", call.name)

@@ -46,6 +46,10 @@ class Call:
         Its outcome, when that came before it was submitted.
     uncharged : int
         How often it was sent again because its worker had gone.
+    function_key : str
+        Names the function to workers: a digest of its pickle.
+    packed : bytes or None
+        That pickle, which all calls of the function share, until the call is done.
     batch
         The shift that it was sent to.
     own : bool
@@ -69,6 +73,7 @@ class Call:
         "number",
         "own",
         "owner",
+        "packed",
         "payload",
         "promises",
         "refs",
@@ -97,6 +102,7 @@ class Call:
         self.owner = owner
         self.number = 0
         self.function_key = ""
+        self.packed: bytes | None = None
         self.payload: bytes | None = None
         self.refs: tuple[RemoteValue, ...] = ()
         self.solo = False

@@ -51,8 +51,10 @@ class Callbacks:
             self._waiting.append((function, args))
             if self._idle:
                 self._changed.notify()
-            else:
-                self._start()
+                return
+            if self._start() or self._running:
+                return
+        self._call_here()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything has been called, except what the calling thread is at. False when time is up first.
@@ -68,17 +70,27 @@ class Callbacks:
 
     @property
     def busy(self) -> bool:
-        """Whether there is something to call, or being called."""
-        return bool(self._waiting or self._running)
+        """Whether there is something to call, or being called by another thread than this one."""
+        with self._changed:
+            return bool(self._waiting or self._running.keys() - {threading.get_ident()})
 
-    def _start(self) -> None:
+    def _call_here(self) -> None:
+        """Call everything: there are no threads any more."""
+        while True:
+            with self._changed:
+                if not self._waiting:
+                    return
+                function, args = self._waiting.popleft()
+            _call(function, args)
+
+    def _start(self) -> bool:
         self._idle += 1
         try:
             threading.Thread(target=self._work, name="parsl-callbacks", daemon=True).start()
         except RuntimeError:  # the system has no more threads, or the interpreter ends
             self._idle -= 1
-            if not self._running:
-                raise
+            return False
+        return True
 
     def _patience(self) -> float:
         """Seconds until the next function may run, by what the others are at."""
@@ -102,15 +114,19 @@ class Callbacks:
                 self._running[me] = time.monotonic()
                 if self._waiting and not self._idle:
                     self._start()  # for the case that this one waits for something
-            try:
-                function(*args)
-            except BaseException as e:  # of whatever kind: it is nobody else's matter
-                _log(function, args, e)
+            _call(function, args)
             del function, args
             with self._changed:
                 del self._running[me]
                 self._idle += 1
                 self._changed.notify_all()
+
+
+def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    try:
+        function(*args)
+    except BaseException as e:  # of whatever kind: it is nobody else's matter
+        _log(function, args, e)
 
 
 def _log(function: Callable[..., Any], args: tuple[Any, ...], error: BaseException) -> None:

@@ -181,7 +181,7 @@ class Dispatcher:
         for call in calls:
             shift.calls[call.number] = call
             if call.function_key not in link.known:
-                functions[call.function_key] = self.lane.packer.functions[call.function_key]
+                functions[call.function_key] = (call.name, call.packed)
         self.lane.links.send(link, dumps((shift.id, functions, [_as_data(c) for c in calls])))
 
     def _send(self, groups: list[list[Call]], feed: bool, where: Where | None = None) -> None:
@@ -251,7 +251,7 @@ class Dispatcher:
                 # calls that have one are Dask tasks of their own
                 "environment": calls[0].spec.get("environment"),
                 "items": [ref.item for ref in refs],
-                "functions": {c.function_key: self.lane.packer.functions[c.function_key] for c in calls},
+                "functions": {c.function_key: (c.name, c.packed) for c in calls},
                 "calls": [_as_data(c, bool(refs)) for c in calls],
             }
         )

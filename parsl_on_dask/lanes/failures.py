@@ -108,7 +108,7 @@ def _rebuilt(packed: PackedError) -> BaseException:
             error = loads(packed["pickle"])
             if isinstance(error, BaseException):
                 return error
-        except Exception:  # its class is not importable here: fall through to the text
+        except BaseException:  # its class is not importable here: fall through to the text
             pass
     if packed["parts"] is not None:
         try:
@@ -119,7 +119,7 @@ def _rebuilt(packed: PackedError) -> BaseException:
             str(error)
             if isinstance(error, BaseException):
                 return error
-        except Exception:
+        except BaseException:
             pass
     from parsl_on_dask.app.errors import RemoteException
 

@@ -125,8 +125,8 @@ class Keeping:
             batch = Batch(uuid.uuid4().hex, call.name, False)
             future = self.lane.client.submit(
                 launch(),
-                self.lane.dispatcher.bundle(batch, [call], (), False, adopt=number),
-                [],
+                self.lane.dispatcher.bundle(batch, [call], call.refs, False, adopt=number),
+                [ref.future for ref in call.refs],
                 key=f"{call.name}{KEY_MARK}{batch.id}",
                 workers=[large.address],
                 allow_other_workers=True,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.remote.agent import OPERATION, Writer
+from parsl_on_dask.remote.agent import FUNCTIONS_KEPT, OPERATION, Writer
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -21,16 +21,22 @@ class Link:
     ----------
     ready : bool
         Whether calls can be sent.
-    known : set of str
-        Keys of the functions that the worker was sent.
+    known : dict of str to None
+        Keys of the functions that the worker has called last, in the order in which they became known.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.ready = False
-        self.known: set[str] = set()
+        self.known: dict[str, None] = {}
         self.stream: Any = None
         self.comm: Any = None
+
+    def knows(self, key: str) -> None:
+        """Take note that the worker has a function. It forgets some; the client does, too, and sends these again."""
+        self.known[key] = None
+        while len(self.known) > FUNCTIONS_KEPT:
+            del self.known[next(iter(self.known))]
 
 
 class Links:

@@ -6,9 +6,8 @@ worker only gets to know which ones a call has got. Where the rules come from: P
 
 from __future__ import annotations
 
-import bisect
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from functools import cache
 from typing import Any
 
@@ -18,11 +17,10 @@ from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import (
     environment_of,
     validate_resource_spec,
 )
-from parsl_on_dask.lanes.admission import Amounts, Grant, Ledger, NodeId
+from parsl_on_dask.lanes.admission import Amounts, Grant, Group, Ledger, NodeId
 from parsl_on_dask.lanes.bootstrap import Launch, by_value
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.resourceful import ResourceLane
-from parsl_on_dask.lanes.stages import OVER
 
 logger = logging.getLogger("parsl.lanes.nodes")
 
@@ -63,10 +61,13 @@ class NodeLedger(Ledger):
         self.slots[block] = slots
         self.capacity[block] = {"nodes": float(len(self.names[block]))}
 
-    def wait(self, call: Call, first: bool = False) -> None:
-        """Let a call wait: those that want the fewest nodes go first, and among these the ones that came first."""
-        number = next(self._before if first else self._numbers)
-        bisect.insort(self.waiting, (float(completed(call.spec)["num_nodes"]), number, call))
+    def rank(self, call: Call) -> float:
+        """What goes first: the calls that want the fewest nodes."""
+        return float(completed(call.spec)["num_nodes"])
+
+    def group_of(self, call: Call) -> Hashable:
+        # `may` goes by how long the calls of a function take, and by how long one took that was cut off
+        return self.rank(call), call.function_key, call.number if call.uncharged else 0
 
     def nodes(self, known: Iterable[NodeId]) -> None:
         there = set(known)
@@ -79,50 +80,26 @@ class NodeLedger(Ledger):
         return self.untaken(block, self.names[block])
 
     def left(self, node: NodeId) -> Amounts:
-        running = sum(grant.node == node for grant in self.granted.values())
+        running = self._taken[node].count
         return {"nodes": float(len(self.free(node))), "slots": float(self.slots[node] - running)}
 
-    def place(self) -> list[tuple[Call, NodeId]]:
-        """Give the calls that wait what nodes there are, in their order."""
-        left = {block: self.left(block) for block in self.capacity}
-        placed = []
-        still = []
-        seen = 0
-        for wanted, _, call in self.waiting:
-            if not any(free["slots"] >= 1 and free["nodes"] >= wanted for free in left.values()):
-                break  # and the others want no less
-            seen += 1
-            if call.stage in OVER:
-                continue  # cancelled meanwhile
-            block = self._fitting(call, left)
-            if block is None:
-                still.append(self.waiting[seen - 1])
-            else:
-                placed.append((call, block))
-        self.waiting[:seen] = still
-        return placed
+    def changed(self) -> bool:
+        return True  # what `may` says changes with time
 
-    def _fitting(self, call: Call, left: dict[NodeId, Amounts]) -> NodeId | None:
+    def fitting(self, group: Group, call: Call, left: dict[NodeId, Amounts]) -> NodeId | None:
         wanted = completed(call.spec)["num_nodes"]
         could = [b for b, free in left.items() if free["slots"] >= 1 and free["nodes"] >= wanted and self.may(call, b)]
         if not could:
             return None
         # where the fewest stay free, so that calls for many nodes find them in one block
         block = min(could, key=lambda b: left[b]["nodes"])
-        self.granted[call.number] = Grant(block, {"nodes": float(wanted)}, tuple(self.free(block)[:wanted]))
+        self.grant(call, Grant(block, {"nodes": float(wanted)}, tuple(self.free(block)[:wanted])))
         left[block]["nodes"] -= wanted
         left[block]["slots"] -= 1
         return block
 
-    def impossible(self) -> list[Call]:
-        """Remove, and return, the calls that want more nodes than any block has."""
-        if not self.capacity:
-            return []
-        most = max(len(names) for names in self.names.values())
-        first = bisect.bisect_right(self.waiting, float(most), key=lambda entry: entry[0])
-        never = [entry[2] for entry in self.waiting[first:]]
-        del self.waiting[first:]
-        return never
+    def could(self, group: Group, node: NodeId) -> bool:
+        return int(completed(group.spec)["num_nodes"]) <= len(self.names[node])
 
 
 @cache

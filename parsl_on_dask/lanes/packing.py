@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+import threading
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.failures import as_exception
@@ -16,25 +20,37 @@ from parsl_on_dask.remote.packing import dumps, dumps_with_refs
 if TYPE_CHECKING:
     from distributed import Client
 
-#: How many functions are remembered in pickled form.
-FUNCTIONS_KEPT = 1024
+#: How many functions are remembered in pickled form, and how many bytes of them; the last one whatever its size.
+FUNCTIONS_KEPT, BYTES_KEPT = 1024, 64_000_000
+
+
+class _Packed(NamedTuple):
+    """A function that was pickled. ``function`` gives it, or None when there is no such object any more."""
+
+    function: Callable[[], Any]
+    key: str
+    data: bytes
 
 
 class Packer:
     """Pickles functions once and arguments at each call.
 
     A function is pickled when it is called first, as Parsl's executors do: a global variable of the script that
-    changes later is not seen by later calls.
+    changes later is not seen by later calls. That holds while the function lives and is among the last ones that were
+    called; calls that wait have the pickle of theirs.
     """
 
     def __init__(self, label: str, client: Client) -> None:
         self.client = client
         self.large = LargeArguments(label, client)
-        self.functions: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
-        self._keys: OrderedDict[int, tuple[Any, str]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._packed: OrderedDict[int, _Packed] = OrderedDict()
+        self._size = 0
+        #: ids of functions that are gone. Not handled at once: they go while anything runs, also what holds the lock
+        self._gone: deque[tuple[int, Callable[[], Any]]] = deque()
 
     def pack(self, call: Call) -> None:
-        """Set the call's ``function_key``, ``payload`` and ``refs``, and let go of its arguments.
+        """Set the call's ``function_key``, ``packed``, ``payload`` and ``refs``, and let go of its arguments.
 
         Raises
         ------
@@ -42,10 +58,10 @@ class Packer:
             Names the app, and the argument or the function that cannot be pickled.
         """
         function = call.function
-        call.function_key = self._key(call.name, function)
+        call.function_key, call.packed = self._pickled(call.name, function)
         try:
             pickling.arguments = True
-            alone = not call.leaders  # promises and references to values do not go together
+            alone = not call.promises  # promises and references to values do not go together
             if call.refs or (alone and holds_large((*call.args, *call.kwargs.values()))):
                 self._pack_refs(call)
             else:
@@ -92,13 +108,20 @@ class Packer:
 
     def knows(self, function: Any) -> bool:
         """Whether a function has been pickled already."""
-        known = self._keys.get(id(function))
-        return known is not None and known[0] is function
+        known = self._packed.get(id(function))
+        return known is not None and known.function() is function
 
-    def _key(self, name: str, function: Any) -> str:
-        known = self._keys.get(id(function))
-        if known is not None and known[0] is function:
-            return known[1]
+    def kept(self) -> tuple[int, int]:
+        """How many pickled functions are remembered, and how many bytes these are."""
+        with self._lock:
+            self._forget_gone()
+            return len(self._packed), self._size
+
+    def _pickled(self, name: str, function: Any) -> tuple[str, bytes]:
+        """The key and the pickle of a function."""
+        known = self._packed.get(id(function))
+        if known is not None and known.function() is function:
+            return known.key, known.data
         try:
             data = dumps(function)
         except Exception as e:
@@ -107,11 +130,35 @@ class Packer:
             error = as_exception("SerializationError", (name, text))
             raise error from e
         key = hashlib.blake2b(data, digest_size=12).hexdigest()
-        self.functions[key] = (name, data)
-        self._keys[id(function)] = (function, key)
-        while len(self._keys) > FUNCTIONS_KEPT:
-            self._keys.popitem(last=False)
-        return key
+        number = id(function)
+        try:
+            reference: Callable[[], Any] = weakref.ref(function, lambda gone: self._gone.append((number, gone)))
+        except TypeError:  # an object of a class with slots, say: kept, so that its id remains its own
+            reference = partial(_itself, function)
+        with self._lock:
+            self._forget_gone()
+            self._drop(number)
+            self._packed[number] = _Packed(reference, key, data)
+            self._size += len(data)
+            while len(self._packed) > FUNCTIONS_KEPT or (self._size > BYTES_KEPT and len(self._packed) > 1):
+                self._drop(next(iter(self._packed)))
+        return key, data
+
+    def _forget_gone(self) -> None:
+        while self._gone:
+            number, reference = self._gone.popleft()
+            known = self._packed.get(number)
+            if known is not None and known.function is reference:  # else the id is another function's by now
+                self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        known = self._packed.pop(number, None)
+        if known is not None:
+            self._size -= len(known.data)
+
+
+def _itself(function: Any) -> Any:
+    return function
 
 
 def _argument_error(call: Call, e: Exception) -> BaseException:

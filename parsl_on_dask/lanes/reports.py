@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.errors import ExecutorError
@@ -20,12 +21,49 @@ from parsl_on_dask.remote.runner import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STA
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.batches import BatchLane
 
+logger = logging.getLogger("parsl.lanes.reports")
+
 #: How often a call may be sent again because its worker died while running another one.
 UNCHARGED = 8
-#: Seconds to wait for the reports of a Dask task that has ended.
+#: Seconds to wait for the reports of a Dask task that has ended, by a :class:`Clock`.
 LATE = 3.0
+#: The most seconds by which that clock moves at a time.
+STRIDE = 1.5
 #: Seconds after which the scheduler has surely heard that a Dask task's result is not wanted any more.
 RELEASE = 10.0
+
+
+class Clock:
+    """Counts the time in which this process could read reports.
+
+    A process that was stopped for a while finds the reports of that time in its sockets when it goes on. By this clock
+    hardly any time has passed.
+
+    Parameters
+    ----------
+    now : callable
+        The time in seconds.
+
+    Examples
+    --------
+    >>> times = iter([0.0, 1.0, 61.0])
+    >>> clock = Clock(lambda: next(times))
+    >>> clock.tick(), clock.tick()
+    (1.0, 2.5)
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._seen = now()
+        #: Seconds that were counted.
+        self.time = 0.0
+
+    def tick(self) -> float:
+        """Count what has passed since the last tick; returns the time."""
+        now = self._now()
+        self.time += min(now - self._seen, STRIDE)
+        self._seen = now
+        return self.time
 
 
 class Reports:
@@ -33,6 +71,7 @@ class Reports:
 
     def __init__(self, lane: BatchLane) -> None:
         self.lane = lane
+        self.clock = Clock()
         self.released: deque[tuple[float, str]] = deque()
 
     def read(self, message: tuple[Any, ...]) -> None:
@@ -55,46 +94,56 @@ class Reports:
 
     def _take(self, batch: Batch, worker: str, address: str, host: str, reports: Iterable[tuple[Any, ...]]) -> None:
         for report in reports:
-            kind = report[0]
-            if kind == STARTED:
-                self._started(batch, worker, address, report[1:])
-            elif kind == HANDED_BACK:
-                for number in report[1]:
-                    self._not_begun(batch, number)
-                batch.stuck = bool(batch.calls)
-            elif kind == SAMPLES:
-                if self.lane.watch is not None and report[1] in batch.calls:
-                    self.lane.watch.seen(batch.calls[report[1]], worker, host, *report[2:])
-            elif kind == MESSAGE:
-                if self.lane.watch is not None:
-                    self.lane.watch.message(loads(report[2]))
-            elif kind == FORGOTTEN:
-                if batch.link is not None:
-                    batch.link.known.discard(report[2])
-                self._not_begun(batch, report[1])
-            else:
-                _, number, data, began, ended = report
-                batch.stuck = False
-                call = batch.calls.pop(number, None)
-                if call is None:
-                    continue
-                self.lane.queues.learn(call, ended - began, kind == KEPT)
-                if batch.link is not None:
-                    batch.link.known.add(call.function_key)
-                outcome = Outcome(worker=worker, host=host, began=began, ended=ended)
-                if kind == VALUE:
-                    try:
-                        outcome.value = loads(data)
-                    except Exception as e:
-                        outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
-                        outcome.error.__cause__ = e
-                elif kind == KEPT:
-                    fed = number not in batch.initial
-                    batch.keeps = batch.keeps or not fed
-                    outcome.large = Large(batch, fed, address, data)
-                elif kind == ERROR:
+            try:
+                self._take_one(batch, worker, address, host, report)
+            except Exception:  # the other reports are about other calls
+                logger.exception("A report of worker %s cannot be read", worker)
+
+    def _take_one(self, batch: Batch, worker: str, address: str, host: str, report: tuple[Any, ...]) -> None:
+        kind = report[0]
+        if kind == STARTED:
+            self._started(batch, worker, address, report[1:])
+        elif kind == HANDED_BACK:
+            for number in report[1]:
+                self._not_begun(batch, number)
+            batch.stuck = bool(batch.calls)
+        elif kind == SAMPLES:
+            if self.lane.watch is not None and report[1] in batch.calls:
+                self.lane.watch.seen(batch.calls[report[1]], worker, host, *report[2:])
+        elif kind == MESSAGE:
+            if self.lane.watch is not None:
+                self.lane.watch.message(loads(report[2]))
+        elif kind == FORGOTTEN:
+            if batch.link is not None:
+                batch.link.known.pop(report[2], None)
+            self._not_begun(batch, report[1])
+        else:
+            _, number, data, began, ended = report
+            batch.stuck = False
+            call = batch.calls.pop(number, None)
+            if call is None:
+                return
+            self.lane.queues.learn(call, ended - began, kind == KEPT)
+            if batch.link is not None:
+                batch.link.knows(call.function_key)
+            outcome = Outcome(worker=worker, host=host, began=began, ended=ended)
+            if kind == VALUE:
+                try:
+                    outcome.value = loads(data)
+                except BaseException as e:  # also SystemExit: of an imported module that reads the command line
+                    outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
+                    outcome.error.__cause__ = e
+            elif kind == KEPT:
+                fed = number not in batch.initial
+                batch.keeps = batch.keeps or not fed
+                outcome.large = Large(batch, fed, address, data)
+            elif kind == ERROR:
+                try:
                     outcome.error = unpack_error(loads(data))
-                self.lane.finish(call, outcome)
+                except BaseException as e:
+                    outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
+                    outcome.error.__cause__ = e
+            self.lane.finish(call, outcome)
 
     def _not_begun(self, batch: Batch, number: int) -> None:
         """Let a call wait again that its worker gave back."""
@@ -131,7 +180,7 @@ class Reports:
         if status == "finished" or (status != "error" and self.lane.client.status != "running"):
             # the last reports, or calls that came too late for it, are on the direct way; or the scheduler is gone,
             # and the lane sees that at its next look
-            batch.ended_at = time.monotonic()
+            batch.ended_at = self.clock.time
             return
         self.lane.batches.pop(batch.id, None)
         if status != "error":
@@ -146,14 +195,17 @@ class Reports:
             self._unreported(batch, error)
 
     def late(self) -> None:
-        """Find the calls of ended Dask tasks whose reports do not come: their worker died, or they came too late."""
-        now = time.monotonic()
+        """Find the calls of ended Dask tasks whose reports do not come: their worker died, or they came too late.
+
+        To be called when what has come in is read.
+        """
+        counted, now = self.clock.tick(), time.monotonic()
         # until the scheduler has heard of it, Dask runs a task again whose worker dies
         while self.released and now - self.released[0][0] > RELEASE:
             self.lane.cluster.done_with(self.released.popleft()[1])
         if self.lane.client.status != "running":
             return
-        for batch in [b for b in self.lane.batches.values() if b.over and now - b.ended_at > LATE]:
+        for batch in [b for b in self.lane.batches.values() if b.over and counted - b.ended_at > LATE]:
             del self.lane.batches[batch.id]
             self._lost(batch, batch.worker, batch.host)
 
@@ -201,5 +253,5 @@ def _host_of(worker: Any) -> str:
     return urlsplit(worker.address).hostname or str(worker.address)
 
 
-def _cannot_read(name: str, e: Exception) -> str:
+def _cannot_read(name: str, e: BaseException) -> str:
     return f"the result of app {name!r} cannot be rebuilt in the submitting process: {type(e).__name__}: {e}"

@@ -27,6 +27,8 @@ NEWEST = 0.2
 FORGET = 0.02
 #: A call may need this many times the longest run time.
 SPARE = 1.1
+#: Of how many functions the run times are remembered.
+TIMES_KEPT = 4096
 #: How many queues are looked at in one go.
 LOOKED_AT = 64
 
@@ -138,6 +140,8 @@ class Queues:
         """Take note of how long a call ran. Calls with large results count as long: a Dask task each."""
         times = self.times.get(call.function_key)
         if times is None:
+            while len(self.times) >= TIMES_KEPT:  # of functions that are made anew for each call, say
+                del self.times[next(iter(self.times))]
             times = self.times[call.function_key] = _Times()
         if seconds > times.longest:
             times.longest = seconds

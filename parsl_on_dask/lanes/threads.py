@@ -8,6 +8,7 @@ so that the next call finds somebody waiting.
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dask_noise import is_ours
 from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT
+from parsl_on_dask.remote.children import leave
 from parsl_on_dask.remote.reaper import REAPER
 from parsl_on_dask.remote.runner import HOST
 
@@ -179,10 +181,13 @@ class ThreadsLane(Lane):
                 if call is None and (self.closing or self.queue.empty()):
                     self.shifts -= 1
                     return
-            if type(call) is tuple:
-                call = self.take_step(*call)
-            if call is not None and call.step(CLAIM) is not None:
-                self.run(call)
+            try:
+                if type(call) is tuple:
+                    call = self.take_step(*call)
+                if call is not None and call.step(CLAIM) is not None:
+                    self.run(call)
+            except BaseException:  # of one call: this thread has others to run
+                logger.exception("Lane %s: a call could not be completed", self.label)
             del call
 
     def take_step(self, step: Callable[[Any], None], item: Any) -> Call | None:
@@ -191,6 +196,8 @@ class ThreadsLane(Lane):
         local.free, local.call = True, None
         try:
             step(item)
+        except BaseException:
+            logger.exception("Lane %s: a call could not be made ready", self.label)
         finally:
             local.free = False
         call: Call | None = local.call
@@ -209,11 +216,14 @@ class ThreadsLane(Lane):
         self.now[threading.get_ident()] = call.name
         if self.watch is not None:
             self.watch.began(call, threading.current_thread().name, HOST, began)
+        here = os.getpid()
         try:
             value = function(*args, **kwargs)
         except BaseException as e:
             # the first frame is this one
             error = from_failure(e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None), call.name)
+        if os.getpid() != here:  # a child that the call has forked
+            leave(error)
         del function, args, kwargs
         outcome = Outcome(value, error, threading.current_thread().name, HOST, began, time.time())
         call.step(FINISH)
@@ -235,8 +245,6 @@ class ThreadsLane(Lane):
         return self.given - self.done
 
     def workers(self) -> list[dict[str, Any]]:
-        import os
-
         address = str(next(iter(self.cluster.scheduler.workers), ""))
         return [
             {

@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .children import keep_connections
 from .packing import dumps, loads
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ OPERATION = "parsl_on_dask_lane"
 
 #: How many results a worker remembers, and how many bytes of them.
 RESULTS_KEPT, BYTES_KEPT = 4096, 16_000_000
+#: The same for functions, by the size of their pickles; the last one whatever its size.
+FUNCTIONS_KEPT, FUNCTION_BYTES_KEPT = 256, 64_000_000
 
 _agents: dict[tuple[int, str], Agent] = {}
 _lock = threading.Lock()
@@ -70,22 +75,44 @@ class Writer:
             self.writing = None
 
 
-def agent_of(worker: Any, topic: str) -> Agent:
-    """The agent of a lane on a worker."""
+@contextmanager
+def agent_of(worker: Any, topic: str) -> Iterator[Agent]:
+    """The agent of a lane on a worker, for as long as a shift or a connection needs it.
+
+    It goes, with all that it remembers, when none of them does: its client has then left, or is gone without a word.
+    """
     key = (id(worker), topic)
-    agent = _agents.get(key)
-    if agent is None:
+    with _lock:
+        agent = _agents.get(key)
+        if agent is None:
+            agent = _agents[key] = Agent(worker, topic)
+        agent.users += 1
+    worker.handlers.setdefault(OPERATION, _handler(worker))
+    keep_connections(worker)
+    try:
+        yield agent
+    finally:
         with _lock:
-            agent = _agents.setdefault(key, Agent(worker, topic))
-        worker.handlers.setdefault(OPERATION, _handler(worker))
-    return agent
+            agent.users -= 1
+            if not agent.users:
+                del _agents[key]
+
+
+def mute(worker: Any, client: str) -> None:
+    """Tell a client nothing any more: it has left, or is gone."""
+    with _lock:
+        for (number, topic), agent in _agents.items():
+            if number == id(worker) and client in topic:
+                agent.muted = True
+                agent.results.clear()
 
 
 def _handler(worker: Any) -> Any:
     async def handle(comm: Any, topic: str) -> Any:
         from distributed.core import Status
 
-        await agent_of(worker, topic).serve(comm)
+        with agent_of(worker, topic) as agent:
+            await agent.serve(comm)
         return Status.dont_reply
 
     # distributed looks at the handler's first parameter to see whether it wants the connection
@@ -102,7 +129,11 @@ class Agent:
     shifts : dict
         The lane's shifts that run here, by batch.
     functions : dict
-        Functions that came and were not called yet, pickled.
+        Name, function and size of those that were called last, by key.
+    users : int
+        How many shifts and connections need it.
+    muted : bool
+        Whether nobody is there any more to be told anything.
     results : dict
         The last small results of calls, pickled: calls that were sent after these may take them.
     """
@@ -112,19 +143,43 @@ class Agent:
         self.topic = topic
         self.connected = False
         self.shifts: dict[str, Shift] = {}
-        self.functions: dict[str, tuple[str, bytes]] = {}
+        self.functions: OrderedDict[str, tuple[str, Any, int]] = OrderedDict()
+        self.function_bytes = 0
+        self.users = 0
+        self.muted = False
         self.results: OrderedDict[int, bytes] = OrderedDict()
         self.held = 0
         #: large results of calls, until Dask has them, by number
         self.large: dict[int, Any] = {}
+        self.lock = threading.Lock()
         self.stream: Any = None
 
     def keep(self, number: int, data: bytes) -> None:
         """Remember a call's result for a while."""
-        self.results[number] = data
-        self.held += len(data)
-        while self.held > BYTES_KEPT or len(self.results) > RESULTS_KEPT:
-            self.held -= len(self.results.popitem(last=False)[1])
+        with self.lock:
+            self.results[number] = data
+            self.held += len(data)
+            while self.held > BYTES_KEPT or len(self.results) > RESULTS_KEPT:
+                self.held -= len(self.results.popitem(last=False)[1])
+
+    def have(self, key: str, name: str, function: Any, size: int) -> None:
+        """Remember a function for a while."""
+        with self.lock:
+            known = self.functions.pop(key, None)
+            self.function_bytes += size - (known[2] if known is not None else 0)
+            self.functions[key] = (name, function, size)
+            while len(self.functions) > FUNCTIONS_KEPT or (
+                self.function_bytes > FUNCTION_BYTES_KEPT and len(self.functions) > 1
+            ):
+                self.function_bytes -= self.functions.popitem(last=False)[1][2]
+
+    def function(self, key: str) -> tuple[str, Any, int] | None:
+        """A function that it remembers."""
+        with self.lock:
+            known = self.functions.get(key)
+            if known is not None:
+                self.functions.move_to_end(key)
+            return known
 
     def send(self, message: bytes) -> None:
         """Give the client a pickled message. From any thread; order is kept."""
@@ -137,13 +192,14 @@ class Agent:
                 return
             except Exception:  # the connection has just gone: take the long way
                 self.connected = False
-        self.worker.log_event(self.topic, message)
+        if not self.muted:
+            self.worker.log_event(self.topic, message)
 
     async def serve(self, comm: Any) -> None:
         """Take what the client sends until it is gone."""
-        self.stream = Writer(comm)
+        stream = self.stream = Writer(comm)
         self.connected = True
-        self.stream.send(b"")
+        stream.send(b"")
         try:
             while True:
                 for message in await comm.read():
@@ -151,8 +207,9 @@ class Agent:
         except Exception:  # closed, in one of Dask's many ways
             pass
         finally:
-            self.connected = False
-            self.stream.broken = True
+            stream.broken = True
+            if self.stream is stream:  # else the client has another connection by now
+                self.connected = False
             comm.abort()
 
     def take(self, batch: str, functions: dict[str, tuple[str, bytes]], calls: list[Any]) -> None:

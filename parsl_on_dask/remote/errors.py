@@ -131,7 +131,7 @@ def _pickled_exception(error: BaseException) -> bytes | None:
     try:
         data = _dumps(error)
         back = pickle.loads(data)
-    except Exception:
+    except BaseException:  # also what looks like the end of this process: it comes from the class's own code
         return None
     finally:
         error.__traceback__, error.__cause__, error.__context__, error.__suppress_context__ = beside

@@ -65,6 +65,7 @@ class Monitor:
         self.calls: dict[int, Watched] = {}
         self.cost = 0.0
         self.asleep = False
+        self.ended = False
         self.wake = threading.Event()
         threading.Thread(target=self._run, name="parsl-monitor", daemon=True).start()
 
@@ -90,7 +91,7 @@ class Monitor:
 
     def _run(self) -> None:
         quiet = 0
-        while True:
+        while not self.ended:
             time.sleep(min(LOOK, max(self.interval / 2, 0.02)) if self.interval else LOOK)
             if self.calls:
                 quiet = 0
@@ -102,7 +103,7 @@ class Monitor:
             quiet += 1
             if quiet > QUIET:
                 self.asleep = True
-                if not self.calls:
+                if not self.calls and not self.ended:
                     self.wake.wait()
                 self.asleep = False
                 self.wake.clear()
@@ -178,3 +179,13 @@ def monitor_of(interval: float | None) -> Monitor | None:
         if found is None:
             found = _monitors[interval] = Monitor(interval)
         return found
+
+
+def end_all() -> None:
+    """End the threads of this process's monitors; a later call gets new ones."""
+    with _lock:
+        monitors = list(_monitors.values())
+        _monitors.clear()
+    for monitor in monitors:
+        monitor.ended = True
+        monitor.wake.set()

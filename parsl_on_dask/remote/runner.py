@@ -24,11 +24,12 @@ import socket
 import sys
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypedDict
 
 from .agent import Agent, agent_of
+from .children import leave
 from .environment import environment
 from .errors import Failure, left_by, pack_error
 from .jobend import end_of_this_job
@@ -54,8 +55,6 @@ GLANCE = 0.004
 UNDERWAY = 0.005
 #: Seconds that a task which cannot end in this job waits before Dask may give it to the same worker again.
 REFUSAL = 0.2
-#: How many functions a worker remembers.
-FUNCTIONS_KEPT = 256
 
 HOST = socket.gethostname()
 
@@ -68,7 +67,6 @@ COPIES, OWN = 0, 1
 #: number, key of the function, pickled arguments, one of the above
 CallData = tuple[int, str, bytes, int]
 
-_functions: OrderedDict[str, tuple[str, Callable[..., Any]]] = OrderedDict()
 _journal: Journal | None = None
 
 
@@ -117,8 +115,8 @@ def run(data: bytes, values: Sequence[Any]) -> Any:
 
     bundle: Bundle = loads(data)
     worker = get_worker()
-    with environment(bundle["environment"]):
-        return Shift(bundle, values, worker, agent_of(worker, bundle["topic"])).run()
+    with environment(bundle["environment"]), agent_of(worker, bundle["topic"]) as agent:
+        return Shift(bundle, values, worker, agent).run()
 
 
 class Shift:
@@ -133,7 +131,7 @@ class Shift:
         self.careful = bundle["careful"]
         # a value that a shift kept among others sits in the dict of all that this shift kept
         self.values = [v if item is None else v[item] for v, item in zip(values, bundle["items"], strict=True)]
-        agent.functions.update(bundle["functions"])
+        self.functions = bundle["functions"]
         self.worker = worker
         self.agent = agent
         self.monitor = monitor_of(bundle["monitor"])
@@ -267,7 +265,7 @@ class Shift:
                 self.over = True
                 self.wake.notify()
                 return True
-            self.agent.functions.update(functions)
+            self.functions.update({key: f for key, f in functions.items() if key not in self.agent.functions})
             self.todo.extend(calls)
             self.begin_watch()
             self.wake.notify()
@@ -299,6 +297,7 @@ class Shift:
             if waited > PATIENCE:
                 back = [call[0] for call in self.todo]
                 self.todo.clear()
+                self.functions.clear()
                 self.watching = False
         if back:
             self.report((HANDED_BACK, back), now=True)
@@ -313,19 +312,26 @@ class Shift:
 
     def execute(self, call: CallData) -> tuple[Any, ...]:
         number, key, arguments, kind = call
-        if key in _functions:
-            name = _functions[key][0]
-        elif key in self.agent.functions:
-            name = self.agent.functions[key][0]
+        known = self.agent.function(key)
+        sent = self.functions.get(key) if known is None else None
+        if known is not None:
+            name = known[0]
+        elif sent is not None:
+            name = sent[0]
         else:  # dropped to make room, while the client thought it was known here
             return (FORGOTTEN, number, key)
         if _journal is not None:
             _journal.running(number)
         began = time.time()
         try:
-            function = self.function(key)
+            function = known[1] if sent is None else self.function(key, *sent)  # type: ignore[index]
             args, kwargs = self.arguments(name, arguments, kind)
-            value = function(*args, **kwargs)
+            here = os.getpid()
+            try:
+                value = function(*args, **kwargs)
+            finally:
+                if os.getpid() != here:
+                    leave(sys.exc_info()[1])
             ended = time.time()
             del args, kwargs
             if looks_large(value, self.inline):
@@ -361,20 +367,14 @@ class Shift:
         self.large = True
         return (KEPT, number, size, began, ended)
 
-    def function(self, key: str) -> Callable[..., Any]:
-        known = _functions.get(key)
-        if known is not None:
-            _functions.move_to_end(key)
-            return known[1]
-        name, data = self.agent.functions[key]
+    def function(self, key: str, name: str, data: bytes) -> Callable[..., Any]:
+        """Unpickle a function that came."""
         try:
             loaded: Callable[..., Any] = loads(data)
-        except Exception as e:
+        except BaseException as e:  # a module that is imported may raise SystemExit
             raise Failure("DeserializationError", _cannot_load(name, "its function", e)) from e
-        _functions[key] = (name, loaded)
-        self.agent.functions.pop(key, None)
-        while len(_functions) > FUNCTIONS_KEPT:
-            _functions.popitem(last=False)
+        self.agent.have(key, name, loaded, len(data))
+        self.functions.pop(key, None)
         return loaded
 
     def arguments(self, name: str, data: bytes, kind: int) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -387,7 +387,7 @@ class Shift:
                 args, kwargs = loads_with_refs(data, self.values, kind == OWN)
         except Missing:
             raise
-        except Exception as e:
+        except BaseException as e:  # a module that is imported may raise SystemExit
             raise Failure("DeserializationError", _cannot_load(name, "its arguments", e)) from e
         return args, kwargs
 
@@ -420,7 +420,7 @@ class Shift:
         return dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports))
 
 
-def _cannot_load(name: str, what: str, e: Exception) -> str:
+def _cannot_load(name: str, what: str, e: BaseException) -> str:
     text = f"app {name!r}: {what} cannot be rebuilt on worker host {HOST}: {type(e).__name__}: {e}"
     if isinstance(e, ModuleNotFoundError):
         text += (

@@ -99,7 +99,7 @@ class Cluster:
 
     def files_of(self, name: str) -> list[str]:
         """The files that a worker keeps for tasks."""
-        return sorted(p.name for p in self.disk(name).rglob("parsl-files-*/**/*") if p.is_file())
+        return sorted(p.name for p in self.disk(name).rglob("parsl-*-files-*/**/*") if p.is_file())
 
     def kill(self, name: str) -> None:
         """End a worker without warning."""

@@ -92,7 +92,7 @@ def test_what_no_node_has_is_told_apart_from_what_is_taken_now():
     ledger = ledger_with(made, a=NODE)
     assert placed(ledger) == [0]
     assert [call.number for call in ledger.impossible()] == [1]
-    assert len(ledger.waiting) == 1
+    assert ledger.waiting == 1
 
 
 def test_nodes_that_go_take_their_grants_along():
@@ -127,3 +127,53 @@ def test_gpus_without_names_are_counted():
     ledger = ledger_with(made, a={**NODE, "gpus": 2})
     assert placed(ledger) == [0, 1]
     assert [ledger.granted[number].names for number in (0, 1)] == [("0",), ("1",)]
+
+
+def test_placing_costs_the_same_for_each_call_however_many_wait(monkeypatch):
+    from parsl_on_dask.lanes import admission
+
+    computed = []
+    real = admission.needs
+    monkeypatch.setattr(admission, "needs", lambda *a: computed.append(a) or real(*a))
+    spec = {"cores": 2, "memory": 10, "disk": 10}
+    made = calls(*[spec] * 500)
+    ledger = ledger_with([], a=NODE, b=NODE)
+    running = []
+    for call in made:
+        ledger.wait(call)
+        running += [call for call, _ in ledger.place()]
+    for call in running:  # which grows meanwhile
+        ledger.release(call)
+        running += [call for call, _ in ledger.place()]
+    assert [call.number for call in running] == list(range(500))
+    assert len(computed) < 20, "once for each node, and again for those that found an empty queue"
+    assert ledger.waiting == 0 and not ledger.groups
+
+
+def test_groups_keep_the_order_of_their_calls():
+    small, large = {"cores": 1, "memory": 1, "disk": 1}, {"cores": 2, "memory": 1, "disk": 1}
+    made = calls(small, large, {**small, "priority": 9}, small, large)
+    ledger = ledger_with(made, a=NODE)
+    assert placed(ledger) == [2, 0, 1]
+    ledger.release(made[2])
+    assert placed(ledger) == [3]
+
+
+def test_room_that_is_freed_or_added_is_seen():
+    made = calls(*[{}] * 3)
+    ledger = ledger_with(made, a=NODE)
+    assert placed(ledger) == [0]
+    assert placed(ledger) == []
+    ledger.capacity["b",] = dict(NODE)
+    assert placed(ledger) == [1]
+    ledger.release(made[0])
+    assert placed(ledger) == [2]
+
+
+def test_fractions_add_up():
+    made = calls(*[{"cores": 0.1, "memory": 1, "disk": 1}] * 40)
+    ledger = ledger_with(made, a=NODE)
+    assert len(placed(ledger)) == 40
+    for call in made:
+        ledger.release(call)
+    assert ledger.left(("a",)) == NODE

@@ -58,7 +58,7 @@ def test_a_block_that_may_not_be_used_is_passed_over():
     assert [(call.number, block) for call, block in ledger.place()] == [(0, ("b",))]
     ledger.may = lambda call, block: True
     assert placed(ledger) == []
-    assert [entry[2].number for entry in ledger.waiting] == [1]
+    assert [e[2].number for g in ledger.groups.values() for e in g.waiting] == [1]
 
 
 def test_one_that_comes_back_goes_before_its_equals():
@@ -79,7 +79,7 @@ def test_what_no_block_has_is_told_apart_from_what_is_taken_now():
     ledger = ledger_with(calls(2, 3, 2), a=2)
     assert placed(ledger) == [0]
     assert [call.number for call in ledger.impossible()] == [1]
-    assert [entry[2].number for entry in ledger.waiting] == [2]
+    assert [e[2].number for g in ledger.groups.values() for e in g.waiting] == [2]
 
 
 def test_blocks_that_go_take_their_grants_along():

@@ -1,0 +1,95 @@
+"""What becomes of the processes that a call forks.
+
+A forked child has copies of all connections of its parent. While it lives, nobody at their other ends sees that the
+parent has died. So a child lets go of Dask's connections, and of what else was named here, as it begins. A child that
+comes back from its call ends there: the rest of the process is its parent's business.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+_sockets: weakref.WeakSet[Any] = weakref.WeakSet()
+_servers: weakref.WeakSet[Any] = weakref.WeakSet()
+_watching = False
+
+
+def keep_socket(socket: Any) -> None:
+    """Close a socket in the children that this process forks from now on."""
+    _sockets.add(socket)
+    _watch()
+
+
+def keep_connections(server: Any) -> None:
+    """Close the same way what a worker listens on, and all connections of Dask's in this process."""
+    _servers.add(server)
+    _watch()
+
+
+def _watch() -> None:
+    global _watching
+    if not _watching and hasattr(os, "register_at_fork"):
+        _watching = True
+        os.register_at_fork(after_in_child=_let_go)
+
+
+def _let_go() -> None:
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+    except OSError:  # no file can be opened any more
+        return
+    for number in set(_numbers()):
+        try:
+            # not closed: whoever has the number in an object here would close the next file that gets it
+            os.dup2(null, number, inheritable=False)
+        except OSError:
+            continue
+    os.close(null)
+
+
+def _numbers() -> Iterator[int]:
+    """File numbers of what the children of this process must not have."""
+    core = sys.modules.get("distributed.comm.core")
+    # every connection is in a set that Dask keeps for its own tests; streams and servers are tornado's
+    comms = list(getattr(core.Comm, "_instances", ())) if core is not None else []
+    found = [*[getattr(getattr(comm, "stream", None), "socket", None) for comm in comms], *_sockets]
+    for server in list(_servers):
+        listening = [getattr(each, "tcp_server", None) for each in getattr(server, "listeners", ())]
+        for each in (*listening, getattr(server, "http_server", None)):
+            found += list(getattr(each, "_sockets", {}).values())
+    for each in found:
+        try:
+            number = each.fileno()
+        except (AttributeError, OSError, ValueError):  # closed before, or not of a socket
+            continue
+        if number > 2:
+            yield number
+
+
+def leave(error: BaseException | None) -> None:
+    """End this process, a forked child that has come back from its call.
+
+    Parameters
+    ----------
+    error : BaseException or None
+        What the call raised in the child. It is shown on stderr, as no future waits for it.
+    """
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        code = 1
+    try:
+        if code and not isinstance(error, SystemExit):
+            traceback.print_exception(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except Exception:  # nobody reads them any more
+        pass
+    finally:
+        os._exit(code & 0xFF)

@@ -1,0 +1,31 @@
+"""Which clients have something on the workers of this process, and what goes when the last of them has left."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from . import agent, monitor, transfer
+
+_present: set[tuple[int, str]] = set()
+_lock = threading.Lock()
+
+
+def enter(worker: Any, client: str) -> None:
+    """A client will send calls to a worker."""
+    with _lock:
+        _present.add((id(worker), client))
+
+
+def leave(worker: Any, client: str) -> bool:
+    """A client has left, or is gone: nobody is there to be told of its calls. Whether it was the last one here."""
+    agent.mute(worker, client)
+    with _lock:
+        _present.discard((id(worker), client))
+        if not any(number == id(worker) for number, _ in _present):
+            for operation in (agent.OPERATION, transfer.OPERATION):
+                worker.handlers.pop(operation, None)
+        last = not _present
+    if last:
+        monitor.end_all()
+    return last

@@ -1,0 +1,135 @@
+"""Nothing of a client is left on a cluster that is not ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import parsl_on_dask as parsl
+from parsl_on_dask import python_app
+from parsl_on_dask.executors import DaskExecutor
+from tests.helpers import WAIT, eventually
+
+SCRIPT = """
+import sys, time
+import parsl_on_dask as parsl
+from parsl_on_dask.executors import DaskExecutor
+
+@parsl.python_app
+def value(x):
+    return x
+
+parsl.load(parsl.Config(executors=[DaskExecutor(sys.argv[1])], run_dir="runs", initialize_logging=False))
+print([f.result() for f in [value(i) for i in range(30)]][-1], len(value("x" * 3_000_000).result()), flush=True)
+time.sleep(600)
+"""
+
+
+@python_app
+def value(x: Any) -> Any:
+    return x
+
+
+def on_scheduler(dask_scheduler: Any) -> dict[str, list[str]]:
+    ours = {
+        "plugins": list(dask_scheduler.plugins),
+        "worker plugins": list(dask_scheduler.worker_plugins),
+        # Dask itself has an empty one for each client that ever was there
+        "topics": [name for name in dask_scheduler._broker._topics if not name.startswith("Client-")],
+        "callbacks": list(dask_scheduler.periodic_callbacks),
+        "handlers": [*dask_scheduler.handlers, *dask_scheduler.stream_handlers],
+        "keys": [str(key) for key in dask_scheduler.tasks],
+    }
+    return {what: found for what, names in ours.items() if (found := [n for n in names if "parsl" in n])}
+
+
+def on_worker(dask_worker: Any) -> dict[str, list[str]]:
+    import sys
+    import threading
+
+    ours = {
+        "plugins": list(dask_worker.plugins),
+        "handlers": list(dask_worker.handlers),
+        "modules": list(sys.modules),
+        "threads": [thread.name for thread in threading.enumerate()],
+        "keys": [str(key) for key in dask_worker.data],
+    }
+    return {what: found for what, names in ours.items() if (found := [n for n in names if "parsl" in n])}
+
+
+def left(client: Any) -> list[Any]:
+    found = [client.run_on_scheduler(on_scheduler), *client.run(on_worker).values()]
+    return [each for each in found if each]
+
+
+def config(executors: list[Any], run_dir: Path, **more: Any) -> Any:
+    return parsl.Config(executors=executors, run_dir=str(run_dir), initialize_logging=False, **more)
+
+
+def settled(client: Any, what: str) -> None:
+    try:
+        eventually(lambda: not left(client), what, 20)
+    except AssertionError as e:
+        raise AssertionError(f"{e}: {left(client)}") from None
+
+
+@pytest.mark.parametrize("given", ["address", "client", "two labels"])
+def test_after_clear(given: str, existing_cluster: str, existing_client: Any, tmp_path: Path) -> None:
+    settled(existing_client, "what other tests had there has gone")
+    own = {"client": existing_client} if given == "client" else {"address": existing_cluster}
+    executors = [DaskExecutor(label=label, **own) for label in ("one", "other")[: 1 + (given == "two labels")]]
+    for _ in range(2):
+        parsl.load(config(executors, tmp_path))
+        apps = [python_app(lambda x: x, executors=[executor.label]) for executor in executors]
+        assert [f.result(WAIT) for f in [app(i) for i in range(30) for app in apps]][-1] == 29
+        assert len(value(b"x" * 3_000_000).result(WAIT)) == 3_000_000
+        assert left(existing_client), "something is there to be removed"
+        parsl.clear()
+        settled(existing_client, "nothing is left of it")
+    assert existing_client.submit(abs, -4, pure=False).result(WAIT) == 4
+
+
+def test_with_monitoring(existing_cluster: str, existing_client: Any, tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    hub = parsl.monitoring.MonitoringHub(resource_monitoring_interval=0.2)
+    parsl.load(config([DaskExecutor(existing_cluster)], tmp_path, monitoring=hub))
+    assert [f.result(WAIT) for f in [value(i) for i in range(10)]][-1] == 9
+    parsl.clear()
+    settled(existing_client, "nothing is left of it")
+
+
+def test_one_that_leaves_takes_nothing_from_another(existing_cluster: str, tmp_path: Path) -> None:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+
+    with DataFlowKernel(config([DaskExecutor(existing_cluster, label="stays")], tmp_path)) as stays:
+        app = python_app(abs, data_flow_kernel=stays)
+        assert app(-1).result(WAIT) == 1
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(SCRIPT), existing_cluster], cwd=tmp_path, stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdout is not None and other.stdout.readline()
+            other.kill()
+        assert [f.result(WAIT) for f in [app(-i) for i in range(30)]] == list(range(30))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
+def test_a_client_that_is_killed(number: int, existing_cluster: str, existing_client: Any, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, existing_cluster],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as script:
+        assert script.stdout is not None
+        assert script.stdout.readline() == b"29 3000000\n"
+        assert left(existing_client)
+        os.kill(script.pid, number)
+        script.wait(30)
+    settled(existing_client, "the scheduler noticed, and removed all of it")
