@@ -20,6 +20,10 @@ from typing import Any
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.standin import FinishedFuture
 
+#: Of pickles in keys: what Python up to 3.13 takes when nothing is said. Later ones take another, and keys must not
+#: depend on that.
+PROTOCOL = 4
+
 #: Longer data count by a digest of so many bytes.
 SHORT = 64
 DIGEST = 20
@@ -96,7 +100,7 @@ def ident(obj: object, output_ref: bool = False) -> bytes:
     b'+bytes\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x04=abc'
     """
     found = (_registry.get(type(obj)) or id_for_memo)(obj, output_ref=output_ref)
-    return found if type(found) is bytes else pickle.dumps(found)
+    return found if type(found) is bytes else pickle.dumps(found, PROTOCOL)
 
 
 def tagged(tag: str, *parts: bytes) -> bytes:
@@ -148,7 +152,7 @@ def refuse_subclass(obj: object, *exact: type) -> None:
 @id_for_memo.register(type(None))
 def plain_id(obj: object, output_ref: bool = False) -> bytes:
     """A pickle."""
-    return pickle.dumps(obj)
+    return pickle.dumps(obj, PROTOCOL)
 
 
 @id_for_memo.register(list)
@@ -159,7 +163,7 @@ def sequence_id(obj: list[Any] | tuple[Any, ...], output_ref: bool = False) -> b
         if is_namedtuple(obj):
             return _namedtuple_id(obj, output_ref)
         refuse_subclass(obj, list, tuple)
-    return pickle.dumps([(_registry.get(type(e)) or id_for_memo)(e, output_ref=output_ref) for e in obj])
+    return pickle.dumps([(_registry.get(type(e)) or id_for_memo)(e, output_ref=output_ref) for e in obj], PROTOCOL)
 
 
 @id_for_memo.register(dict)
@@ -177,7 +181,7 @@ def dict_id(obj: dict[Any, Any], output_ref: bool = False) -> bytes:
             for key in keys:
                 parts.append(id_for_memo(key))
                 parts.append(id_for_memo(obj[key], output_ref=output_ref))
-            return pickle.dumps(parts)
+            return pickle.dumps(parts, PROTOCOL)
     # keys that have no order among themselves, which Parsl refuses
     return tagged("dict", *sorted(tagged("item", ident(k), ident(v, output_ref)) for k, v in obj.items()))
 
@@ -198,7 +202,7 @@ def function_id(obj: types.FunctionType, output_ref: bool = False) -> bytes:
 
 def name_digest(name: str, module: str | None) -> bytes:
     """What stands for something callable."""
-    return pickle.dumps(["types.FunctionType", name, module])
+    return pickle.dumps(["types.FunctionType", name, module], PROTOCOL)
 
 
 # -- what is replaced by its value

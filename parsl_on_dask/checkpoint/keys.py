@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import parsl_on_dask.checkpoint.ids_standard  # noqa: F401 (makes its types known)
 from parsl_on_dask.checkpoint.identity import identity_of
 from parsl_on_dask.checkpoint.ids import (
+    PROTOCOL,
     UnknownType,
     dict_id,
     id_for_memo,
@@ -45,7 +46,7 @@ except ImportError:
     short_md5 = hashlib.md5
 
 _registry = id_for_memo.registry
-_NO_KEYWORDS = pickle.dumps([])
+_NO_KEYWORDS = pickle.dumps([], PROTOCOL)
 #: Bytes from which on OpenSSL is quicker.
 _LONG = 2048
 
@@ -68,14 +69,15 @@ def app_id(function: Callable[..., Any]) -> Any:
             return name_digest(name, "functools") if name else app_id(function.args[0])
         # Parsl gives all partials in a module one key, and so, one's result for another's call
         return pickle.dumps(
-            ["functools.partial", app_id(function.func), id_for_memo(function.args), id_for_memo(function.keywords)]
+            ["functools.partial", app_id(function.func), id_for_memo(function.args), id_for_memo(function.keywords)],
+            PROTOCOL,
         )
     wrapped = getattr(function, "__wrapped__", None)
     if callable(wrapped):
         return app_id(wrapped)
     by_name = isinstance(function, (type, types.BuiltinFunctionType, types.MethodType))
     if not by_name and is_known(type(function)):
-        return pickle.dumps([id_for_memo(function)])  # a user's own may be no bytes
+        return pickle.dumps([id_for_memo(function)], PROTOCOL)  # a user's own may be no bytes
     name = getattr(function, "__name__", None) or type(function).__qualname__
     return name_digest(name, getattr(function, "__module__", None))
 
@@ -204,14 +206,19 @@ def _key(task: Mapping[str, Any], identity: str) -> tuple[str, _Found]:
         label = ""
         for value in args:
             stands_for = _registry.get(type(value)) or id_for_memo
-            positional.append(pickle.dumps(value) if stands_for is plain_id else stands_for(value))
+            positional.append(pickle.dumps(value, PROTOCOL) if stands_for is plain_id else stands_for(value))
     except (UnknownType, MissingFile) as e:
         where = label if label in ("function", "outputs") else f"keyword {label}"
         if not label:
             where = _label(function, len(positional))
         _refuse(task, where, label, value, output, e)
     if _registry[dict] is dict_id and _registry[tuple] is sequence_id:
-        chunks = [outputs, pickle.dumps(keywords) if keywords else _NO_KEYWORDS, app, pickle.dumps(positional)]
+        chunks = [
+            outputs,
+            pickle.dumps(keywords, PROTOCOL) if keywords else _NO_KEYWORDS,
+            app,
+            pickle.dumps(positional, PROTOCOL),
+        ]
     else:  # a user has other ideas about containers
         chunks = [outputs, ident({n: v for n, v, _ in named}), app, ident(args)]
     if extra:
@@ -229,9 +236,11 @@ def _parts(task: Mapping[str, Any], found: _Found) -> list[Part]:
     labels = argument_labels(function) if positional else ()
     for i, ident_of in enumerate(positional):
         name = labels[i] if i < len(labels) else f"argument {i}"
-        parts.append(part(name, ident_of if type(ident_of) is bytes else pickle.dumps(ident_of), short_text(args[i])))
+        parts.append(
+            part(name, ident_of if type(ident_of) is bytes else pickle.dumps(ident_of, PROTOCOL), short_text(args[i]))
+        )
     for name, value, ident_of in named:
-        digits = ident_of if type(ident_of) is bytes else pickle.dumps(ident_of)
+        digits = ident_of if type(ident_of) is bytes else pickle.dumps(ident_of, PROTOCOL)
         parts.append(part(f"keyword {name}", digits, short_text(value)))
     if outputs:
         parts.append(part("outputs", outputs, short_text(out)))

@@ -14,7 +14,7 @@ from parsl_on_dask.checkpoint.segments import ENDING, segment_names
 from parsl_on_dask.remote.sidefiles import sync_directory
 
 #: How a name begins: the day, the second and the nanosecond.
-_TIME = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z-")
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)\.(\d{9})Z-")
 
 
 def new_name(after: str = "") -> str:
@@ -47,7 +47,8 @@ def _nanoseconds(name: str) -> int:
     if found is None:
         return 0
     try:
-        return calendar.timegm(time.strptime(found[1], "%Y%m%dT%H%M%S")) * 10**9 + int(found[2])
+        *moment, rest = map(int, found.groups())
+        return calendar.timegm((*moment, 0, 0, 0)) * 10**9 + rest
     except ValueError:
         return 0
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from parsl_on_dask.checkpoint.ids import PROTOCOL
 from parsl_on_dask.checkpoint.keys import app_id, id_for_memo, make_hash
 from parsl_on_dask.remote.shell import run_bash
 from parsl_on_dask.remote.standin import FinishedFuture
@@ -97,7 +98,7 @@ def test_callable_dataclasses_count_with_what_they_hold() -> None:
 def test_classes_and_methods_as_apps_are_known_by_name_as_in_parsl() -> None:
     for function in (values.Mesh, values.Mesh("m", []).__eq__, "a".upper):
         name, module = function.__name__, getattr(function, "__module__", None)
-        assert app_id(function) == pickle.dumps(["types.FunctionType", name, module])
+        assert app_id(function) == pickle.dumps(["types.FunctionType", name, module], PROTOCOL)
 
 
 def test_an_argument_of_an_unknown_type_is_an_error_that_says_what_to_do() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.checkpoint.ids import ident
+from parsl_on_dask.checkpoint.ids import PROTOCOL, ident
 from parsl_on_dask.checkpoint.keys import id_for_memo
 from tests.checkpoint.values import check_that_they_differ
 
@@ -135,7 +135,7 @@ def test_what_is_a_python_float_or_str_too_has_parsls_digest() -> None:
     import pickle
 
     for value in (np.float64(1.5), np.str_("a")):
-        assert id_for_memo(value) == pickle.dumps(value)
+        assert id_for_memo(value) == pickle.dumps(value, PROTOCOL)
 
 
 def test_an_array_of_another_library_is_refused() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.checkpoint.ids import ident
+from parsl_on_dask.checkpoint.ids import PROTOCOL, ident
 from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash
 from tests.checkpoint import show_values, values
 from tests.helpers import shown
@@ -69,8 +69,8 @@ def test_what_is_alike() -> None:
 
 
 def test_dicts_that_parsl_can_sort_keep_its_digest() -> None:
-    assert ident({2: "b", 1: "a"}) == pickle.dumps([pickle.dumps(v) for v in (1, "a", 2, "b")])
-    assert ident(values.Level.LOW) == pickle.dumps(values.Level.LOW)  # an int, for Parsl
+    assert ident({2: "b", 1: "a"}) == pickle.dumps([pickle.dumps(v, PROTOCOL) for v in (1, "a", 2, "b")], PROTOCOL)
+    assert ident(values.Level.LOW) == pickle.dumps(values.Level.LOW, PROTOCOL)  # an int, for Parsl
 
 
 def test_dicts_whose_keys_compare_without_an_order() -> None:

@@ -558,28 +558,6 @@ os.chmod(directory, 0o700)
         assert (get(Store(tmp_path), 1), get(Store(tmp_path), 3)) == (1, 3)
 
 
-class TestOpenToOthers:
-    def test_one_warning(self, tmp_path: Path) -> None:
-        tmp_path.chmod(0o777)
-        with pytest.warns(CheckpointWarning, match=r"can be written to by everybody.*pickle.*chmod o-w") as caught:
-            store = Store(tmp_path)
-        store.put(key(1), 1, app="a")
-        store.close()
-        assert len(caught) == 1
-
-    def test_also_of_directories_that_are_only_read(self, tmp_path: Path) -> None:
-        (tmp_path / "r").mkdir()
-        (tmp_path / "r").chmod(0o777)
-        with pytest.warns(CheckpointWarning, match="can be written to by everybody"):
-            Store(tmp_path / "c", read=[tmp_path / "r"])
-
-    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
-    def test_of_another_user(self, tmp_path: Path) -> None:
-        os.chown(tmp_path, 65534, 65534)
-        with pytest.warns(CheckpointWarning, match="belongs to user 65534"):
-            Store(tmp_path)
-
-
 def test_segments_roll_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("parsl_on_dask.checkpoint.recorder.SEGMENT_LIMIT", 1000)
     with Store(tmp_path) as store:
