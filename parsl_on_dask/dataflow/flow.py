@@ -356,7 +356,8 @@ class Flow:
             logger.info("Task %s failed due to dependency failure so skipping retries", record.id)
             self.complete_failure(record, States.dep_fail, error)
         elif record.fail_cost <= kernel.config.retries and not kernel.cleanup_called:
-            kernel.set_state(record, States.fail_retryable)
+            if not kernel.set_state(record, States.fail_retryable):  # cancelled meanwhile
+                return
             record.try_id += 1
             record.try_time_launched = None
             record.try_time_returned = None

@@ -253,3 +253,26 @@ def test_two_ends_of_one_task(kernel: Any, gate: str, monkeypatch: pytest.Monkey
     assert isinstance(task.exception(WAIT), ValueError)
     assert first(1).result(WAIT) == 1
     assert task.task_status() == "failed" and sum(kernel.task_state_counts.values()) == kernel.task_count
+
+
+def test_a_task_that_is_cancelled_while_its_retry_handler_thinks(kernel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the handler says then changes nothing: the task has run, and cannot be cancelled any more."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def handler(error: Exception, record: Any) -> float:
+        asked.set()
+        answer.wait(WAIT)
+        return 0
+
+    @python_app
+    def fail() -> None:
+        raise ValueError("no")
+
+    monkeypatch.setitem(vars(kernel.config), "retry_handler", handler)
+    monkeypatch.setitem(vars(kernel.config), "retries", 0)
+    task = fail()
+    assert asked.wait(WAIT)
+    assert task.cancel() is False and not task.done()
+    monkeypatch.setitem(vars(kernel.config), "retries", -1)
+    answer.set()
+    assert isinstance(task.exception(WAIT), ValueError)
