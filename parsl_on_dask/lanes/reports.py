@@ -96,8 +96,16 @@ class Reports:
         for report in reports:
             try:
                 self._take_one(batch, worker, address, host, report)
-            except Exception:  # the other reports are about other calls
+            except Exception as e:  # the other reports are about other calls
                 logger.exception("A report of worker %s cannot be read", worker)
+                self._give_up(report, e)
+
+    def _give_up(self, report: tuple[Any, ...], error: BaseException) -> None:
+        """Fail the call of a report that cannot be dealt with: nobody else would end it."""
+        call = self.lane.live.get(report[1]) if report[0] in (VALUE, KEPT, ERROR) else None
+        if call is not None:
+            self.lane.finish(call, Outcome(error=error))
+            self.lane.keeping.fail(call.number, error)
 
     def _take_one(self, batch: Batch, worker: str, address: str, host: str, report: tuple[Any, ...]) -> None:
         kind = report[0]

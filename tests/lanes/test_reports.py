@@ -23,6 +23,7 @@ def test_a_process_that_was_stopped_does_not_take_calls_for_lost() -> None:
     time = Time()
     lost: list[Any] = []
     lane = SimpleNamespace(client=SimpleNamespace(status="running"), batches={}, shifts={}, cluster=None)
+    lane.keeping = SimpleNamespace(batch_ended=lambda batch: None)
     reports = Reports(lane)  # type: ignore[arg-type]
     reports.clock = Clock(time)
     reports._lost = lambda batch, *_: lost.append(batch.id)  # type: ignore[method-assign]
@@ -48,3 +49,23 @@ def test_time_passes_as_usual_in_a_process_that_runs() -> None:
         clock.tick()
     assert clock.time == 10.0
     assert module.STRIDE > 1.0
+
+
+def test_a_report_that_cannot_be_dealt_with_ends_its_own_call_alone() -> None:
+    ended: list[tuple[int, Any]] = []
+    calls = [Call("app", print, (), {}, {}, print) for _ in range(2)]
+    for number, call in enumerate(calls, 1):
+        call.number = number
+
+    def learn(call: Call, *_: Any) -> None:
+        if call.number == 1:
+            raise ZeroDivisionError
+
+    lane = SimpleNamespace(batches={}, live={1: calls[0], 2: calls[1]}, queues=SimpleNamespace(learn=learn))
+    lane.finish = lambda call, outcome: ended.append((call.number, type(outcome.error)))
+    lane.keeping = SimpleNamespace(fail=lambda number, error: None)
+    batch = lane.batches["b"] = Batch("b", "app", feed=True)
+    batch.begin_with(calls)
+    value = (module.VALUE, b"\x80\x04K\x01.", 0.0, 0.1)
+    Reports(lane).read(("b", "w", "a", "h", 1, [(value[0], n, *value[1:]) for n in (1, 2)]))  # type: ignore[arg-type]
+    assert ended == [(1, ZeroDivisionError), (2, type(None))]
