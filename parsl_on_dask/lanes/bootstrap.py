@@ -18,6 +18,7 @@ import cloudpickle
 #: Modules below ``parsl_on_dask`` that workers get, in the order in which they can be executed.
 MODULES = (
     "remote.packing",
+    "remote.whole",
     "remote.sidefiles",
     "remote.errors",
     "remote.tracebacks",

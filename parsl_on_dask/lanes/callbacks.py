@@ -129,6 +129,12 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         _log(function, args, e)
 
 
+def _call_each(future: Any, callbacks: list[Callable[..., Any]]) -> None:
+    """Call the callbacks of one future, in their order."""
+    for callback in callbacks:
+        _call(callback, (future,))
+
+
 def _log(function: Callable[..., Any], args: tuple[Any, ...], error: BaseException) -> None:
     try:
         logger.error("exception calling callback for %r", args[0] if args else function, exc_info=error)
@@ -173,6 +179,7 @@ class PoliteFuture(Future[T]):
 
     def _invoke_callbacks(self) -> None:
         callbacks: Any = self._done_callbacks  # type: ignore[attr-defined]
+        theirs = []
         for callback in callbacks:
             if type(callback) is _Inline:
                 try:
@@ -180,7 +187,9 @@ class PoliteFuture(Future[T]):
                 except BaseException as e:
                     _log(callback.function, (self,), e)
             else:
-                self._callbacks().run(callback, self)
+                theirs.append(callback)
+        if theirs:
+            self._callbacks().run(_call_each, self, theirs)
 
 
 def when_done(future: Future[Any], function: Callable[[Any], object]) -> None:

@@ -75,7 +75,7 @@ class Keeping:
         if large.fed:
             self._adopt(call, large)
         elif large.batch.ended:
-            self._settle(number, large.batch.future, large.batch.ended, number if large.batch.several else None)
+            self._settle(number, large.batch.future, large.batch.ended)
         else:
             large.batch.held.append(number)
 
@@ -83,11 +83,11 @@ class Keeping:
         """Settle what was part of a Dask task that has ended."""
         held, batch.held = batch.held, []
         for number in held:
-            self._settle(number, batch.future, batch.ended, number if batch.several else None)
+            self._settle(number, batch.future, batch.ended)
 
     def adopted(self, number: int, future: Any) -> None:
         """Settle a value that got a Dask task of its own, when this has ended."""
-        self._settle(number, future, future.status, None)
+        self._settle(number, future, future.status)
 
     def fail(self, number: int, error: BaseException) -> None:
         """Give up on a value."""
@@ -100,7 +100,7 @@ class Keeping:
         with stages.lock:
             return self.calls.pop(number, None)
 
-    def _settle(self, number: int, future: Any, status: str, item: int | None) -> None:
+    def _settle(self, number: int, future: Any, status: str) -> None:
         if status != "finished":
             entry = self.calls.get(number)
             if entry is not None:
@@ -109,7 +109,7 @@ class Keeping:
         entry = self._forget(number)
         if entry is not None:
             call, outcome = entry
-            outcome.value = RemoteValue(self.lane.label, self.lane.client, future, item, outcome.large.size)
+            outcome.value = RemoteValue(self.lane.label, self.lane.client, future, number, outcome.large.size)
             self.lane.end(call, outcome)
 
     def _lost(self, call: Call, outcome: Outcome) -> BaseException:

@@ -58,8 +58,9 @@ def _keep() -> Launch:
 def _load() -> Launch:
     def parsl_checkpointed(directory: str, name: str, size: int, crc: int) -> Any:
         from parsl_on_dask.remote.sidefiles import read_value
+        from parsl_on_dask.remote.whole import sent_whole
 
-        return read_value(directory, name, size, crc)
+        return sent_whole({0: read_value(directory, name, size, crc)})
 
     return by_value(parsl_checkpointed)
 
@@ -166,7 +167,7 @@ def load_on_worker(lane: Any, path: str, size: int, crc: int, app: str) -> Futur
         pure=False,
         priority=URGENT,
     )
-    value = RemoteValue(lane.label, lane.client, reading, None, size)
+    value = RemoteValue(lane.label, lane.client, reading, 0, size)
     done: Future[RemoteValue] = Future()
 
     def ended(finished: Any) -> None:

@@ -30,7 +30,7 @@ class RemoteValue:
     future : distributed.Future
         The Dask task that holds the value.
     item : int or None
-        Which call's value it is, when that Dask task ran several; None when its result is the value.
+        Under which number that Dask task's result has the value; None when its result is the value.
     size : int
         In bytes, as far as known.
 

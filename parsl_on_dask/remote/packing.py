@@ -30,14 +30,18 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _with_its_file}, *cloudpickle.Pickler.dispatch_table.maps)
 
 
-def _by_value(value: Any) -> bytes:
+def _by_value(value: Any, buffers: list[pickle.PickleBuffer] | None) -> bytes:
     buffer = io.BytesIO()
-    Pickler(buffer, PROTOCOL).dump(value)
+    if buffers is not None:
+        buffers.clear()
+    Pickler(buffer, PROTOCOL, None if buffers is None else buffers.append).dump(value)
     return buffer.getvalue()
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, buffers: list[pickle.PickleBuffer] | None = None) -> bytes:
     """Pickle a value; what plain pickle cannot do, or would do by a name that only means something here, goes by value.
+
+    With a list for them, the buffers of arrays and the like go there, and :func:`loads` has to be given them.
 
     Examples
     --------
@@ -45,12 +49,12 @@ def dumps(value: Any) -> bytes:
     [1, 2]
     """
     try:
-        data = pickle.dumps(value, PROTOCOL)
+        data = pickle.dumps(value, PROTOCOL, buffer_callback=None if buffers is None else buffers.append)
     except Exception:
-        return _by_value(value)
+        return _by_value(value, buffers)
     if b"__main__" in data or b"__mp_main__" in data or _names_a_registered_module(data):
         # plain pickle wrote a reference into the script itself, which no worker can import
-        return _by_value(value)
+        return _by_value(value, buffers)
     return data
 
 

@@ -37,6 +37,7 @@ from .journal import Journal
 from .monitor import monitor_of
 from .packing import Missing, dumps, loads, loads_with_promises, loads_with_refs, looks_large
 from .tracebacks import without_ours
+from .whole import sent_whole
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
 
@@ -96,7 +97,7 @@ def keep_journal(journal: Journal | None) -> None:
     _journal = journal
 
 
-def run(data: bytes, values: Sequence[Any]) -> Any:
+def run(data: bytes, values: Sequence[Any]) -> dict[int, Any]:
     """Run a shift. This is the Dask task.
 
     Parameters
@@ -108,8 +109,8 @@ def run(data: bytes, values: Sequence[Any]) -> Any:
 
     Returns
     -------
-    object
-        The value of its only call, if that was large; for a shift of several calls, a dict of the large values.
+    dict of int to object
+        The large values, by the numbers of the calls.
     """
     from distributed import get_worker
 
@@ -129,13 +130,12 @@ class Shift:
         self.inline = bundle["inline"]
         self.feed = bundle["feed"]
         self.careful = bundle["careful"]
-        # a value that a shift kept among others sits in the dict of all that this shift kept
+        # a value that a shift kept sits in the dict of all that this shift kept
         self.values = [v if item is None else v[item] for v, item in zip(values, bundle["items"], strict=True)]
         self.functions = bundle["functions"]
         self.worker = worker
         self.agent = agent
         self.monitor = monitor_of(bundle["monitor"])
-        # the client goes by the same rule
         self.several = self.feed or len(bundle["calls"]) > 1
         self.ran = bundle["once"] and os.path.join(bundle["once"], self.batch + ".ran")
         self.again = False
@@ -186,7 +186,7 @@ class Shift:
             self.ran = ""
         return calls
 
-    def run(self) -> Any:
+    def run(self) -> dict[int, Any]:
         now = time.monotonic()
         refused = now > self.stop or now > self.last
         if refused and not self.ran:
@@ -212,7 +212,7 @@ class Shift:
                 file.write(" ".join(map(str, self.kept)))
         self.agent.shifts.pop(self.batch, None)
         self.flush()
-        return self.kept if self.several else next(iter(self.kept.values()), None)
+        return sent_whole(self.kept)
 
     def started(self, now: float) -> tuple[Any, ...]:
         return (STARTED,) if self.job_end is None else (STARTED, *self.job_end.left(now))

@@ -124,7 +124,7 @@ def _is_dead(pid: int) -> bool:
 def test_no_tries_are_left(load: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Dask says of a value that it did not get is the call's error."""
     load()
-    monkeypatch.setattr(Keeping, "adopted", lambda self, number, future: self._settle(number, future, "error", None))
+    monkeypatch.setattr(Keeping, "adopted", lambda self, number, future: self._settle(number, future, "error"))
     made = fed(lambda: big(SIZE, str(tmp_path / "log")))
     error = made.exception(WAIT)
     if error is None:  # it went alone
