@@ -188,6 +188,7 @@ class Flow:
                 record.exec_fu = known
                 if not known.done():
                     when_done(known, lambda f: self.soon(self.reuse, record, f))
+                    self.joins.fail_in_circle(record)
                     return
             else:
                 record.from_memo = False
@@ -302,6 +303,8 @@ class Flow:
         self.succeeded(record, value)
 
     def reuse(self, record: TaskRecord, known: Future[Any]) -> None:
+        if record.status in FINAL_STATES:  # it waited for itself
+            return
         record.try_time_returned = datetime.now()
         if type(known) is Recalled:
             self.reused(record, known.value)

@@ -24,7 +24,7 @@ def function_with(data: bytes) -> Any:
 
 
 def test_functions_go_with_the_last_reference() -> None:
-    packer = Packer(None)  # type: ignore[arg-type]
+    packer = Packer("processes", None)  # type: ignore[arg-type]
     for n in range(50):
         assert loads(packed(packer, function_with(bytes([n]) * 10_000)).packed or b"")() == bytes([n]) * 10_000
     gc.collect()
@@ -32,7 +32,7 @@ def test_functions_go_with_the_last_reference() -> None:
 
 
 def test_a_function_is_pickled_once_while_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    packer = Packer(None)  # type: ignore[arg-type]
+    packer = Packer("processes", None)  # type: ignore[arg-type]
     function = function_with(b"x")
     calls = [packed(packer, function) for _ in range(3)]
     assert packer.knows(function) and not packer.knows(function_with(b"x"))
@@ -42,7 +42,7 @@ def test_a_function_is_pickled_once_while_it_lives(monkeypatch: pytest.MonkeyPat
 
 def test_those_called_last_are_kept_up_to_a_limit_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "BYTES_KEPT", 100_000)
-    packer = Packer(None)  # type: ignore[arg-type]
+    packer = Packer("processes", None)  # type: ignore[arg-type]
     functions = [function_with(bytes([n]) * 30_000) for n in range(10)]
     calls = [packed(packer, function) for function in functions]
     count, size = packer.kept()
@@ -61,7 +61,7 @@ class Slotted:
 
 
 def test_callables_without_weak_references() -> None:
-    packer = Packer(None)  # type: ignore[arg-type]
+    packer = Packer("processes", None)  # type: ignore[arg-type]
     one = Slotted()
     packed(packer, one)
     assert packer.knows(one) and not packer.knows(Slotted())
