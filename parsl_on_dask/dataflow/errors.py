@@ -17,6 +17,7 @@ from typing import Any
 
 from parsl_on_dask.errors import ParslError
 from parsl_on_dask.legacy import MISSING, renamed
+from parsl_on_dask.remote.errors import shortened
 
 #: A chain with more links than twice this is shown without its middle.
 _SHOWN_LINKS = 50
@@ -255,8 +256,7 @@ def _one_line(error: BaseException | None) -> str:
         text = str(error)
     except Exception as e:  # a user's __str__ must not hide which error it was
         text = f"(its text could not be made: {type(e).__name__})"
-    if len(text) > _SHOWN_TEXT:
-        text = f"{text[:_SHOWN_TEXT]}... ({len(text) - _SHOWN_TEXT} more characters)"
+    text = shortened(text, _SHOWN_TEXT)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

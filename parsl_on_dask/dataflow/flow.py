@@ -8,6 +8,7 @@ is walked without recursion.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.raising import as_it_came
+from parsl_on_dask.remote.errors import SHOWN, formatted, shortened
 from parsl_on_dask.remote.tracebacks import behind_ours
 
 if TYPE_CHECKING:
@@ -368,12 +370,7 @@ class Flow:
             kernel.set_state(record, States.pending)
             self.soon(self.launch, record)
         else:
-            logger.error(
-                "Task %s failed after %s retry attempts",
-                record.id,
-                record.try_id,
-                exc_info=(type(error), error, behind_ours(error.__traceback__) or error.__traceback__),
-            )
+            log_failure(record, error)
             self.complete_failure(record, States.failed, error)
 
     # -- completion ----------------------------------------------------------------------------------------------
@@ -459,8 +456,32 @@ class Flow:
 
 
 def shown(error: BaseException) -> str:
-    """An exception's repr, also where a class of the user's cannot make one."""
+    """An exception's repr, without its end when it is long, also where a class of the user's cannot make one."""
     try:
-        return repr(error)
+        args = error.args
+        if len(args) == 1 and type(args[0]) is str and len(args[0]) > SHOWN:  # its repr would take long, too
+            return f"{type(error).__name__}({shortened(args[0])!r})"
+        return shortened(repr(error))
     except BaseException as e:
         return f"<{type(error).__name__}, whose repr raises {type(e).__name__}>"
+
+
+def log_failure(record: TaskRecord, error: BaseException) -> None:
+    """Log that a task has failed for good, with the traceback."""
+    if not logger.isEnabledFor(logging.ERROR):
+        return
+    trace = behind_ours(error.__traceback__) or error.__traceback__
+    text = "Task %s failed after %s retry attempts"
+    entry = logger.makeRecord(
+        logger.name,
+        logging.ERROR,
+        __file__,
+        sys._getframe().f_lineno,
+        text,
+        (record.id, record.try_id),
+        (type(error), error, trace),
+        "judge",
+    )
+    # formatters take this, where it is; theirs would repeat a text of any length
+    entry.exc_text = formatted(error, trace).rstrip("\n")
+    logger.handle(entry)
