@@ -166,7 +166,7 @@ class Exchange:
     def _scratch(self) -> str:
         with self.lock:
             if not self.scratch:
-                self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-files-")
+                self.scratch = scratch.make(purpose="files")
             return self.scratch
 
     def arrived(self, moved: Moved) -> None:
@@ -243,7 +243,7 @@ class Exchange:
             hub.close()
         self.hubs.clear()
         if self.scratch:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+            scratch.remove(self.scratch)
             self.scratch = ""
 
 
