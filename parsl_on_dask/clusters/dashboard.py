@@ -87,10 +87,9 @@ class _Opening:
                 dask_page.pages()
         except Exception as e:  # there is an unsuitable Bokeh
             trouble = e
-        imported = self._imported
-        assert imported is not None
+        assert self._imported is not None
         with suppress(RuntimeError):  # the scheduler has ended
-            loop.call_soon_threadsafe(lambda: imported.done() or imported.set_result(trouble))
+            loop.call_soon_threadsafe(self._imported.set_result, trouble)
 
     def delegate(self, find: Callable[[], Any]) -> Any:
         """What takes a request, and hands it on when the pages are there."""

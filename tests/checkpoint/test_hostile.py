@@ -16,9 +16,9 @@ import pytest
 
 from parsl_on_dask.checkpoint import frames, index
 from parsl_on_dask.checkpoint.entry import CheckpointWarning, DamagedEntry
+from parsl_on_dask.checkpoint.parsl_files import ParslFile
 from parsl_on_dask.checkpoint.store import Store
 from parsl_on_dask.dataflow.errors import BadCheckpoint
-from parsl_on_dask.checkpoint.parsl_files import ParslFile
 
 #: Bytes that opening a small store may take: what is read at a time, and copies of that.
 FEW = 40_000_000

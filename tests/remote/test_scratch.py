@@ -59,7 +59,9 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 def test_one_that_a_child_still_holds_stays(tmp_path: Path) -> None:
     if "fork" not in multiprocessing.get_all_start_methods():
         pytest.skip("no fork here")
-    text = MAKE.replace("sys.stdin.readline()", "child = os.fork()\nif child: print(child, flush=True)\nsys.stdin.read()")
+    text = MAKE.replace(
+        "sys.stdin.readline()", "child = os.fork()\nif child: print(child, flush=True)\nsys.stdin.read()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", text, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
