@@ -85,8 +85,8 @@ class _Opening:
         try:
             with _importing:
                 dask_page.pages()
-        except Exception as e:  # there is an unsuitable Bokeh
-            trouble = e
+        except BaseException as e:  # there is an unsuitable Bokeh; whatever it is, requests must not wait for ever
+            trouble = e if isinstance(e, Exception) else ImportError(f"its import ended with {e!r}")
         assert self._imported is not None
         with suppress(RuntimeError):  # the scheduler has ended
             loop.call_soon_threadsafe(self._imported.set_result, trouble)

@@ -8,7 +8,6 @@ is walked without recursion.
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,14 +23,13 @@ from parsl_on_dask.dataflow.joins import Joins
 from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.states import FINAL_STATES, States
+from parsl_on_dask.dataflow.tasklog import log_failure, shown
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.raising import as_it_came
-from parsl_on_dask.remote.errors import SHOWN, formatted, shortened
-from parsl_on_dask.remote.tracebacks import behind_ours
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -453,35 +451,3 @@ class Flow:
         kwargs = record.kwargs
         if kwargs:
             record.kwargs = {k: kwargs[k] for k in ("outputs", "stdout", "stderr", "label") if k in kwargs}
-
-
-def shown(error: BaseException) -> str:
-    """An exception's repr, without its end when it is long, also where a class of the user's cannot make one."""
-    try:
-        args = error.args
-        if len(args) == 1 and type(args[0]) is str and len(args[0]) > SHOWN:  # its repr would take long, too
-            return f"{type(error).__name__}({shortened(args[0])!r})"
-        return shortened(repr(error))
-    except BaseException as e:
-        return f"<{type(error).__name__}, whose repr raises {type(e).__name__}>"
-
-
-def log_failure(record: TaskRecord, error: BaseException) -> None:
-    """Log that a task has failed for good, with the traceback."""
-    if not logger.isEnabledFor(logging.ERROR):
-        return
-    trace = behind_ours(error.__traceback__) or error.__traceback__
-    text = "Task %s failed after %s retry attempts"
-    entry = logger.makeRecord(
-        logger.name,
-        logging.ERROR,
-        __file__,
-        sys._getframe().f_lineno,
-        text,
-        (record.id, record.try_id),
-        (type(error), error, trace),
-        "judge",
-    )
-    # formatters take this, where it is; theirs would repeat a text of any length
-    entry.exc_text = formatted(error, trace).rstrip("\n")
-    logger.handle(entry)
