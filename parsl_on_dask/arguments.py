@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
@@ -68,9 +69,13 @@ def need_number(
     at_least: float | None = None,
     above: float | None = None,
     optional: bool = False,
+    endless: bool = False,
     example: str = "",
 ) -> None:
-    """Raise unless ``value`` is a number of ``kind`` inside the bounds (NaN never is)."""
+    """Raise unless ``value`` is a number of ``kind`` inside the bounds.
+
+    NaN never is; infinity is where something may be ``endless``.
+    """
     hint = f"Write for example {name}={example}." if example else ""
     types = (kind, type(None)) if optional else (kind,)
     need(owner, name, value, *types, hint=hint)
@@ -78,10 +83,22 @@ def need_number(
         return
     if math.isnan(value):
         raise wrong_value(owner, name, value, f"NaN is not a usable number. {hint}".rstrip())
+    if value == math.inf and not endless:
+        without = "Write None for no limit." if optional else hint
+        raise wrong_value(owner, name, value, f"infinity is not a usable number. {without}".rstrip())
     if at_least is not None and value < at_least:
         raise wrong_value(owner, name, value, f"{name} must be {at_least:g} or more. {hint}".rstrip())
     if above is not None and value <= above:
         raise wrong_value(owner, name, value, f"{name} must be more than {above:g}. {hint}".rstrip())
+
+
+def need_whole_numbers(config: Any) -> None:
+    """Raise unless all fields of a dataclass that are to be whole numbers are, and none is negative."""
+    for each in fields(config):
+        if each.type in ("int", "int | None"):
+            optional, value = each.type != "int", getattr(config, each.name)
+            example = str(each.default or 1)
+            need_number(type(config).__name__, each.name, value, at_least=0, optional=optional, example=example)
 
 
 def need_choice(owner: str, name: str, value: Any, choices: Sequence[Any]) -> None:

@@ -261,7 +261,7 @@ class Config(RepresentationMixin, UsageInformation):
         if self.strategy is None:
             warn_once("Config.strategy", "Config(strategy=None) is now strategy='none'.")
         need_number("Config", "strategy_period", self.strategy_period, kind=float, above=0, example="5")
-        need_number("Config", "max_idletime", self.max_idletime, kind=float, at_least=0, example="120")
+        need_number("Config", "max_idletime", self.max_idletime, kind=float, at_least=0, endless=True, example="120")
         need("Config", "usage_tracking", self.usage_tracking, int, hint="Write 0, 1, 2 or 3.")
         if not DISABLED <= self.usage_tracking <= LEVEL_3:
             raise wrong_value("Config", "usage_tracking", self.usage_tracking, "the levels are 0, 1, 2 and 3.")

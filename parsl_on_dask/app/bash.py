@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
@@ -10,6 +11,7 @@ from parsl_on_dask.app.base import AppBase, Executors, current_kernel
 from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.raising import hide_this_frame
 from parsl_on_dask.remote.shell import run_bash
+from parsl_on_dask.remote.walltime import checked_seconds
 
 if TYPE_CHECKING:
     from parsl_on_dask.checkpoint.policy import Cache
@@ -69,7 +71,7 @@ class BashApp(AppBase[P, int]):
         Raises
         ------
         TypeError
-            When the arguments do not fit the function.
+            When the arguments do not fit the function, or ``walltime`` is no number of seconds.
         NoDataFlowKernelError
             When no kernel is loaded.
         """
@@ -78,6 +80,9 @@ class BashApp(AppBase[P, int]):
         except TypeError as e:
             hide_this_frame(e)
             raise
+        walltime = kwargs.get("walltime")
+        if walltime is not None and not isinstance(walltime, Future):  # a future's value is looked at on the worker
+            checked_seconds(self.__name__, walltime)
         kernel: DataFlowKernel | None = self.data_flow_kernel
         if kernel is None:
             kernel = current_kernel(self.__name__)

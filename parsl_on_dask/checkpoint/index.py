@@ -7,6 +7,7 @@ says "removed", and the offset in the segment in the lower 39. In a file the num
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import sys
 from array import array
@@ -99,6 +100,11 @@ def _beginnings(rows: bytes) -> array[int]:
 def has_removed(rows: bytes) -> bool:
     """Whether any of the rows says that its key is removed."""
     return max(rows[19::ROW], default=0) >= 0x80
+
+
+def _has_numbers(rows: bytes) -> bool:
+    """Whether any of the rows says which segment it is of. Those of a file do not, or it is no index of ours."""
+    return any(max(rows[at::ROW], default=0) for at in range(KEY_BYTES, KEY_BYTES + 3))
 
 
 def split(rows: bytes, segment: int = 0) -> list[bytes]:
@@ -194,17 +200,23 @@ def read_file(segment_path: str, mark: bytes, size: int) -> tuple[bytes, int, in
         The rows, sorted; up to where in the segment they reach; how many records had to be skipped. None when there
         is no index, or one that is damaged or not this segment's.
     """
+    path = file_of(segment_path)
     try:
-        with open(file_of(segment_path), "rb") as file:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for somebody to write
+            return None
+        with open(path, "rb") as file:
             head = file.read(_HEADER.size + 4)
             if len(head) < _HEADER.size + 4 or crc32(head[:-4]).to_bytes(4, "little") != head[-4:]:
                 return None
             magic, its_mark, end, count, damaged, crc = _HEADER.unpack_from(head)
             if magic != MAGIC or its_mark != mark or end > size:
                 return None
-            rows = file.read()
+            if count * ROW != about.st_size - len(head):  # before so much is read
+                return None
+            rows = file.read(count * ROW)
     except OSError:
         return None
-    if len(rows) != count * ROW or crc32(rows) != crc:
+    if len(rows) != count * ROW or crc32(rows) != crc or _has_numbers(rows):
         return None
     return rows, end, damaged

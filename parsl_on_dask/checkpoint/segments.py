@@ -93,6 +93,8 @@ class Segment:
             opened = _Opened(self.path)
             if self.keep_open:
                 self._opened = opened
+        if size > CHUNK:  # a damaged frame may say any length, and memory is taken before anything is read
+            size = min(size, max(0, os.fstat(opened.fd).st_size - at))
         return os.pread(opened.fd, size, at)
 
     def head(self, at: int) -> tuple[frames.Head, bytes] | None:

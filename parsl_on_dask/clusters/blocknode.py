@@ -11,10 +11,8 @@ import contextlib
 import json
 import math
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 import uuid
 from typing import Any
@@ -23,6 +21,7 @@ from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
 from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
 from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, Node, _how, _kill, _run, _tell
+from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.sidefiles import replacing
 
 #: Seconds between looks for the address of a scheduler that is itself in a job.
@@ -54,7 +53,7 @@ class BlockNode(Node):
         self.orphan = False
 
     def begin(self) -> None:
-        self.spec["scratch"] = tempfile.mkdtemp(prefix="parsl-on-dask-", dir=self.spec["local_directory"])
+        self.spec["scratch"] = scratch.make(self.spec["local_directory"])
         if not os.path.isdir(self.shared):  # a machine with other directories than the script's
             self.shared, self.home = "", self.spec["scratch"]
         os.makedirs(self.home, exist_ok=True)
@@ -223,7 +222,7 @@ class BlockNode(Node):
             self.publish(name)
 
     def clean_up(self) -> None:
-        shutil.rmtree(self.spec.get("scratch", ""), ignore_errors=True)
+        scratch.remove(self.spec.get("scratch", ""))
         if self.orphan and self.spec["file"] != "-":
             # keys of a scheduler that does not come back; the script may be dead, too
             with contextlib.suppress(OSError):

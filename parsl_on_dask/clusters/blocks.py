@@ -35,7 +35,7 @@ from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.jobs import Block, Jobs
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
 from parsl_on_dask.errors import ExecutorError
-from parsl_on_dask.remote import journal
+from parsl_on_dask.remote import journal, scratch
 
 if TYPE_CHECKING:
     from parsl_on_dask.jobs.states import JobStatus
@@ -86,7 +86,7 @@ class BlockCluster(Cluster):
             self.provider.script_dir = os.path.join(executor.run_dir, "submit_scripts")
         os.makedirs(self.provider.script_dir, exist_ok=True)
         self.scratch = tempfile.mkdtemp(prefix="scratch-", dir=self.home)
-        self.sockets = tempfile.mkdtemp(prefix="parsl-on-dask-")
+        self.sockets = scratch.make()
         self.jobs = Jobs(self)
         self._warn_of_idle_nodes()
         try:
@@ -380,8 +380,8 @@ class BlockCluster(Cluster):
             self.leave_will("", [])
             self.hub.close()
         self.jobs.cancel_all()
-        for folder in (self.scratch, self.sockets):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        scratch.remove(self.sockets)
 
 
 class _Hub(Supervisor):

@@ -2,12 +2,17 @@
 
 Bokeh takes most of a second to import. That would be a third of the time that a run needs to begin, for pages that
 nobody looks at in most runs; so a scheduler that we start gets them at the first request for one. Until then
-it answers what needs no Bokeh, such as ``/health`` and ``/metrics``.
+it answers what needs no Bokeh, such as ``/health`` and ``/metrics``. The import is done in a thread, so that the
+scheduler goes on with its work; requests for pages wait for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.monitoring import dask_page
@@ -41,17 +46,78 @@ def attach(scheduler: Any) -> None:
 
     application = scheduler.http_application
     known = application.find_handler
+    opening = _Opening(scheduler)
 
     def find_handler(request: Any, **options: Any) -> Any:
         found = known(request, **options)
-        if request.path != _LIST and found and not issubclass(found.handler_class, ErrorHandler):
+        if opening.over or (request.path != _LIST and found and not issubclass(found.handler_class, ErrorHandler)):
             return found
-        # in this thread, although that holds the scheduler up: two threads that import Bokeh break it
-        del application.find_handler
-        _connect(scheduler)
-        return known(request, **options)
+        return opening.delegate(lambda: known(request, **options))
 
     application.find_handler = find_handler
+
+
+#: Two threads that import Bokeh break it.
+_importing = threading.Lock()
+
+
+class _Opening:
+    """Gives a scheduler its pages, once. In the scheduler's event loop, but for the imports."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self.scheduler = scheduler
+        self.over = False
+        self._imported: asyncio.Future[Exception | None] | None = None
+
+    async def wait(self) -> None:
+        """Wait until the pages are there, or the one that says why they are not."""
+        if self._imported is None:
+            loop = asyncio.get_running_loop()
+            self._imported = loop.create_future()
+            threading.Thread(target=self._import, args=(loop,), name="parsl-dashboard", daemon=True).start()
+        trouble = await asyncio.shield(self._imported)
+        if not self.over:
+            self.over = True
+            _connect(self.scheduler, trouble)
+
+    def _import(self, loop: asyncio.AbstractEventLoop) -> None:
+        trouble: Exception | None = None
+        try:
+            with _importing:
+                dask_page.pages()
+        except BaseException as e:  # there is an unsuitable Bokeh; whatever it is, requests must not wait for ever
+            trouble = e if isinstance(e, Exception) else ImportError(f"its import ended with {e!r}")
+        assert self._imported is not None
+        with suppress(RuntimeError):  # the scheduler has ended
+            loop.call_soon_threadsafe(self._imported.set_result, trouble)
+
+    def delegate(self, find: Callable[[], Any]) -> Any:
+        """What takes a request, and hands it on when the pages are there."""
+        from tornado.httputil import HTTPMessageDelegate
+
+        opening = self
+
+        class Delegate(HTTPMessageDelegate):
+            to: Any = None
+
+            async def headers_received(self, start_line: Any, headers: Any) -> None:
+                await opening.wait()
+                self.to = find()
+                answer = self.to.headers_received(start_line, headers)
+                if answer is not None:
+                    await answer
+
+            def data_received(self, chunk: bytes) -> Any:
+                return self.to.data_received(chunk)
+
+            def finish(self) -> None:
+                self.to.finish()
+
+            def on_connection_close(self) -> None:
+                if self.to is not None:
+                    self.to.on_connection_close()
+
+        return Delegate()
 
 
 def plain_worker() -> Any:
@@ -65,14 +131,15 @@ def plain_worker() -> Any:
     return PlainWorker
 
 
-def _connect(scheduler: Any) -> None:
+def _connect(scheduler: Any, trouble: Exception | None) -> None:
     try:
-        dask_page.pages()
+        if trouble is not None:
+            raise trouble
         from distributed.dashboard import scheduler as pages
 
         dask_page.into_menu(scheduler)
         pages.connect(scheduler.http_application, scheduler.http_server, scheduler, prefix="/")
-    except Exception:  # there is an unsuitable Bokeh, and the run goes on without a dashboard
+    except Exception:  # the run goes on without a dashboard
         logger.warning("Dask's dashboard cannot be shown", exc_info=True)
         _explain(scheduler)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -16,7 +14,7 @@ from parsl_on_dask.clusters.base import Cluster, End
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
-from parsl_on_dask.remote import journal
+from parsl_on_dask.remote import journal, scratch
 
 logger = logging.getLogger("parsl.clusters.local")
 
@@ -59,7 +57,7 @@ class LocalCluster(Cluster):
         self.ends: OrderedDict[str, End] = OrderedDict()
         self.news = threading.Condition()
         self.pems: dict[str, str] | None = None
-        self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-")
+        self.scratch = scratch.make()
         try:
             self._start()
         except BaseException:
@@ -215,7 +213,7 @@ class LocalCluster(Cluster):
             blocks.append(self.hub)
         for block in reversed(blocks):
             block.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        scratch.remove(self.scratch)
 
 
 class _Block(Supervisor):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
 import threading
 import uuid
 import weakref
@@ -15,6 +14,7 @@ from typing import Any
 from parsl_on_dask.data_provider.dask_transfer_hub import Hub
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.lanes.values import just
+from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.chunks import describe, wait_for
 from parsl_on_dask.remote.placing import place
 
@@ -166,7 +166,7 @@ class Exchange:
     def _scratch(self) -> str:
         with self.lock:
             if not self.scratch:
-                self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-files-")
+                self.scratch = scratch.make(purpose="files")
             return self.scratch
 
     def arrived(self, moved: Moved) -> None:
@@ -243,7 +243,7 @@ class Exchange:
             hub.close()
         self.hubs.clear()
         if self.scratch:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+            scratch.remove(self.scratch)
             self.scratch = ""
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from parsl_on_dask.errors import ParslError
 from parsl_on_dask.legacy import MISSING, renamed
+from parsl_on_dask.remote.errors import shortened
 
 #: A chain with more links than twice this is shown without its middle.
 _SHOWN_LINKS = 50
@@ -105,11 +106,13 @@ class PropagatedException(DataFlowException):
         vias = _without_middle([_via(link) for link in chain if link.dependent_exceptions_tids], "...")
         lines = _without_middle([_story(link) for link in chain], "...")
         root = _root_line(chain[-1])
-        return "\n  ".join([f"{self._head()} The representative cause is via {' <- '.join(vias)}", *lines, *root])
+        head = f"{self._head()} The representative cause is via {' <- '.join(vias)}" if vias else self._head()
+        return "\n  ".join([head, *lines, *root])
 
     def __repr__(self) -> str:
         # the default would print the whole tree below, nested
-        return f"{type(self).__name__}({self._head()!r}, root cause {_one_line(self.__cause__)!r})"
+        root = _one_line(self.__cause__) if self.__cause__ is not None else _story(self)
+        return f"{type(self).__name__}({self._head()!r}, root cause {root!r})"
 
     def _head(self) -> str:
         return f"{self._failure_description} for task {self.task_id}."
@@ -174,7 +177,7 @@ class DependencyError(PropagatedException):
 
 
 class JoinError(PropagatedException):
-    """A future that a join app returned failed.
+    """A future that a join app returned failed, or waits for the join itself.
 
     Parameters
     ----------
@@ -184,6 +187,14 @@ class JoinError(PropagatedException):
         The join app's task.
     app_name, dependency_app_names
         As for :class:`PropagatedException`.
+    circle : sequence of str, optional
+        How the task waits for itself, a step for each task on the way: ``"joins task 4 (app shrink)"``.
+
+    Examples
+    --------
+    >>> print(JoinError([], 3, app_name="grow", circle=["joins task 4 (app shrink)", "joins task 3"]))
+    Join failure for task 3.
+      task 3 (app grow) waits for itself: it joins task 4 (app shrink), which joins task 3
     """
 
     def __init__(
@@ -193,6 +204,7 @@ class JoinError(PropagatedException):
         *,
         app_name: str | None = None,
         dependency_app_names: Sequence[str | None] = (),
+        circle: Sequence[str] = (),
     ) -> None:
         super().__init__(
             dependent_exceptions_tids,
@@ -201,6 +213,7 @@ class JoinError(PropagatedException):
             app_name=app_name,
             dependency_app_names=dependency_app_names,
         )
+        self.circle = tuple(circle)
 
 
 def _via(link: PropagatedException) -> str:
@@ -211,6 +224,10 @@ def _via(link: PropagatedException) -> str:
 def _story(link: PropagatedException) -> str:
     app = f" (app {link.app_name})" if link.app_name else ""
     entries = link.dependent_exceptions_tids
+    circle = link.circle if isinstance(link, JoinError) else ()
+    if circle:
+        steps = ", which ".join(_without_middle(list(circle), "..."))
+        return f"task {link.task_id}{app} waits for itself: it {steps}"
     if not entries:
         return f"task {link.task_id}{app} failed; what it depended on is not known"
     others = [text for _, text in entries[1:]]
@@ -239,8 +256,7 @@ def _one_line(error: BaseException | None) -> str:
         text = str(error)
     except Exception as e:  # a user's __str__ must not hide which error it was
         text = f"(its text could not be made: {type(e).__name__})"
-    if len(text) > _SHOWN_TEXT:
-        text = f"{text[:_SHOWN_TEXT]}... ({len(text) - _SHOWN_TEXT} more characters)"
+    text = shortened(text, _SHOWN_TEXT)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -23,13 +23,13 @@ from parsl_on_dask.dataflow.joins import Joins
 from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.states import FINAL_STATES, States
+from parsl_on_dask.dataflow.tasklog import log_failure, shown
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.raising import as_it_came
-from parsl_on_dask.remote.tracebacks import behind_ours
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -188,6 +188,7 @@ class Flow:
                 record.exec_fu = known
                 if not known.done():
                     when_done(known, lambda f: self.soon(self.reuse, record, f))
+                    self.joins.fail_in_circle(record)
                     return
             else:
                 record.from_memo = False
@@ -302,6 +303,8 @@ class Flow:
         self.succeeded(record, value)
 
     def reuse(self, record: TaskRecord, known: Future[Any]) -> None:
+        if record.status in FINAL_STATES:  # it waited for itself
+            return
         record.try_time_returned = datetime.now()
         if type(known) is Recalled:
             self.reused(record, known.value)
@@ -366,12 +369,7 @@ class Flow:
             kernel.set_state(record, States.pending)
             self.soon(self.launch, record)
         else:
-            logger.error(
-                "Task %s failed after %s retry attempts",
-                record.id,
-                record.try_id,
-                exc_info=(type(error), error, behind_ours(error.__traceback__) or error.__traceback__),
-            )
+            log_failure(record, error)
             self.complete_failure(record, States.failed, error)
 
     # -- completion ----------------------------------------------------------------------------------------------
@@ -454,11 +452,3 @@ class Flow:
         kwargs = record.kwargs
         if kwargs:
             record.kwargs = {k: kwargs[k] for k in ("outputs", "stdout", "stderr", "label") if k in kwargs}
-
-
-def shown(error: BaseException) -> str:
-    """An exception's repr, also where a class of the user's cannot make one."""
-    try:
-        return repr(error)
-    except BaseException as e:
-        return f"<{type(error).__name__}, whose repr raises {type(e).__name__}>"

@@ -8,9 +8,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.dataflow.arguments import app_names, describe
+from parsl_on_dask.dataflow.cycles import circle_error
 from parsl_on_dask.dataflow.errors import JoinError
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
-from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.dataflow.states import FINAL_STATES, States
 from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.values import RemoteValue
 
@@ -58,9 +59,20 @@ class Joins:
 
         for future in waiting:
             when_done(future, one_done)
+        self.fail_in_circle(record)
+
+    def fail_in_circle(self, record: TaskRecord) -> None:
+        """Let a task fail that waits for itself, by way of others. All others then end, too."""
+        error = circle_error(record)
+        if error is not None:
+            record.fail_history.append(repr(error))
+            record.fail_count += 1
+            self.flow.complete_failure(record, States.failed, error)
 
     def finish(self, record: TaskRecord) -> None:
         """Complete the outer task: all inner futures are done."""
+        if record.status in FINAL_STATES:  # it was in a circle
+            return
         joins = record.joins
         assert joins is not None
         futures = [joins] if isinstance(joins, Future) else joins

@@ -8,14 +8,18 @@ ordinary log record with extras.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.dataflow.arguments import describe
 from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.states import States
 from parsl_on_dask.logconfigs.buffered import BufferedFileHandler
+from parsl_on_dask.remote.errors import SHOWN, formatted, shortened
+from parsl_on_dask.remote.tracebacks import behind_ours
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -119,3 +123,36 @@ class TaskLog:
             if spec is not None:
                 # a File that is staged out has no path here
                 logger.info("%s for task %s is %s", name, record.id, getattr(spec, "url", spec))
+
+
+def shown(error: BaseException) -> str:
+    """An exception's repr, without its end when it is long, also where a class of the user's cannot make one."""
+    try:
+        args = error.args
+        if len(args) == 1 and type(args[0]) is str and len(args[0]) > SHOWN:  # its repr would take long, too
+            return f"{type(error).__name__}({shortened(args[0])!r})"
+        return shortened(repr(error))
+    except BaseException as e:
+        return f"<{type(error).__name__}, whose repr raises {type(e).__name__}>"
+
+
+def log_failure(record: TaskRecord, error: BaseException) -> None:
+    """Log that a task has failed for good, with the traceback."""
+    if not logger.isEnabledFor(logging.ERROR):
+        return
+    trace = behind_ours(error.__traceback__) or error.__traceback__
+    text = "Task %s failed after %s retry attempts"
+    entry = logger.makeRecord(
+        logger.name,
+        logging.ERROR,
+        __file__,
+        sys._getframe().f_lineno,
+        text,
+        (record.id, record.try_id),
+        (type(error), error, trace),
+        "judge",
+    )
+    with suppress(Exception):  # what a class of the user's raises is the handler's matter, as always
+        # formatters take this, where it is; theirs would repeat a text of any length
+        entry.exc_text = formatted(error, trace).rstrip("\n")
+    logger.handle(entry)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import shutil
-import tempfile
 import threading
 import time
 import uuid
@@ -25,6 +23,7 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dask_noise import is_ours
 from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT
+from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.children import leave
 from parsl_on_dask.remote.reaper import REAPER
 from parsl_on_dask.remote.runner import HOST
@@ -92,7 +91,7 @@ class ThreadsLane(Lane):
         self.futures: deque[Any] = deque()
         _lanes[self.token] = self
         _quiet(1)
-        self.scratch = tempfile.mkdtemp(prefix="parsl-on-dask-")
+        self.scratch = scratch.make()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix=executor.thread_name_prefix)
         with dask.config.set({"temporary-directory": self.scratch}):
             self.cluster: Any = self._cluster(pool)
@@ -292,6 +291,6 @@ class ThreadsLane(Lane):
         self.client.close(timeout=5)
         self.cluster.close(timeout=5)
         _quiet(-1)
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        scratch.remove(self.scratch)
         REAPER.close()
         _lanes.pop(self.token, None)

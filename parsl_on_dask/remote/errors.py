@@ -12,10 +12,30 @@ import itertools
 import pickle
 import sys
 import traceback
+from types import TracebackType
 from typing import Any, TypedDict
 
 #: How many links of a chain of causes travel along.
 MAX_CHAIN = 20
+#: Characters of an exception's text that are repeated where it is only told of: in logs and records.
+SHOWN = 65536
+
+
+def shortened(text: str, most: int = SHOWN) -> str:
+    """A text without its end, if it is longer than so many characters.
+
+    Examples
+    --------
+    >>> shortened("x" * 7, 5), shortened("x" * 5, 5)
+    ('xxxxx... (2 more characters)', 'xxxxx')
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} more characters)"
+
+
+def formatted(error: BaseException, trace: TracebackType | None, chain: bool = True) -> str:
+    """An exception as Python would print it, each part of that no longer than :data:`SHOWN`."""
+    parts = traceback.format_exception(type(error), error, trace, chain=chain)
+    return "".join([part if len(part) <= SHOWN else shortened(part) + "\n" for part in parts])
 
 
 class Failure(Exception):
@@ -91,11 +111,14 @@ def pack_error(error: BaseException, depth: int = 0) -> PackedError:
         if pickled is None:
             parts = _parts(error)
     more = depth < MAX_CHAIN
+    text = _text(error)
     cause, context = error.__cause__, error.__context__
     return PackedError(
         type=type(error).__name__ if type(error).__module__ == "builtins" else _full_name(type(error)),
-        text=_text(error),
-        traceback="".join(traceback.format_exception(type(error), error, error.__traceback__)),
+        # whole where nothing else has it
+        text=text if pickled is None and parts is None else shortened(text),
+        # causes have theirs: with these, a chain's last link would travel as often as the chain has links
+        traceback=formatted(error, error.__traceback__, chain=not depth),
         frames=_frames(error),
         failure=failure,
         pickle=pickled,

@@ -24,10 +24,29 @@ def _with_its_file(code: types.CodeType) -> tuple[Any, ...]:
     return make, tuple(code.co_filename if type(p) is str and p == NOWHERE else p for p in parts), *rest
 
 
+def _has_no_module(value: Any) -> bool:
+    """Whether a value is a function that ``exec`` has made, in a namespace without a name.
+
+    pickle and cloudpickle ask every module that was imported whether it has such a function. That takes up to 20 ms,
+    and some modules import others, or warn, when they are asked.
+    """
+    return type(value) is types.FunctionType and value.__module__ is None
+
+
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle's, with one difference: functions remember their file, so that tracebacks can show their lines."""
+    """cloudpickle's, with two differences.
+
+    Functions remember their file, so that tracebacks can show their lines. A function that has no module goes by value,
+    and is not looked for.
+    """
 
     dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _with_its_file}, *cloudpickle.Pickler.dispatch_table.maps)
+
+    def reducer_override(self, obj: Any) -> Any:
+        """How to pickle an object; ``NotImplemented`` leaves that to its class."""
+        if _has_no_module(obj):
+            return self._dynamic_function_reduce(obj)
+        return super().reducer_override(obj)
 
 
 def _by_value(value: Any, buffers: list[pickle.PickleBuffer] | None) -> bytes:
@@ -48,6 +67,8 @@ def dumps(value: Any, buffers: list[pickle.PickleBuffer] | None = None) -> bytes
     >>> loads(dumps([1, 2]))
     [1, 2]
     """
+    if _has_no_module(value):
+        return _by_value(value)
     try:
         data = pickle.dumps(value, PROTOCOL, buffer_callback=None if buffers is None else buffers.append)
     except Exception:

@@ -138,8 +138,12 @@ def read_pickled(directory: str, name: str, size: int, crc: int) -> bytes:
     """
     if os.path.basename(name) != name:
         raise ValueError(f"{name!r} is no name of a value file: it leads out of {directory}")
-    with open(os.path.join(directory, FOLDER, name), "rb") as file:
-        data = file.read()
+    path = os.path.join(directory, FOLDER, name)
+    there = os.stat(path).st_size
+    if there != size:  # before so much is read
+        raise ValueError(f"it has {there} bytes, and {size} were written")
+    with open(path, "rb") as file:
+        data = file.read(size)
     if len(data) != size:
         raise ValueError(f"it has {len(data)} bytes, and {size} were written")
     if crc32(data) != crc:

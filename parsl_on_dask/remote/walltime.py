@@ -9,6 +9,7 @@ thread does next.
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 import threading
 import time
@@ -55,21 +56,23 @@ def over_class() -> type[WalltimeOver]:
 
 
 def checked_seconds(name: str, walltime: Any) -> float:
-    """A walltime as a number of seconds.
+    """A walltime as a number of seconds. Infinity is no limit; with 0 or less it is over before the call begins.
 
     Raises
     ------
     TypeError
-        When it is no number.
+        When it is no number, or NaN.
 
     >>> checked_seconds("simulate", 3)
     3.0
     """
     if not isinstance(walltime, (str, bytes)):
         try:
-            return float(walltime)
-        except (TypeError, ValueError):
-            pass
+            seconds = float(walltime)
+        except (TypeError, ValueError, OverflowError):
+            seconds = math.nan
+        if not math.isnan(seconds):
+            return seconds
     raise TypeError(f"walltime of app {name} must be a number of seconds, got {walltime!r}: write walltime=60")
 
 

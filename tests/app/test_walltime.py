@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from parsl_on_dask import bash_app, python_app
 from parsl_on_dask.app.errors import AppTimeout
 from parsl_on_dask.app.python import timeout
 from parsl_on_dask.remote import walltime
@@ -102,7 +103,7 @@ def test_no_limit_to_speak_of() -> None:
     assert timeout(len, float("inf"))("ab") == 2
 
 
-@pytest.mark.parametrize("seconds", ["60", None, object()])
+@pytest.mark.parametrize("seconds", ["60", b"60", None, object(), float("nan"), [3], 10**400])
 def test_no_number(seconds: Any) -> None:
     with pytest.raises(TypeError, match="walltime of app spin must be a number of seconds.*write walltime=60"):
         timeout(spin, seconds)
@@ -245,3 +246,14 @@ def test_where_the_package_is_not_installed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == ["WalltimeOver App f exceeded walltime: 0.05 seconds", "0"], done.stderr
+
+
+@pytest.mark.parametrize("decorator", [python_app, bash_app])
+@pytest.mark.parametrize("seconds", ["60", float("nan"), [3]])
+def test_what_is_no_number_is_refused_at_the_call(decorator: Any, seconds: Any) -> None:
+    @decorator
+    def app(walltime: Any = None) -> str:
+        return "exit 0"
+
+    with pytest.raises(TypeError, match="walltime of app app must be a number of seconds.*write walltime=60"):
+        app(walltime=seconds)

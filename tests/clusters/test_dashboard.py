@@ -6,6 +6,7 @@ import logging
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from parsl_on_dask import python_app
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.monitoring import dask_page
-from tests.helpers import WAIT
+from tests.helpers import WAIT, eventually, hold
 
 pytest.importorskip("bokeh", reason="pip install bokeh")
 
@@ -73,3 +74,42 @@ def test_with_a_bokeh_that_does_not_suit_a_page_says_so(
         assert "pip install" in opened(root + "status") and "pip install" in opened(root)
     assert "Dask's dashboard cannot be shown" in caplog.text
     assert give(3).result(WAIT) == 3
+
+
+def hold_imports(dask_scheduler: Any, started: str, gate: str) -> None:
+    """Have the imports of the scheduler's pages wait for a file."""
+    pages = dask_page.pages
+
+    def held() -> None:
+        hold(started, gate)
+        pages()
+
+    dask_page.pages = held
+
+
+@pytest.mark.parametrize("config_name", ["threads", "processes"], indirect=True, scope="module")
+def test_the_scheduler_works_while_its_pages_are_imported(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config_name: str
+) -> None:
+    monkeypatch.setattr(dask_page, "pages", dask_page.pages)  # put back at the end, in this process
+    kernel = load(initialize_logging=False)
+    root = kernel.dashboard_link.removesuffix("parsl")
+    started, gate = tmp_path / "started", tmp_path / "gate"
+    [executor] = [e for e in kernel.executors.values() if e.label == config_name]
+    lane = executor.lane
+    if config_name == "threads":
+        hold_imports(None, str(started), str(gate))
+    else:
+        lane.client.run_on_scheduler(hold_imports, started=str(started), gate=str(gate))
+    with ThreadPoolExecutor(3) as pool:
+        pages = [pool.submit(opened, root + page) for page in ("status", "parsl", "individual-plots.json")]
+        try:
+            eventually(started.exists, "the imports begin")
+            assert opened(root + "health") == "ok"
+            assert [f.result(WAIT) for f in map(give, range(20))] == list(range(20))
+            assert lane.client.submit(sum, [1, 2]).result(WAIT) == 3
+            assert not any(page.done() for page in pages)
+        finally:
+            gate.touch()
+        texts = [page.result(WAIT) for page in pages]
+    assert "Dask" in texts[0] and "Parsl" in texts[1] and "/individual-progress" in texts[2]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import pickle
+import threading
 from typing import Any
 
 import pytest
@@ -174,3 +176,66 @@ def test_the_record_of_a_join_app() -> None:
     assert record["join"] is True
     assert record["executor"] == "_parsl_internal"
     assert future.task_status() == "exec_done"
+
+
+def circle(count: int, around: Any = lambda future: future, body: Any = lambda future: future) -> list[Any]:
+    """Joins each of which returns the next one, the last one the first; ``around`` makes what the others see of it."""
+    gate = threading.Event()
+    made: list[Any] = []
+
+    def nth(n: int) -> Any:
+        def make() -> Any:
+            assert gate.wait(WAIT)
+            return body(made[(n + 1) % count])
+
+        return make
+
+    for n in range(count):
+        made.append(around(join(nth(n))))
+    gate.set()
+    return made
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_joins_that_wait_for_each_other_fail(count: int) -> None:
+    futures = circle(count)
+    errors = [future.exception(WAIT) for future in futures]
+    assert all(isinstance(error, JoinError) for error in errors)
+    told = [error for error in errors if error.circle]
+    assert told
+    for future in futures:
+        assert f"task {future.tid}" in str(told[0])
+    assert all("waits for itself: it joins task " in str(error) for error in errors), "the others say it, too"
+    assert "waits for itself" in str(pickle.loads(pickle.dumps(told[0])))
+
+
+def test_a_circle_by_way_of_tasks_that_are_no_joins() -> None:
+    futures = circle(2, around=lambda future: add(future, value(1)))
+    errors = [future.exception(WAIT) for future in futures]
+    assert all(isinstance(error, DependencyError) for error in errors)
+    assert "waits for itself: it joins task" in str(errors[0]) and "which depends on task" in str(errors[0])
+
+
+def test_a_circle_in_a_list_of_futures() -> None:
+    futures = circle(2, body=lambda future: [value(1), future, value(2)])
+    errors = [future.exception(WAIT) for future in futures]
+    assert all(isinstance(error, JoinError) for error in errors)
+
+
+def test_a_join_that_returns_its_equal_call() -> None:
+    @join_app(cache=True)
+    def same(n: int) -> Any:
+        return same(n)
+
+    error = same(1).exception(WAIT)
+    assert isinstance(error, JoinError)
+    assert "waits for the result of its equal, task" in str(error)
+
+
+def test_many_joins_on_one_future_are_no_circle() -> None:
+    slow: concurrent.futures.Future[int] = concurrent.futures.Future()
+    first = join(lambda: slow)
+    outer = [join(lambda: first) for _ in range(5)]
+    last = [add(future, 1) for future in outer]
+    slow.set_result(4)
+    assert [future.result(WAIT) for future in last] == [5] * 5

@@ -87,3 +87,38 @@ def test_dependencies_are_in_the_log(load: Callable[..., Any], caplog: pytest.Lo
         if "parsl.dependency_task" in r.__dict__
     ]
     assert pairs == [(two.tid, one.tid)]
+
+
+LONG = 3_000_000
+
+
+def test_a_long_text_arrives_whole_and_is_told_shortly(
+    load: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    load()
+
+    @parsl.python_app
+    def wordy(n: int) -> None:
+        raise ValueError("x" * n)
+
+    with caplog.at_level(logging.INFO, "parsl"):
+        failed = wordy(LONG)
+        assert failed.exception(60).args == ("x" * LONG,)
+    [history] = failed.task_record["fail_history"]
+    assert len(history) < 100_000 and history.startswith("ValueError('xxx") and "more characters" in history
+    told = [r for r in caplog.records if "retry attempts" in r.message]
+    assert len(told) == 1 and told[0].exc_info is not None and told[0].exc_info[1] is failed.exception()
+    assert "ValueError: xxx" in caplog.text and "in wordy" in caplog.text and len(caplog.text) < LONG
+
+
+def test_an_array_in_an_exception_arrives(load: Callable[..., Any]) -> None:
+    load()
+
+    @parsl.python_app
+    def with_array(n: int) -> None:
+        import array
+
+        raise ValueError("too many", array.array("d", range(n)))
+
+    text, numbers = with_array(200_000).exception(60).args
+    assert text == "too many" and len(numbers) == 200_000 and numbers[-1] == 199_999

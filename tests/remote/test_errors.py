@@ -8,7 +8,7 @@ from typing import Any
 
 from parsl_on_dask.app.errors import AppTimeout, BashExitFailure, RemoteException
 from parsl_on_dask.lanes.failures import unpack_error
-from parsl_on_dask.remote.errors import Failure, pack_error
+from parsl_on_dask.remote.errors import SHOWN, Failure, formatted, pack_error
 from parsl_on_dask.remote.packing import dumps, loads
 
 
@@ -73,3 +73,53 @@ def test_an_endless_chain_ends() -> None:
     while arrived is not None:
         arrived, length = arrived.__cause__, length + 1
     assert length == 21, "a chain of twenty causes"
+
+
+LONG = 2_000_000
+
+
+def chain_of(links: int, text: str) -> BaseException:
+    error = None
+    for _ in range(links):
+        error = raised(ValueError(text), error)
+    assert error is not None
+    return error
+
+
+def test_a_long_text_travels_once() -> None:
+    error = raised(ValueError("x" * LONG))
+    assert len(dumps(pack_error(error))) < LONG + 10 * SHOWN
+    assert sent(error).args == ("x" * LONG,)
+
+
+def test_long_texts_of_causes_travel_once_each() -> None:
+    arrived: BaseException | None = chain_of(5, "x" * LONG)
+    assert arrived is not None and len(dumps(pack_error(arrived))) < 5 * LONG + 50 * SHOWN
+    arrived = sent(arrived)
+    for _ in range(5):
+        assert arrived is not None and arrived.args == ("x" * LONG,)
+        arrived = arrived.__cause__
+    assert arrived is None
+
+
+def test_the_whole_text_where_nothing_else_has_it() -> None:
+    class Stubborn(Exception):
+        def __reduce__(self) -> Any:
+            raise TypeError("no")
+
+        def __str__(self) -> str:
+            return "x" * LONG
+
+    error = Stubborn(threading.Lock())
+    arrived = sent(raised(error))
+    assert isinstance(arrived, RemoteException)
+    assert "x" * LONG in str(arrived)
+
+
+def test_what_is_told_of_an_exception_is_as_python_tells_it_but_short() -> None:
+    error = chain_of(2, "short")
+    assert formatted(error, error.__traceback__) == "".join(traceback.format_exception(error))
+    error = chain_of(3, "x" * LONG)
+    text = formatted(error, error.__traceback__)
+    assert len(text) < 4 * SHOWN and f"({LONG - SHOWN + len('ValueError: ') + 1} more characters)" in text
+    assert text.count("The above exception was the direct cause") == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
@@ -53,3 +55,38 @@ def test_code_of_a_notebooks_cell_knows_its_cell() -> None:
 def test_cloudpickle_writes_the_file_or_the_mark_that_stands_for_it() -> None:
     """When it writes something else, remote/packing.py has to look for that."""
     assert file_of(loads(cloudpickle.dumps(lambda: 1))) in (__file__, NOWHERE)
+
+
+class Curious(types.ModuleType):
+    """A module that keeps the names that it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("curious")
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.append(name)
+        raise AttributeError(name)
+
+
+@pytest.mark.parametrize("pack", [dumps, lambda value: dumps_with_refs(value, lambda obj: None)])
+def test_no_module_is_asked_for_a_function_that_has_none(
+    pack: Callable[[Any], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "curious", curious := Curious())
+    space: dict[str, Any] = {"base": 3}
+    exec("def made_here(x, y=4):\n    return base + x + y\n", space)
+    assert space["made_here"].__module__ is None
+    assert loads_with_refs(pack(space["made_here"]), [])(1) == 8
+    assert "made_here" not in curious.asked
+
+
+def test_cloudpickle_asks_all_modules() -> None:
+    """When it does not any more, remote/packing.py need not prevent that."""
+    space: dict[str, Any] = {}
+    exec("def made_here():\n    return 1\n", space)
+    curious = Curious()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "curious", curious)
+        cloudpickle.dumps(space["made_here"])
+    assert "made_here" in curious.asked

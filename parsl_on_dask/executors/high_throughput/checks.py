@@ -63,6 +63,8 @@ def check_arguments(executor: HighThroughputExecutor) -> None:
         need_number(
             owner, name, getattr(executor, name), kind=float, at_least=0, example=str(_TRANSPORT_DEFAULTS[name])
         )
+    probe = executor.address_probe_timeout
+    need_number(owner, "address_probe_timeout", probe, kind=float, at_least=0, optional=True, example="10")
     if executor.enable_mpi_mode:
         _check_mpi(owner, executor)
     if not isinstance(executor.manager_selector, ManagerSelector):

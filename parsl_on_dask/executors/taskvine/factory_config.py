@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from parsl_on_dask.arguments import need_whole_numbers
+
 
 @dataclass
 class TaskVineFactoryConfig:
@@ -46,3 +48,6 @@ condor_requirements, batch_options, _project_port, _project_address, _project_na
     _project_address: str | None = None
     _project_name: str | None = None
     _project_password_file: str | None = None
+
+    def __post_init__(self) -> None:
+        need_whole_numbers(self)

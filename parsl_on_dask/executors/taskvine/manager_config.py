@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from parsl_on_dask.arguments import need_whole_numbers
+
 
 @dataclass
 class TaskVineManagerConfig:
@@ -45,3 +47,6 @@ autolabel_window, autocategory, enable_peer_transfers, wait_for_workers, tune_pa
     wait_for_workers: int | None = None
     tune_parameters: dict[str, Any] | None = None
     vine_log_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        need_whole_numbers(self)

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import json
 import logging
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ logger = logging.getLogger("parsl.monitoring.pages.server")
 #: Tasks up to which the graph of a run shows each one at first.
 SMALL = 150
 _COOKIE = "parsl-on-dask-pages"
+_PAGE = re.compile(r"[0-9]{0,9}")
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -51,9 +53,9 @@ class Handler(web.RequestHandler):
             return
         given = self.get_query_argument("token", None)
         name = f"{_COOKIE}-{self.application.settings['port']}"
-        if given is not None and hmac.compare_digest(given, token):
+        if given is not None and _equal(given, token):
             self.set_cookie(name, token, httponly=True, samesite="Lax")
-        elif not hmac.compare_digest(self.get_cookie(name) or "", token):
+        elif not _equal(self.get_cookie(name) or "", token):
             raise web.HTTPError(403, "open the link that was printed when these pages were started: it has the key")
 
     async def answer(self, make: Callable[[], str | bytes], kind: str = "text/html") -> None:
@@ -78,7 +80,7 @@ class Handler(web.RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
         text = getattr(error, "log_message", None) or f"{type(error).__name__ if error else ''} {error or ''}"
-        titles = {403: "Not for you", 404: "There is no such page"}
+        titles = {400: "This link is not whole", 403: "Not for you", 404: "There is no such page"}
         self.finish(self._problem(titles.get(status_code, "This page could not be made"), str(text), again=False))
 
     def run(self, run_id: str) -> Run:
@@ -183,6 +185,8 @@ class Tasks(Handler):
 
     async def get(self, run_id: str) -> None:
         ask = {name: self.get_query_argument(name, "") for name in ("app", "kind", "q", "sort", "down", "page")}
+        if not _PAGE.fullmatch(ask["page"]):
+            raise web.HTTPError(400, "page is a number from 0 on: write page=0 for the first 50 tasks")
         await self.answer(lambda: json.dumps(self.found(run_id, ask)), "application/json")
 
     def found(self, run_id: str, ask: dict[str, str]) -> dict[str, Any]:
@@ -201,7 +205,7 @@ class Tasks(Handler):
         at = render.COLUMNS.index(ask["sort"]) if ask["sort"] in render.COLUMNS else 0
         known = sorted((r for r in rows if r[at] is not None), key=lambda r: r[at], reverse=bool(ask["down"]))
         rows = known + [r for r in rows if r[at] is None]
-        page = int(ask["page"]) if ask["page"].isdigit() else 0
+        page = int(ask["page"] or 0)
         return {"count": len(rows), "rows": rows[page * 50 : (page + 1) * 50]}
 
 
@@ -271,6 +275,11 @@ class Static(Handler):
 class Missing(Handler):
     def get(self) -> None:
         raise web.HTTPError(404, "there is no page here")
+
+
+def _equal(given: str, token: str) -> bool:
+    """Whether somebody knows the key; how long that takes does not tell how much of it is right."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
 
 
 def common(run: Run) -> dict[str, Any]:

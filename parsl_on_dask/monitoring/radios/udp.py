@@ -50,6 +50,7 @@ class UDPRadio(RadioConfig, RepresentationMixin):
     ) -> None:
         need("UDPRadio", "address", address, str, hint="Write for example address='10.0.0.1'.")
         need_number("UDPRadio", "port", port, at_least=0, optional=True, example="55055")
+        need_number("UDPRadio", "atexit_timeout", atexit_timeout, kind=float, at_least=0, example="3")
         if hmac_digest not in hashlib.algorithms_available:
             raise wrong_value("UDPRadio", "hmac_digest", hmac_digest, "no such digest. Write 'sha512'.")
         self.port = port
