@@ -68,7 +68,7 @@ def dumps(value: Any, buffers: list[pickle.PickleBuffer] | None = None) -> bytes
     [1, 2]
     """
     if _has_no_module(value):
-        return _by_value(value)
+        return _by_value(value, buffers)
     try:
         data = pickle.dumps(value, PROTOCOL, buffer_callback=None if buffers is None else buffers.append)
     except Exception:
