@@ -120,6 +120,18 @@ class Cluster(abc.ABC):
         """Why the cluster can no longer run calls, or None when it can."""
         return None
 
+    def cut_off(self) -> str:
+        """What is wrong with the connection to the scheduler, "" while it stands or is being made again."""
+        client: Any = self.client
+        if client.status not in ("running", "connecting"):
+            return f"the connection to its Dask scheduler is {client.status}"
+        # what reads from the scheduler also makes the connection again, and an error in that ends it: the scheduler's
+        # first message is refused when there is an event behind the greeting. The client's status tells nothing of it
+        listening = getattr(client, "_handle_report_task", None)
+        if listening is not None and listening.done():
+            return "the connection to its Dask scheduler was lost, and Dask's client has given up making it again"
+        return ""
+
     def status(self) -> dict[str, Any]:
         """State of each block, by block id."""
         return {}

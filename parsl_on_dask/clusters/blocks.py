@@ -295,10 +295,8 @@ class BlockCluster(Cluster):
         return end
 
     def trouble(self) -> BaseException | None:
-        error = self.error
-        if error is None and self.client.status not in ("running", "connecting"):
-            error = f"the connection to its Dask scheduler is {self.client.status}"
-        if error is None and self.jobs.scheduler_block is not None and self.jobs.scheduler_block.over:
+        error = self.error or self.cut_off()
+        if not error and self.jobs.scheduler_block is not None and self.jobs.scheduler_block.over:
             error = f"the block that ran its scheduler ended: {told(self.jobs.scheduler_block.status)}"
         return ExecutorError(self.executor, error) if error else None
 

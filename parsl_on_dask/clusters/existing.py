@@ -148,9 +148,8 @@ class ExistingCluster(Cluster):
         self.client.close(timeout=5)
 
     def trouble(self) -> BaseException | None:
-        if self.client.status in ("running", "connecting"):
-            return None
-        return ExecutorError(self.executor, f"the connection to the Dask scheduler is {self.client.status}")
+        error = self.cut_off()
+        return ExecutorError(self.executor, error) if error else None
 
 
 def _contents(path: str) -> Any:

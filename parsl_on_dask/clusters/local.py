@@ -152,9 +152,7 @@ class LocalCluster(Cluster):
             self.news.notify_all()
 
     def trouble(self) -> BaseException | None:
-        error = self.error
-        if error is None and self.client.status not in ("running", "connecting"):
-            error = f"the connection to its Dask scheduler is {self.client.status}"
+        error = self.error or self.cut_off()
         return ExecutorError(self.executor, error) if error else None
 
     def strike_off(self, worker: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.remote.agent import FUNCTIONS_KEPT, OPERATION, Writer
+from parsl_on_dask.remote.agent import ACKNOWLEDGED, BYTES_ACKNOWLEDGED, FUNCTIONS_KEPT, OPERATION, Writer
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -27,6 +28,7 @@ class Link:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.name = uuid.uuid4().hex
         self.ready = False
         self.known: dict[str, None] = {}
         self.stream: Any = None
@@ -57,6 +59,8 @@ class Links:
         self.topic = topic
         self.deliver = deliver
         self.links: dict[str, Link] = {}
+        #: how many messages were read that came by a connection, or would have, by its name
+        self.read: dict[str, int] = {}
         self.closed = False
 
     def to(self, address: str) -> Link:
@@ -77,20 +81,46 @@ class Links:
         except Exception:
             logger.debug("connection to %s is gone", link.address)
 
+    def heard(self, message: Any) -> None:
+        """Take what came through the scheduler. In the client's event loop.
+
+        That is a message, or one that a worker sent by a connection before this broke, with its number there.
+        """
+        if isinstance(message, bytes):
+            self.deliver("event", message)
+        else:
+            name, number, sent = message
+            if self._is_new(name, number) and sent:
+                self.deliver("event", sent)
+
+    def _is_new(self, name: str, number: int) -> bool:
+        """Whether a message was not read before, by either road."""
+        if number < self.read.get(name, 0):
+            return False
+        self.read[name] = number + 1
+        return True
+
     async def _open(self, link: Link) -> None:
         from distributed.comm.core import connect
 
         try:
             link.comm = await connect(link.address, **self.client.connection_args)
-            await link.comm.write({"op": OPERATION, "topic": self.topic, "reply": False})
+            await link.comm.write({"op": OPERATION, "topic": self.topic, "link": link.name, "reply": False})
             link.stream = Writer(link.comm)
+            number = told = size = 0
             while not self.closed:
                 for message in await link.comm.read():
-                    if message:
-                        self.deliver("event", message)
-                    else:  # the worker's greeting
-                        link.ready = True
-                        self.deliver("linked", link)
+                    if self._is_new(link.name, number):
+                        if message:
+                            self.deliver("event", message)
+                        else:  # the worker's greeting
+                            link.ready = True
+                            self.deliver("linked", link)
+                    number += 1
+                    size += len(message)
+                if number - told >= ACKNOWLEDGED or size >= BYTES_ACKNOWLEDGED:
+                    link.stream.send(number)
+                    told, size = number, 0
         except Exception as e:  # not reachable from here, or closed: calls take the way through the scheduler
             logger.debug("no direct connection to %s: %r", link.address, e)
         finally:

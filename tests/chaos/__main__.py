@@ -31,6 +31,8 @@ class Result:
     executor: str
     fault: str
     wrong: list[str]
+    struck: bool
+    timings: dict[str, float]
     took: float
     directory: Path
 
@@ -64,12 +66,12 @@ def try_seed(seed: int, executor: str, fault: str, into: Path, steps: int) -> Re
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     try:
-        wrong = json.loads((directory / "verdict.json").read_text())["wrong"]
+        verdict = json.loads((directory / "verdict.json").read_text())
     except OSError:
-        wrong = [f"no verdict within {LIMIT:.0f} s; see driver.txt"]
-    if not wrong:
+        verdict = {"wrong": [f"no verdict within {LIMIT:.0f} s; see driver.txt"], "struck": True, "timings": {}}
+    if not verdict["wrong"]:
         shutil.rmtree(directory, ignore_errors=True)
-    return Result(seed, executor, fault, wrong, time.monotonic() - began, directory)
+    return Result(seed, executor, fault, **verdict, took=time.monotonic() - began, directory=directory)
 
 
 def table(results: list[Result]) -> str:
@@ -93,7 +95,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--executor", action="append", choices=[*EXECUTORS, "slurm"], help="may be given several times")
     parser.add_argument("--fault", action="append", choices=[*FAULTS], help="may be given several times")
-    parser.add_argument("--steps", type=int, default=20, help="calls in a workflow")
+    parser.add_argument("--steps", type=int, default=12, help="calls in a workflow")
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time")
     parser.add_argument("--into", type=Path, help="where directories of seeds go; those that fail stay")
     parser.add_argument("--table", type=Path, help="a file for the table")
@@ -109,7 +111,9 @@ def main() -> int:
         for future in as_completed(waiting):
             result = future.result()
             results.append(result)
-            print(f"{'FAILS' if result.wrong else 'ok   '} {result.took:5.1f} s  {result.command}", flush=True)
+            timings = ", ".join(f"{name}: {seconds:.1f} s" for name, seconds in result.timings.items())
+            mark = "FAILS" if result.wrong else "ok   " if result.struck or result.fault == "none" else "quiet"
+            print(f"{mark} {result.took:5.1f} s  {result.command}  # {timings}", flush=True)
             for text in result.wrong:
                 print(f"      {text}", flush=True)
             if result.wrong:

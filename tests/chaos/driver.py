@@ -19,7 +19,7 @@ import psutil
 
 from tests.chaos import checks, workflow
 from tests.chaos.faults import FAULTS, Fault, order_of, send
-from tests.helpers import address_in, describe, eventually, tagged
+from tests.helpers import address_in, describe, eventually
 
 HERE = Path(__file__).parent
 TAG = "PARSL_ON_DASK_CHAOS"
@@ -27,6 +27,17 @@ BOUND = 60.0
 """Seconds in which a run has to end, whatever happened."""
 GONE = 12.0
 """Seconds in which everything that a run has started is gone after its end."""
+
+
+def tagged(tag: str) -> list[psutil.Process]:
+    """Every running process that inherited a tag. Looks at nothing else of a process, since it is asked often."""
+    wanted = f"{TAG}={tag}".encode()
+    found = []
+    for pid in psutil.pids():
+        with suppress(OSError, psutil.Error):
+            if wanted in Path(f"/proc/{pid}/environ").read_bytes():
+                found.append(psutil.Process(pid))
+    return found
 
 
 class Trial:
@@ -50,11 +61,15 @@ class Trial:
         self.cluster: subprocess.Popen[bytes] | None = None
         self.others: list[subprocess.Popen[bytes]] = []
         self.timings: dict[str, float] = {}
+        self.code = 0
+        self.struck = 0
+        self.now, self.hit = directory / "now", directory / "hit"
         for name in ("files", "site", "tmp", "work", "cluster"):
             (directory / name).mkdir(parents=True)
         shutil.copy(HERE / "sabotage.py", directory / "site" / "sitecustomize.py")
         self.plan = workflow.plan_of(seed, directory, executor, steps)
         self.steps = [workflow.Step(**step) for step in self.plan["steps"]]
+        self.oracle = workflow.serially(self.steps)
 
     # -- its processes ------------------------------------------------------------------------------------
 
@@ -94,7 +109,7 @@ class Trial:
         }
         if run == 0:
             below = [str(self.directory / "runinfo"), str(self.directory / "tmp")]
-            environment["CHAOS_SABOTAGE"] = order_of(self.fault, self.seed, below)
+            environment["CHAOS_SABOTAGE"] = order_of(self.fault, self.seed, below, self.now, self.hit)
         with (
             open(self.directory / f"out-{run}.txt", "wb") as out,
             open(self.directory / f"err-{run}.txt", "wb") as err,
@@ -121,7 +136,7 @@ class Trial:
         if self.executor == "existing":
             return []
         found = []
-        for process in tagged(TAG, self.tag):
+        for process in tagged(self.tag):
             with suppress(psutil.Error):
                 if any("clusters.node" in arg or "clusters.blocknode" in arg for arg in process.cmdline()):
                     found.append(process)
@@ -167,9 +182,9 @@ class Trial:
     def gone(self, run: int) -> list[str]:
         wrong = []
         try:
-            eventually(lambda: not tagged(TAG, self.tag), "gone", GONE)
+            eventually(lambda: not tagged(self.tag), "gone", GONE)
         except AssertionError:
-            left = tagged(TAG, self.tag)
+            left = tagged(self.tag)
             wrong.append(f"processes of run {run} are left: {describe(left)}")
             send(left, signal.SIGKILL)
         if self.executor == "existing" and self.cluster is not None and self.cluster.poll() is None:
@@ -199,17 +214,17 @@ class Trial:
             deadline = time.monotonic() + BOUND
             while not log.exists() and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.01)
-        time.sleep(self.rng.uniform(0, 1.2))
+        time.sleep(self.rng.uniform(0, 0.8))
         ran = process.poll() is None
         if ran or self.fault.twice:
-            self.fault.act(self, self.rng)
+            self.struck = self.fault.act(self, self.rng)
         code, wrong = self.await_end(process, 0)
         if wrong:
             return wrong
+        self.code = code
         for other in self.others:
             other_code, other_wrong = self.await_end(other, 2)
             wrong += other_wrong or self.judge(2, other_code, FAULTS["none"])
-        self.code = code
         return wrong + self.judge(0, code, self.fault, ran)
 
     def judge(self, run: int, code: int, fault: Fault, ran: bool = True) -> list[str]:
@@ -218,11 +233,11 @@ class Trial:
         cut = fault.client in ("dies", "interrupted")
         fallible = workflow.may_fail(self.steps, self.plan["retries"])
         wrong = checks.ends(seen, code, fault, ran, stderr)
-        wrong += checks.values(seen, workflow.serially(self.steps), fallible, fault, self.plan, cut)
+        wrong += checks.values(seen, self.oracle, fallible, fault, self.plan, cut)
         wrong += checks.runs(self.directory / "runs.log", run, seen, self.plan, fault)
         wrong += checks.logs(self.directory, run)
         wrong += self.gone(run)
-        wrong += checks.rests(self.directory, code < 0)
+        wrong += checks.rests(self.directory, min(code, self.code) < 0)
         return wrong
 
     def again(self) -> list[str]:
@@ -240,7 +255,7 @@ class Trial:
 
     def close(self) -> None:
         """End what is left."""
-        send(tagged(TAG, self.tag), signal.SIGKILL)
+        send(tagged(self.tag), signal.SIGKILL)
         if self.cluster is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.cluster.pid, signal.SIGKILL)
@@ -257,7 +272,9 @@ def main(seed: int, executor: str, fault: str, directory: Path, steps: int) -> N
         raise
     finally:
         trial.close()
-        (directory / "verdict.json").write_text(json.dumps({"wrong": wrong, "timings": trial.timings}))
+        struck = bool(trial.struck) or trial.hit.exists()
+        verdict = {"wrong": wrong, "struck": struck, "timings": trial.timings}
+        (directory / "verdict.json").write_text(json.dumps(verdict))
 
 
 if __name__ == "__main__":

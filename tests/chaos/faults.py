@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 EVERYWHERE = ("threads", "processes", "existing", "slurm")
 APART = ("processes", "existing", "slurm")
+
+Act = Callable[["Trial", random.Random], int]
+"""Does something to a trial; how many processes it happened to."""
 
 
 @dataclass
@@ -44,7 +48,7 @@ class Fault:
         Whether a second run is started beside the first one.
     """
 
-    act: Callable[[Trial, random.Random], None]
+    act: Act
     executors: tuple[str, ...] = EVERYWHERE
     client: str = "ends"
     kills: bool = False
@@ -54,42 +58,49 @@ class Fault:
     twice: bool = False
 
 
-def nothing(trial: Trial, rng: random.Random) -> None:
-    """It goes on as it would."""
+def nothing(trial: Trial, rng: random.Random) -> int:
+    """Let it go on as it would."""
+    return 0
 
 
-def send(processes: list[psutil.Process], number: int) -> None:
+def send(processes: list[psutil.Process], number: int) -> int:
+    """Send a signal to processes; how many were there to get it."""
+    count = 0
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
+            count += 1
+    return count
 
 
-def to_client(number: int) -> Callable[[Trial, random.Random], None]:
+def to_client(number: int) -> Act:
     return lambda trial, rng: send([trial.client], number)
 
 
-def to_workers(number: int, share: str) -> Callable[[Trial, random.Random], None]:
-    def act(trial: Trial, rng: random.Random) -> None:
+def to_workers(number: int, share: str) -> Act:
+    def act(trial: Trial, rng: random.Random) -> int:
         workers = trial.workers()
         count = {"one": 1, "two": 2, "all": len(workers)}[share]
-        send(rng.sample(workers, min(count, len(workers))), number)
+        return send(rng.sample(workers, min(count, len(workers))), number)
 
     return act
 
 
-def stops(which: Callable[[Trial], list[psutil.Process]], rounds: int = 1) -> Callable[[Trial, random.Random], None]:
+def stops(which: Callable[[Trial], list[psutil.Process]], rounds: int = 1) -> Act:
     """Stop one of some processes for a while, several times."""
 
-    def act(trial: Trial, rng: random.Random) -> None:
+    def act(trial: Trial, rng: random.Random) -> int:
+        struck = 0
         for _ in range(rounds):
             processes = which(trial)
             if not processes:
-                return
+                break
             process = rng.choice(processes)
-            send([process], signal.SIGSTOP)
+            struck += send([process], signal.SIGSTOP)
             time.sleep(rng.uniform(0.1, 2))
             send([process], signal.SIGCONT)
             time.sleep(rng.uniform(0, 0.2))
+        return struck
 
     return act
 
@@ -100,13 +111,20 @@ def sabotage(what: str, where: str = "client", chance: float = 0.3) -> Callable[
         "where": where,
         "seed": rng.random(),
         "chance": chance,
-        "after": rng.uniform(0, 2.5),
-        "during": rng.uniform(0.2, 2),
     }
 
 
-def start_second(trial: Trial, rng: random.Random) -> None:
+def goes_wrong(trial: Trial, rng: random.Random) -> int:
+    """Let what :mod:`tests.chaos.sabotage` was told go wrong for a while."""
+    trial.now.touch()
+    time.sleep(rng.uniform(0.2, 2))
+    trial.now.unlink()
+    return 0
+
+
+def start_second(trial: Trial, rng: random.Random) -> int:
     trial.start_second()
+    return 1
 
 
 FAULTS: dict[str, Fault] = {
@@ -141,21 +159,22 @@ FAULTS: dict[str, Fault] = {
     ),
     "scheduler-stop": Fault(stops(lambda trial: trial.schedulers()), APART),
     "any-stop": Fault(stops(lambda trial: trial.processes(), rounds=4)),
-    "agents-close": Fault(nothing, APART, order=sabotage("agents", chance=0.7)),
+    "agents-close": Fault(goes_wrong, APART, order=sabotage("agents", chance=0.7)),
     "all-connections-close": Fault(
-        nothing, APART, client="any", kills=True, loses=True, order=sabotage("cut", chance=0.7)
+        goes_wrong, APART, client="any", kills=True, loses=True, order=sabotage("cut", chance=0.7)
     ),
-    "disk-full": Fault(nothing, client="any", records=False, order=sabotage("disk_full", chance=1.0)),
-    "fsync-fails": Fault(nothing, records=False, order=sabotage("fsync", "all")),
-    "open-fails": Fault(nothing, client="any", records=False, loses=True, order=sabotage("open")),
-    "connect-fails": Fault(nothing, APART, client="any", loses=True, order=sabotage("connect")),
-    "clock-turns": Fault(nothing, order=sabotage("clock")),
+    "disk-full": Fault(goes_wrong, client="any", records=False, order=sabotage("disk_full", chance=1.0)),
+    "fsync-fails": Fault(goes_wrong, records=False, order=sabotage("fsync", "all")),
+    "open-fails": Fault(goes_wrong, client="any", records=False, loses=True, order=sabotage("open")),
+    "connect-fails": Fault(goes_wrong, APART, client="any", loses=True, order=sabotage("connect")),
+    "clock-turns": Fault(goes_wrong, order=sabotage("clock")),
     "second-run": Fault(start_second, twice=True),
 }
 
 
-def order_of(fault: Fault, seed: int, below: list[str]) -> str:
+def order_of(fault: Fault, seed: int, below: list[str], now: Path, struck: Path) -> str:
     """What the processes of a run are told, as text."""
     if fault.order is None:
         return "null"
-    return json.dumps({**fault.order(random.Random(f"sabotage {seed}")), "below": below})
+    order = fault.order(random.Random(f"sabotage {seed}"))
+    return json.dumps({**order, "below": below, "now": str(now), "struck": str(struck)})

@@ -1,7 +1,7 @@
 """What goes wrong inside of a process: it is that process's ``sitecustomize``.
 
-``CHAOS_SABOTAGE`` (JSON) says what, in which processes (``"client"`` or ``"all"``), how likely, and when, in seconds
-since the process began.
+``CHAOS_SABOTAGE`` (JSON) says what, in which processes (``"client"`` or ``"all"``), how likely, and which file is there
+while it goes wrong.
 """
 
 from __future__ import annotations
@@ -24,13 +24,18 @@ class Sabotage:
     def __init__(self, order: dict) -> None:
         self.order = order
         self.rng = random.Random(order["seed"])
-        self.monotonic = time.monotonic
-        self.start = self.monotonic() + order["after"]
-        self.end = self.start + order["during"]
+        self.usual_open = os.open
         self.below = order["below"]
 
+    def now(self) -> bool:
+        return os.path.exists(self.order["now"])
+
     def strikes(self) -> bool:
-        return self.start <= self.monotonic() < self.end and self.rng.random() < self.order["chance"]
+        return self.now() and self.rng.random() < self.order["chance"]
+
+    def struck(self) -> None:
+        """Tell the driver that something has happened."""
+        os.close(self.usual_open(self.order["struck"], os.O_CREAT | os.O_WRONLY))
 
     def concerns(self, file: object) -> bool:
         try:
@@ -46,6 +51,7 @@ class Sabotage:
         def failing(*args: object, **kwargs: object) -> object:
             reads = writing and str(kwargs.get("mode", args[1] if len(args) > 1 else "r")) in ("r", "rb")
             if not reads and self.strikes() and self.concerns(args[0]):
+                self.struck()
                 raise OSError(number, os.strerror(number))
             return usual(*args, **kwargs)
 
@@ -70,6 +76,7 @@ class Sabotage:
 
         def failing(connection: socket.socket, address: object) -> None:
             if self.strikes():
+                self.struck()
                 raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
             usual(connection, address)
 
@@ -78,8 +85,15 @@ class Sabotage:
     def clock(self) -> None:
         usual, usual_ns = time.time, time.time_ns
         jump = self.rng.choice([-86400, -3600, -10, 10, 3600, 86400])
-        time.time = lambda: usual() + jump * (self.monotonic() > self.start)
-        time.time_ns = lambda: usual_ns() + jump * 10**9 * (self.monotonic() > self.start)
+
+        def turned() -> int:
+            if not self.now():
+                return 0
+            self.struck()
+            return int(jump)
+
+        time.time = lambda: usual() + turned()
+        time.time_ns = lambda: usual_ns() + turned() * 10**9
 
     def agents(self) -> None:
         self.later(lambda peer, scheduler: peer != scheduler)
@@ -91,8 +105,10 @@ class Sabotage:
         """Close connections of this process, those to the scheduler or the others."""
 
         def close() -> None:
-            while self.monotonic() < self.end:
-                time.sleep(max(0.0, self.start - self.monotonic()))
+            while True:
+                time.sleep(0.02)
+                if not self.now():
+                    continue
                 distributed = sys.modules.get("distributed.client")
                 clients = [*distributed.Client._instances] if distributed else []
                 schedulers = {c.scheduler.address for c in clients if getattr(c, "scheduler", None) is not None}
@@ -105,6 +121,7 @@ class Sabotage:
                             at = any(address.endswith(f"{host}:{port}") for address in schedulers)
                             if chosen(at, True) and self.rng.random() < self.order["chance"]:  # type: ignore[operator]
                                 connection.shutdown(socket.SHUT_RDWR)
+                                self.struck()
                     except (OSError, ValueError):
                         continue
                 time.sleep(0.3)

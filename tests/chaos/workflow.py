@@ -61,7 +61,7 @@ def steps_of(seed: int, count: int) -> list[Step]:
         total += 2 * size
         sound = [step.name for step in steps if kind != "bash" or step.size == 0]
         after = rng.sample(sound, min(len(sound), rng.choice([0, 0, 1, 1, 2, 3])))
-        pause = rng.choice([0, 0, 0.01, 0.05, 0.1, 0.3])
+        pause = rng.choice([0, 0, 0.05, 0.2, 0.4, 0.7])
         steps.append(Step(f"s{number}", kind, size, pause, rng.random() < 0.75, after))
     return steps
 
