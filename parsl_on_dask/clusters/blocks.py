@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.addressing import ANYWHERE, contacts_of, place_for, ports_for, url
-from parsl_on_dask.clusters.base import Cluster, End
+from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import (
     node_spec,
     site_of,
@@ -370,10 +370,7 @@ class BlockCluster(Cluster):
         self.closed = True
         self.jobs.close()  # so that nothing new comes, and the nodes write nothing more for us
         if hasattr(self, "client"):
-            try:
-                self.client.close(timeout=5)
-            except Exception:  # the scheduler may be gone already, and then there is nothing to say goodbye to
-                logger.debug("closing the client of %s", self.label, exc_info=True)
+            close_client(self.client)
         if self.hub is not None:
             self.leave_will("", [])
             self.hub.close()

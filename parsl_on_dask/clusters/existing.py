@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.base import Cluster
+from parsl_on_dask.clusters.base import Cluster, close_client
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
@@ -145,7 +145,7 @@ class ExistingCluster(Cluster):
             if users > 1:
                 _shared[self.key] = (client, users - 1)
                 return
-        self.client.close(timeout=5)
+        close_client(self.client)
 
     def trouble(self) -> BaseException | None:
         error = self.cut_off()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.remote.agent import ACKNOWLEDGED, BYTES_ACKNOWLEDGED, FUNCTIONS_KEPT, OPERATION, Writer
+from parsl_on_dask.remote.agent import ACKNOWLEDGED, BYTES_ACKNOWLEDGED, FUNCTIONS_KEPT, GONE, OPERATION, Writer
 
 if TYPE_CHECKING:
     from distributed import Client
 
 logger = logging.getLogger("parsl.lanes.links")
+
+#: Seconds that saying goodbye to a worker may take.
+GOODBYE = 1.0
 
 
 class Link:
@@ -135,9 +139,21 @@ class Links:
         """End all connections."""
         self.closed = True
 
-        def abort() -> None:
+        async def leave(link: Link) -> None:
+            try:
+                # else the worker would take this for a broken connection, and tell again what it has told last
+                link.stream.send(GONE)
+                await asyncio.wait_for(link.stream.writing, GOODBYE)
+            except Exception:
+                logger.debug("no goodbye to %s", link.address, exc_info=True)
+            finally:
+                link.comm.abort()
+
+        def begin() -> None:
             for link in list(self.links.values()):
-                if link.comm is not None:
+                if link.stream is not None:
+                    self.client.loop.add_callback(leave, link)
+                elif link.comm is not None:
                     link.comm.abort()
 
-        self.client.loop.add_callback(abort)
+        self.client.loop.add_callback(begin)

@@ -32,6 +32,9 @@ FUNCTIONS_KEPT, FUNCTION_BYTES_KEPT = 256, 64_000_000
 #: Messages, and bytes of them, after which the client says what it has read.
 ACKNOWLEDGED, BYTES_ACKNOWLEDGED = 64, 1_000_000
 
+#: What a client says, instead of the number of messages that it has read, when its lane ends.
+GONE = -1
+
 #: Seconds for which large results wait for Dask when the client's connection is gone, and between looks at that.
 HELD, LOOK = 60.0, 0.5
 
@@ -121,6 +124,7 @@ def agent_of(worker: Any, topic: str) -> Iterator[Agent]:
     """The agent of a lane on a worker, for as long as a shift or a connection needs it.
 
     It goes, with all that it remembers, when none of them does: its client has then left, or is gone without a word.
+    Large results that Dask does not have yet hold it up for a while, since the connection may just have broken.
     """
     key = (id(worker), topic)
     with _lock:
@@ -135,8 +139,19 @@ def agent_of(worker: Any, topic: str) -> Iterator[Agent]:
     finally:
         with _lock:
             agent.users -= 1
-            if not agent.users:
+            held = not agent.users and bool(agent.large)
+            if not agent.users and not held:
                 del _agents[key]
+        if held:
+            worker.loop.add_callback(_hold, worker, topic)
+
+
+async def _hold(worker: Any, topic: str) -> None:
+    with agent_of(worker, topic) as agent:
+        until = time.monotonic() + HELD
+        while agent.large and not agent.muted and time.monotonic() < until:
+            await asyncio.sleep(LOOK)
+        agent.large.clear()
 
 
 def mute(worker: Any, client: str) -> None:
@@ -144,9 +159,7 @@ def mute(worker: Any, client: str) -> None:
     with _lock:
         for (number, topic), agent in _agents.items():
             if number == id(worker) and client in topic:
-                agent.muted = True
-                agent.results.clear()
-                agent.large.clear()
+                agent.mute()
 
 
 def _handler(worker: Any) -> Any:
@@ -155,9 +168,6 @@ def _handler(worker: Any) -> Any:
 
         with agent_of(worker, topic) as agent:
             await agent.serve(comm, link)
-            until = time.monotonic() + HELD
-            while agent.large and not agent.muted and time.monotonic() < until:
-                await asyncio.sleep(LOOK)
         return Status.dont_reply
 
     # distributed looks at the handler's first parameter to see whether it wants the connection
@@ -198,6 +208,12 @@ class Agent:
         self.large: dict[int, Any] = {}
         self.lock = threading.Lock()
         self.stream: Any = None
+
+    def mute(self) -> None:
+        """Tell the client nothing any more, and remember nothing for it."""
+        self.muted = True
+        self.results.clear()
+        self.large.clear()
 
     def keep(self, number: int, data: bytes) -> None:
         """Remember a call's result for a while."""
@@ -258,7 +274,9 @@ class Agent:
         try:
             while True:
                 for message in await comm.read():
-                    if isinstance(message, int):
+                    if message == GONE:
+                        self.mute()
+                    elif isinstance(message, int):
                         stream.acknowledge(message)
                     else:
                         self.take(*loads(message))

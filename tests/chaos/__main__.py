@@ -75,15 +75,18 @@ def try_seed(seed: int, executor: str, fault: str, into: Path, steps: int) -> Re
 
 
 def table(results: list[Result]) -> str:
-    """Runs, and those with violations, by fault and executor, in Markdown."""
+    """Runs (and in how many of them the fault came in time), and violations, by fault and executor, in Markdown."""
     executors = [name for name in (*EXECUTORS, "slurm") if any(r.executor == name for r in results)]
     total = Counter((r.fault, r.executor) for r in results)
+    struck = Counter((r.fault, r.executor) for r in results if r.struck or r.fault == "none")
     wrong = Counter((r.fault, r.executor) for r in results if r.wrong)
     lines = ["| Fault | " + " | ".join(executors) + " | violations |", "|---" * (len(executors) + 2) + "|"]
     for fault in [name for name in FAULTS if any(r.fault == name for r in results)]:
-        runs = " | ".join(str(total[fault, executor] or "–") for executor in executors)
+        numbers = [(total[fault, executor], struck[fault, executor]) for executor in executors]
+        runs = " | ".join(f"{ran} ({hit})" if ran else "–" for ran, hit in numbers)
         lines.append(f"| `{fault}` | {runs} | {sum(wrong[fault, executor] for executor in executors)} |")
-    runs = " | ".join(str(sum(r.executor == executor for r in results)) for executor in executors)
+    sums = [(sum(total[f, e] for f in FAULTS), sum(struck[f, e] for f in FAULTS)) for e in executors]
+    runs = " | ".join(f"{ran} ({hit})" for ran, hit in sums)
     lines.append(f"| **all** | {runs} | {sum(bool(r.wrong) for r in results)} |")
     return "\n".join(lines)
 
@@ -97,6 +100,7 @@ def main() -> int:
     parser.add_argument("--fault", action="append", choices=[*FAULTS], help="may be given several times")
     parser.add_argument("--steps", type=int, default=12, help="calls in a workflow")
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time")
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no seed after so many")
     parser.add_argument("--into", type=Path, help="where directories of seeds go; those that fail stay")
     parser.add_argument("--table", type=Path, help="a file for the table")
     options = parser.parse_args()
@@ -106,10 +110,17 @@ def main() -> int:
         parser.error("that fault cannot happen on that executor")
     seeds = [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
     results = []
+    until = time.monotonic() + 60 * options.minutes
+
+    def in_time(seed: int) -> Result | None:
+        late = time.monotonic() > until
+        return None if late else try_seed(seed, *chosen[seed % len(chosen)], into, options.steps)
+
     with ThreadPoolExecutor(options.jobs) as pool:
-        waiting = [pool.submit(try_seed, s, *chosen[s % len(chosen)], into, options.steps) for s in seeds]
-        for future in as_completed(waiting):
+        for future in as_completed([pool.submit(in_time, seed) for seed in seeds]):
             result = future.result()
+            if result is None:
+                continue
             results.append(result)
             timings = ", ".join(f"{name}: {seconds:.1f} s" for name, seconds in result.timings.items())
             mark = "FAILS" if result.wrong else "ok   " if result.struck or result.fault == "none" else "quiet"

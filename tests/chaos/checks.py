@@ -111,4 +111,5 @@ def rests(directory: Path, crashed: bool) -> list[str]:
 
 def cluster(state: dict[str, Any]) -> list[str]:
     """Whether nothing is left on a cluster that is not ours."""
-    return [f"{what} are left on the cluster: {state[what]}" for what in ("tasks", "plugins", "topics", "clients") if state[what]]
+    kinds = ("tasks", "plugins", "topics", "clients")
+    return [f"{what} are left on the cluster: {state[what]}" for what in kinds if state[what]]
