@@ -102,11 +102,12 @@ def logs(directory: Path, run: int) -> list[str]:
     return [f"logs of {size} bytes"] if size > LOG_LIMIT else []
 
 
-def rests(directory: Path, crashed: bool) -> list[str]:
-    """Whether nothing is left in the folder of temporary files."""
+def rests(directory: Path, executor: str, killed: bool) -> list[str]:
+    """Whether no temporary file is left. Of a script that was killed, only other processes can clean up."""
     left = sorted(str(path.relative_to(directory)) for path in directory.glob("tmp/*"))
     parts = sorted(str(path.relative_to(directory)) for path in directory.glob("runinfo/**/*.tmp"))
-    return [f"left behind: {left}"] * bool(left) + [f"unfinished files: {parts}"] * bool(parts and not crashed)
+    excused = killed and executor == "threads"
+    return [f"left behind: {left}"] * bool(left and not excused) + [f"unfinished: {parts}"] * bool(parts and not killed)
 
 
 def cluster(state: dict[str, Any]) -> list[str]:

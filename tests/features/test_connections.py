@@ -10,7 +10,7 @@ import pytest
 
 from parsl_on_dask import python_app
 from parsl_on_dask.errors import ExecutorError
-from tests.helpers import WAIT, append, eventually, text_of
+from tests.helpers import WAIT, append, eventually, hold, text_of
 from tests.lanes.traffic import lane_of
 
 
@@ -25,6 +25,13 @@ def config_name(request: pytest.FixtureRequest) -> str:
 def counted(path: str, size: int = 0) -> bytes:
     append(path)
     return b"." * size
+
+
+@python_app
+def large_when_open(path: str, started: str, gate: str) -> bytes:
+    append(path)
+    hold(started, gate)
+    return b"." * 300_000
 
 
 def break_before_reading(lane: Any) -> list[int]:
@@ -62,11 +69,32 @@ def test_a_call_runs_once_whose_report_is_swallowed(load: Callable[..., Any], tm
     assert number
 
 
+def test_a_large_result_outlives_the_connection(load: Callable[..., Any], tmp_path: Path, gate: str) -> None:
+    """The connection breaks while the call runs; when that ends, neither a connection nor a shift needs the agent."""
+    lane = lane_of(load())
+
+    def begins() -> bool:
+        assert counted(str(tmp_path / "before")).result(WAIT) == b""
+        return any(link.ready for link in lane.links.links.values())
+
+    eventually(begins, "a connection to a worker is there", WAIT)
+    started = tmp_path / "started"
+    future = large_when_open(str(tmp_path / "ran"), str(started), gate)
+    eventually(started.exists, "the call runs", WAIT)
+    for link in list(lane.links.links.values()):
+        lane.client.loop.add_callback(link.comm.abort)
+    eventually(lambda: not any(link.ready for link in lane.links.links.values()), "they are gone")
+    Path(gate).touch()
+    assert len(future.result(WAIT)) == 300_000
+    assert text_of(tmp_path / "ran") == "x", "it ran once"
+
+
 def test_calls_end_when_dasks_client_gives_up_on_its_scheduler(
     load: Callable[..., Any], config_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dask's client stays in "connecting" for ever when an error other than OSError ends its new connection."""
-    lane = lane_of(load())
+    kernel = load()
+    lane = lane_of(kernel)
     assert counted(str(tmp_path / "a")).result(WAIT) == b""
     client = lane.client
 
@@ -83,3 +111,5 @@ def test_calls_end_when_dasks_client_gives_up_on_its_scheduler(
     assert client.status == "connecting", "Dask tells nobody: else the look at its task can go"
     with pytest.raises(ExecutorError, match="given up"):
         counted(str(tmp_path / "b")).result(WAIT)
+    kernel.cleanup()
+    assert client.status == "closed", "else Dask closes it again when it is collected, which takes a minute"

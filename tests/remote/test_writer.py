@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask.lanes.links import Links
-from parsl_on_dask.remote.agent import Agent, Writer
+from parsl_on_dask.remote.agent import GONE, Agent, Writer
 from tests.helpers import WAIT
 
 
@@ -183,3 +183,25 @@ def test_a_client_reads_each_message_once_whatever_way_it_comes() -> None:
         links.heard(message)
     assert taken == [b"2", b"3", b"4"]
     assert not links._is_new("link", 2), "it lay in the socket meanwhile"
+
+
+def test_nothing_is_told_after_a_goodbye() -> None:
+    long_way: list[Any] = []
+    worker: Any = SimpleNamespace(log_event=lambda topic, message: long_way.append(message), name="w", address="a")
+
+    async def use(here: Any, there: Any) -> None:
+        agent = Agent(worker, "topic")
+        agent.large[1] = "a value"
+        serving = asyncio.ensure_future(agent.serve(there, "link"))
+        assert await read(here, 1) == [[b""]]
+        agent._send(b"1")
+        await here.write([GONE])
+        while not agent.muted:
+            await asyncio.sleep(0.001)
+        here.abort()
+        await serving
+        agent._send(b"2")
+        assert not agent.large
+
+    connected(use)
+    assert not long_way
