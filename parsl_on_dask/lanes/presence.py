@@ -182,7 +182,13 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
             self.forget(scheduler)
             if name in scheduler.worker_plugins:
                 await scheduler.unregister_worker_plugin(None, name)
-            # last: workers may have told something until now. Dask itself keeps topics for ever
+            # last: workers may have told something until now
+            self.sweep(scheduler)
+            # and what was on its way makes a topic anew
+            scheduler.loop.call_later(absence, self.sweep, scheduler)
+
+        def sweep(self, scheduler: Any) -> None:
+            # Dask itself keeps topics for ever
             topics = scheduler._broker._topics
             for topic in [topic for topic in topics if topic.startswith(f"parsl-{self.client}-")]:
                 del topics[topic]

@@ -103,11 +103,13 @@ def logs(directory: Path, run: int) -> list[str]:
 
 
 def rests(directory: Path, executor: str, killed: bool) -> list[str]:
-    """Whether no temporary file is left. Of a script that was killed, only other processes can clean up."""
+    """Whether no temporary file is left. Of a script that was killed, others can remove only what they know of."""
     left = sorted(str(path.relative_to(directory)) for path in directory.glob("tmp/*"))
     parts = sorted(str(path.relative_to(directory)) for path in directory.glob("runinfo/**/*.tmp"))
-    excused = killed and executor == "threads"
-    return [f"left behind: {left}"] * bool(left and not excused) + [f"unfinished: {parts}"] * bool(parts and not killed)
+    if killed:
+        left = [path for path in left if path.startswith("tmp/parsl-on-dask-") and executor != "threads"]
+        parts = []
+    return [f"left behind: {left}"] * bool(left) + [f"unfinished: {parts}"] * bool(parts)
 
 
 def cluster(state: dict[str, Any]) -> list[str]:

@@ -117,7 +117,7 @@ def sabotage(what: str, where: str = "client", chance: float = 0.3) -> Callable[
 def goes_wrong(trial: Trial, rng: random.Random) -> int:
     """Let what :mod:`tests.chaos.sabotage` was told go wrong for a while."""
     trial.now.touch()
-    time.sleep(rng.uniform(0.2, 2))
+    time.sleep(rng.uniform(0.5, 3))
     trial.now.unlink()
     return 0
 
@@ -164,7 +164,7 @@ FAULTS: dict[str, Fault] = {
         goes_wrong, APART, client="any", kills=True, loses=True, order=sabotage("cut", chance=0.7)
     ),
     "disk-full": Fault(goes_wrong, client="any", records=False, order=sabotage("disk_full", chance=1.0)),
-    "fsync-fails": Fault(goes_wrong, records=False, order=sabotage("fsync", "all")),
+    "fsync-fails": Fault(goes_wrong, records=False, order=sabotage("fsync", "all", chance=0.8)),
     "open-fails": Fault(goes_wrong, client="any", records=False, loses=True, order=sabotage("open")),
     "connect-fails": Fault(goes_wrong, APART, client="any", loses=True, order=sabotage("connect")),
     "clock-turns": Fault(goes_wrong, order=sabotage("clock")),

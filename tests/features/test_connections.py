@@ -22,16 +22,11 @@ def config_name(request: pytest.FixtureRequest) -> str:
 
 
 @python_app
-def counted(path: str, size: int = 0) -> bytes:
+def counted(path: str, size: int = 0, started: str = "", gate: str = "") -> bytes:
     append(path)
+    if gate:
+        hold(started, gate)
     return b"." * size
-
-
-@python_app
-def large_when_open(path: str, started: str, gate: str) -> bytes:
-    append(path)
-    hold(started, gate)
-    return b"." * 300_000
 
 
 def break_before_reading(lane: Any) -> list[int]:
@@ -69,24 +64,36 @@ def test_a_call_runs_once_whose_report_is_swallowed(load: Callable[..., Any], tm
     assert number
 
 
-def test_a_large_result_outlives_the_connection(load: Callable[..., Any], tmp_path: Path, gate: str) -> None:
+def test_a_large_result_outlives_the_connection(load: Callable[..., Any], config_name: str, tmp_path: Path) -> None:
     """The connection breaks while the call runs; when that ends, neither a connection nor a shift needs the agent."""
+    if config_name == "existing":
+        pytest.skip("calls that take so long are Dask tasks of their own there, which hold their values")
     lane = lane_of(load())
 
-    def begins() -> bool:
+    def waits_for_more() -> bool:
         assert counted(str(tmp_path / "before")).result(WAIT) == b""
         return any(link.ready for link in lane.links.links.values())
 
-    eventually(begins, "a connection to a worker is there", WAIT)
-    started = tmp_path / "started"
-    future = large_when_open(str(tmp_path / "ran"), str(started), gate)
-    eventually(started.exists, "the call runs", WAIT)
-    for link in list(lane.links.links.values()):
-        lane.client.loop.add_callback(link.comm.abort)
-    eventually(lambda: not any(link.ready for link in lane.links.links.values()), "they are gone")
-    Path(gate).touch()
-    assert len(future.result(WAIT)) == 300_000
-    assert text_of(tmp_path / "ran") == "x", "it ran once"
+    def held(number: int) -> tuple[Any, bool]:
+        """The future of a call that runs, and whether it was sent to a shift that ran already."""
+        eventually(waits_for_more, "a connection to a worker is there", WAIT)
+        started = tmp_path / f"started{number}"
+        future = counted(str(tmp_path / f"ran{number}"), 300_000, str(started), str(tmp_path / f"gate{number}"))
+        eventually(started.exists, "the call runs", WAIT)
+        return future, any(set(batch.calls) - batch.initial for batch in list(lane.batches.values()))
+
+    for number in range(50):
+        future, fed = held(number)
+        if fed:
+            for comm in [link.comm for link in lane.links.links.values() if link.comm is not None]:
+                lane.client.loop.add_callback(comm.abort)
+            eventually(lambda: not any(link.ready for link in lane.links.links.values()), "they are gone")
+        (tmp_path / f"gate{number}").touch()
+        assert len(future.result(WAIT)) == 300_000
+        assert text_of(tmp_path / f"ran{number}") == "x", "it ran once"
+        if fed:
+            return
+    raise AssertionError("no call was sent to a shift that ran already")
 
 
 def test_calls_end_when_dasks_client_gives_up_on_its_scheduler(
