@@ -188,6 +188,8 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
             scheduler.loop.call_later(absence, self.sweep, scheduler)
 
         def sweep(self, scheduler: Any) -> None:
+            if name in scheduler.plugins:  # the client has come back, with topics that it needs
+                return
             # Dask itself keeps topics for ever
             topics = scheduler._broker._topics
             for topic in [topic for topic in topics if topic.startswith(f"parsl-{self.client}-")]:
