@@ -103,7 +103,7 @@ def logs(directory: Path, run: int) -> list[str]:
 
 
 def rests(directory: Path, executor: str, killed: bool) -> list[str]:
-    """Whether no temporary file is left. Of a script that was killed, others can remove only what they know of."""
+    """Whether no temporary file is left. Of a process that was killed, others can remove only what they know of."""
     left = sorted(str(path.relative_to(directory)) for path in directory.glob("tmp/*"))
     parts = sorted(str(path.relative_to(directory)) for path in directory.glob("runinfo/**/*.tmp"))
     if killed:

@@ -237,7 +237,7 @@ class Trial:
         wrong += checks.runs(self.directory / "runs.log", run, seen, self.plan, fault)
         wrong += checks.logs(self.directory, run)
         wrong += self.gone(run)
-        wrong += checks.rests(self.directory, self.executor, min(code, self.code) < 0)
+        wrong += checks.rests(self.directory, self.executor, fault.kills or min(code, self.code) < 0)
         return wrong
 
     def again(self) -> list[str]:
