@@ -90,6 +90,7 @@ def test_a_value_that_is_lost_before_dask_has_it_is_a_failed_try(
     """The worker dies when it has told of the result, and before Dask has taken it."""
     kernel = load(retries=1)
     log = str(tmp_path / "log")
+    eventually(lambda: lane(kernel).cluster.slots() == len(lane(kernel).client.run(os.getpid)), "all workers have come")
     pids = lane(kernel).client.run(os.getpid)
     begin = Keeping.begin
     killed: list[int] = []

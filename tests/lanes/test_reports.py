@@ -22,7 +22,9 @@ class Time:
 def test_a_process_that_was_stopped_does_not_take_calls_for_lost() -> None:
     time = Time()
     lost: list[Any] = []
-    lane = SimpleNamespace(client=SimpleNamespace(status="running"), batches={}, shifts={}, cluster=None)
+    keeping = SimpleNamespace(batch_ended=lambda batch: None)
+    client = SimpleNamespace(status="running")
+    lane = SimpleNamespace(client=client, keeping=keeping, batches={}, shifts={}, cluster=None)
     reports = Reports(lane)  # type: ignore[arg-type]
     reports.clock = Clock(time)
     reports._lost = lambda batch, *_: lost.append(batch.id)  # type: ignore[method-assign]
