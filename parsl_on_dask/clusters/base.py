@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import logging
 import os
 import time
 from collections.abc import Collection, Mapping
@@ -13,6 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from distributed import Client
+
+logger = logging.getLogger("parsl.clusters.base")
+
+#: Seconds that closing a client may take.
+GOODBYE = 5.0
 
 
 class End(NamedTuple):
@@ -35,6 +41,17 @@ class End(NamedTuple):
     limit: int = 0
     workers: int = 1
     log: str = ""
+
+
+def close_client(client: Any) -> None:
+    """Close a client of ours, also one whose scheduler has gone."""
+    try:
+        client.close(timeout=GOODBYE)
+    except Exception:  # there is nobody to say goodbye to, or what ended its connection is raised once more
+        logger.debug("closing %s", client.id, exc_info=True)
+        # else Dask closes it again when it is collected, and waits a minute for that, on whichever thread that happens
+        client.status = "closed"
+        client._loop_runner.stop()
 
 
 class Cluster(abc.ABC):
@@ -119,6 +136,18 @@ class Cluster(abc.ABC):
     def trouble(self) -> BaseException | None:
         """Why the cluster can no longer run calls, or None when it can."""
         return None
+
+    def cut_off(self) -> str:
+        """What is wrong with the connection to the scheduler, "" while it stands or is being made again."""
+        client: Any = self.client
+        if client.status not in ("running", "connecting"):
+            return f"the connection to its Dask scheduler is {client.status}"
+        # what reads from the scheduler also makes the connection again, and an error in that ends it: the scheduler's
+        # first message is refused when there is an event behind the greeting. The client's status tells nothing of it
+        listening = getattr(client, "_handle_report_task", None)
+        if listening is not None and listening.done():
+            return "the connection to its Dask scheduler was lost, and Dask's client has given up making it again"
+        return ""
 
     def status(self) -> dict[str, Any]:
         """State of each block, by block id."""

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.addressing import ANYWHERE, contacts_of, place_for, ports_for, url
-from parsl_on_dask.clusters.base import Cluster, End
+from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import (
     node_spec,
     site_of,
@@ -295,10 +295,8 @@ class BlockCluster(Cluster):
         return end
 
     def trouble(self) -> BaseException | None:
-        error = self.error
-        if error is None and self.client.status not in ("running", "connecting"):
-            error = f"the connection to its Dask scheduler is {self.client.status}"
-        if error is None and self.jobs.scheduler_block is not None and self.jobs.scheduler_block.over:
+        error = self.error or self.cut_off()
+        if not error and self.jobs.scheduler_block is not None and self.jobs.scheduler_block.over:
             error = f"the block that ran its scheduler ended: {told(self.jobs.scheduler_block.status)}"
         return ExecutorError(self.executor, error) if error else None
 
@@ -372,10 +370,7 @@ class BlockCluster(Cluster):
         self.closed = True
         self.jobs.close()  # so that nothing new comes, and the nodes write nothing more for us
         if hasattr(self, "client"):
-            try:
-                self.client.close(timeout=5)
-            except Exception:  # the scheduler may be gone already, and then there is nothing to say goodbye to
-                logger.debug("closing the client of %s", self.label, exc_info=True)
+            close_client(self.client)
         if self.hub is not None:
             self.leave_will("", [])
             self.hub.close()

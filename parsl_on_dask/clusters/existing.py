@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.base import Cluster
+from parsl_on_dask.clusters.base import Cluster, close_client
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
@@ -145,12 +145,11 @@ class ExistingCluster(Cluster):
             if users > 1:
                 _shared[self.key] = (client, users - 1)
                 return
-        self.client.close(timeout=5)
+        close_client(self.client)
 
     def trouble(self) -> BaseException | None:
-        if self.client.status in ("running", "connecting"):
-            return None
-        return ExecutorError(self.executor, f"the connection to the Dask scheduler is {self.client.status}")
+        error = self.cut_off()
+        return ExecutorError(self.executor, error) if error else None
 
 
 def _contents(path: str) -> Any:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from typing import Any
 
-from parsl_on_dask.clusters.base import Cluster, End
+from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
@@ -150,9 +150,7 @@ class LocalCluster(Cluster):
             self.news.notify_all()
 
     def trouble(self) -> BaseException | None:
-        error = self.error
-        if error is None and self.client.status not in ("running", "connecting"):
-            error = f"the connection to its Dask scheduler is {self.client.status}"
+        error = self.error or self.cut_off()
         return ExecutorError(self.executor, error) if error else None
 
     def strike_off(self, worker: str) -> None:
@@ -204,10 +202,7 @@ class LocalCluster(Cluster):
             return
         self.closed = True
         if hasattr(self, "client"):
-            try:
-                self.client.close(timeout=5)
-            except Exception:  # the scheduler may be gone already, and then there is nothing to say goodbye to
-                logger.debug("closing the client of %s", self.label, exc_info=True)
+            close_client(self.client)
         blocks = list(self.blocks.values())
         if hasattr(self, "hub") and self.hub not in blocks:
             blocks.append(self.hub)

@@ -90,7 +90,7 @@ class BatchLane(Lane):
         self.ended = False
         self.asleep = False
         self.lost: BaseException | None = None
-        self.client.subscribe_topic(self.topic, lambda event: self.inbox.put(("event", event[1])))
+        self.client.subscribe_topic(self.topic, lambda event: self.links.heard(event[1]))
         self.cluster.idle = self.idle_blocks  # type: ignore[method-assign]
         self.cluster.on_change = lambda: self.inbox.put(("change", None))  # type: ignore[method-assign]
         self.thread = threading.Thread(target=self._loop, name=f"parsl-lane-{self.label}", daemon=True)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.remote.agent import FUNCTIONS_KEPT, OPERATION, Writer
+from parsl_on_dask.remote.agent import ACKNOWLEDGED, BYTES_ACKNOWLEDGED, FUNCTIONS_KEPT, GONE, OPERATION, Writer
 
 if TYPE_CHECKING:
     from distributed import Client
 
 logger = logging.getLogger("parsl.lanes.links")
+
+#: Seconds that saying goodbye to a worker may take.
+GOODBYE = 1.0
 
 
 class Link:
@@ -27,6 +32,7 @@ class Link:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.name = uuid.uuid4().hex
         self.ready = False
         self.known: dict[str, None] = {}
         self.stream: Any = None
@@ -57,6 +63,8 @@ class Links:
         self.topic = topic
         self.deliver = deliver
         self.links: dict[str, Link] = {}
+        #: how many messages were read that came by a connection, or would have, by its name
+        self.read: dict[str, int] = {}
         self.closed = False
 
     def to(self, address: str) -> Link:
@@ -77,20 +85,46 @@ class Links:
         except Exception:
             logger.debug("connection to %s is gone", link.address)
 
+    def heard(self, message: Any) -> None:
+        """Take what came through the scheduler. In the client's event loop.
+
+        That is a message, or one that a worker sent by a connection before this broke, with its number there.
+        """
+        if isinstance(message, bytes):
+            self.deliver("event", message)
+        else:
+            name, number, sent = message
+            if self._is_new(name, number) and sent:
+                self.deliver("event", sent)
+
+    def _is_new(self, name: str, number: int) -> bool:
+        """Whether a message was not read before, by either road."""
+        if number < self.read.get(name, 0):
+            return False
+        self.read[name] = number + 1
+        return True
+
     async def _open(self, link: Link) -> None:
         from distributed.comm.core import connect
 
         try:
             link.comm = await connect(link.address, **self.client.connection_args)
-            await link.comm.write({"op": OPERATION, "topic": self.topic, "reply": False})
+            await link.comm.write({"op": OPERATION, "topic": self.topic, "link": link.name, "reply": False})
             link.stream = Writer(link.comm)
+            number = told = size = 0
             while not self.closed:
                 for message in await link.comm.read():
-                    if message:
-                        self.deliver("event", message)
-                    else:  # the worker's greeting
-                        link.ready = True
-                        self.deliver("linked", link)
+                    if self._is_new(link.name, number):
+                        if message:
+                            self.deliver("event", message)
+                        else:  # the worker's greeting
+                            link.ready = True
+                            self.deliver("linked", link)
+                    number += 1
+                    size += len(message)
+                if number - told >= ACKNOWLEDGED or size >= BYTES_ACKNOWLEDGED:
+                    link.stream.send(number)
+                    told, size = number, 0
         except Exception as e:  # not reachable from here, or closed: calls take the way through the scheduler
             logger.debug("no direct connection to %s: %r", link.address, e)
         finally:
@@ -105,9 +139,21 @@ class Links:
         """End all connections."""
         self.closed = True
 
-        def abort() -> None:
+        async def leave(link: Link) -> None:
+            try:
+                # else the worker would take this for a broken connection, and tell again what it has told last
+                link.stream.send(GONE)
+                await asyncio.wait_for(link.stream.writing, GOODBYE)
+            except Exception:
+                logger.debug("no goodbye to %s", link.address, exc_info=True)
+            finally:
+                link.comm.abort()
+
+        def begin() -> None:
             for link in list(self.links.values()):
-                if link.comm is not None:
+                if link.stream is not None:
+                    self.client.loop.add_callback(leave, link)
+                elif link.comm is not None:
                     link.comm.abort()
 
-        self.client.loop.add_callback(abort)
+        self.client.loop.add_callback(begin)

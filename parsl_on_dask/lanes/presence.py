@@ -153,6 +153,25 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
             if client == self.client:
                 self.leaving = asyncio.ensure_future(look_again())
 
+        def forget(self, scheduler: Any) -> None:
+            """Release tasks that Dask keeps for the client as it was before it connected again.
+
+            When the end of the old connection is noticed after the new one has come, Dask forgets the client and not
+            what it wanted.
+            """
+            import time
+
+            wanting = {
+                id(c): c for task in scheduler.tasks.values() for c in task.who_wants or () if c.client_key == client
+            }
+            for state in wanting.values():
+                if scheduler.clients.get(client) is not state:
+                    found: dict[Any, str] = {}
+                    scheduler._client_releases_keys(
+                        keys=[t.key for t in state.wants_what], cs=state, recommendations=found
+                    )
+                    scheduler.transitions(found, stimulus_id=f"parsl-forget-{time.time()}")
+
         async def leave(self, scheduler: Any) -> None:
             if scheduler.plugins.get(name) is not self:
                 return
@@ -160,9 +179,18 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
             callback = scheduler.periodic_callbacks.pop(name, None)
             if callback is not None:
                 callback.stop()
+            self.forget(scheduler)
             if name in scheduler.worker_plugins:
                 await scheduler.unregister_worker_plugin(None, name)
-            # last: workers may have told something until now. Dask itself keeps topics for ever
+            # last: workers may have told something until now
+            self.sweep(scheduler)
+            # and what was on its way makes a topic anew
+            scheduler.loop.call_later(absence, self.sweep, scheduler)
+
+        def sweep(self, scheduler: Any) -> None:
+            if name in scheduler.plugins:  # the client has come back, with topics that it needs
+                return
+            # Dask itself keeps topics for ever
             topics = scheduler._broker._topics
             for topic in [topic for topic in topics if topic.startswith(f"parsl-{self.client}-")]:
                 del topics[topic]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,15 @@ RESULTS_KEPT, BYTES_KEPT = 4096, 16_000_000
 #: The same for functions, by the size of their pickles; the last one whatever its size.
 FUNCTIONS_KEPT, FUNCTION_BYTES_KEPT = 256, 64_000_000
 
+#: Messages, and bytes of them, after which the client says what it has read.
+ACKNOWLEDGED, BYTES_ACKNOWLEDGED = 64, 1_000_000
+
+#: What a client says, instead of the number of messages that it has read, when its lane ends.
+GONE = -1
+
+#: Seconds for which large results wait for Dask when the client's connection is gone, and between looks at that.
+HELD, LOOK = 60.0, 0.5
+
 _agents: dict[tuple[int, str], Agent] = {}
 _lock = threading.Lock()
 
@@ -45,12 +55,12 @@ class Writer:
 
     def __init__(self, comm: Any) -> None:
         self.comm = comm
-        self.messages: list[bytes] = []
+        self.messages: list[bytes | int] = []
         self.writing: asyncio.Future[None] | None = None
         self.broken = False
 
-    def send(self, message: bytes) -> None:
-        """Send a message. In the event loop.
+    def send(self, message: bytes | int) -> None:
+        """Send a message, or the number of messages that were read. In the event loop.
 
         Raises
         ------
@@ -75,11 +85,46 @@ class Writer:
             self.writing = None
 
 
+class Reporting(Writer):
+    """The worker's end of a connection, which keeps what the client may not have read.
+
+    Parameters
+    ----------
+    comm : distributed.comm.Comm
+    name : str
+        The client's name for the connection.
+
+    Attributes
+    ----------
+    unread : deque of bytes
+        Messages that the client has not acknowledged.
+    first : int
+        The number of the first of them.
+    """
+
+    def __init__(self, comm: Any, name: str) -> None:
+        super().__init__(comm)
+        self.name = name
+        self.unread: deque[bytes] = deque()
+        self.first = 0
+
+    def send(self, message: bytes) -> None:  # type: ignore[override]
+        super().send(message)
+        self.unread.append(message)
+
+    def acknowledge(self, count: int) -> None:
+        """Take note that the client has read the first messages, so many of them."""
+        while self.unread and self.first < count:
+            self.unread.popleft()
+            self.first += 1
+
+
 @contextmanager
 def agent_of(worker: Any, topic: str) -> Iterator[Agent]:
     """The agent of a lane on a worker, for as long as a shift or a connection needs it.
 
     It goes, with all that it remembers, when none of them does: its client has then left, or is gone without a word.
+    Large results that Dask does not have yet hold it up for a while, since the connection may just have broken.
     """
     key = (id(worker), topic)
     with _lock:
@@ -94,8 +139,19 @@ def agent_of(worker: Any, topic: str) -> Iterator[Agent]:
     finally:
         with _lock:
             agent.users -= 1
-            if not agent.users:
+            held = not agent.users and bool(agent.large)
+            if not agent.users and not held:
                 del _agents[key]
+        if held:
+            worker.loop.add_callback(_hold, worker, topic)
+
+
+async def _hold(worker: Any, topic: str) -> None:
+    with agent_of(worker, topic) as agent:
+        until = time.monotonic() + HELD
+        while agent.large and not agent.muted and time.monotonic() < until:
+            await asyncio.sleep(LOOK)
+        agent.large.clear()
 
 
 def mute(worker: Any, client: str) -> None:
@@ -103,16 +159,15 @@ def mute(worker: Any, client: str) -> None:
     with _lock:
         for (number, topic), agent in _agents.items():
             if number == id(worker) and client in topic:
-                agent.muted = True
-                agent.results.clear()
+                agent.mute()
 
 
 def _handler(worker: Any) -> Any:
-    async def handle(comm: Any, topic: str) -> Any:
+    async def handle(comm: Any, topic: str, link: str) -> Any:
         from distributed.core import Status
 
         with agent_of(worker, topic) as agent:
-            await agent.serve(comm)
+            await agent.serve(comm, link)
         return Status.dont_reply
 
     # distributed looks at the handler's first parameter to see whether it wants the connection
@@ -154,6 +209,12 @@ class Agent:
         self.lock = threading.Lock()
         self.stream: Any = None
 
+    def mute(self) -> None:
+        """Tell the client nothing any more, and remember nothing for it."""
+        self.muted = True
+        self.results.clear()
+        self.large.clear()
+
     def keep(self, number: int, data: bytes) -> None:
         """Remember a call's result for a while."""
         with self.lock:
@@ -190,26 +251,39 @@ class Agent:
             try:
                 self.stream.send(message)
                 return
-            except Exception:  # the connection has just gone: take the long way
-                self.connected = False
+            except Exception:  # the connection has just gone
+                self._take_the_long_way(self.stream)
         if not self.muted:
             self.worker.log_event(self.topic, message)
 
-    async def serve(self, comm: Any) -> None:
+    def _take_the_long_way(self, stream: Reporting) -> None:
+        """Send again what a connection may have swallowed; the client leaves out what it has read."""
+        stream.broken = True
+        if self.stream is stream:  # else the client has another connection by now
+            self.connected = False
+        unread, stream.unread = stream.unread, deque()
+        if not self.muted:
+            for number, message in enumerate(unread, stream.first):
+                self.worker.log_event(self.topic, (stream.name, number, message))
+
+    async def serve(self, comm: Any, link: str) -> None:
         """Take what the client sends until it is gone."""
-        stream = self.stream = Writer(comm)
+        stream = self.stream = Reporting(comm, link)
         self.connected = True
         stream.send(b"")
         try:
             while True:
                 for message in await comm.read():
-                    self.take(*loads(message))
+                    if message == GONE:
+                        self.mute()
+                    elif isinstance(message, int):
+                        stream.acknowledge(message)
+                    else:
+                        self.take(*loads(message))
         except Exception:  # closed, in one of Dask's many ways
             pass
         finally:
-            stream.broken = True
-            if self.stream is stream:  # else the client has another connection by now
-                self.connected = False
+            self._take_the_long_way(stream)
             comm.abort()
 
     def take(self, batch: str, functions: dict[str, tuple[str, bytes]], calls: list[Any]) -> None:

@@ -80,6 +80,26 @@ def settled(client: Any, what: str) -> None:
         raise AssertionError(f"{e}: {left(client)}") from None
 
 
+def test_what_a_client_wanted_before_it_connected_again(
+    existing_cluster: str, existing_client: Any, tmp_path: Path
+) -> None:
+    """Dask takes a client's new connection before it notices the end of the old one, and forgets the client then."""
+
+    def connect_again(name: str, dask_scheduler: Any) -> None:
+        from distributed.scheduler import ClientState
+
+        dask_scheduler.clients[name] = ClientState(name)
+
+    settled(existing_client, "what other tests had there has gone")
+    executor = DaskExecutor(existing_cluster)
+    parsl.load(config([executor], tmp_path))
+    future = value(b"x" * 3_000_000)
+    assert future.exception(WAIT) is None
+    existing_client.run_on_scheduler(connect_again, executor.lane.client.id)
+    parsl.clear()
+    settled(existing_client, "nothing is left of it")
+
+
 @pytest.mark.parametrize("given", ["address", "client", "two labels"])
 def test_after_clear(given: str, existing_cluster: str, existing_client: Any, tmp_path: Path) -> None:
     settled(existing_client, "what other tests had there has gone")

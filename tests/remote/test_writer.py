@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from parsl_on_dask.remote.agent import Writer
+from parsl_on_dask.lanes.links import Links
+from parsl_on_dask.remote.agent import GONE, Agent, Writer
 from tests.helpers import WAIT
 
 
@@ -139,3 +141,67 @@ def test_a_connection_that_breaks_while_something_is_written() -> None:
                 writer.send(b"lost")
 
     connected(use)
+
+
+def test_what_was_not_acknowledged_goes_the_long_way() -> None:
+    """The client has read two of four messages, and said so of one, when the connection breaks."""
+    long_way: list[Any] = []
+    worker: Any = SimpleNamespace(log_event=lambda topic, message: long_way.append(message), name="w", address="a")
+
+    async def use(here: Any, there: Any) -> None:
+        agent = Agent(worker, "topic")
+        serving = asyncio.ensure_future(agent.serve(there, "link"))
+        assert await read(here, 1) == [[b""]]
+        for message in (b"1", b"2", b"3"):
+            agent._send(message)
+        await read(here, 1)
+        await here.write([2])
+        while agent.stream.first < 2:
+            await asyncio.sleep(0.001)
+        here.abort()
+        await serving
+        agent._send(b"4")
+
+    connected(use)
+    assert long_way == [("link", 2, b"2"), ("link", 3, b"3"), b"4"]
+
+
+def test_a_client_reads_each_message_once_whatever_way_it_comes() -> None:
+    taken: list[Any] = []
+    client: Any = SimpleNamespace()
+    links = Links(client, "topic", lambda kind, item: taken.append(item))
+    assert all(links._is_new("link", number) for number in (0, 1))
+    came: list[Any] = [
+        ("link", 0, b""),
+        ("link", 1, b"1"),
+        ("link", 2, b"2"),
+        ("other", 0, b""),
+        ("other", 1, b"3"),
+        b"4",
+    ]
+    for message in came:
+        links.heard(message)
+    assert taken == [b"2", b"3", b"4"]
+    assert not links._is_new("link", 2), "it lay in the socket meanwhile"
+
+
+def test_nothing_is_told_after_a_goodbye() -> None:
+    long_way: list[Any] = []
+    worker: Any = SimpleNamespace(log_event=lambda topic, message: long_way.append(message), name="w", address="a")
+
+    async def use(here: Any, there: Any) -> None:
+        agent = Agent(worker, "topic")
+        agent.large[1] = "a value"
+        serving = asyncio.ensure_future(agent.serve(there, "link"))
+        assert await read(here, 1) == [[b""]]
+        agent._send(b"1")
+        await here.write([GONE])
+        while not agent.muted:
+            await asyncio.sleep(0.001)
+        here.abort()
+        await serving
+        agent._send(b"2")
+        assert not agent.large
+
+    connected(use)
+    assert not long_way
