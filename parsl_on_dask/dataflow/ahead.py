@@ -89,7 +89,7 @@ class Ahead:
             if not followers:
                 return
             leader = followers[0]
-            if leader.stage is Stage.WAITING and not self.offer(leader):
+            if leader._try is Stage.WAITING and not self.offer(leader):
                 return
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ AUTO_LOGNAME = -1
 #: Classes of values in which there is nothing to look for. Exact types, so that one dict look-up decides.
 PLAIN = frozenset({int, float, str, bytes, bool, complex, type(None), range, slice})
 
+
+#: Classes of what a script may go on changing, or what may hold such.
+CONTAINERS = (list, tuple, dict, set, frozenset, bytearray, deque)
 
 #: Keywords in which the kernel has something to look for.
 SPECIAL = frozenset({"inputs", "outputs", "stdout", "stderr"})
@@ -172,15 +176,16 @@ def take(kernel: DataFlowKernel, record: TaskRecord) -> None:
     find = kernel.dependency_resolver.traverse_to_gather
 
     def taken(value: Any) -> Any:
-        if type(value) in PLAIN:
+        if not isinstance(value, CONTAINERS):
             return value
         if others:
             value = copied_containers(value)
         return with_futures_taken(value, kernel.dependency_resolver) if find(value) else value
 
-    record.args = tuple([taken(a) for a in record.args])
+    if any(isinstance(a, CONTAINERS) for a in record.args):
+        record.args = tuple([taken(a) for a in record.args])
     for key, value in record.kwargs.items():
-        if type(value) not in PLAIN and key != "outputs":
+        if isinstance(value, CONTAINERS) and key != "outputs":
             record.kwargs[key] = [taken(v) for v in value] if key == "inputs" else taken(value)
 
 

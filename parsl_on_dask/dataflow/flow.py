@@ -157,8 +157,7 @@ class Flow:
         """Start a try of a task whose dependencies are done."""
         if record.status is not States.pending:
             return
-        record.step(LAUNCH)
-        if record.stage is Stage.CANCELLED:
+        if record.step(LAUNCH) is None and record.stage is Stage.CANCELLED:
             return
         kernel = self.kernel
         executor = kernel.executors.get(record.executor)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.lanes import stages
-from parsl_on_dask.lanes.stages import Move, Stage, end_of
+from parsl_on_dask.lanes.stages import Move, Stage, illegal
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.values import RemoteValue
@@ -130,7 +130,10 @@ class Call:
             When the move does not exist from the present stage.
         """
         with stages.lock:
-            end = end_of(self.stage, move)
+            try:
+                end = move.ends[self.stage]
+            except KeyError:
+                raise illegal(self.stage, move) from None
             if end is not None:
                 self.stage = end
             return end

@@ -157,7 +157,12 @@ def end_of(stage: Stage, move: Move) -> Stage | None:
     try:
         return move.ends[stage]
     except KeyError:
-        raise IllegalMove(f"a try that is {stage.name} was to {move.name}") from None
+        raise illegal(stage, move) from None
+
+
+def illegal(stage: Stage, move: Move) -> IllegalMove:
+    """The error for a move that does not exist from a stage."""
+    return IllegalMove(f"a try that is {stage.name} was to {move.name}")
 
 
 def table() -> str:
