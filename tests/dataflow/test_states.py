@@ -22,7 +22,7 @@ def test_names_and_numbers_are_parsls() -> None:
 
 def test_a_state_prints_its_name() -> None:
     assert str(States.exec_done) == f"{States.exec_done}" == "States.exec_done"
-    assert f"{States.failed!s} {States.failed:d}" == "States.failed 4"
+    assert f"{States.failed!s} {int(States.failed)}" == "States.failed 4"
 
 
 def test_final_states() -> None:
