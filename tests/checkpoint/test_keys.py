@@ -40,7 +40,6 @@ def key(function: Any, *args: Any, ignore_for_cache: Any = (), **kwargs: Any) ->
     return make_hash({"func": function, "args": args, "kwargs": kwargs, "ignore_for_cache": ignore_for_cache})
 
 
-@pytest.mark.skipif(pickle.DEFAULT_PROTOCOL != 4, reason="the digests depend on Python's default pickle protocol")
 @pytest.mark.parametrize("call", calls.CALLS, ids=lambda c: c.name)
 def test_the_digest_is_parsls(call: calls.Call) -> None:
     task = {
