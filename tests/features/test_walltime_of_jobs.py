@@ -135,9 +135,11 @@ def test_a_long_call_waits_for_a_job_that_has_the_time(jobs: Callable[..., Jobs]
     here = jobs()
     here.executor.lane.scaled = True  # as the scaler would
     path = str(tmp_path / "log")
-    here.start(18.0)
+    end = time.monotonic() + 20.0
+    here.start(20.0)
     assert work(path, 0, 4.0).result(WAIT) == "0"
-    time.sleep(7.0)
+    # the last two seconds of a job are not used, so that three are left: too few for another 4.0
+    time.sleep(max(0.0, end - 5.0 - time.monotonic()))
     long = work(path, 1, 4.0)
     assert here.kernel.submit(append, path + ".short").result(WAIT) is None
     time.sleep(1.0)
