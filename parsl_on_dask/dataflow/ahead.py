@@ -38,10 +38,26 @@ LEADERS = 32
 
 
 class Ahead:
-    """Offers waiting tasks to the lanes."""
+    """Offers waiting tasks to the lanes.
+
+    Attributes
+    ----------
+    held : set of int
+        Ids of the tasks that wait here, as their calls could not be sent ahead: those worth another offer.
+    """
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
+        self.held: set[int] = set()
+
+    def hold(self, record: TaskRecord) -> None:
+        """Offer a new task that waits; it is offered again if that comes too early."""
+        lane = getattr(self.flow.kernel.executors.get(record.executor), "lane", None)
+        if lane is None or not lane.goes_ahead:
+            return
+        self.held.add(record.id)
+        if self.offer(record) or record._try is not Stage.WAITING:  # launched meanwhile
+            self.held.discard(record.id)
 
     def lane_for(self, record: TaskRecord) -> Any:
         """The lane that a task's call may be sent ahead on, or None."""
@@ -81,7 +97,7 @@ class Ahead:
     def resume(self, record: TaskRecord) -> None:
         """Offer what follows a task that has been launched, and what follows that."""
         lane = record._lane
-        if not lane.goes_ahead or lane.ahead_size() > WINDOW // 2:
+        if not self.held or not lane.goes_ahead or lane.ahead_size() > WINDOW // 2:
             return
         leader: TaskRecord | None = record
         for _ in range(WINDOW):
@@ -89,8 +105,10 @@ class Ahead:
             if not followers:
                 return
             leader = followers[0]
-            if leader._try is Stage.WAITING and not self.offer(leader):
-                return
+            if leader._try is Stage.WAITING:
+                if not self.offer(leader):
+                    return
+                self.held.discard(leader.id)
 
 
 def _is_near(future: Any, lane: Any) -> bool:

@@ -29,6 +29,8 @@ PLAIN = frozenset({int, float, str, bytes, bool, complex, type(None), range, sli
 
 #: Classes of what a script may go on changing, or what may hold such.
 CONTAINERS = (list, tuple, dict, set, frozenset, bytearray, deque)
+#: Classes of what nothing is done to before the call waits, as is quickly known.
+SETTLED = PLAIN | {AppFuture}
 
 #: Keywords in which the kernel has something to look for.
 SPECIAL = frozenset({"inputs", "outputs", "stdout", "stderr"})
@@ -62,6 +64,13 @@ def default_std_autopath(kernel: DataFlowKernel, record: TaskRecord, kw: str) ->
 
 def stage_in(kernel: DataFlowKernel, record: TaskRecord) -> None:
     """Give the executor's staging providers the Files among the arguments. The caller's lists stay as they are."""
+    among = [*record.args, *record.kwargs.values()]
+    inputs = record.kwargs.get("inputs")
+    if isinstance(inputs, (list, tuple)):
+        record.kwargs["inputs"] = list(inputs)
+        among += inputs
+    if not any([type(v) not in SETTLED and isinstance(v, (File, DataFuture)) for v in among]):
+        return
     if record.kwargs.get("_parsl_staging_inhibit", False):
         return
     offer = kernel.data_manager.optionally_stage_in
@@ -75,8 +84,7 @@ def stage_in(kernel: DataFlowKernel, record: TaskRecord) -> None:
         return value
 
     with kernel.data_manager.landings.for_call(record.app_fu):
-        if any(type(a) not in PLAIN for a in record.args):
-            record.args = tuple([staged(a) for a in record.args])
+        record.args = tuple([staged(a) for a in record.args])
         for key, value in record.kwargs.items():
             if key == "inputs":
                 if isinstance(value, (list, tuple)):
@@ -124,8 +132,11 @@ def stage_out(kernel: DataFlowKernel, record: TaskRecord) -> None:
 def adopt_dask_objects(kernel: DataFlowKernel, record: TaskRecord) -> None:
     """Have Dask's futures and collections among the arguments computed on the executor's cluster."""
 
+    if all([type(v) in SETTLED for v in (*record.args, *record.kwargs.values())]):
+        return
+
     def adopted(value: Any) -> Any:
-        if type(value) in PLAIN:
+        if type(value) in SETTLED:
             return value
         if type(value) is list and any(is_dask_object(v) for v in value):
             return [adopted(v) for v in value]
@@ -139,10 +150,9 @@ def adopt_dask_objects(kernel: DataFlowKernel, record: TaskRecord) -> None:
             )
         return adopt(value, lane)
 
-    if any(type(a) not in PLAIN for a in record.args):
-        record.args = tuple([adopted(a) for a in record.args])
+    record.args = tuple([adopted(a) for a in record.args])
     for key, value in record.kwargs.items():
-        if type(value) not in PLAIN and key != "outputs":
+        if key != "outputs":
             record.kwargs[key] = adopted(value)
 
 
@@ -171,6 +181,8 @@ def take(kernel: DataFlowKernel, record: TaskRecord) -> None:
     The script may go on changing them. Those in which futures stand are taken on every executor. The others are taken
     where arguments travel; threads of this process get them by reference, then as at any other call.
     """
+    if not any([type(v) not in SETTLED and isinstance(v, CONTAINERS) for v in (*record.args, *record.kwargs.values())]):
+        return
     lane = getattr(kernel.executors.get(record.executor), "lane", None)
     others = lane is None or bool(lane.remote)
     find = kernel.dependency_resolver.traverse_to_gather
@@ -182,8 +194,7 @@ def take(kernel: DataFlowKernel, record: TaskRecord) -> None:
             value = copied_containers(value)
         return with_futures_taken(value, kernel.dependency_resolver) if find(value) else value
 
-    if any(isinstance(a, CONTAINERS) for a in record.args):
-        record.args = tuple([taken(a) for a in record.args])
+    record.args = tuple([taken(a) for a in record.args])
     for key, value in record.kwargs.items():
         if isinstance(value, CONTAINERS) and key != "outputs":
             record.kwargs[key] = [taken(v) for v in value] if key == "inputs" else taken(value)

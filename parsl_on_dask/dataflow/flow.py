@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.dataflow.ahead import Ahead
@@ -44,8 +45,8 @@ class Flow:
     def __init__(self, kernel: DataFlowKernel) -> None:
         self.kernel = kernel
         self.lock = threading.Lock()
-        self.local = threading.local()
-        self.moving: set[int] = set()
+        #: the lists of the threads that are in the loop
+        self.work: dict[int, deque[Any]] = {}
         self.joins = Joins(self)
         self.ahead = Ahead(self)
 
@@ -53,14 +54,13 @@ class Flow:
 
     def soon(self, step: Callable[..., None], *args: Any) -> None:
         """Do a step now, or, inside a step, after the current one. The first of the arguments is the task's record."""
-        work: deque[Any] | None = getattr(self.local, "work", None)
+        me = get_ident()
+        work = self.work.get(me)
         if work is not None:
             work.append((step, args))
             return
-        work = self.local.work = deque(((step, args),))
+        work = self.work[me] = deque(((step, args),))
         interrupt: BaseException | None = None
-        me = threading.get_ident()
-        self.moving.add(me)
         try:
             while work:
                 step, args = work.popleft()
@@ -71,14 +71,13 @@ class Flow:
                     if isinstance(e, KeyboardInterrupt):
                         interrupt = e
         finally:
-            self.local.work = None
-            self.moving.discard(me)
+            del self.work[me]
         if interrupt is not None:
             raise interrupt
 
     def moves(self) -> bool:
         """Whether another thread moves tasks on, or runs callbacks of theirs, which may call more apps."""
-        return bool(self.moving - {threading.get_ident()}) or self.kernel.callbacks.busy
+        return bool(set(self.work) - {get_ident()}) or self.kernel.callbacks.busy
 
     def broken(self, record: TaskRecord, error: BaseException) -> None:
         """End a task that cannot be moved on."""
@@ -107,9 +106,9 @@ class Flow:
             for future in waiting:
                 if not self.follow(future, record):
                     when_done(future, lambda _: self.one_done(record))
-            self.ahead.offer(record)
+            self.ahead.hold(record)
         # a known result is quicker taken than handed to another thread
-        elif light and not record.memoize and getattr(self.local, "work", None) is None:
+        elif light and not record.memoize and get_ident() not in self.work:
             lane = getattr(self.kernel.executors.get(record.executor), "lane", None)
             if lane is None or not lane.knows(record.func):
                 self.soon(self.launch, record)
@@ -164,6 +163,7 @@ class Flow:
         lane = getattr(executor, "lane", None)
         refs: tuple[Any, ...] = ()
         if record.depends:
+            self.ahead.held.discard(record.id)
             failures = [(e, describe(f)) for f in record.depends if (e := outcome_of(f)) is not None]
             if not failures:
                 try:
@@ -428,6 +428,8 @@ class Flow:
         if not self.kernel.set_state(record, state):
             return None
         self.kernel.forget(record)
+        if record.depends:
+            self.ahead.held.discard(record.id)
         present = record._try
         if isinstance(present, Call):
             record._lane.drop(present)  # if it went ahead, it is not wanted any more

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
+from concurrent.futures._base import FINISHED
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -33,15 +34,20 @@ T = TypeVar("T")
 _target = threading.local()
 
 
-@contextmanager
-def values_for(lane: Lane | None) -> Iterator[None]:
+class values_for:  # a generator would cost more than what it surrounds
     """While this lasts, :meth:`AppFuture.peek` leaves those values where they are which ``lane`` can use there."""
-    before = getattr(_target, "lane", None)
-    _target.lane = lane
-    try:
-        yield
-    finally:
-        _target.lane = before
+
+    __slots__ = ("before", "lane")
+
+    def __init__(self, lane: Lane | None) -> None:
+        self.lane = lane
+
+    def __enter__(self) -> None:
+        self.before = getattr(_target, "lane", None)
+        _target.lane = self.lane
+
+    def __exit__(self, *ending: object) -> None:
+        _target.lane = self.before
 
 
 @contextmanager
@@ -100,7 +106,6 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
 
     # -- the result --------------------------------------------------------------------------------------
 
-    @raises_plainly
     def result(self, timeout: float | None = None) -> T:
         """Wait for the task and return its result.
 
@@ -118,6 +123,12 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
         Exception
             Whatever the task failed with.
         """
+        if self._state == FINISHED and self._exception is None and type(self._result) is not RemoteValue:
+            return self._result  # type: ignore[no-any-return]
+        return self._result_in_time(timeout)
+
+    @raises_plainly
+    def _result_in_time(self, timeout: float | None) -> T:
         value: Any = super().result(timeout)
         if type(value) is RemoteValue:
             # what was fetched is kept beside it: other tasks go on using the copy on the cluster
@@ -140,9 +151,9 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
         leaders = getattr(_target, "leaders", None)
         if leaders is not None:
             return self._promise(leaders)
-        if not self.done():
+        if self._state != FINISHED and not self.done():
             raise InvalidStateError(f"task {self.tid} is not done, and what moves tasks on does not wait for it")
-        if self._exception is not None or self.cancelled():
+        if self._state != FINISHED or self._exception is not None:
             return super().result()
         value = self._result
         lane = getattr(_target, "lane", None)

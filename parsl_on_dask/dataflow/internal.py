@@ -16,7 +16,7 @@ from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT
-from parsl_on_dask.remote.children import leave
+from parsl_on_dask.remote import children
 
 LABEL = "_parsl_internal"
 
@@ -110,13 +110,13 @@ class InternalLane(Lane):
         assert call.function is not None
         if self.watch is not None:
             self.watch.began(call, threading.current_thread().name, "", began)
-        here = os.getpid()
+        here = children.process
         try:
             value = call.function(*call.args, **call.kwargs)
         except BaseException as e:
             error = from_failure(e, call.name)
-        if os.getpid() != here:  # a child that the call has forked
-            leave(error)
+        if children.process != here:  # a child that the call has forked
+            children.leave(error)
         call.function, call.args, call.kwargs = None, (), {}
         call.step(FINISH)
         call.done(call, Outcome(value, error, threading.current_thread().name, "", began, time.time()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.dataflow.states import States
 from parsl_on_dask.lanes import stages
-from parsl_on_dask.lanes.stages import Move, Stage, end_of
+from parsl_on_dask.lanes.stages import Move, Stage, illegal
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -140,7 +140,10 @@ class TaskRecord(MutableMapping[str, Any]):
             present = self._try
             if not isinstance(present, Stage):
                 return present.step(move)
-            end = end_of(present, move)
+            try:
+                end = move.ends[present]
+            except KeyError:
+                raise illegal(present, move) from None
             if end is not None:
                 self._try = end
             return end

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.lanes import stages
-from parsl_on_dask.lanes.stages import Move, Stage, illegal
+from parsl_on_dask.lanes.stages import Move, Stage, end_of, illegal
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.values import RemoteValue
@@ -137,6 +137,24 @@ class Call:
             if end is not None:
                 self.stage = end
             return end
+
+
+def step_all(calls: Iterable[Call], move: Move) -> list[Call]:
+    """Have several calls make a move at once. Returns those for which it did not come too late.
+
+    Raises
+    ------
+    IllegalMove
+        When the move does not exist from the present stage of one.
+    """
+    moved = []
+    with stages.lock:
+        for call in calls:
+            end = end_of(call.stage, move)
+            if end is not None:
+                call.stage = end
+                moved.append(call)
+    return moved
 
 
 class Outcome:

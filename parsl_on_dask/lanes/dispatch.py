@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.bootstrap import KEY_MARK, launch
-from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.call import Call, Outcome, step_all
 from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.jobends import Where
 from parsl_on_dask.lanes.large_arguments import LARGE, without_size_warning
@@ -128,10 +128,6 @@ class Dispatcher:
                 best, load = shift, waiting
         return best
 
-    def _claimed(self, calls: list[Call]) -> list[Call]:
-        """Those of the calls that nobody has cancelled."""
-        return [call for call in calls if call.step(CLAIM) is not None]
-
     def follow(self, call: Call) -> None:
         """Send a call to the shift that has what it waits for; those not sent yet take it along when they go."""
         leaders = call.leaders
@@ -170,7 +166,7 @@ class Dispatcher:
                 self.lane.links.send(shift.link, dumps((shift.id, {}, [])))
 
     def _feed(self, shift: Batch, calls: list[Call]) -> None:
-        calls = self._claimed(calls)
+        calls = step_all(calls, CLAIM)
         if calls:
             self._feed_claimed(shift, self._with_followers(shift, calls))
 
@@ -186,7 +182,7 @@ class Dispatcher:
 
     def _send(self, groups: list[list[Call]], feed: bool, where: Where | None = None) -> None:
         """Make a Dask task of each group of calls. All of them have the same resource specification."""
-        groups = [claimed for calls in groups if (claimed := self._claimed(calls))]
+        groups = [claimed for calls in groups if (claimed := step_all(calls, CLAIM))]
         if not groups:
             return
         batches = [Batch(uuid.uuid4().hex, calls[0].name, feed) for calls in groups]

@@ -29,6 +29,8 @@ logger = logging.getLogger("parsl.lanes.large_arguments")
 
 #: Bytes from which on a part of the arguments is shared among calls.
 LARGE = 1_000_000
+#: Classes of what never is.
+SMALL = frozenset({int, float, bool, complex, type(None)})
 #: Bytes of values that stay on a cluster for calls to come, though no call refers to them now.
 KEPT = 256_000_000
 #: Containers with more elements are not looked through before they are pickled.
@@ -110,6 +112,8 @@ def is_large(value: Any) -> bool:
 def holds_large(values: Iterable[Any]) -> bool:
     """Whether one of some values is large, or a container of one, as far as that shows at once."""
     for value in values:
+        if type(value) in SMALL:
+            continue
         parts = value.values() if type(value) is dict else value if type(value) in (list, tuple) else (value,)
         if len(parts) < FEW and any(map(is_large, parts)):
             return True

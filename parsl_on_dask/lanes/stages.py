@@ -91,6 +91,9 @@ SUBMIT = Move(
 )
 """The kernel gives it to the lane."""
 
+BEGIN = Move("begin", {_S.LAUNCHING: _S.SENT}, {_S.CANCELLED, _S.DROPPED})
+"""The kernel gives it to the very thread that runs it next."""
+
 CLAIM = Move("claim", {_S.READY: _S.SENT}, OVER)
 """A worker gets it, or a thread."""
 
@@ -123,7 +126,7 @@ DROP = Move(
 )
 """The task has ended: what went ahead for it is in vain."""
 
-MOVES = (LAUNCH, PREPARE, GO, SUBMIT, CLAIM, RETURN, FINISH, CANCEL, DROP)
+MOVES = (LAUNCH, PREPARE, GO, SUBMIT, BEGIN, CLAIM, RETURN, FINISH, CANCEL, DROP)
 
 #: The lock under which tries change. It is held for a few instructions, and never while anything of a user's runs.
 lock = threading.RLock()

@@ -22,9 +22,8 @@ from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dask_noise import is_ours
 from parsl_on_dask.lanes.failures import from_failure
-from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT
-from parsl_on_dask.remote import scratch
-from parsl_on_dask.remote.children import leave
+from parsl_on_dask.lanes.stages import BEGIN, CLAIM, FINISH, SUBMIT
+from parsl_on_dask.remote import children, scratch
 from parsl_on_dask.remote.reaper import REAPER
 from parsl_on_dask.remote.runner import HOST
 
@@ -123,16 +122,16 @@ class ThreadsLane(Lane):
         )
 
     def submit(self, call: Call) -> None:
-        if call.step(SUBMIT) is None:  # cancelled meanwhile
-            return
         if getattr(self.local, "free", False):  # this thread is about to run something: let it be this
-            self.local.free = False
-            self.local.call = call
+            if call.step(BEGIN) is not None:
+                self.local.free = False
+                self.local.call = call
+        elif call.step(SUBMIT) is None:  # cancelled meanwhile
             return
-        if self.closing:
+        elif self.closing:
             self._refuse(call)
-            return
-        self._put(call, call.name)
+        else:
+            self._put(call, call.name)
 
     def later(self, name: str, step: Callable[[Any], None], item: Any) -> None:
         if self.closing:
@@ -183,14 +182,16 @@ class ThreadsLane(Lane):
             try:
                 if type(call) is tuple:
                     call = self.take_step(*call)
-                if call is not None and call.step(CLAIM) is not None:
+                elif call is not None and call.step(CLAIM) is None:
+                    call = None
+                if call is not None:
                     self.run(call)
             except BaseException:  # of one call: this thread has others to run
                 logger.exception("Lane %s: a call could not be completed", self.label)
             del call
 
     def take_step(self, step: Callable[[Any], None], item: Any) -> Call | None:
-        """Do what was left for later; returns the call that came of it, if one did."""
+        """Do what was left for later; returns the call that this thread is to run then, if there is one."""
         local = self.local
         local.free, local.call = True, None
         try:
@@ -215,14 +216,14 @@ class ThreadsLane(Lane):
         self.now[threading.get_ident()] = call.name
         if self.watch is not None:
             self.watch.began(call, threading.current_thread().name, HOST, began)
-        here = os.getpid()
+        here = children.process
         try:
             value = function(*args, **kwargs)
         except BaseException as e:
             # the first frame is this one
             error = from_failure(e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None), call.name)
-        if os.getpid() != here:  # a child that the call has forked
-            leave(error)
+        if children.process != here:  # a child that the call has forked
+            children.leave(error)
         del function, args, kwargs
         outcome = Outcome(value, error, threading.current_thread().name, HOST, began, time.time())
         call.step(FINISH)

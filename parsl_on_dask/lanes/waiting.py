@@ -55,6 +55,8 @@ class Waiting:
 
     def end(self, call: Call, outcome: Outcome) -> Stage | None:
         """Finish a call. That of one which has not been submitted is kept until it is."""
+        if call.stage is Stage.SENT:  # by far the most; it was submitted
+            return call.step(FINISH)
         with stages.lock:
             if call.stage is Stage.AHEAD_SENT:
                 call.early = outcome

@@ -18,6 +18,18 @@ _sockets: weakref.WeakSet[Any] = weakref.WeakSet()
 _servers: weakref.WeakSet[Any] = weakref.WeakSet()
 _watching = False
 
+#: This process's id, without a system call each time that somebody looks.
+process = os.getpid()
+
+
+def _after_fork() -> None:
+    global process
+    process = os.getpid()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 def keep_socket(socket: Any) -> None:
     """Close a socket in the children that this process forks from now on."""

@@ -15,6 +15,9 @@ import cloudpickle
 
 PROTOCOL = 5
 
+#: Classes of what nobody can change, and what refers to nothing.
+_FIXED = frozenset({bytes, str, int, float, complex, bool, type(None)})
+
 #: What cloudpickle, since 3.1.2, writes in the place of the file that code came from.
 NOWHERE = "<dynamic-code>"
 
@@ -67,6 +70,8 @@ def dumps(value: Any, buffers: list[pickle.PickleBuffer] | None = None) -> bytes
     >>> loads(dumps([1, 2]))
     [1, 2]
     """
+    if type(value) in _FIXED:  # nothing is referred to
+        return pickle.dumps(value, PROTOCOL)
     if _has_no_module(value):
         return _by_value(value, buffers)
     try:
@@ -108,10 +113,6 @@ class _RefUnpickler(pickle.Unpickler):
         if pid not in self._given:
             self._given[pid] = self._values[pid] if self._own else copied(self._values[pid])
         return self._given[pid]
-
-
-#: What nobody can change.
-_FIXED = frozenset({bytes, str, int, float, complex, bool, type(None)})
 
 
 def copied(value: Any) -> Any:

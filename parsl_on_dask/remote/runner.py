@@ -28,8 +28,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypedDict
 
+from . import children
 from .agent import Agent, agent_of
-from .children import leave
 from .environment import environment
 from .errors import Failure, left_by, pack_error
 from .jobend import end_of_this_job
@@ -160,6 +160,8 @@ class Shift:
         self.brisk = False
         self.reports: list[tuple[Any, ...]] = []
         self.kept: dict[int, Any] = {}
+        #: the function that ran last, as the agent has it, with its key
+        self.recent: tuple[str, tuple[str, Any, int] | None] = ("", None)
         if self.adopts and bundle["adopt"] in agent.large:
             self.kept[bundle["adopt"]] = agent.large.pop(bundle["adopt"])
             self.todo.clear()
@@ -312,7 +314,12 @@ class Shift:
 
     def execute(self, call: CallData) -> tuple[Any, ...]:
         number, key, arguments, kind = call
-        known = self.agent.function(key)
+        if key == self.recent[0]:  # mostly the same as before
+            known: tuple[str, Any, int] | None = self.recent[1]
+        else:
+            known = self.agent.function(key)
+            if known is not None:
+                self.recent = (key, known)
         sent = self.functions.get(key) if known is None else None
         if known is not None:
             name = known[0]
@@ -326,12 +333,12 @@ class Shift:
         try:
             function = known[1] if sent is None else self.function(key, *sent)  # type: ignore[index]
             args, kwargs = self.arguments(name, arguments, kind)
-            here = os.getpid()
+            here = children.process
             try:
                 value = function(*args, **kwargs)
             finally:
-                if os.getpid() != here:
-                    leave(sys.exc_info()[1])
+                if children.process != here:
+                    children.leave(sys.exc_info()[1])
             ended = time.time()
             del args, kwargs
             if looks_large(value, self.inline):
