@@ -49,10 +49,15 @@ def raises_plainly(method: F) -> F:
         try:
             return method(self, *args, **kwargs)
         except BaseException as e:
-            hide_this_frame(e, getattr(self, "_trace", None) if e is getattr(self, "_exception", None) else ...)
+            hide_this_frame(e, below(self, e))
             raise
 
     return plainly  # type: ignore[return-value]
+
+
+def below(future: Any, error: BaseException) -> TracebackType | Any | None:
+    """What the traceback of an error that a future raises goes on with, for :func:`hide_this_frame`."""
+    return getattr(future, "_trace", None) if error is getattr(future, "_exception", None) else ...
 
 
 def hide_this_frame(error: BaseException, below: TracebackType | Any | None = ...) -> None:

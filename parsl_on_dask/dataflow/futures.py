@@ -18,7 +18,7 @@ from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol, asked_by
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
 from parsl_on_dask.legacy import MISSING, renamed
-from parsl_on_dask.raising import Raising, hide_this_frame, raises_plainly
+from parsl_on_dask.raising import Raising, below, hide_this_frame
 from parsl_on_dask.remote.packing import Promise
 from parsl_on_dask.remote.standin import FinishedFuture
 
@@ -125,17 +125,17 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
         """
         if self._state == FINISHED and self._exception is None and type(self._result) is not RemoteValue:
             return self._result  # type: ignore[no-any-return]
-        return self._result_in_time(timeout)
-
-    @raises_plainly
-    def _result_in_time(self, timeout: float | None) -> T:
-        value: Any = super().result(timeout)
-        if type(value) is RemoteValue:
-            # what was fetched is kept beside it: other tasks go on using the copy on the cluster
-            if self._fetched is None:
-                self._fetched = (value.fetch(),)
-            return self._fetched[0]  # type: ignore[no-any-return]
-        return value  # type: ignore[no-any-return]
+        try:
+            value: Any = super().result(timeout)
+            if type(value) is RemoteValue:
+                # what was fetched is kept beside it: other tasks go on using the copy on the cluster
+                if self._fetched is None:
+                    self._fetched = (value.fetch(),)
+                return self._fetched[0]  # type: ignore[no-any-return]
+            return value  # type: ignore[no-any-return]
+        except BaseException as e:
+            hide_this_frame(e, below(self, e))
+            raise
 
     def _callbacks(self) -> Callbacks:
         return getattr(self.task_record.dfk, "callbacks", None) or super()._callbacks()
