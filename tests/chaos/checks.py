@@ -102,12 +102,12 @@ def logs(directory: Path, run: int) -> list[str]:
     return [f"logs of {size} bytes"] if size > LOG_LIMIT else []
 
 
-def rests(directory: Path, executor: str, killed: bool) -> list[str]:
+def rests(directory: Path, killed: bool) -> list[str]:
     """Whether no temporary file is left. Of a process that was killed, others can remove only what they know of."""
     left = sorted(str(path.relative_to(directory)) for path in directory.glob("tmp/*"))
     parts = sorted(str(path.relative_to(directory)) for path in directory.glob("runinfo/**/*.tmp"))
     if killed:
-        left = [path for path in left if path.startswith("tmp/parsl-on-dask-") and executor != "threads"]
+        left = [path for path in left if path.startswith("tmp/parsl-on-dask-")]
         parts = []
     return [f"left behind: {left}"] * bool(left) + [f"unfinished: {parts}"] * bool(parts)
 

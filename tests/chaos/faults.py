@@ -46,6 +46,8 @@ class Fault:
         Makes what :mod:`tests.chaos.sabotage` is told.
     twice : bool
         Whether a second run is started beside the first one.
+    at_start : bool
+        Whether what :mod:`tests.chaos.sabotage` was told begins to go wrong before the script starts.
     """
 
     act: Act
@@ -56,6 +58,7 @@ class Fault:
     records: bool = True
     order: Callable[[random.Random], dict[str, Any]] | None = None
     twice: bool = False
+    at_start: bool = False
 
 
 def nothing(trial: Trial, rng: random.Random) -> int:
@@ -79,7 +82,7 @@ def to_client(number: int) -> Act:
 
 def to_workers(number: int, share: str) -> Act:
     def act(trial: Trial, rng: random.Random) -> int:
-        workers = trial.workers()
+        workers = trial.some(trial.workers)
         count = {"one": 1, "two": 2, "all": len(workers)}[share]
         return send(rng.sample(workers, min(count, len(workers))), number)
 
@@ -92,7 +95,7 @@ def stops(which: Callable[[Trial], list[psutil.Process]], rounds: int = 1) -> Ac
     def act(trial: Trial, rng: random.Random) -> int:
         struck = 0
         for _ in range(rounds):
-            processes = which(trial)
+            processes = trial.some(lambda: which(trial))
             if not processes:
                 break
             process = rng.choice(processes)
@@ -140,14 +143,14 @@ FAULTS: dict[str, Fault] = {
     "worker-int": Fault(to_workers(signal.SIGINT, "one"), APART, kills=True),
     "worker-stop": Fault(stops(lambda trial: trial.workers()), APART),
     "supervisor-kill": Fault(
-        lambda trial, rng: send(trial.supervisors(), signal.SIGKILL),
+        lambda trial, rng: send(trial.some(trial.supervisors), signal.SIGKILL),
         ("processes", "slurm"),
         client="any",
         kills=True,
         loses=True,
     ),
     "supervisor-term": Fault(
-        lambda trial, rng: send(trial.supervisors(), signal.SIGTERM),
+        lambda trial, rng: send(trial.some(trial.supervisors), signal.SIGTERM),
         ("processes",),
         client="any",
         kills=True,
@@ -155,7 +158,11 @@ FAULTS: dict[str, Fault] = {
     ),
     "supervisor-stop": Fault(stops(lambda trial: trial.supervisors()), ("processes", "slurm")),
     "scheduler-kill": Fault(
-        lambda trial, rng: send(trial.schedulers(), signal.SIGKILL), APART, client="any", kills=True, loses=True
+        lambda trial, rng: send(trial.some(trial.schedulers), signal.SIGKILL),
+        APART,
+        client="any",
+        kills=True,
+        loses=True,
     ),
     "scheduler-stop": Fault(stops(lambda trial: trial.schedulers()), APART),
     "any-stop": Fault(stops(lambda trial: trial.processes(), rounds=4)),
@@ -165,8 +172,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "disk-full": Fault(goes_wrong, client="any", records=False, order=sabotage("disk_full", chance=1.0)),
     "fsync-fails": Fault(goes_wrong, records=False, order=sabotage("fsync", "all", chance=0.8)),
-    "open-fails": Fault(goes_wrong, client="any", records=False, loses=True, order=sabotage("open")),
-    "connect-fails": Fault(goes_wrong, APART, client="any", loses=True, order=sabotage("connect")),
+    "open-fails": Fault(goes_wrong, client="any", records=False, loses=True, order=sabotage("open", chance=0.5)),
+    "connect-fails": Fault(goes_wrong, APART, client="any", loses=True, order=sabotage("connect"), at_start=True),
     "clock-turns": Fault(goes_wrong, order=sabotage("clock")),
     "second-run": Fault(start_second, twice=True),
 }
