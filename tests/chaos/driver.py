@@ -141,7 +141,7 @@ class Trial:
         found = []
         for process in tagged(self.tag):
             with suppress(psutil.Error):
-                if any("clusters.node" in arg or "clusters.blocknode" in arg for arg in process.cmdline()):
+                if any("clusters.node" in arg or arg.endswith("/start.py") for arg in process.cmdline()):
                     found.append(process)
         pids = {process.pid for process in found}
         return [process for process in found if process.ppid() not in pids]
@@ -155,13 +155,17 @@ class Trial:
             found = which()
         return found
 
-    def _forked(self) -> list[psutil.Process]:
+    def _forked(self, in_job: bool, scheduler: bool = False) -> list[psutil.Process]:
+        """What supervisors have forked, in a batch job or beside the script; the first child is no worker."""
         found = []
         for supervisor in self.supervisors():
             with suppress(psutil.Error):
                 own = supervisor.cmdline()
-                found += [child for child in supervisor.children() if child.cmdline() == own]
-        return sorted(found, key=lambda process: (process.create_time(), process.pid))
+                if own[-1].endswith("/start.py") is in_job:
+                    children = [child for child in supervisor.children() if child.cmdline() == own]
+                    children.sort(key=lambda process: (process.create_time(), process.pid))
+                    found += children[:1] if scheduler else children[1:]
+        return found
 
     def _of_cluster(self, name: str) -> list[psutil.Process]:
         found = []
@@ -171,10 +175,14 @@ class Trial:
         return found
 
     def schedulers(self) -> list[psutil.Process]:
-        return self._of_cluster("scheduler") if self.executor == "existing" else self._forked()[:1]
+        return (
+            self._of_cluster("scheduler") if self.executor == "existing" else self._forked(in_job=False, scheduler=True)
+        )
 
     def workers(self) -> list[psutil.Process]:
-        return self._of_cluster("worker") if self.executor == "existing" else self._forked()[1:]
+        return (
+            self._of_cluster("worker") if self.executor == "existing" else self._forked(in_job=self.executor == "slurm")
+        )
 
     # -- its course ---------------------------------------------------------------------------------------
 
