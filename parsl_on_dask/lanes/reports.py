@@ -190,15 +190,20 @@ class Reports:
             # and the lane sees that at its next look
             batch.ended_at = self.clock.time
             return
+        error = future.exception() if status == "error" else None
+        killed: Any = error if type(error).__name__ == "KilledWorker" else None
+        if killed is not None:
+            worker = killed.last_worker
+            batch.worker, batch.host = str(worker.name), batch.host or _host_of(worker)
+            if not batch.started:
+                # if it had begun, that it had is still on the direct way, which may be slower than the scheduler's word
+                batch.ended_at = self.clock.time
+                return
         self.lane.batches.pop(batch.id, None)
-        if status != "error":
-            # it had ended, and its worker died before Dask or we were done with it; or all is lost, which is seen soon
+        if killed is not None or error is None:
+            # where there is no error: it had ended, and its worker died before Dask or we were done with it; or all is
+            # lost, which is seen soon
             self._lost(batch, batch.worker, batch.host)
-            return
-        error = future.exception()
-        if type(error).__name__ == "KilledWorker":
-            worker = error.last_worker
-            self._lost(batch, str(worker.name), batch.host or _host_of(worker))
         else:
             self._unreported(batch, error)
 

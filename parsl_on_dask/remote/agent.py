@@ -38,6 +38,9 @@ GONE = -1
 #: Seconds for which large results wait for Dask when the client's connection is gone, and between looks at that.
 HELD, LOOK = 60.0, 0.5
 
+#: Seconds for which a message is waited for that cannot leave, and between looks at that.
+SLOW, SHORTLY = 1.0, 0.001
+
 _agents: dict[tuple[int, str], Agent] = {}
 _lock = threading.Lock()
 
@@ -245,6 +248,32 @@ class Agent:
     def send(self, message: bytes) -> None:
         """Give the client a pickled message. From any thread; order is kept."""
         self.worker.loop.add_callback(self._send, message)
+
+    def wait_until_sent(self) -> None:
+        """Wait until what was given to :meth:`send` has left this process, so that its death cannot take it along.
+
+        Not to be called in the event loop. A connection that takes nothing is waited for for a second.
+        """
+        sent = threading.Event()
+
+        async def look() -> None:
+            until = time.monotonic() + SLOW
+            try:
+                while self._is_sending() and time.monotonic() < until:
+                    await asyncio.sleep(SHORTLY)
+                for _ in range(3):  # what Dask has taken from its list is written a turn of the loop later
+                    await asyncio.sleep(0)
+            finally:
+                sent.set()
+
+        self.worker.loop.add_callback(look)
+        sent.wait(2 * SLOW)
+
+    def _is_sending(self) -> bool:
+        if self.connected and self.stream.messages:
+            return True
+        # Dask's list of what its next message to the scheduler is made of
+        return bool(getattr(getattr(self.worker, "batched_stream", None), "buffer", None))
 
     def _send(self, message: bytes) -> None:
         if self.connected:

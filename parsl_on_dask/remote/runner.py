@@ -52,8 +52,6 @@ GROUPING = 0.004
 LINGER = 0.1
 #: Seconds after which a shift without work makes way for another Dask task that waits for its slot.
 GLANCE = 0.004
-#: Seconds until a report has surely left the process.
-UNDERWAY = 0.005
 #: Seconds that a task which cannot end in this job waits before Dask may give it to the same worker again.
 REFUSAL = 0.2
 
@@ -199,10 +197,10 @@ class Shift:
             self.end()
         with self.lock:
             self.begin_watch()
-        if not (self.feed and self.agent.connected):
+        if self.careful or not (self.feed and self.agent.connected):
             self.flush()  # the client connects while the first calls run
-        if self.careful:
-            time.sleep(UNDERWAY)
+        if self.careful:  # else nobody knows whether a call had begun whose worker dies
+            self.agent.wait_until_sent()
         while (call := self.next()) is not None:
             self.report(self.execute(call) if self.monitor is None else self.monitor.run(self, call))
             if self.several and self.large:

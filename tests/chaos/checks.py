@@ -66,7 +66,7 @@ def runs(path: Path, run: int, seen: Seen, plan: dict[str, Any], fault: Fault) -
             tries = plan["retries"] + 1
             if step.kind not in ("join", "bash") and name in seen.results:
                 tries = seen.results[name]["tries"]
-            if fault.kills and (plan["executor"] == "existing" or step.size > LARGE):
+            if fault.resends or (fault.kills and (plan["executor"] == "existing" or step.size > LARGE)):
                 tries += SENT_AGAIN
             if counted[name] > tries:
                 wrong.append(f"{name} ran {counted[name]} times in {tries} tries")

@@ -259,7 +259,7 @@ class Trial:
         wrong += checks.runs(self.directory / "runs.log", run, seen, self.plan, fault)
         wrong += checks.logs(self.directory, run)
         wrong += self.gone(run)
-        killed = fault.kills or min(code, self.code) < 0
+        killed = self.fault.kills or min(code, self.code) < 0
         # on threads nobody is left to remove anything but the next run
         if not (killed and self.executor == "threads" and run == 0):
             wrong += checks.rests(self.directory, killed)

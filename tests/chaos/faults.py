@@ -46,6 +46,8 @@ class Fault:
         Makes what :mod:`tests.chaos.sabotage` is told.
     twice : bool
         Whether a second run is started beside the first one.
+    resends : bool
+        Whether calls that run are sent a second time, as nobody knows what became of them.
     at_start : bool
         Whether what :mod:`tests.chaos.sabotage` was told begins to go wrong before the script starts.
     """
@@ -58,6 +60,7 @@ class Fault:
     records: bool = True
     order: Callable[[random.Random], dict[str, Any]] | None = None
     twice: bool = False
+    resends: bool = False
     at_start: bool = False
 
 
@@ -168,7 +171,7 @@ FAULTS: dict[str, Fault] = {
     "any-stop": Fault(stops(lambda trial: trial.processes(), rounds=4)),
     "agents-close": Fault(goes_wrong, APART, order=sabotage("agents", chance=0.7)),
     "all-connections-close": Fault(
-        goes_wrong, APART, client="any", kills=True, loses=True, order=sabotage("cut", chance=0.7)
+        goes_wrong, APART, client="any", kills=True, loses=True, resends=True, order=sabotage("cut", chance=0.7)
     ),
     "disk-full": Fault(goes_wrong, client="any", records=False, order=sabotage("disk_full", chance=1.0)),
     "fsync-fails": Fault(goes_wrong, records=False, order=sabotage("fsync", "all", chance=0.8)),
