@@ -24,6 +24,8 @@ _PACKAGE = __name__.rpartition(".")[0]
 _seen: set[str] = set()
 #: Texts of all old spellings that were reported.
 reported: set[str] = set()
+#: Arguments without a meaning here that were given, each with its place.
+without_effect: list[str] = []
 _lock = threading.Lock()
 
 
@@ -44,6 +46,7 @@ def forget_warnings() -> None:
     with _lock:
         _seen.clear()
         reported.clear()
+        without_effect.clear()
 
 
 def warn_once(key: str, message: str, stacklevel: int = 3, category: type[Warning] = ParslDeprecationWarning) -> None:
@@ -85,7 +88,16 @@ def _inside(module: str) -> bool:
 def note_once(key: str, message: str) -> None:
     """Report at debug level, once, an argument which is accepted but has no meaning on Dask."""
     if _first_time(key):
+        without_effect.append(f"{_place()}{message}")
         logger.debug(message)
+
+
+def _place() -> str:
+    """File and line of the nearest caller outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _inside(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}: "
 
 
 #: Stands for an argument that was not given, where None can be one.
