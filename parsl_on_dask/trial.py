@@ -304,9 +304,7 @@ def _why(error: BaseException) -> str:
         return f"there is no module {error.name!r} here: install it in this environment, or check where it is"
     if isinstance(error, KeyError) and last is not None and last.filename in (os.__file__, "<frozen os>"):
         name = error.args[0]
-        return (
-            f"the environment variable {name} is not set: set it, as in {name}=... python -m parsl_on_dask check FILE"
-        )
+        return f"the environment variable {name} is not set: write {name}=... python -m parsl_on_dask check FILE"
     if isinstance(error, EOFError):
         return f"there is nothing to read on standard input while a file is checked ({text})"
     if last is not None and last.filename.endswith("addresses.py"):
