@@ -72,7 +72,7 @@ class BatchLane(Lane):
             enter(self.client, foreign=False)
         survive_exits()
         self.topic = topic_of(self.client, uuid.uuid4().hex)
-        self.packer = Packer(self.label, self.client)
+        self.packer = Packer(self.label, self.client, self.executor.inline_limit)
         self.queues = Queues(executor, self.cluster.ours)
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.numbers = itertools.count(1)
