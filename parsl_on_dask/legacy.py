@@ -33,7 +33,8 @@ class ParslDeprecationWarning(DeprecationWarning):
     """A script uses a spelling that Parsl has removed or renamed; the text names today's."""
 
 
-def _first_time(key: str) -> bool:
+def first_time(key: str) -> bool:
+    """Whether something that is reported once has not been reported yet."""
     with _lock:
         if key in _seen:
             return False
@@ -65,7 +66,7 @@ def warn_once(key: str, message: str, stacklevel: int = 3, category: type[Warnin
     category : type of Warning
         Default :class:`ParslDeprecationWarning`.
     """
-    if not _first_time(key):
+    if not first_time(key):
         return
     if issubclass(category, DeprecationWarning):
         reported.add(message)
@@ -87,7 +88,7 @@ def _inside(module: str) -> bool:
 
 def note_once(key: str, message: str) -> None:
     """Report at debug level, once, an argument which is accepted but has no meaning on Dask."""
-    if _first_time(key):
+    if first_time(key):
         without_effect.append(f"{_place()}{message}")
         logger.debug(message)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -17,6 +18,8 @@ from parsl_on_dask.utils import RepresentationMixin
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
     from parsl_on_dask.data_provider.staging import Staging
+
+logger = logging.getLogger("parsl.executors.globus_compute")
 
 
 def sdk_executor() -> Any:
@@ -87,6 +90,7 @@ class GlobusComputeExecutor(ParslExecutor, RepresentationMixin):
         self.user_endpoint_config = executor.user_endpoint_config
         # the SDK's executor takes these two from its attributes, and apps are called in several threads
         self._lock = threading.Lock()
+        self._used = False
 
     def submit(
         self, func: Callable[..., Any], resource_specification: dict[str, Any], *args: Any, **kwargs: Any
@@ -107,6 +111,7 @@ class GlobusComputeExecutor(ParslExecutor, RepresentationMixin):
         if spec:
             endpoint = spec.pop("user_endpoint_config", endpoint)
         with self._lock:
+            self._used = True
             try:
                 self.executor.resource_specification = spec
                 self.executor.user_endpoint_config = endpoint
@@ -119,10 +124,14 @@ class GlobusComputeExecutor(ParslExecutor, RepresentationMixin):
     def shutdown(self) -> None:
         """End the SDK's executor, without waiting: calls that are on their way go on at the endpoint."""
         self.executor.shutdown(wait=False, cancel_futures=True)
-        # its thread that waits for results would hold up the end of the interpreter; the SDK has no public way to it
+        # Its thread that waits for results would hold up the end of the interpreter. The SDK has no public way to it,
+        # and makes one, which goes to the network, where there is none.
         watcher = getattr(self.executor, "_get_result_watcher", None)
-        if watcher is not None:
-            watcher().shutdown(wait=False, cancel_futures=True)
+        if self._used and watcher is not None:
+            try:
+                watcher().shutdown(wait=False, cancel_futures=True)
+            except Exception:
+                logger.exception("The result watcher of executor %s cannot be ended", self.label)
         super().shutdown()
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.failures import as_exception
 from parsl_on_dask.lanes.large_arguments import LARGE, LargeArguments, bytes_in, holds_large
+from parsl_on_dask.lanes.own_globals import warn_of_changes
 from parsl_on_dask.lanes.values import RemoteValue, pickling
 from parsl_on_dask.mistakes import culprit_in
 from parsl_on_dask.remote import serialized
@@ -50,6 +51,7 @@ class Packer:
 
     def __init__(self, label: str, client: Client, limit: int = 65_536) -> None:
         self.client = client
+        self.label = label
         #: Bytes up to which a result travels.
         self.limit = limit
         #: Serialisers that the script has registered.
@@ -178,6 +180,7 @@ class Packer:
             text = f"the function of app {name!r} cannot be pickled{why}: {type(e).__name__}: {e}"
             error = as_exception("SerializationError", (name, text))
             raise error from e
+        warn_of_changes(function, f"executor {self.label!r}")
         key = hashlib.blake2b(data, digest_size=12).hexdigest()
         number = id(function)
         try:

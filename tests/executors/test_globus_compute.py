@@ -123,6 +123,22 @@ def test_calls_of_several_threads_do_not_mix():
     executor.shutdown()
 
 
+def test_the_end_of_one_that_was_not_used_makes_no_connection():
+    theirs = Executor("an endpoint")
+    theirs._get_result_watcher = lambda: pytest.fail("it asks for a watcher")
+    GlobusComputeExecutor(theirs).shutdown()
+    assert theirs.ended == [(False, True)]
+
+
+def test_a_watcher_that_cannot_be_had_is_logged(caplog):
+    theirs = Executor("an endpoint")
+    theirs._get_result_watcher = lambda: 1 / 0
+    executor = GlobusComputeExecutor(theirs, "there")
+    assert executor.submit(abs, {}, -1).result(WAIT) == 1
+    executor.shutdown()
+    assert "The result watcher of executor there cannot be ended" in caplog.text
+
+
 def test_wrong_arguments():
     with pytest.raises(TypeCheckError, match=r"a globus_compute_sdk.Executor.*Write GlobusComputeExecutor\(executor="):
         GlobusComputeExecutor("4b116d3c-1703-4f8f-9f6f-39921e5864df")
