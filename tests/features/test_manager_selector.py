@@ -51,6 +51,8 @@ def test_the_preferred_block_has_the_calls(selector: ManagerSelector, preferred:
     with parsl.load(two_blocks(selector, tmp_path)) as kernel:
         executor: Any = kernel.executors["two"]
         eventually(lambda: len(executor.connected_managers()) == 2, "both blocks are there")
+        # a block that has just come may not take tasks of the scheduler's yet
+        eventually(lambda: block().result(WAIT) == preferred, "the preferred block takes calls")
         assert [block().result(WAIT) for _ in range(6)] == [preferred] * 6
         first, second = long(str(tmp_path / "gate")), long(str(tmp_path / "gate"))
         eventually(lambda: sorted(m["tasks"] for m in executor.connected_managers()) == [1, 1], "both run")
