@@ -42,9 +42,9 @@ def main() -> None:
         return
     overrides.set_cluster_override(call.cluster)
     if call.kind == "check":
-        from parsl_on_dask import explaining
+        from parsl_on_dask import checking
 
-        sys.exit(explaining.main(call.args))
+        sys.exit(checking.main(call.args))
     if call.kind == "perf":
         from parsl_on_dask.benchmark import perf
 

@@ -32,7 +32,7 @@ what to run, and everything after it belongs to the program:
   -                   code from standard input
 
 or, instead of running something:
-  check FILE [args...]                 tell what a script or a Config becomes in Dask; nothing is started
+  check FILE [args...]                 tell what a script, notebook or Config becomes in Dask; nothing is started
   checkpoint ls|verify|rm|export DIR   look after recorded results; "checkpoint --help" says more
   visualize [DB]                       show runs that were monitored in a browser, also while they run
   report [DB|RUN_DIR]                  write such a run as one HTML file, to mail to somebody

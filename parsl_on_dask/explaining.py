@@ -1,28 +1,19 @@
 """What a configuration becomes in Dask, told without starting anything.
 
-``explain(config)`` tells it in Python, ``python -m parsl_on_dask check FILE`` for a script or a file that defines a
-Config.
+``explain(config)`` tells it in Python; ``python -m parsl_on_dask check FILE``, in :mod:`parsl_on_dask.checking`, for a
+script, a notebook, or a file that defines a Config.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import runpy
-import sys
 import textwrap
-import traceback
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.arguments import short
 from parsl_on_dask.dialect import VARIABLE, release
-from parsl_on_dask.legacy import forget_warnings, reported
 from parsl_on_dask.overrides import cluster_override
-from parsl_on_dask.reading import read
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
@@ -42,6 +33,8 @@ class ExecutorPlan:
         Workers, threads, memory, blocks, by name.
     script : str or None
         The job script of a block, where a batch system runs it.
+    config : str
+        Which Config it belongs to, where a file has several.
     """
 
     label: str
@@ -49,6 +42,7 @@ class ExecutorPlan:
     becomes: str
     facts: dict[str, str] = field(default_factory=dict)
     script: str | None = None
+    config: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.label} ({self.executor}): {self.becomes}"]
@@ -60,29 +54,45 @@ class ExecutorPlan:
 
 @dataclass(repr=False)
 class Explanation:
-    """What :func:`explain` and :func:`check` found; its ``repr`` is text for people.
+    """What :func:`explain` and :func:`~parsl_on_dask.checking.check` found; its ``repr`` is text for people.
 
     Attributes
     ----------
     executors : list of ExecutorPlan
     old : list of str
         Old spellings, each with the place and today's form.
+    without_effect : list of str
+        Arguments that are accepted and mean nothing here.
     refused : list of str
         What cannot be used, each with the place and what to write instead.
+    unseen : list of str
+        How far a file could be run, and why not farther, where that is for reasons of its own.
     dialect : str or None
         The release of Parsl whose defaults hold, if another than the newest was asked for.
     """
 
     executors: list[ExecutorPlan] = field(default_factory=list)
     old: list[str] = field(default_factory=list)
+    without_effect: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
     dialect: str | None = None
 
     def __repr__(self) -> str:
-        parts = [str(plan) for plan in self.executors]
+        several = len({plan.config for plan in self.executors}) > 1
+        parts, last = [], None
+        for plan in self.executors:
+            title = f"Config: {plan.config}\n" if several and plan.config != last else ""
+            last = plan.config
+            parts.append(f"{title}{plan}")
         if self.dialect is not None:
             parts.append(f"Defaults: those of Parsl {self.dialect}, by {VARIABLE} or --dialect")
-        for title, found in (("Old spellings, which work", self.old), ("Refused", self.refused)):
+        for title, found in (
+            ("Old spellings, which work", self.old),
+            ("Arguments without effect here", self.without_effect),
+            ("Refused", self.refused),
+            ("Not looked at, and why", self.unseen),
+        ):
             if found:
                 parts.append("\n".join([f"{title}:", *(f"  {line}" for line in found)]))
         return "\n\n".join(parts) or "Nothing was found."
@@ -107,7 +117,7 @@ def explain(config: Config | None = None) -> Explanation:
     from parsl_on_dask.errors import ParslError
 
     config = Config() if config is None else config
-    found = Explanation(dialect=_dialect())
+    found = Explanation(dialect=dialect_in_use())
     override = cluster_override()
     for executor in config.executors:
         try:
@@ -124,7 +134,8 @@ def explain(config: Config | None = None) -> Explanation:
     return found
 
 
-def _dialect() -> str | None:
+def dialect_in_use() -> str | None:
+    """The release of Parsl whose defaults hold, None for the newest."""
     chosen = release()
     return None if chosen is None else ".".join(map(str, chosen))
 
@@ -245,106 +256,3 @@ def _script(executor: Any) -> str | None:
     finally:
         provider.script_dir = before
     return text.replace("/RUN_DIRECTORY", "RUN_DIRECTORY")
-
-
-class _Loaded(BaseException):
-    """A script has come to the point at which it loads a Config."""
-
-    def __init__(self, config: Any) -> None:
-        self.config = config
-
-
-@contextmanager
-def _stopping() -> Iterator[None]:
-    """Have every kernel stop the script instead of starting."""
-    from parsl_on_dask.config import Config
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
-
-    original = DataFlowKernel.__init__
-
-    def stop(self: Any, config: Any = None, *args: Any, **kwargs: Any) -> None:
-        config = Config() if config is None else config
-        config.validate()  # also what was set after it was made
-        raise _Loaded(config)
-
-    DataFlowKernel.__init__ = stop  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        DataFlowKernel.__init__ = original  # type: ignore[method-assign]
-
-
-def check(path: str | os.PathLike[str], arguments: Sequence[str] = ()) -> Explanation:
-    """Read a script, or a file that defines a Config, and tell what it becomes.
-
-    A script is run as far as its first ``parsl.load()``: that far its own statements have their effects, no app of it
-    runs, and nothing is started. What it would do after that is not looked at.
-
-    Parameters
-    ----------
-    path : path
-    arguments : sequence of str
-        Those of the script.
-    """
-    from parsl_on_dask.config import Config
-
-    path = os.fspath(path)
-    forget_warnings()
-    before = sys.argv, list(sys.path)
-    configs: list[Any] = []
-    refused: list[str] = []
-    with warnings.catch_warnings(record=True) as caught, _stopping():
-        warnings.simplefilter("always")
-        sys.argv = [path, *arguments]
-        sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
-        try:
-            names = runpy.run_path(path, run_name="__main__")
-            configs = list({id(v): v for v in names.values() if isinstance(v, Config)}.values())
-            if not configs and callable(names.get("fresh_config")):
-                configs = [names["fresh_config"]()]
-        except _Loaded as loaded:
-            configs = [loaded.config]
-        except SystemExit as e:
-            refused.append(f"the script left before it loaded a Config: sys.exit({e.code!r})")
-        except Exception as e:
-            refused.append(f"{_place(e, path)}{type(e).__name__}: {e}")
-        finally:
-            sys.argv, sys.path[:] = before[0], before[1]
-    found = Explanation(refused=refused, dialect=_dialect())
-    for config in configs:
-        part = explain(config)
-        found.executors += part.executors
-        found.refused += part.refused
-    if not configs and not refused:
-        found.refused.append(f"{path} loads no Config, and defines none")
-    old = [w for w in caught if str(w.message) in reported]
-    found.old = [f"{w.filename}:{w.lineno}: {w.message}" for w in old]
-    # an executor that was refused has a label, too
-    text = read(path, [] if found.refused else [e.label for c in configs for e in c.executors])
-    found.old += [line for line in text.old if line not in found.old]
-    places = {line.split(": ")[0] for line in found.refused}
-    found.refused += [line for line in text.refused if line.split(": ")[0] not in places]
-    return found
-
-
-def _place(error: BaseException, path: str) -> str:
-    """The last line of the script itself that an error went through."""
-    own = [f for f in traceback.extract_tb(error.__traceback__) if os.path.abspath(f.filename) == os.path.abspath(path)]
-    return f"{path}:{own[-1].lineno}: " if own else f"{path}: "
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run the command ``check``; 0 when nothing is refused, else 1."""
-    parser = argparse.ArgumentParser(
-        prog="python -m parsl_on_dask check",
-        description="Tell what a script, or a file with a Config, becomes in Dask. A script is run as far as its first "
-        "parsl.load(); none of its apps runs.",
-    )
-    parser.add_argument("file", help="the script, or a Python file that defines a Config")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
-    options = parser.parse_args(list(arguments))
-    if not os.path.isfile(options.file):
-        parser.error(f"there is no file {options.file}")
-    found = check(options.file, options.arguments)
-    print(found)
-    return 1 if found.refused else 0

@@ -24,6 +24,8 @@ _PACKAGE = __name__.rpartition(".")[0]
 _seen: set[str] = set()
 #: Texts of all old spellings that were reported.
 reported: set[str] = set()
+#: Arguments without a meaning here that were given, each with its place.
+without_effect: list[str] = []
 _lock = threading.Lock()
 
 
@@ -31,7 +33,8 @@ class ParslDeprecationWarning(DeprecationWarning):
     """A script uses a spelling that Parsl has removed or renamed; the text names today's."""
 
 
-def _first_time(key: str) -> bool:
+def first_time(key: str) -> bool:
+    """Whether something that is reported once has not been reported yet."""
     with _lock:
         if key in _seen:
             return False
@@ -44,6 +47,7 @@ def forget_warnings() -> None:
     with _lock:
         _seen.clear()
         reported.clear()
+        without_effect.clear()
 
 
 def warn_once(key: str, message: str, stacklevel: int = 3, category: type[Warning] = ParslDeprecationWarning) -> None:
@@ -62,7 +66,7 @@ def warn_once(key: str, message: str, stacklevel: int = 3, category: type[Warnin
     category : type of Warning
         Default :class:`ParslDeprecationWarning`.
     """
-    if not _first_time(key):
+    if not first_time(key):
         return
     if issubclass(category, DeprecationWarning):
         reported.add(message)
@@ -84,8 +88,17 @@ def _inside(module: str) -> bool:
 
 def note_once(key: str, message: str) -> None:
     """Report at debug level, once, an argument which is accepted but has no meaning on Dask."""
-    if _first_time(key):
+    if first_time(key):
+        without_effect.append(f"{_place()}{message}")
         logger.debug(message)
+
+
+def _place() -> str:
+    """File and line of the nearest caller outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _inside(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}: "
 
 
 #: Stands for an argument that was not given, where None can be one.

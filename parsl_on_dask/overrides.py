@@ -6,6 +6,7 @@ executor's cluster asks for them. They are a module of their own so that neither
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 
@@ -73,6 +74,9 @@ class ClusterOverride:
 #: Whether every kernel shows on stderr how far its tasks are: ``--progress``.
 show_progress = False
 
+#: The variable by which the processes of a script that is checked know of that. It names the file for the findings.
+CHECKING = "PARSL_ON_DASK_CHECKING"
+
 _lock = threading.Lock()
 _current: ClusterOverride | None = None
 
@@ -102,3 +106,8 @@ def set_cluster_override(override: ClusterOverride | None) -> ClusterOverride | 
     with _lock:
         before, _current = _current, override
     return before
+
+
+def checking() -> bool:
+    """Whether this process belongs to a script that is checked, and no kernel is to start in it."""
+    return CHECKING in os.environ

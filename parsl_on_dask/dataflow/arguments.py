@@ -13,6 +13,7 @@ from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.dataflow.dependency_resolvers import copied_containers, with_futures_taken
 from parsl_on_dask.dataflow.futures import AppFuture, values_for
+from parsl_on_dask.dataflow.kept import Depended
 from parsl_on_dask.lanes.interop import adopt, is_dask_object
 from parsl_on_dask.remote.shell import Checked, is_bash
 
@@ -264,6 +265,5 @@ def let_go_of(record: TaskRecord, values: Sequence[Any]) -> bool:
     """
     if any(type(future) is not AppFuture for future in record.depends) or any(value.shared for value in values):
         return False
-    there = [weakref.ref(future) for future in record.depends]
-    record.depends = ()
-    return not any(future() is not None for future in there)
+    there = record.depends = Depended(map(weakref.ref, record.depends))
+    return not there.shown()

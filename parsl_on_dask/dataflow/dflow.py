@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from parsl_on_dask import overrides
 from parsl_on_dask.checkpoint.policy import Cache
 from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.data_provider.data_manager import DataManager
@@ -86,6 +87,10 @@ class DataFlowKernel:
 
         if config is None:
             config = Config()
+        if overrides.checking():
+            from parsl_on_dask.trial import reached
+
+            reached(config)
         config.validate()
         self.cleanup_called = False
         self._cleared = False

@@ -434,22 +434,8 @@ class Flow:
         if isinstance(present, Call):
             record._lane.drop(present)  # if it went ahead, it is not wanted any more
             record._try = present.stage
-        self.let_go(record)
+        if self.kernel.config.garbage_collect:
+            if type(record.exec_fu) is Recalled:
+                record.exec_fu = None
+            record.let_go()
         return future
-
-    def let_go(self, record: TaskRecord) -> None:
-        """Drop what a finished task held: the values of its arguments, and the futures that it waited for.
-
-        Otherwise the last future of a chain would keep every value of the chain on the workers.
-        """
-        if not self.kernel.config.garbage_collect:
-            return
-        record.args = ()
-        record.depends = ()
-        record.joins = None
-        if type(record.exec_fu) is Recalled:
-            record.exec_fu = None
-        record.loosen()
-        kwargs = record.kwargs
-        if kwargs:
-            record.kwargs = {k: kwargs[k] for k in ("outputs", "stdout", "stderr", "label") if k in kwargs}

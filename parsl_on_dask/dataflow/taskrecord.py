@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.dataflow.kept import LOOSE, NUMBERS, SHORT, Depended, is_small, loose_args, loose_kwargs
 from parsl_on_dask.dataflow.states import States
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.stages import Move, Stage, illegal
@@ -162,12 +163,24 @@ class TaskRecord(MutableMapping[str, Any]):
         with stages.lock:
             self._try = Stage.WAITING
 
-    def loosen(self) -> None:
-        """Hold the future of a finished task weakly from now on.
+    def let_go(self) -> None:
+        """Let go of what a finished task held: its future, large arguments, and the futures that it waited for.
 
         The future holds the record. If that held the future, only the garbage collector could free the two, and a
-        large result with them, some time.
+        large result with them, some time. If it held what it waited for, the last future of a chain would keep every
+        value of the chain on the workers.
         """
+        args, kwargs = self.args, self.kwargs
+        looked_at: Any = args if not kwargs else (*args, *kwargs.values())
+        for value in looked_at:  # numbers and short texts, of which there may be millions, need no closer look
+            kind = type(value)
+            if kind not in NUMBERS and (kind is not str or len(value) > SHORT):
+                if not is_small(looked_at):
+                    self.args, self.kwargs = loose_args(args), loose_kwargs(kwargs)
+                break
+        if self.depends and type(self.depends) is not Depended:
+            self.depends = Depended(map(weakref.ref, self.depends))
+        self.joins = None
         self._future = weakref.ref(self.app_fu)
         del self.app_fu
 
@@ -185,7 +198,8 @@ class TaskRecord(MutableMapping[str, Any]):
     def __getitem__(self, key: str) -> Any:
         if key in _FIELDS:
             try:
-                return getattr(self, key)
+                value = getattr(self, key)
+                return value.shown() if type(value) in LOOSE else value
             except AttributeError:
                 if key in ("join_lock", "task_launch_lock"):  # made only when somebody asks
                     setattr(self, key, threading.Lock())

@@ -30,6 +30,7 @@ from parsl_on_dask.lanes.jobends import JobEnds
 from parsl_on_dask.lanes.keeping import Keeping
 from parsl_on_dask.lanes.links import Links
 from parsl_on_dask.lanes.packing import Packer
+from parsl_on_dask.lanes.preference import preference_of
 from parsl_on_dask.lanes.presence import enter, topic_of
 from parsl_on_dask.lanes.reports import Reports
 from parsl_on_dask.lanes.shift import Batch
@@ -72,7 +73,8 @@ class BatchLane(Lane):
             enter(self.client, foreign=False)
         survive_exits()
         self.topic = topic_of(self.client, uuid.uuid4().hex)
-        self.packer = Packer(self.label, self.client)
+        self.preference = preference_of(self)
+        self.packer = Packer(self.label, self.client, self.executor.inline_limit)
         self.queues = Queues(executor, self.cluster.ours)
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.numbers = itertools.count(1)

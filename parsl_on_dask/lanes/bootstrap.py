@@ -18,6 +18,7 @@ import cloudpickle
 #: Modules below ``parsl_on_dask`` that workers get, in the order in which they can be executed.
 MODULES = (
     "remote.packing",
+    "remote.serialized",
     "remote.whole",
     "remote.sidefiles",
     "remote.errors",
@@ -49,6 +50,7 @@ MODULES = (
     "remote.runner",
     "remote.presence",
     "data_provider.files",
+    "serialize.base",
 )
 
 #: Part of the keys of our Dask tasks, by which they are known on a scheduler.

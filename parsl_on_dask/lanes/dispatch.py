@@ -185,6 +185,14 @@ class Dispatcher:
         groups = [claimed for calls in groups if (claimed := step_all(calls, CLAIM))]
         if not groups:
             return
+        if self.lane.preference is not None and where is None and not groups[0][0].spec:
+            for group in groups:
+                preference = self.lane.preference
+                self._send_claimed([group], feed, None if preference is None else preference.where())
+        else:
+            self._send_claimed(groups, feed, where)
+
+    def _send_claimed(self, groups: list[list[Call]], feed: bool, where: Where | None) -> None:
         batches = [Batch(uuid.uuid4().hex, calls[0].name, feed) for calls in groups]
         for batch, calls in zip(batches, groups, strict=True):
             batch.begin_with(self._with_followers(batch, calls) if feed else calls)

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.failures import as_exception
 from parsl_on_dask.lanes.large_arguments import LARGE, LargeArguments, bytes_in, holds_large
+from parsl_on_dask.lanes.own_globals import warn_of_changes
 from parsl_on_dask.lanes.values import RemoteValue, pickling
 from parsl_on_dask.mistakes import culprit_in
-from parsl_on_dask.remote.packing import dumps, dumps_with_refs
+from parsl_on_dask.remote import serialized
+from parsl_on_dask.remote.packing import Promise, dumps, dumps_with_refs
+from parsl_on_dask.remote.standin import FinishedFuture
 
 if TYPE_CHECKING:
     from distributed import Client
+
+logger = logging.getLogger("parsl.lanes.packing")
+
+#: In which values elsewhere may be.
+_HOLDERS = (list, tuple, dict, set, frozenset, deque, FinishedFuture)
 
 #: How many functions are remembered in pickled form, and how many bytes of them; the last one whatever its size.
 FUNCTIONS_KEPT, BYTES_KEPT = 1024, 64_000_000
@@ -40,8 +49,14 @@ class Packer:
     called; calls that wait have the pickle of theirs.
     """
 
-    def __init__(self, label: str, client: Client) -> None:
+    def __init__(self, label: str, client: Client, limit: int = 65_536) -> None:
         self.client = client
+        self.label = label
+        #: Bytes up to which a result travels.
+        self.limit = limit
+        #: Serialisers that the script has registered.
+        self._data: Sequence[Any] = ()
+        self._code: Sequence[Any] = ()
         self.large = LargeArguments(label, client)
         self._lock = threading.Lock()
         self._packed: OrderedDict[int, _Packed] = OrderedDict()
@@ -58,6 +73,8 @@ class Packer:
             Names the app, and the argument or the function that cannot be pickled.
         """
         function = call.function
+        if serialized.registered is not None:
+            self._encode(call)
         call.function_key, call.packed = self._pickled(call.name, function)
         try:
             pickling.arguments = True
@@ -75,6 +92,40 @@ class Packer:
         call.args, call.kwargs = (), {}
         if not call.promises:  # else it may have to be packed again, with the values
             call.function = None
+
+    def _encode(self, call: Call) -> None:
+        """Have the serialisers that the script has registered encode the arguments that they take."""
+        assert serialized.registered is not None
+        data, code = serialized.registered()
+        if [*map(id, data), *map(id, code)] != [*map(id, self._data), *map(id, self._code)]:
+            with self._lock:
+                self._data, self._code = data, code
+                self._packed.clear()  # functions are sent with what encodes their results
+                self._size = 0
+        if data:
+            refers = bool(call.refs or call.promises)
+
+            def left_alone(value: Any) -> bool:
+                # what stands for values elsewhere is ours to pickle
+                return isinstance(value, (RemoteValue, Promise)) or (refers and isinstance(value, _HOLDERS))
+
+            call.args, call.kwargs = serialized.encoded_arguments(call.args, call.kwargs, data, left_alone)
+
+    def _function_data(self, name: str, function: Any) -> bytes:
+        if not self._data and not self._code:
+            return dumps(function)
+        sent = serialized.encoded(function, self._code)
+        if not self._data:
+            return dumps(sent)
+        try:
+            return dumps(serialized.Answering(sent, self._data, self.limit))
+        except Exception as e:
+            logger.warning(
+                "Results of app %s travel by cloudpickle: a serializer of register_method_for_data() cannot be sent to "
+                "workers (%s: %s)",
+                *(name, type(e).__name__, e),
+            )
+            return dumps(sent)
 
     def _pack_refs(self, call: Call) -> None:
         refs: list[RemoteValue] = []
@@ -123,12 +174,13 @@ class Packer:
         if known is not None and known.function() is function:
             return known.key, known.data
         try:
-            data = dumps(function)
+            data = self._function_data(name, function)
         except Exception as e:
             why = culprit_in(getattr(function, "__wrapped__", function), _cannot)
             text = f"the function of app {name!r} cannot be pickled{why}: {type(e).__name__}: {e}"
             error = as_exception("SerializationError", (name, text))
             raise error from e
+        warn_of_changes(function, f"executor {self.label!r}")
         key = hashlib.blake2b(data, digest_size=12).hexdigest()
         number = id(function)
         try:

@@ -231,7 +231,10 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
             import sys
             import types
 
-            for package in ("parsl_on_dask", "parsl_on_dask.remote", "parsl_on_dask.data_provider"):
+            for package in (
+                "parsl_on_dask",
+                *(f"parsl_on_dask.{room}" for room in ("remote", "data_provider", "serialize")),
+            ):
                 module = types.ModuleType(package)
                 module.__path__ = []
                 module.__package__ = package

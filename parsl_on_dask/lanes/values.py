@@ -40,7 +40,7 @@ class RemoteValue:
         Whether something else than the future of the task that made it gives this value to others.
     """
 
-    __slots__ = ("client", "future", "item", "label", "picked", "shared", "size")
+    __slots__ = ("__weakref__", "client", "future", "item", "label", "picked", "shared", "size")
 
     def __init__(self, label: str, client: Client, future: DaskFuture[Any], item: int | None, size: int) -> None:
         self.label = label

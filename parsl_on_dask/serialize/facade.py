@@ -1,7 +1,8 @@
 """Objects to bytes and back, in the format of Parsl's messages.
 
 A message is the identifier of a serialiser, a newline, and what that serialiser wrote. Calls of apps travel to
-workers in a form of this package's own; this module is for programs that use Parsl's functions directly.
+workers in a form of this package's own, in which registered serialisers have their part; the functions that make
+messages are for programs that use them directly.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import importlib
 import logging
 from typing import Any
 
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.remote import serialized
 from parsl_on_dask.serialize.base import SerializerBase
 from parsl_on_dask.serialize.concretes import DillCallableSerializer, DillSerializer
 from parsl_on_dask.serialize.errors import DeserializerPluginError
@@ -23,33 +24,39 @@ methods_for_data: dict[bytes, SerializerBase] = {b"02": DillSerializer()}
 additional_methods_for_deserialization: dict[bytes, SerializerBase] = {}
 
 
-def _register(methods: dict[bytes, SerializerBase], kind: str, s: SerializerBase) -> None:
-    methods[s.identifier] = s
-    warn_once(
-        f"register_method_for_{kind}:{type(s).__module__}.{type(s).__qualname__}",
-        f"register_method_for_{kind}({type(s).__name__}()): it is used by parsl.serialize.serialize(), not for the "
-        "calls of apps, which travel by cloudpickle. To change how a class is pickled, write its __reduce__ or "
-        "register it with copyreg.pickle(); to keep large values out of messages, pass store.proxy(value), or let "
-        "an app return the value, which then stays on its worker.",
-        category=UserWarning,
-        stacklevel=4,
-    )
+def _registered() -> tuple[list[SerializerBase], list[SerializerBase]]:
+    """What a script has registered for data, and for code: all but what there is from the beginning."""
+    ours = (DillSerializer, DillCallableSerializer)
+    data, code = methods_for_data.values(), methods_for_code.values()
+    return [s for s in data if type(s) not in ours], [s for s in code if type(s) not in ours]
 
 
 def register_method_for_code(s: SerializerBase) -> None:
-    """Let :func:`serialize` use ``s`` for callables, after those that are registered already.
+    """Have functions of apps travel by ``s``, and let :func:`serialize` use it for callables.
 
-    Calls of apps are not pickled by it, which a warning says once.
+    Apps on executors other than threads ask the registered serialisers in their order. One that raises an exception
+    does not take the function; what none takes travels by cloudpickle. Workers import the class of ``s``, and make an
+    object of it without arguments, if that is possible; else ``s`` is sent to them.
     """
-    _register(methods_for_code, "code", s)
+    methods_for_code[s.identifier] = s
+    serialized.registered = _registered
 
 
 def register_method_for_data(s: SerializerBase) -> None:
-    """Let :func:`serialize` use ``s`` for what is not callable, after those that are registered already.
+    """Have arguments and results of apps travel by ``s``, and let :func:`serialize` use it for what is not callable.
 
-    Calls of apps are not pickled by it, which a warning says once.
+    As :func:`register_method_for_code`, for each argument by itself, and for results that are not large: those stay on
+    their worker. Numbers and texts are not asked about.
+
+    Examples
+    --------
+    >>> from parsl_on_dask.serialize.concretes import PickleSerializer
+    >>> register_method_for_data(PickleSerializer())
+    >>> methods_for_data.pop(b"01").serialize([1])[:1]
+    b'\\x80'
     """
-    _register(methods_for_data, "data", s)
+    methods_for_data[s.identifier] = s
+    serialized.registered = _registered
 
 
 def serialize(obj: Any, buffer_threshold: int = 1_000_000) -> bytes:

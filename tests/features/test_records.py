@@ -131,6 +131,40 @@ def test_records_are_kept_without_garbage_collection(load: Callable[..., Any]) -
     assert [kernel.tasks[i].status for i in range(6)] == [States.exec_done] * 5 + [States.failed]
 
 
+@python_app
+def pair(xs: Any, scale: int = 1) -> Any:
+    return [x * scale for x in xs]
+
+
+def test_small_arguments_stay_with_the_record(load: Callable[..., Any]) -> None:
+    load()
+    futures = [pair([i, i + 1], scale=2) for i in range(4)]
+    after = pair(futures[0])
+    for i, future in enumerate(futures):
+        assert future.result(WAIT) == [2 * i, 2 * i + 2]
+        assert future.task_record["args"] == ([i, i + 1],) and future.task_record["kwargs"] == {"scale": 2}
+    assert after.result(WAIT) == [0, 2]
+    assert after.task_record["args"] == ([0, 2],) and after.task_record["depends"] == [futures[0]]
+    assert value(7).task_record.copy()["args"] == (7,)
+
+
+def test_large_arguments_are_not_kept_and_those_on_workers_are_fetched(load: Callable[..., Any]) -> None:
+    load()
+    text = value("x" * 200_000)
+    wide = python_app(lambda n: b"w" * n)(200_000)
+    size = python_app(len)(wide)
+    assert size.result(WAIT) == 200_000 and len(text.result(WAIT)) == 200_000
+    # bytes cannot be referred to weakly, so on threads they are gone
+    assert "let go of, a str" in repr(text.task_record["args"][0])
+    shown = size.task_record["args"][0]
+    assert shown == b"w" * 200_000 or "let go of" in repr(shown)
+    del wide
+    eventually(lambda: "let go of" in repr(size.task_record["args"][0]), "nobody has the value any more")
+    assert size.task_record["depends"] == []
+    with pytest.raises(ReferenceError, match="garbage_collect=False"):
+        len(size.task_record["args"][0])
+
+
 def test_the_future_resolves_last(load: Callable[..., Any]) -> None:
     """Counters and dfk.tasks are up to date when a callback runs."""
     kernel = load()

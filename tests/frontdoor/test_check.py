@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import sys
 
 import psutil
 import pytest
 
 import parsl_on_dask as parsl
+from parsl_on_dask.checking import check
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor, WorkQueueExecutor
-from parsl_on_dask.explaining import check, explain
+from parsl_on_dask.explaining import explain
 from parsl_on_dask.launchers import SrunLauncher, WrappedLauncher
 from parsl_on_dask.providers import KubernetesProvider, LocalProvider, SlurmProvider
 from tests.frontdoor.programs import FRONT, python
@@ -254,3 +257,194 @@ def test_jobs_of_a_cluster_object():
     with SLURMCluster(cores=1, memory="1GB", scheduler_options={"dashboard_address": None}) as cluster:
         plan = one(DaskExecutor(cluster=cluster, max_blocks=3))
         assert "0 to 3" in plan.facts["blocks"] and "a job is a block" in plan.facts["workers"]
+
+
+HEAD = """
+import os, sys
+import parsl
+from parsl.config import Config
+from parsl.executors import HighThroughputExecutor, ThreadPoolExecutor
+
+def work(_=None):
+    parsl.load(Config(executors=[ThreadPoolExecutor(label="elsewhere")]))
+    open("went on", "w")
+    return 1
+"""
+ELSEWHERE = {
+    "thread": """
+import queue, threading
+threading.Thread(target=work, daemon=True).start()
+queue.Queue().get()
+""",
+    "thread that is not waited for": "import threading; threading.Thread(target=work).start()",
+    "thread pool": "from concurrent.futures import ThreadPoolExecutor as Pool\nprint(Pool().submit(work).result())",
+    "asyncio": """
+import asyncio
+async def main():
+    try:
+        await asyncio.to_thread(work)
+    except BaseException:
+        open("went on", "w")
+asyncio.run(main())
+""",
+    "caught": """
+try:
+    work()
+except BaseException:
+    open("went on", "w")
+""",
+    "program": """
+import subprocess
+subprocess.run([sys.executable, '-m', 'parsl_on_dask', 'child.py'])
+open('went on', 'w')
+""",
+}
+if "fork" in multiprocessing.get_all_start_methods():
+    ELSEWHERE["fork"] = """
+import multiprocessing
+context = multiprocessing.get_context("fork")
+done = context.Queue()
+context.Process(target=work, daemon=True).start()
+done.get()
+"""
+    ELSEWHERE["process pool"] = """
+import multiprocessing
+print(multiprocessing.get_context("fork").Pool(2).map(work, range(4)))
+"""
+for method in ("spawn", "forkserver"):
+    if method in multiprocessing.get_all_start_methods():
+        ELSEWHERE[method] = f"""
+if __name__ == "__main__":
+    import multiprocessing
+    context = multiprocessing.get_context({method!r})
+    context.Process(target=work, daemon=True).start()
+    context.Queue().get()
+"""
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_it_ends_wherever_a_config_is_loaded(tmp_path, where):
+    (tmp_path / "s.py").write_text(HEAD + ELSEWHERE[where])
+    (tmp_path / "child.py").write_text(HEAD + "work()")
+    before = {p.pid for p in psutil.process_iter()}
+    done = command(tmp_path, "s.py")
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert done.stdout.startswith("elsewhere (ThreadPoolExecutor)")
+    assert not (tmp_path / "went on").exists() and not (tmp_path / "runinfo").exists()
+    left = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before]
+    assert not [p for p in left if str(tmp_path) in " ".join(p.info["cmdline"] or ())]
+
+
+def test_a_time_limit(tmp_path):
+    (tmp_path / "s.py").write_text("import threading\nthreading.Event().wait()")
+    done = command(tmp_path, "--time-limit", "2", "s.py")
+    assert done.returncode == 1
+    assert "s.py had loaded no Config after 2 seconds, and was ended." in done.stdout
+    assert "--time-limit 0: write" in command(tmp_path, "--time-limit", "0", "s.py").stderr
+
+
+OWN = """
+import parsl
+from parsl.config import Config
+from parsl.executors import FluxExecutor, ThreadPoolExecutor
+{}
+import another_missing_module
+config = Config(executors=[ThreadPoolExecutor(label="still")])
+open("went on", "w")
+refused = FluxExecutor()
+def made(n=2):
+    return Config(executors=[ThreadPoolExecutor(label="made", max_threads=n)])
+def needs(n):
+    return Config()
+parsl.load(config)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("import missing_module", "there is no module 'missing_module' here: install it"),
+        ("import os; os.environ['NOT_THERE']", "the environment variable NOT_THERE is not set: write NOT_THERE=..."),
+        ("import argparse; p = argparse.ArgumentParser(); p.add_argument('x'); p.parse_args()", "sys.exit(2)"),
+        (
+            "from parsl.addresses import address_by_interface; address_by_interface('nope0')",
+            "on the machine that",
+        ),
+        ("open('not there')", "check the file where what it needs is there"),
+        ("input()", "there is nothing to read on standard input"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_a_file_itself_lacks_is_not_refused(tmp_path, line, why):
+    (tmp_path / "s.py").write_text(OWN.format(line))
+    done = command(tmp_path, "s.py")
+    assert done.returncode == 1, done.stderr
+    refused, unseen = done.stdout.split("Not looked at, and why:\n")
+    unseen = unseen.splitlines()
+    assert unseen[0].startswith("  s.py:5: could not be run this far, because ") and why in unseen[0]
+    assert "s.py:6" in unseen[1] and "another_missing_module" in unseen[1] and len(unseen) == 2
+    assert "s.py:9: ConfigurationError: FluxExecutor" in refused and "s.py:5" not in refused
+    assert "Config: config\nstill (ThreadPoolExecutor)" in refused and "Config: made()\nmade (" in refused
+    assert not (tmp_path / "went on").exists()
+
+
+def test_all_configs_of_a_file_are_shown(tmp_path):
+    text = (
+        "from parsl import Config\nfrom parsl.executors import ThreadPoolExecutor as T\n"
+        "a = Config(executors=[T('one')])\nb = a\n"
+        "def c() -> 'Config':\n    d = Config(executors=[T('two')])\n    return d\n"
+    )
+    (tmp_path / "s.py").write_text(text)
+    found = check(tmp_path / "s.py")
+    assert [(p.config, p.label) for p in found.executors] == [("a", "one"), ("c()", "two")]
+    assert not found.refused and not found.unseen
+    (tmp_path / "s.py").write_text(f"{text}import parsl\nparsl.load(c())")
+    assert [p.label for p in check(tmp_path / "s.py").executors] == ["two", "one"]
+
+
+def test_arguments_without_effect_are_listed(tmp_path):
+    (tmp_path / "s.py").write_text(
+        "from parsl import Config\nfrom parsl.executors import HighThroughputExecutor as H\n"
+        "c = Config(executors=[H(heartbeat_period=7)])"
+    )
+    done = command(tmp_path, "s.py")
+    assert done.returncode == 0
+    assert "Arguments without effect here:\n" in done.stdout
+    assert "s.py:3: HighThroughputExecutor(heartbeat_period=) has no meaning" in done.stdout
+
+
+def notebook(path, *cells):
+    path.write_text(json.dumps({"cells": [{"cell_type": k, "source": s} for k, s in cells], "nbformat": 4}))
+
+
+def test_a_notebook_is_read_cell_by_cell(tmp_path):
+    notebook(
+        tmp_path / "n.ipynb",
+        ("markdown", ["not Python"]),
+        ("code", ["%load_ext parsl_on_dask\n", "!ls\n", "files = !ls\n", "import parsl\n", "x = 7 % 4\n", "parsl?"]),
+        ("code", "%%bash\nls -l"),
+        (
+            "code",
+            "%%time\nimport asyncio\nawait asyncio.sleep(0)\nconfig = parsl.Config(retries=x)",
+        ),
+        ("code", ["config.retries = '3'\n", "parsl.load(config)"]),
+        ("code", ["from parsl.nothing import at_all"]),
+    )
+    done = command(tmp_path, "n.ipynb")
+    assert done.returncode == 1, done.stderr
+    assert "n.ipynb, cell 5:2: TypeCheckError: Config(retries='3')" in done.stdout
+    assert "n.ipynb, cell 6:1: from parsl.nothing import at_all" in done.stdout
+    notebook(tmp_path / "n.ipynb", ("code", "import parsl\nimport missing"), ("code", "config = parsl.Config()"))
+    done = command(tmp_path, "n.ipynb")
+    assert "n.ipynb, cell 1:2: could not be run this far" in done.stdout and "threads: 2" in done.stdout
+
+
+def test_what_is_no_notebook(tmp_path):
+    (tmp_path / "n.ipynb").write_text("import parsl")
+    done = command(tmp_path, "n.ipynb")
+    assert done.returncode == 1 and "n.ipynb is no notebook of format 4" in done.stdout
+
+
+def test_a_file_that_ends_its_process(tmp_path):
+    (tmp_path / "s.py").write_text("import os\nos._exit(3)")
+    assert "s.py ended with exit code 3 before it loaded a Config" in command(tmp_path, "s.py").stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import uuid
-import warnings
 
 import pytest
 
@@ -85,20 +84,11 @@ def test_calls_are_packed():
 
 def test_a_users_serialiser_is_found_by_its_header(methods):
     methods.clear()
-    with pytest.warns(UserWarning, match=r"not for the calls of apps.*copyreg"):
-        facade_module.register_method_for_data(Shouting())
+    facade_module.register_method_for_data(Shouting())
     message = serialize("quiet")
     assert message == f"{__name__} Shouting\nQUIET".encode()
     methods.clear()
     assert deserialize(message) == "QUIET"
-
-
-def test_registering_is_reported_once(methods):
-    with pytest.warns(UserWarning):
-        facade_module.register_method_for_data(Shouting())
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        facade_module.register_method_for_data(Shouting())
 
 
 def test_an_unknown_header_is_named():

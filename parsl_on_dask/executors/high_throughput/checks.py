@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.arguments import need, need_number, short, wrong_type
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 from parsl_on_dask.executors.high_throughput.errors import UnknownMPILauncher
-from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
+from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import VALID_LAUNCHERS
 from parsl_on_dask.executors.high_throughput.placement import check_cpu_affinity
 from parsl_on_dask.launchers.launchers import SimpleLauncher
@@ -89,8 +89,6 @@ def _check_mpi(owner: str, executor: HighThroughputExecutor) -> None:
 def note_transport(executor: HighThroughputExecutor) -> None:
     """Report at debug level, once each, the transport settings that are not the default."""
     set_here = [name for name, default in _TRANSPORT_DEFAULTS.items() if getattr(executor, name) != default]
-    if type(executor.manager_selector) is not RandomManagerSelector:
-        set_here.append("manager_selector")
     for name in set_here:
         note_once(f"htex.{name}", f"HighThroughputExecutor({name}=) has no meaning on Dask and is not used")
 

@@ -74,8 +74,10 @@ class HighThroughputExecutor(DirectUse, BlockProviderExecutor, RepresentationMix
     remote_monitoring_radio : optional
         How apps report to monitoring, when there is any.
     interchange_launch_cmd, loopback_address, interchange_port_range, prefetch_capacity, heartbeat_threshold, \
-heartbeat_period, poll_period, address_probe_timeout, manager_selector
+heartbeat_period, poll_period, address_probe_timeout
         They steer Parsl's own transport and have no meaning on Dask: accepted, kept and shown.
+    manager_selector : ManagerSelector
+        Which of the nodes that have a free worker gets the next Dask task. Default: Dask chooses.
     scheduler_in_job : bool
         Run the Dask scheduler on the first node of the first block instead of on this machine, for sites whose login
         nodes forbid such processes. Loading then waits until that block runs, and the end of that block is the end of

@@ -1,6 +1,7 @@
 """Orders in which nodes are offered tasks.
 
-Dask's scheduler chooses workers here, so a selector given to an executor is kept and shown but not asked.
+A selector is asked when a Dask task is sent: the task is for a worker, of the node that is preferred, that has nothing
+to do. When all are busy, Dask's scheduler chooses.
 Where the names come from: Parsl's ``parsl.executors.high_throughput.manager_selector``.
 """
 
@@ -17,20 +18,33 @@ from parsl_on_dask.utils import RepresentationMixin
 class ManagerSelector(RepresentationMixin, ABC):
     """Base of the orders."""
 
+    #: Whether all orders are the same to it, so that Dask's scheduler may choose.
+    anywhere = False
+
     @abstractmethod
     def sort_managers(self, ready_managers: Mapping[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
-        """Return ``manager_list`` in the order in which its members are offered tasks."""
+        """Return ``manager_list`` in the order of preference: the last of them is given the next call.
+
+        Parameters
+        ----------
+        ready_managers : mapping of bytes to dict
+            ``block_id``, ``hostname``, ``worker_count`` and ``active`` of each node.
+        manager_list : set of bytes
+            Names of the nodes.
+        """
 
 
 class RandomManagerSelector(ManagerSelector):
-    """A new random order each time (the default)."""
+    """A new random order each time (the default). Dask's scheduler chooses then, by load and place of values."""
+
+    anywhere = True
 
     def sort_managers(self, ready_managers: Mapping[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
         return random.sample(sorted(manager_list), len(manager_list))
 
 
 class BlockIdManagerSelector(ManagerSelector):
-    """By block, the oldest first and nodes without a block before all."""
+    """By block, so that the newest one is preferred."""
 
     def sort_managers(self, ready_managers: Mapping[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
         def place(manager: bytes) -> tuple[bool, Any]:
