@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from parsl_on_dask.executors.high_throughput.manager_record import ManagerRecord
 from parsl_on_dask.utils import RepresentationMixin
 
 
@@ -18,21 +19,21 @@ class ManagerSelector(RepresentationMixin, ABC):
     """Base of the orders."""
 
     @abstractmethod
-    def sort_managers(self, ready_managers: Mapping[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
+    def sort_managers(self, ready_managers: Mapping[bytes, ManagerRecord], manager_list: set[bytes]) -> list[bytes]:
         """Return ``manager_list`` in the order in which its members are offered tasks."""
 
 
 class RandomManagerSelector(ManagerSelector):
     """A new random order each time (the default)."""
 
-    def sort_managers(self, ready_managers: Mapping[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
+    def sort_managers(self, ready_managers: Mapping[bytes, ManagerRecord], manager_list: set[bytes]) -> list[bytes]:
         return random.sample(sorted(manager_list), len(manager_list))
 
 
 class BlockIdManagerSelector(ManagerSelector):
     """By block, the oldest first and nodes without a block before all."""
 
-    def sort_managers(self, ready_managers: Mapping[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
+    def sort_managers(self, ready_managers: Mapping[bytes, ManagerRecord], manager_list: set[bytes]) -> list[bytes]:
         def place(manager: bytes) -> tuple[bool, Any]:
             block = ready_managers[manager]["block_id"]
             return (block is not None, block)
