@@ -243,6 +243,8 @@ class DataFlowKernel:
         ------
         NoDataFlowKernelError
             After :meth:`cleanup`.
+        ConfigurationError
+            When the kernel has no executor yet.
 
         Examples
         --------
@@ -300,6 +302,11 @@ class DataFlowKernel:
             if executors.lower() != "all":
                 raise ValueError(f"Task {number} supplied executors={executors!r}: write executors=[{executors!r}]")
             choices = self._labels
+            if not choices:
+                raise ConfigurationError(
+                    f"Task {number} has no executor to run on: the kernel was made with Config(executors=[]). Call its "
+                    "add_executors([...]) before apps."
+                )
             label = choices[0] if len(choices) == 1 else random.choice(choices)
         elif isinstance(executors, (list, tuple)):
             label = executors[0] if len(executors) == 1 else random.choice(executors)
