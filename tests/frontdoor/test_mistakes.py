@@ -100,7 +100,7 @@ def made_by_dask() -> Iterator[dict[str, Any]]:
         ("HighThroughputExecutor(provider='slurm')", "SlurmProvider('partition')"),
         ("HighThroughputExecutor(provider=SrunLauncher())", "SlurmProvider(launcher=SrunLauncher())"),
         ("HighThroughputExecutor(mem_per_worker='4GB')", "mem_per_worker=4"),
-        ("HighThroughputExecutor(launch_cmd='process_worker_pool.py')", "WrappedLauncher("),
+        ("HighThroughputExecutor(launch_cmd='my_worker_pool.py')", "WrappedLauncher("),
         ("ThreadPoolExecutor(4)", "Write max_threads=4"),
         ("ThreadPoolExecutor(max_workers=4)", "Write max_threads="),
         # providers
