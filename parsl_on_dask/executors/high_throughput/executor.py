@@ -18,6 +18,7 @@ from parsl_on_dask.executors.high_throughput.legacy import removed_arguments
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import validate_resource_spec
 from parsl_on_dask.executors.lane_executor import refuse_keys
+from parsl_on_dask.executors.old_names import read_or_called
 from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.legacy import warn_once
@@ -331,6 +332,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         """Directory of the workers' logs."""
         return self.logdir if self.worker_logdir_root is None else f"{self.worker_logdir_root}/{self.label}"
 
+    @read_or_called
     def connected_workers(self) -> int:
         """Return the number of workers; Parsl has removed it in favour of :meth:`connected_managers`."""
         warn_once("HighThroughputExecutor.connected_workers", "connected_workers() is now connected_managers().")
