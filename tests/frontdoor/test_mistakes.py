@@ -122,7 +122,7 @@ def made_by_dask() -> Iterator[dict[str, Any]]:
         ("LocalProvider(max_worker=3)", "HighThroughputExecutor(max_workers_per_node=...)"),
         ("SrunLauncher(override='-n 1')", "Write overrides="),
         ("LocalProvider(max_workers=3)", "HighThroughputExecutor(max_workers=...)"),
-        ("parsl.channels.SSHChannel('host')", "Run the script on host"),
+        ("LocalProvider(channel=parsl.channels.SSHChannel('host'))", "Run the script on host"),
         ("SlurmProvider('debug', channel='ssh')", "Write no channel at all"),
         # Dask
         ("DaskExecutor()", "DaskExecutor('tcp://10.0.0.1:8786')"),
