@@ -188,7 +188,7 @@ heartbeat_period, poll_period, address_probe_timeout, manager_selector
         )
         self._describe(label, working_dir, storage_access, batching, max_batch, in_flight, inline_limit, job_end_reruns)
         self.launch_cmd = launch_cmd or launch_command.DEFAULT
-        self.interchange_launch_cmd = interchange_launch_cmd or launch_command.INTERCHANGE
+        self.interchange_launch_cmd = interchange_launch_cmd or list(launch_command.INTERCHANGE)
         self.address = address
         self.loopback_address = loopback_address
         self.worker_port = given.worker_port
