@@ -35,8 +35,8 @@ names = ["parsl-on-dask", "parsl", "dask", "distributed", "numpy", "cloudpickle"
 found = {n: version(n) for n in names}
 if ours and found["parsl-on-dask"] is None:
     # A checkout that is not installed.
-    from parsl_on_dask.version import VERSION
-    found["parsl-on-dask"] = VERSION
+    from parsl_on_dask.version import PACKAGE_VERSION
+    found["parsl-on-dask"] = PACKAGE_VERSION
 print(json.dumps({"python": platform.python_version(), **found}))
 """
 

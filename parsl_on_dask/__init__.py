@@ -7,13 +7,15 @@ when a Config is loaded.
 
 from __future__ import annotations
 
-import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.version import VERSION
+from parsl_on_dask import version
+from parsl_on_dask.lazily import lazily
 
 if TYPE_CHECKING:
+    __version__: str
+
     from parsl_on_dask.alias import install
     from parsl_on_dask.app.app import App as App
     from parsl_on_dask.app.app import bash_app, join_app, python_app
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     wait_for_current_tasks = DataFlowKernelLoader.wait_for_current_tasks
 
 __author__ = "The parsl_on_dask developers"
-__version__ = VERSION
 
 #: ``stdout=parsl.AUTO_LOGNAME`` gives each task's output a file of its own.
 AUTO_LOGNAME = -1
@@ -99,25 +100,14 @@ __all__ = [
 ]
 
 
+_named, _names = lazily(__name__, _WHERE)
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name, or a submodule, when it is first asked for."""
-    where = _WHERE.get(name)
-    if where is None:
-        if not name.startswith("_"):
-            # Parsl imports its submodules eagerly: scripts write parsl.app.app.python_app after `import parsl`
-            try:
-                return importlib.import_module(f"parsl_on_dask.{name}")
-            except ModuleNotFoundError as e:
-                if e.name != f"parsl_on_dask.{name}":
-                    raise
-        raise AttributeError(f"module 'parsl_on_dask' has no attribute {name!r}")
-    module, _, path = where.partition(":")
-    value: Any = importlib.import_module(f"parsl_on_dask.{module}")
-    for part in path.split("."):
-        value = getattr(value, part)
-    globals()[name] = value
-    return value
+    # not kept: it may change with the dialect
+    return version.VERSION if name == "__version__" else _named(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+    return sorted({*_names(), "__version__"})

@@ -60,6 +60,14 @@ def need(owner: str, name: str, value: Any, *types: type, hint: str = "") -> Non
         raise wrong_type(owner, name, value, " or ".join(_NAMES.get(t, _article(t.__name__)) for t in types), hint)
 
 
+def name_of(owner: str, name: str, value: Any) -> str | None:
+    """Return an account, a queue or the like, which may be a number, as text; None is none."""
+    need(owner, name, value, str, int, type(None))
+    if isinstance(value, bool):
+        raise wrong_type(owner, name, value, "a str or None")
+    return str(value) if isinstance(value, int) else value
+
+
 def need_number(
     owner: str,
     name: str,

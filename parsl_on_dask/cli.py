@@ -124,13 +124,13 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *args: object, **kwargs: object) -> NoReturn:
         from importlib.metadata import PackageNotFoundError, version
 
-        from parsl_on_dask.version import VERSION
+        from parsl_on_dask.version import PACKAGE_VERSION, VERSION
 
         try:
             engine = f"distributed {version('distributed')}"
         except PackageNotFoundError:
             engine = "distributed is missing: pip install distributed"
-        print(f"parsl-on-dask {VERSION} ({engine}, Python {sys.version.split()[0]})")
+        print(f"parsl-on-dask {PACKAGE_VERSION} (API of Parsl {VERSION}, {engine}, Python {sys.version.split()[0]})")
         parser.exit()
 
 
@@ -183,7 +183,7 @@ def _parser() -> _Parser:
         help="what is left out in the program's Configs is what it was in this release of Parsl, such as 2024.12.30. "
         "Default: what PARSL_ON_DASK_DIALECT says, else the newest",
     )
-    parser.add_argument("--version", nargs=0, action=_Version, help="print the version and leave")
+    parser.add_argument("--version", nargs=0, action=_Version, help="print the versions and leave")
     return parser
 
 

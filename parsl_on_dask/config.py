@@ -49,7 +49,8 @@ class Config(RepresentationMixin, UsageInformation):
     Parameters
     ----------
     executors : iterable of ParslExecutor, optional
-        Where apps run; labels must be unique. Default: one ``ThreadPoolExecutor()``.
+        Where apps run; labels must be unique. Default: one ``ThreadPoolExecutor()``. An empty list is for a
+        ``DataFlowKernel`` that is given its executors later, by ``add_executors``; ``load()`` refuses it.
     memoizer : Memoizer, optional
         Knows the results of earlier calls. Default ``BasicMemoizer()``.
     dependency_resolver : DependencyResolver, optional
@@ -325,9 +326,4 @@ def _executors(given: Any) -> tuple[ParslExecutor, ...]:
         if not isinstance(executor, ParslExecutor):
             wanted = "executors of this package or your own subclass"
             raise wrong_type("Config", "executors", executor, wanted, not_an_executor(executor))
-    if not executors:
-        raise ConfigurationError(
-            "Config(executors=[]): at least one executor is needed. Leave executors out for a thread pool, or write "
-            "for example executors=[HighThroughputExecutor()]."
-        )
     return executors

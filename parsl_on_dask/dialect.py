@@ -16,6 +16,7 @@ from datetime import date
 from typing import Any, NamedTuple, ParamSpec
 
 from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.version import PARSL_VERSION
 
 __all__ = ["NEWEST", "OLD_DEFAULTS", "VARIABLE", "Was", "default", "old_defaults", "parse", "release"]
 
@@ -24,7 +25,7 @@ P = ParamSpec("P")
 #: The environment variable that names the release.
 VARIABLE = "PARSL_ON_DASK_DIALECT"
 #: The release that this package is compared with, and whose defaults hold when none is named.
-NEWEST = "2026.10.26"
+NEWEST = PARSL_VERSION
 # Before releases were named by their day.
 _NUMBERED = ("1.0.0", "1.1.0", "1.2.0")
 _FIRST_DATED = "2022.10.10"

@@ -1,38 +1,80 @@
-"""Names that a module offers and that are imported when they are first asked for."""
+"""Names and submodules that a package offers and that are imported when they are first asked for."""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 _PACKAGE = __name__.rpartition(".")[0]
 
 
-def lazily(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Make a module ``__getattr__`` that imports public names from where they are.
+def lazily(
+    package: str, names: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Make a package's ``__getattr__`` and ``__dir__``, which import what is asked for.
+
+    Submodules need no mention. In Parsl they are all there after ``import parsl``, so scripts write
+    ``parsl.data_provider.files.File`` without another import.
 
     Parameters
     ----------
-    module : str
-        The module that offers the names, as ``__name__`` gives it.
-    names : mapping of str to str
-        Name to the module that has it, relative to this package.
+    package : str
+        The package that offers the names, as ``__name__`` gives it.
+    names : mapping of str to str, optional
+        Name to the place that has it, relative to this package: ``"module"`` when it has the same name there, else
+        ``"module:name"``.
 
     Returns
     -------
-    callable
-        To be assigned to ``__getattr__`` in that module.
+    tuple of callable
+        To be assigned to ``__getattr__`` and ``__dir__`` in that package.
     """
+    places = names or {}
 
     def __getattr__(name: str) -> Any:
-        try:
-            place = names[name]
-        except KeyError:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}") from None
-        value = getattr(importlib.import_module(f"{_PACKAGE}.{place}"), name)
-        setattr(sys.modules[module], name, value)
-        return value
+        if name in places:
+            module, _, path = places[name].partition(":")
+            value: Any = importlib.import_module(f"{_PACKAGE}.{module}")
+            for part in (path or name).split("."):
+                value = getattr(value, part)
+            setattr(sys.modules[package], name, value)
+            return value
+        submodule = f"{package}.{name}"
+        if not name.startswith("_"):
+            try:
+                return importlib.import_module(submodule)
+            except ModuleNotFoundError as e:
+                if e.name != submodule:
+                    raise
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    return __getattr__
+    def __dir__() -> list[str]:
+        import pkgutil
+
+        from parsl_on_dask import gone
+
+        module = sys.modules[package]
+        files = {found.name for found in pkgutil.iter_modules(module.__path__) if not found.name.startswith("_")}
+        return sorted({*vars(module), *places, *files, *gone.below(package)})
+
+    return __getattr__, __dir__
+
+
+class _Gone:
+    """Finds the modules of Parsl's that have no file here."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if not fullname.startswith(f"{_PACKAGE}."):
+            return None
+        from parsl_on_dask import gone
+
+        return gone.spec(fullname)
+
+
+# the last, so that a file of that name counts
+sys.meta_path.append(_Gone)

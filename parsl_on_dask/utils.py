@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import IO, Any, ClassVar
 
-from parsl_on_dask.version import VERSION
+from parsl_on_dask import version
 
 logger = logging.getLogger("parsl.utils")
 
@@ -23,14 +23,14 @@ StdSpec = str | os.PathLike[str] | tuple[str | os.PathLike[str], str]
 
 
 def get_version() -> str:
-    """Return the version of this package.
+    """Return the release of Parsl whose API this is; that of this package is ``version.PACKAGE_VERSION``.
 
     Examples
     --------
-    >>> get_version().count(".")
-    2
+    >>> get_version()
+    '2026.10.26'
     """
-    return VERSION
+    return str(version.VERSION)
 
 
 def get_all_checkpoints(rundir: str | os.PathLike[str] = "runinfo") -> Sequence[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import parsl_on_dask
-from ci.coverage import page
+from ci.coverage import kinds, page
 from ci.coverage.compare import find, statements
 from parsl_on_dask import legacy
 from parsl_on_dask.errors import ParslError
@@ -115,6 +115,24 @@ def _is_used_by_constructor(cls: type, name: str) -> bool:
     kept = {id(n.value) for n in ast.walk(tree) if isinstance(n, (ast.Assign, ast.AnnAssign))}
     kept |= {id(e) for n in ast.walk(tree) if isinstance(n, ast.Assign) for e in getattr(n.value, "elts", ())}
     return any(isinstance(n, ast.Name) and n.id == name and id(n) not in kept for n in ast.walk(tree))
+
+
+def test_what_is_read_or_called_in_any_release_is_so_here() -> None:
+    kept = json.loads(kinds.KEPT.read_text())
+    assert kept["versions"][-1] == statements().parsl
+    assert list(kinds.differences(kept)) == []
+    for name in kinds.ACCEPTED:
+        path, _, attribute = name.rpartition(".")
+        assert attribute in kept["classes"][path]
+
+
+def test_a_difference_of_kinds_is_found() -> None:
+    owner = "parsl.executors.threads.ThreadPoolExecutor"
+    classes = {owner: {"label": ["called"], "outstanding": ["read", "called"], "shutdown": ["read", "called"]}}
+    assert list(kinds.differences({"classes": classes})) == [
+        f"{owner}.label: called in Parsl, read here",
+        f"{owner}.shutdown: read and called in Parsl, called here",
+    ]
 
 
 def test_the_names_are_those_of_the_real_parsl(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -140,9 +140,9 @@ def test_clear_waits_for_running_tasks_and_is_quiet_when_nothing_is_loaded(
     kernel.cleanup()
 
 
-def test_an_empty_list_of_executors_is_an_error_and_none_the_default() -> None:
+def test_loading_an_empty_list_of_executors_is_an_error_and_none_the_default() -> None:
     with pytest.raises(ConfigurationError, match="executors"):
-        Config(executors=[])
+        parsl.load(Config(executors=[]))
     for config in (Config(), Config(executors=None)):
         [executor] = config.executors
         assert isinstance(executor, ThreadPoolExecutor) and executor.max_threads == 2

@@ -56,7 +56,10 @@ def survey_with(python: str) -> dict[str, Any]:
 
 def dumped(surface: dict[str, Any]) -> str:
     """A survey as the file has it: a line for each name."""
-    lines = [f'{{"version": {json.dumps(surface["version"])}, "modules": {{']
+    lines = [f'{{"version": {json.dumps(surface["version"])}, "loaded": [']
+    lines += [f"  {json.dumps(name)}," for name in surface["loaded"]]
+    lines[-1] = lines[-1].rstrip(",")
+    lines.append('], "modules": {')
     for module, names in surface["modules"].items():
         body = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in names.items())
         lines.append(f" {json.dumps(module)}: {{\n{body}\n }}," if body else f" {json.dumps(module)}: {{}},")

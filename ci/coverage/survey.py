@@ -137,15 +137,31 @@ def _written(node: ast.FunctionDef) -> list[str]:
     return [each.arg for each in arguments if each.arg not in ("self", "cls")]
 
 
+def loaded(package: str) -> list[str]:
+    """Submodules that are attributes, at every level, as soon as the package is imported and nothing else."""
+    root = importlib.import_module(package)
+    found = []
+    for name in sorted(sys.modules):
+        if name.startswith(f"{package}."):
+            value: Any = root
+            for part in name.split(".")[1:]:
+                value = getattr(value, part, None)
+            if value is sys.modules[name]:
+                found.append(name)
+    return found
+
+
 def survey(package: str) -> dict[str, Any]:
     """Everything public in a package.
 
     Returns
     -------
     dict
-        ``version``, ``modules`` (module to names), and ``unread``: modules that cannot be imported here, and why. Of
-        the sample configurations, which start things when they are imported, the text is read.
+        ``version``, ``loaded`` (modules that need no import of their own), ``modules`` (module to names), and
+        ``unread``: modules that cannot be imported here, and why. Of the sample configurations, which start things
+        when they are imported, the text is read.
     """
+    at_once = loaded(package)
     found: dict[str, dict[str, Any]] = {}
     unread: dict[str, str] = {}
     for name, file in modules(package):
@@ -167,7 +183,7 @@ def survey(package: str) -> dict[str, Any]:
             continue
         found[name] = names(module, tree, package)
     version = importlib.import_module(f"{package}.version").VERSION
-    return {"version": version, "modules": found, "unread": unread}
+    return {"version": version, "loaded": at_once, "modules": found, "unread": unread}
 
 
 if __name__ == "__main__":

@@ -1,1 +1,7 @@
 """How fast a configuration is: the command ``perf``."""
+
+from __future__ import annotations
+
+from parsl_on_dask.lazily import lazily
+
+__getattr__, __dir__ = lazily(__name__)

@@ -17,7 +17,7 @@ from parsl_on_dask.app.app import python_app
 from parsl_on_dask.dataflow.dflow import DataFlowKernel
 from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.version import VERSION
+from parsl_on_dask.version import PACKAGE_VERSION
 
 #: How to go on from one iteration to the next.
 MODES = ("estimate", "exponential")
@@ -161,7 +161,7 @@ def cli_run(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--time", metavar="SECONDS", default=120, type=float, help="time that an iteration should take")
     parser.add_argument("--argsize", metavar="BYTES", default=0, type=int, help="size of an argument of the apps")
-    parser.add_argument("--version", action="version", version=f"parsl-perf from parsl_on_dask {VERSION}")
+    parser.add_argument("--version", action="version", version=f"parsl-perf from parsl_on_dask {PACKAGE_VERSION}")
     parser.add_argument(
         "--iterate",
         metavar="MODE",

@@ -10,5 +10,8 @@ from parsl_on_dask.channels.local.local import LocalChannel
 from parsl_on_dask.channels.oauth_ssh.oauth_ssh import OAuthSSHChannel
 from parsl_on_dask.channels.ssh.ssh import SSHChannel
 from parsl_on_dask.channels.ssh_il.ssh_il import SSHInteractiveLoginChannel
+from parsl_on_dask.lazily import lazily
 
 __all__ = ["Channel", "LocalChannel", "OAuthSSHChannel", "SSHChannel", "SSHInteractiveLoginChannel"]
+
+__getattr__, __dir__ = lazily(__name__)

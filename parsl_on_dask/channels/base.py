@@ -83,11 +83,14 @@ def takes_channel(init: Callable[..., None]) -> Callable[..., None]:
 def check_channel(owner: str, channel: Any) -> None:
     """Accept a local channel, with a warning, and refuse any other."""
     from parsl_on_dask.channels.local.local import LocalChannel
+    from parsl_on_dask.channels.ssh.ssh import SSHChannel
 
     if channel is None:
         return
     if not isinstance(channel, Channel):
         raise wrong_type(owner, "channel", channel, "a LocalChannel or None", "Write no channel at all.")
+    if isinstance(channel, SSHChannel):
+        raise channel.refusal()
     if not isinstance(channel, LocalChannel):
         raise ConfigurationError(
             f"{owner}(channel={short(channel)}): blocks are submitted from the machine that the script runs on. "

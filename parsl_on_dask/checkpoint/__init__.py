@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from parsl_on_dask.lazily import lazily
 
 if TYPE_CHECKING:
     from parsl_on_dask.checkpoint.explanation import explain
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cache", "Store", "explain"]
 
-_WHERE = {"Cache": "policy", "Store": "store", "explain": "explanation"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazily(
+    __name__,
+    {"Cache": "checkpoint.policy", "Store": "checkpoint.store", "explain": "checkpoint.explanation"},
+)

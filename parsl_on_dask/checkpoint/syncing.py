@@ -6,6 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from parsl_on_dask.late_threads import refused
+
 logger = logging.getLogger("parsl.dataflow.memoization")
 
 #: A result is on disk at most this many seconds after it was put (what the disk itself takes is added).
@@ -28,7 +30,9 @@ class Syncer:
         self._woken = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoint-sync", daemon=True)
-        self._thread.start()
+        self._started = not refused()  # else only the last round is left
+        if self._started:
+            self._thread.start()
 
     def wake(self) -> None:
         """There is something to be put on disk."""
@@ -40,7 +44,8 @@ class Syncer:
         """End the thread; the caller does the last round."""
         self._stop.set()
         self._woken.set()
-        self._thread.join()
+        if self._started:
+            self._thread.join()
 
     def _run(self) -> None:
         while True:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from parsl_on_dask import late_threads
+
 if TYPE_CHECKING:
     from distributed import Client
 
@@ -41,6 +43,21 @@ class End(NamedTuple):
     limit: int = 0
     workers: int = 1
     log: str = ""
+
+
+def start_callback_thread() -> None:
+    """Start the thread in which Dask's client calls callbacks of futures, where none can be started at the exit."""
+    if not late_threads.LATE:
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    from distributed import Future
+
+    # a private attribute of the class: a pool of one thread, which is made when the first callback is added
+    if Future._cb_executor is None or Future._cb_executor_pid != os.getpid():
+        Future._cb_executor = ThreadPoolExecutor(1, thread_name_prefix="Dask-Callback-Thread")
+        Future._cb_executor_pid = os.getpid()
+    Future._cb_executor.submit(int).result()
 
 
 def close_client(client: Any) -> None:

@@ -23,6 +23,7 @@ from parsl_on_dask.clusters.addressing import ANYWHERE, contacts_of, place_for, 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import (
     node_spec,
+    prefixed,
     site_of,
     spec_text,
     start_command,
@@ -308,7 +309,8 @@ class BlockCluster(Cluster):
         if getattr(self.provider, "takes_stdin", False):
             os.makedirs(block.folder, exist_ok=True)
             text = spec_text(self._spec(block, scheduler)) + "\n"
-            return self.provider.submit(stdin_command(self.site("python")), 1, name, stdin=text.encode())
+            command = prefixed(self.executor, stdin_command(self.site("python")))
+            return self.provider.submit(command, 1, name, stdin=text.encode())
         return self.provider.submit(self._describe(block, scheduler), 1, name)
 
     def _spec(self, block: Block, scheduler: dict[str, Any] | None) -> dict[str, Any]:
@@ -320,7 +322,7 @@ class BlockCluster(Cluster):
         script = os.path.join(block.folder, "start.py")
         write_private(block.spec_file, spec_text(self._spec(block, scheduler)))
         write_private(script, start_script(block.spec_file))
-        return start_command(self.site("python"), script)
+        return prefixed(self.executor, start_command(self.site("python"), script))
 
     def slots_per_block(self) -> int:
         """By Parsl's formula; what blocks turn out to have, where that has nothing to go by."""

@@ -130,6 +130,11 @@ def start_command(python: str | None, script: str) -> str:
     return f"{shlex.quote(python or sys.executable)} {shlex.quote(script)}"
 
 
+def prefixed(executor: Any, command: str) -> str:
+    """A command that starts a node, behind what a HighThroughputExecutor's ``launch_cmd`` has in front."""
+    return f"{getattr(executor, 'launch_prefix', '')} {command}".lstrip()
+
+
 def seconds_of(walltime: Any) -> float | None:
     """A walltime in seconds; None when there is none or it cannot be read.
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from parsl_on_dask import late_threads
 from parsl_on_dask.monitoring import dask_page
 
 logger = logging.getLogger("parsl.clusters.dashboard")
@@ -127,6 +129,11 @@ def plain_worker() -> Any:
     class PlainWorker(Worker):
         def __init__(self, *args: Any, dashboard: bool | None = None, **options: Any) -> None:
             super().__init__(*args, dashboard=False, **options)
+
+        @staticmethod
+        def _is_finalizing() -> bool:
+            # Dask asks its own name of sys.is_finalizing whether threads of the worker can be ended by another one
+            return sys.is_finalizing() or late_threads.refused()
 
     return PlainWorker
 

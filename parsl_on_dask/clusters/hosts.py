@@ -6,7 +6,6 @@ import logging
 import os
 import shlex
 import subprocess
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from parsl_on_dask.arguments import need, need_number, wrong_type
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.late_threads import beside
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SubmitException
 from parsl_on_dask.providers.local.local import check_blocks
@@ -218,7 +218,7 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
             job["cancelled"] = True
             process = job["process"]
             if process.poll() is None:
-                threading.Thread(target=self._hang_up, args=(process,), name="parsl-hang-up", daemon=True).start()
+                beside(self._hang_up, process, name="parsl-hang-up")
         return [True] * len(job_ids)
 
     def _hang_up(self, process: subprocess.Popen[bytes]) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.executors.errors import ScalingFailed
 from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.late_threads import beside
 
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.blocks import BlockCluster
@@ -319,9 +320,7 @@ class Jobs:
         """Cancel what has not ended, and see that it is gone, within bounded time."""
         if not self.blocks:
             return
-        end = threading.Thread(target=self._end_all, name="parsl-cancel", daemon=True)
-        end.start()
-        end.join(CANCEL + GONE)
+        beside(self._end_all, name="parsl-cancel", patience=CANCEL + GONE)
         left = [b for b in self.blocks.values() if b.job_id is not None and not b.gone]
         if left:
             logger.warning(

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
+from parsl_on_dask.clusters.blockspec import prefixed
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
@@ -227,9 +228,10 @@ class _Block(Supervisor):
         from parsl_on_dask.launchers import SimpleLauncher, SingleNodeLauncher
 
         launcher = self.cluster.provider_hint("launcher")
+        whole = prefixed(self.executor, command)
         if launcher is None or type(launcher) in (SimpleLauncher, SingleNodeLauncher):
-            return f"exec {command}\n"
-        text: str = launcher(command, 1, 1)
+            return f"exec {command}\n" if whole == command else f"{whole}\n"
+        text: str = launcher(whole, 1, 1)
         return text
 
     def start(self, scheduler: dict[str, Any] | None, address: str) -> str:

@@ -1,1 +1,7 @@
 """What happens to a call: kernel, task records and states, futures, dependencies, retries, joins."""
+
+from __future__ import annotations
+
+from parsl_on_dask.lazily import lazily
+
+__getattr__, __dir__ = lazily(__name__)

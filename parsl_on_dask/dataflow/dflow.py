@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from parsl_on_dask import overrides
+from parsl_on_dask import overrides, version
 from parsl_on_dask.checkpoint.policy import Cache
 from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.data_provider.data_manager import DataManager
@@ -36,7 +36,6 @@ from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, N
 from parsl_on_dask.lanes.callbacks import Callbacks
 from parsl_on_dask.logconfigs.start import start_logging
 from parsl_on_dask.monitoring.views import Views
-from parsl_on_dask.version import VERSION
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
@@ -116,7 +115,7 @@ class DataFlowKernel:
             self.workflow_name = config.monitoring.workflow_name or self.workflow_name
             self.workflow_version = config.monitoring.workflow_version or self.workflow_version
         logger.info("Starting DataFlowKernel with config\n%r", config)
-        logger.info("Parsl version: parsl_on_dask %s", VERSION)
+        logger.info("Parsl version: %s (parsl_on_dask %s)", version.VERSION, version.PACKAGE_VERSION)
         logger.info("Run id is: %s", self.run_id)
         self.task_state_counts = dict.fromkeys(States, 0)
         #: The same for each app, by the number of the state.
@@ -248,6 +247,8 @@ class DataFlowKernel:
         ------
         NoDataFlowKernelError
             After :meth:`cleanup`.
+        ConfigurationError
+            When the kernel has no executor yet.
 
         Examples
         --------
@@ -305,6 +306,11 @@ class DataFlowKernel:
             if executors.lower() != "all":
                 raise ValueError(f"Task {number} supplied executors={executors!r}: write executors=[{executors!r}]")
             choices = self._labels
+            if not choices:
+                raise ConfigurationError(
+                    f"Task {number} has no executor to run on: the kernel was made with Config(executors=[]). Call its "
+                    "add_executors([...]) before apps."
+                )
             label = choices[0] if len(choices) == 1 else random.choice(choices)
         elif isinstance(executors, (list, tuple)):
             label = executors[0] if len(executors) == 1 else random.choice(executors)

@@ -195,7 +195,7 @@ class Flow:
                     logger.error("Task %s requested invalid executor %s", record.id, record.executor)
                     raise ValueError(
                         f"Task {record.id} requested invalid executor {record.executor}: "
-                        f"the loaded Config has {', '.join(map(repr, kernel.labels()))}"
+                        f"the loaded Config has {', '.join(map(repr, kernel.labels())) or 'none'}"
                     )
                 self.hand_over(record, executor, lane, refs)
         except Exception as e:

@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from parsl_on_dask.errors import AlreadyLoadedError, NoDataFlowKernelError
+from parsl_on_dask.errors import AlreadyLoadedError, ConfigurationError, NoDataFlowKernelError
 from parsl_on_dask.misspelt import explains
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class DataFlowKernelLoader:
         Raises
         ------
         ConfigurationError
-            (also a RuntimeError) When a kernel is loaded already.
+            When the Config has no executor; and, as an ``AlreadyLoadedError``, which is also a RuntimeError, when a
+            kernel is loaded already.
         ExecutorError
             When an executor cannot be started.
 
@@ -67,9 +68,14 @@ class DataFlowKernelLoader:
                     else "call parsl.clear() first, or use the loaded kernel, parsl.dfk()"
                 )
                 raise AlreadyLoadedError(f"Config has already been loaded: {hint}")
-            cls._dfk = DataFlowKernel(
-                as_config(config), close_bad_executors=close_bad_executors, disable_cleanup=disable_cleanup
-            )
+            config = as_config(config)
+            if not config.executors:
+                raise ConfigurationError(
+                    "Config(executors=[]): parsl.load() needs at least one executor. Leave executors out for a thread "
+                    "pool, or write for example executors=[HighThroughputExecutor()]. For executors that come later, "
+                    "make the kernel yourself: DataFlowKernel(config), then its add_executors([...])."
+                )
+            cls._dfk = DataFlowKernel(config, close_bad_executors=close_bad_executors, disable_cleanup=disable_cleanup)
             return cls._dfk
 
     @classmethod
@@ -137,7 +143,6 @@ def as_config(given: Any) -> Config:
     """The Config that an argument of ``load`` stands for."""
     from parsl_on_dask.arguments import short
     from parsl_on_dask.config import Config
-    from parsl_on_dask.errors import ConfigurationError
     from parsl_on_dask.mistakes import is_client, is_cluster, not_a_config
 
     if given is None:

@@ -9,8 +9,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask import version
 from parsl_on_dask.dataflow.states import States
-from parsl_on_dask.version import VERSION
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -22,7 +22,7 @@ def log_start(kernel: DataFlowKernel) -> dict[str, Any]:
     """Log who runs what where, and return it."""
     info = {
         "python_version": ".".join(map(str, sys.version_info[:3])),
-        "parsl_version": VERSION,
+        "parsl_version": version.VERSION,
         "time_began": kernel.time_began,
         "run_id": kernel.run_id,
         "workflow_name": kernel.workflow_name,

@@ -9,7 +9,7 @@ from parsl_on_dask.lazily import lazily
 
 __all__ = ["DaskExecutor", "HighThroughputExecutor", "ThreadPoolExecutor"]
 
-__getattr__ = lazily(
+__getattr__, __dir__ = lazily(
     __name__,
     {
         "ExtremeScaleExecutor": "executors.extreme_scale.executor",

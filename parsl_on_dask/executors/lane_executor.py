@@ -13,6 +13,7 @@ from parsl_on_dask.arguments import need, need_label, need_number, wrong_type
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.executors.old_names import read_or_called
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.legacy import warn_once
 from parsl_on_dask.mistakes import not_these_keys
@@ -222,6 +223,7 @@ class LaneExecutor(ParslExecutor):
         """Raise :class:`InvalidResourceSpecification` for what this executor does not take; here: anything."""
         refuse_keys(self, resource_specification, ())
 
+    @read_or_called
     def outstanding(self) -> int:
         """Return the number of calls that wait or run."""
         return 0 if self._lane is None else self._lane.outstanding()
@@ -239,6 +241,7 @@ class LaneExecutor(ParslExecutor):
         """Return the ids of the blocks that have workers."""
         return list(dict.fromkeys(m["block_id"] for m in self.connected_managers() if m["block_id"] is not None))
 
+    @read_or_called
     def connected_managers(self) -> list[dict[str, Any]]:
         """Return a description of each node that has workers.
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from parsl_on_dask.legacy import warn_once
 
 logger = logging.getLogger("parsl.executors.old_names")
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class _Gone:
@@ -29,6 +33,65 @@ class _Gone:
         return self.value()
 
 
+class _Count(int):
+    """A number that can be called, which counts again."""
+
+    _again: Callable[[], int]
+
+    def __call__(self) -> int:
+        return self._again()
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        return int, (int(self),)
+
+
+class _Listing(list[Any]):
+    """A list that can be called, which makes a new one."""
+
+    _again: Callable[[], list[Any]]
+
+    def __call__(self) -> list[Any]:
+        return self._again()
+
+    def __reduce__(self) -> tuple[type[list[Any]], tuple[list[Any]]]:
+        return list, (list(self),)
+
+
+class ReadOrCalled:
+    """Descriptor of a method that was a property in earlier releases: an int or a list that can be called, too."""
+
+    def __init__(self, method: Callable[[Any], Any]) -> None:
+        functools.update_wrapper(self, method)
+        self.method = method
+
+    def __call__(self, instance: Any) -> Any:
+        return self.method(instance)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        again = functools.partial(self.method, instance)
+        value = again()
+        both: Any = _Listing(value) if isinstance(value, list) else _Count(value)
+        both._again = again
+        return both
+
+
+def read_or_called(method: Callable[[S], T]) -> Callable[[S], T]:
+    """Let scripts of earlier releases read what is a method today.
+
+    Examples
+    --------
+    >>> class Executor:
+    ...     @read_or_called
+    ...     def outstanding(self):
+    ...         return 3
+    >>> Executor().outstanding, Executor().outstanding(), Executor().outstanding <= 5
+    (3, 3, True)
+    """
+    return cast(Callable[[S], T], ReadOrCalled(method))
+
+
 class OldNames:
     """Attributes that Parsl's ``ParslExecutor`` had until 2025, and what they are by now."""
 
@@ -36,11 +99,17 @@ class OldNames:
     hub_port = cast(Any, _Gone(lambda: None, "monitoring finds its way alone"))
     monitoring_radio = cast(Any, _Gone(lambda: None, "give remote_monitoring_radio= to the constructor"))
     radio_mode = cast(Any, _Gone(lambda: "htex", "give remote_monitoring_radio= to the constructor"))
-    scaling_enabled = cast(Any, _Gone(lambda: False, "an executor with a provider scales"))
     bad_state_is_set = cast(Any, _Gone(lambda: False, "only those with a provider have it"))
     executor_exception = cast(Any, _Gone(lambda: None, "only those with a provider have it"))
     status_polling_interval = cast(Any, _Gone(lambda: 0, "only those with a provider have it"))
     tasks = cast(Any, _Gone(dict, "only those with a provider have it"))
+
+    @read_or_called
+    def scaling_enabled(self) -> bool:
+        """Return False, whatever there is: scaling is the provider's matter."""
+        text = "executors have no scaling_enabled any more: an executor with a provider scales."
+        warn_once("executor.scaling_enabled", text)
+        return False
 
     # Parsl asked every executor for these until 2023. One that has blocks has its own.
 

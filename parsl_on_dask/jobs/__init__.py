@@ -1,1 +1,7 @@
 """States of the jobs that blocks of workers run in, and what to do when jobs fail."""
+
+from __future__ import annotations
+
+from parsl_on_dask.lazily import lazily
+
+__getattr__, __dir__ = lazily(__name__)

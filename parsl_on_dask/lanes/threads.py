@@ -23,6 +23,7 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dask_noise import is_ours
 from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.lanes.stages import BEGIN, CLAIM, FINISH, SUBMIT
+from parsl_on_dask.late_threads import fill
 from parsl_on_dask.remote import children, scratch
 from parsl_on_dask.remote.reaper import REAPER
 from parsl_on_dask.remote.runner import HOST
@@ -92,6 +93,7 @@ class ThreadsLane(Lane):
         _quiet(1)
         self.scratch = scratch.make()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix=executor.thread_name_prefix)
+        fill(pool, self.threads)
         with dask.config.set({"temporary-directory": self.scratch}):
             self.cluster: Any = self._cluster(pool)
         is_ours(self.cluster.scheduler, *self.cluster.workers.values())

@@ -14,6 +14,7 @@ from parsl_on_dask.launchers.launchers import (
     SrunMPILauncher,
     WrappedLauncher,
 )
+from parsl_on_dask.lazily import lazily
 
 __all__ = [
     "AprunLauncher",
@@ -27,3 +28,5 @@ __all__ = [
     "SrunMPILauncher",
     "WrappedLauncher",
 ]
+
+__getattr__, __dir__ = lazily(__name__)

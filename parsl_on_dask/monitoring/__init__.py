@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from parsl_on_dask.lazily import lazily
 from parsl_on_dask.monitoring.monitoring import MonitoringHub
 
 __all__ = ["MonitoringHub"]
+
+__getattr__, __dir__ = lazily(__name__)

@@ -11,7 +11,7 @@ from parsl_on_dask.monitoring.pages import database as db
 from parsl_on_dask.monitoring.pages import plots, render, workers
 from parsl_on_dask.monitoring.pages.model import Reader, Run, Summary, Task
 from parsl_on_dask.remote.sidefiles import replacing
-from parsl_on_dask.version import VERSION
+from parsl_on_dask.version import PACKAGE_VERSION
 
 __all__ = ["choose", "write"]
 
@@ -107,7 +107,7 @@ def html(reader: Reader, run: Run) -> str:
         script=render.static("pages.js"),
         database=reader.database.name,
         made=db.now(),
-        version=VERSION,
+        version=PACKAGE_VERSION,
         **values,
     )
 

@@ -21,7 +21,7 @@ __all__ = [
     "TorqueProvider",
 ]
 
-__getattr__ = lazily(
+__getattr__, __dir__ = lazily(
     __name__,
     {
         "AWSProvider": "providers.aws.aws",

@@ -53,13 +53,15 @@ class BatchProvider(AskingProvider, RepresentationMixin):
 
     def _configure(
         self,
-        scheduler_options: str,
-        worker_init: str,
+        scheduler_options: str | None,
+        worker_init: str | None,
         config_name: str | None,
         jobqueue: Mapping[str, Any] | None,
     ) -> None:
         """Check and keep what all of them take; called at the end of each constructor."""
         owner = type(self).__name__
+        # what a file of settings leaves empty
+        scheduler_options, worker_init = ("" if text is None else text for text in (scheduler_options, worker_init))
         need(owner, "scheduler_options", scheduler_options, str, hint="Write lines of text, with \\n between them.")
         need(owner, "worker_init", worker_init, str, hint="Write shell text, for example 'module load python'.")
         need(owner, "config_name", config_name, str, type(None))

@@ -42,8 +42,8 @@ class ClusterProvider(ExecutionProvider):
     walltime : str
         How long a job may run, as ``HH:MM:SS``.
     launcher : Launcher
-    cmd_timeout : float
-        Seconds that a command of the batch system may take. Default 10.
+    cmd_timeout : float or None
+        Seconds that a command of the batch system may take; None for no limit. Default 10.
     channel
         Of Parsl's earlier releases: accepted, and reported once; must be a ``LocalChannel``.
 
@@ -69,14 +69,14 @@ class ClusterProvider(ExecutionProvider):
         parallelism: float,
         walltime: str,
         launcher: Launcher,
-        cmd_timeout: float = 10,
+        cmd_timeout: float | None = 10,
         *,
         channel: Channel | None = None,
     ) -> None:
         owner = type(self).__name__
         check_channel(owner, channel)
         check_blocks(owner, nodes_per_block, init_blocks, min_blocks, max_blocks, parallelism)
-        need_number(owner, "cmd_timeout", cmd_timeout, kind=float, above=0, example="30")
+        need_number(owner, "cmd_timeout", cmd_timeout, kind=float, above=0, optional=True, example="30")
         check_walltime(owner, walltime)
         if not callable(launcher) or isinstance(launcher, type):
             raise BadLauncher(launcher)

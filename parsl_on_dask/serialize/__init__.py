@@ -30,4 +30,4 @@ __all__ = [
 ]
 
 # what fails between processes is imported everywhere, and must not bring cloudpickle along
-__getattr__ = lazily(__name__, dict.fromkeys(__all__, "serialize.facade"))
+__getattr__, __dir__ = lazily(__name__, dict.fromkeys(__all__, "serialize.facade"))

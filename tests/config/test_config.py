@@ -7,10 +7,11 @@ import warnings
 
 import pytest
 
+import parsl_on_dask
 from parsl_on_dask import legacy
 from parsl_on_dask.config import Config
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
-from parsl_on_dask.errors import ConfigurationError, TypeCheckError
+from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError, TypeCheckError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
 from parsl_on_dask.legacy import ParslDeprecationWarning
 from tests.helpers import shown
@@ -27,9 +28,14 @@ def test_without_executors_there_is_a_thread_pool():
     assert (executor.label, executor.max_threads) == ("threads", 2)
 
 
-def test_no_executor_at_all_is_an_error():
-    with pytest.raises(ConfigurationError, match="at least one executor"):
-        Config(executors=[])
+@pytest.mark.parametrize("none", [[], (), iter(())])
+def test_no_executor_at_all_can_be_said_and_not_be_loaded(none):
+    config = Config(executors=none)
+    assert config.executors == ()
+    with pytest.raises(ConfigurationError, match=r"at least one executor.*add_executors"):
+        parsl_on_dask.load(config)
+    with pytest.raises(NoDataFlowKernelError):
+        parsl_on_dask.dfk()
 
 
 def test_executors_can_be_any_iterable_and_cannot_be_replaced():

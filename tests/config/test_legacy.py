@@ -8,10 +8,10 @@ import warnings
 import pytest
 
 from parsl_on_dask import legacy
-from parsl_on_dask.channels import LocalChannel, SSHChannel
+from parsl_on_dask.channels import LocalChannel, OAuthSSHChannel, SSHChannel, SSHInteractiveLoginChannel
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.legacy import ParslDeprecationWarning
-from parsl_on_dask.providers import LocalProvider
+from parsl_on_dask.providers import AdHocProvider, LocalProvider, SlurmProvider
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +56,30 @@ def test_providers_take_a_local_channel(keyword):
 
 
 def test_channels_over_ssh_are_refused():
-    with pytest.raises(ConfigurationError, match=r"Run the script on login\.example"):
-        SSHChannel("login.example", username="me")
+    channel = SSHChannel("login.example", username="me", password="secret")
+    assert (channel.hostname, channel.username) == ("login.example", "me") and "secret" not in repr(channel)
+    uses = [
+        lambda: LocalProvider(channel=channel),
+        lambda: SlurmProvider("debug", channel=channel),
+        lambda: channel.execute_wait("date"),
+        lambda: channel.push_file("a", "b"),
+        lambda: channel.pull_file("a", "b"),
+        lambda: channel.isdir("a"),
+        lambda: channel.makedirs("a"),
+    ]
+    said = r"Run the script on login\.example.*hosts=\['me@login\.example'\]"
+    for use in uses:
+        with pytest.raises(ConfigurationError, match=said):
+            use()
+
+
+@pytest.mark.parametrize("kind", [SSHChannel, OAuthSSHChannel, SSHInteractiveLoginChannel])
+def test_an_ad_hoc_provider_over_ssh_names_its_hosts(kind):
+    channels = [kind("10.0.0.2", username="me", script_dir="/tmp"), kind("10.0.0.3"), LocalChannel()]
+    with pytest.raises(ConfigurationError, match=r"DaskExecutor\(hosts=\['me@10\.0\.0\.2', '10\.0\.0\.3'\]\)"):
+        AdHocProvider(channels=channels)
+    with pytest.raises(ConfigurationError, match=r"DaskExecutor\(hosts=\['node1', 'me@node2'\]\)"):
+        AdHocProvider()
 
 
 def test_warn_once_is_quiet_afterwards():

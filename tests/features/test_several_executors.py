@@ -12,6 +12,7 @@ import pytest
 import parsl_on_dask as parsl
 from parsl_on_dask import bash_app, python_app
 from parsl_on_dask.config import Config
+from parsl_on_dask.dataflow.dflow import DataFlowKernel
 from parsl_on_dask.dataflow.errors import DependencyError
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import ThreadPoolExecutor
@@ -98,3 +99,17 @@ def test_executors_may_be_added(kernel: Any) -> None:
     kernel.add_executors([ThreadPoolExecutor(label="added", max_threads=1)])
     assert on("added", os.getpid)().result(WAIT) == os.getpid()
     assert "added" in kernel.executors
+
+
+@pytest.mark.parametrize("name", CONFIG_NAMES)
+def test_a_kernel_without_executors_gets_them_later(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with DataFlowKernel(Config(executors=[], run_dir=str(tmp_path), strategy="none")) as kernel:
+        app = python_app(lambda x: x + 1, data_flow_kernel=kernel)
+        with pytest.raises(ConfigurationError, match=r"no executor to run on.*add_executors"):
+            app(1)
+        with pytest.raises(ValueError, match=rf"invalid executor {name}: the loaded Config has none"):
+            python_app(lambda: 1, data_flow_kernel=kernel, executors=[name])().result(WAIT)
+        kernel.add_executors([executor_for(name, request)])
+        assert kernel.labels() == [name]
+        chosen = python_app(lambda x: x + 1, data_flow_kernel=kernel, executors=[name])
+        assert (app(1).result(WAIT), chosen(app(2)).result(WAIT)) == (2, 4)

@@ -54,17 +54,5 @@ def test_exported_names_are_unique() -> None:
     assert len(set(parsl_on_dask.__all__)) == len(parsl_on_dask.__all__)
 
 
-def test_the_version_is_one() -> None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    from parsl_on_dask.version import VERSION
-
-    assert parsl_on_dask.__version__ == VERSION
-    try:
-        assert version("parsl-on-dask") == VERSION
-    except PackageNotFoundError:  # the source tree is used without having been installed
-        pass
-
-
 def test_the_package_declares_its_types() -> None:
     assert (Path(parsl_on_dask.__file__).parent / "py.typed").exists()

@@ -100,7 +100,7 @@ def made_by_dask() -> Iterator[dict[str, Any]]:
         ("HighThroughputExecutor(provider='slurm')", "SlurmProvider('partition')"),
         ("HighThroughputExecutor(provider=SrunLauncher())", "SlurmProvider(launcher=SrunLauncher())"),
         ("HighThroughputExecutor(mem_per_worker='4GB')", "mem_per_worker=4"),
-        ("HighThroughputExecutor(launch_cmd='process_worker_pool.py')", "WrappedLauncher("),
+        ("HighThroughputExecutor(launch_cmd='my_worker_pool.py')", "WrappedLauncher("),
         ("ThreadPoolExecutor(4)", "Write max_threads=4"),
         ("ThreadPoolExecutor(max_workers=4)", "Write max_threads="),
         # providers
@@ -122,7 +122,7 @@ def made_by_dask() -> Iterator[dict[str, Any]]:
         ("LocalProvider(max_worker=3)", "HighThroughputExecutor(max_workers_per_node=...)"),
         ("SrunLauncher(override='-n 1')", "Write overrides="),
         ("LocalProvider(max_workers=3)", "HighThroughputExecutor(max_workers=...)"),
-        ("parsl.channels.SSHChannel('host')", "Run the script on host"),
+        ("LocalProvider(channel=parsl.channels.SSHChannel('host'))", "Run the script on host"),
         ("SlurmProvider('debug', channel='ssh')", "Write no channel at all"),
         # Dask
         ("DaskExecutor()", "DaskExecutor('tcp://10.0.0.1:8786')"),

@@ -208,10 +208,11 @@ def test_help(tmp_path: Path, args: tuple[str, ...]) -> None:
 
 
 def test_version(tmp_path: Path) -> None:
-    from parsl_on_dask.version import VERSION
+    from parsl_on_dask.version import PACKAGE_VERSION, PARSL_VERSION
 
     done = python(tmp_path, *FRONT, "--version")
-    assert done.returncode == 0 and done.stdout.startswith(f"parsl-on-dask {VERSION} (distributed ")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"parsl-on-dask {PACKAGE_VERSION} (API of Parsl {PARSL_VERSION}, distributed ")
 
 
 def test_a_real_parsl_that_something_imported_first_is_explained(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from parsl_on_dask.legacy import ParslDeprecationWarning
 from parsl_on_dask.providers import (
     CondorProvider,
     GridEngineProvider,
+    LocalProvider,
     LSFProvider,
     PBSProProvider,
     SlurmProvider,
@@ -88,8 +89,8 @@ def test_wrong_arguments(provider, argument):
         (SlurmProvider, {"regex_job_id": "(["}),
         (SlurmProvider, {"regex_job_id": r"job (\d+)"}),
         (PBSProProvider, {"cpus_per_node": 0}),
-        (PBSProProvider, {"select_options": None}),
-        (TorqueProvider, {"queue": 3}),
+        (PBSProProvider, {"select_options": 3}),
+        (TorqueProvider, {"queue": ["debug"]}),
         (LSFProvider, {"request_by_nodes": False}),
         (LSFProvider, {"request_by_nodes": False, "cores_per_block": 3}),
         (CondorProvider, {"environment": "A=1"}),
@@ -226,3 +227,45 @@ def test_the_page_of_directives_has_every_argument(provider):
     own = own.split("\n## ")[0]
     for name in inspect.signature(provider).parameters:
         assert f"`{name}`" in common + own or f"`{name}=" in own, name
+
+
+BATCH = [PBSProProvider, TorqueProvider, LSFProvider, GridEngineProvider]
+
+
+@pytest.mark.parametrize("make", [*BATCH, LocalProvider])
+def test_what_a_file_of_settings_leaves_empty_is_as_if_left_out(make):
+    provider = make(worker_init=None, cmd_timeout=None)
+    assert (provider.worker_init, provider.cmd_timeout) == ("", None)
+    if make is not LocalProvider:
+        provider = make(worker_init=None, scheduler_options=None, cmd_timeout=None)
+        assert provider.script() == make().script() and provider.execute_wait("echo done") == (0, "done\n", "")
+
+
+def test_without_a_limit_a_local_job_is_given_all_the_time_that_it_takes_to_end(tmp_path):
+    provider = LocalProvider(cmd_timeout=None)
+    provider.script_dir = str(tmp_path)
+    job = provider.submit("sleep 60", 1)
+    assert provider.cancel([job]) == [True]
+
+
+@pytest.mark.parametrize("make", [PBSProProvider, TorqueProvider])
+def test_accounts_and_queues_may_be_numbers(make):
+    provider = make(account=123, queue=7)
+    assert (provider.account, provider.queue) == ("123", "7")
+    for name in ("account", "queue"):
+        with pytest.raises(TypeCheckError, match=f"{name} must be a str or None"):
+            make(**{name: True})
+
+
+def test_projects_and_queues_may_be_numbers_elsewhere():
+    assert (LSFProvider(project=123, queue=7).project, GridEngineProvider(queue=7).queue) == ("123", "7")
+
+
+def test_cores_that_are_not_said_are_refused_where_they_are_needed():
+    provider = PBSProProvider(cpus_per_node=None, nodes_per_block=2, queue="debug")
+    assert provider.cpus_per_node is None
+    with pytest.raises(ConfigurationError, match=r"cpus_per_node=None\).*Write for example cpus_per_node=32"):
+        provider.script()
+    by_site = PBSProProvider(cpus_per_node=None, nodes_per_block=2, jobqueue={"cores": 4})
+    assert "#PBS -l select=2:ncpus=4" in by_site.script()
+    assert "#PBS -l select=1:ncpus=32" in PBSProProvider(cpus_per_node="32").script()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.batch.base import BlockJob, Directive, number
 from parsl_on_dask.clusters.batch.library import PBSJob, pbs_format_bytes_ceil
+from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.providers.defaults import given
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ class PBSProBlockJob(_QsubJob):
             memory = "" if gib is None else f":mem={pbs_format_bytes_ceil(round(gib * 2**30))}"
             return f"select={nodes}:ncpus={cores}{memory}"
         more = provider.select_options
+        if provider.cpus_per_node is None:
+            raise ConfigurationError(
+                f"{type(provider).__name__}(cpus_per_node=None): a job needs a number of cores, and the site's "
+                "settings have none. Write for example cpus_per_node=32."
+            )
         return f"select={nodes}:ncpus={provider.cpus_per_node}{':' if more and not more.startswith(':') else ''}{more}"
 
 

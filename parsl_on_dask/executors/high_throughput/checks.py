@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.arguments import need, need_number, short, wrong_type
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 from parsl_on_dask.executors.high_throughput.errors import UnknownMPILauncher
+from parsl_on_dask.executors.high_throughput.launch_command import INTERCHANGE
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import VALID_LAUNCHERS
 from parsl_on_dask.executors.high_throughput.placement import check_cpu_affinity
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.legacy import note_once
 from parsl_on_dask.providers.base import ExecutionProvider
+from parsl_on_dask.providers.cloud import CloudProvider
 from parsl_on_dask.providers.local.local import LocalProvider
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 # They steer Parsl's own transport, which Dask's takes the place of.
 _TRANSPORT_DEFAULTS: dict[str, Any] = {
-    "interchange_launch_cmd": None,
+    "interchange_launch_cmd": INTERCHANGE,
     "loopback_address": "127.0.0.1",
     "interchange_port_range": (55000, 56000),
     "prefetch_capacity": 0,
@@ -35,11 +37,11 @@ def check_arguments(executor: HighThroughputExecutor) -> None:
     """Raise unless all arguments of an executor can be used, also those that were set after construction."""
     owner = type(executor).__name__
     check_provider(owner, executor.provider)
-    if executor.launch_cmd is not None:
+    need(owner, "launch_cmd", executor.launch_cmd, str)
+    if executor.launch_prefix and isinstance(executor.provider, CloudProvider):
         raise ConfigurationError(
-            f"{owner}(launch_cmd={short(executor.launch_cmd)}): Parsl's worker program does not run here. Leave "
-            "launch_cmd out; to put a command in front of the workers' give the provider "
-            "launcher=WrappedLauncher('...')."
+            f"{owner}(launch_cmd={short(executor.launch_cmd)}): what a machine or a pod starts is up to Dask's package "
+            f"for it. Write worker_init= of {type(executor.provider).__name__}, or prepare its image."
         )
     need(owner, "address", executor.address, str, type(None), hint="Write for example address='10.0.0.1'.")
     need_number(owner, "worker_port", executor.worker_port, at_least=0, optional=True, example="54321")

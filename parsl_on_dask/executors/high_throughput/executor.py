@@ -11,12 +11,14 @@ from parsl_on_dask.arguments import need, need_number, short, wrong_type
 from parsl_on_dask.dialect import old_defaults
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import BadStateException, InvalidResourceSpecification
+from parsl_on_dask.executors.high_throughput import launch_command
 from parsl_on_dask.executors.high_throughput.checks import check_arguments, check_provider, note_transport
 from parsl_on_dask.executors.high_throughput.direct import DirectUse
 from parsl_on_dask.executors.high_throughput.legacy import removed_arguments
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import validate_resource_spec
 from parsl_on_dask.executors.lane_executor import refuse_keys
+from parsl_on_dask.executors.old_names import read_or_called
 from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.legacy import warn_once
@@ -82,9 +84,10 @@ heartbeat_period, poll_period, address_probe_timeout
         Run the Dask scheduler on the first node of the first block instead of on this machine, for sites whose login
         nodes forbid such processes. Loading then waits until that block runs, and the end of that block is the end of
         the executor. Default False. This package's own.
-    launch_cmd
-        Must be None: Parsl's worker program is not what starts. Use ``launcher=WrappedLauncher("...")`` of the provider
-        to put a command in front of the workers'.
+    launch_cmd : str, optional
+        What is in front of ``process_worker_pool.py`` in it, shell text that prepares an environment or a command that
+        wraps another one, goes in front of what starts on each node. Paths of that program and of its Python, and its
+        options, mean nothing here; another program is refused. Default: Parsl's own text, without anything in front.
     max_workers, worker_ports, managed, start_method, suppress_failure, enable_mpi_mode, mpi_launcher
         Of Parsl's earlier releases: accepted where they have a meaning, and reported once. ``enable_mpi_mode=True``
         makes it an :class:`~parsl_on_dask.executors.high_throughput.mpi_executor.MPIExecutor`.
@@ -186,8 +189,8 @@ heartbeat_period, poll_period, address_probe_timeout
             block_error_handler=block_error_handler,
         )
         self._describe(label, working_dir, storage_access, batching, max_batch, in_flight, inline_limit, job_end_reruns)
-        self.launch_cmd = launch_cmd
-        self.interchange_launch_cmd = interchange_launch_cmd
+        self.launch_cmd = launch_cmd or launch_command.DEFAULT
+        self.interchange_launch_cmd = interchange_launch_cmd or list(launch_command.INTERCHANGE)
         self.address = address
         self.loopback_address = loopback_address
         self.worker_port = given.worker_port
@@ -212,6 +215,11 @@ heartbeat_period, poll_period, address_probe_timeout
         self.scheduler_in_job = scheduler_in_job
         self.validate()
         note_transport(self)
+
+    @property
+    def launch_prefix(self) -> str:
+        """What ``launch_cmd`` has in front of Parsl's worker program; it goes in front of what starts on each node."""
+        return launch_command.prefix(type(self).__name__, self.launch_cmd)
 
     #: Whether its calls start MPI programs on nodes of their block; Parsl reads these two on the class.
     enable_mpi_mode: bool = False
@@ -326,6 +334,7 @@ heartbeat_period, poll_period, address_probe_timeout
         """Directory of the workers' logs."""
         return self.logdir if self.worker_logdir_root is None else f"{self.worker_logdir_root}/{self.label}"
 
+    @read_or_called
     def connected_workers(self) -> int:
         """Return the number of workers; Parsl has removed it in favour of :meth:`connected_managers`."""
         warn_once("HighThroughputExecutor.connected_workers", "connected_workers() is now connected_managers().")

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from parsl_on_dask.executors.high_throughput.manager_record import ManagerRecord
 from parsl_on_dask.utils import RepresentationMixin
 
 
@@ -22,7 +23,7 @@ class ManagerSelector(RepresentationMixin, ABC):
     anywhere = False
 
     @abstractmethod
-    def sort_managers(self, ready_managers: Mapping[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
+    def sort_managers(self, ready_managers: Mapping[bytes, ManagerRecord], manager_list: set[bytes]) -> list[bytes]:
         """Return ``manager_list`` in the order of preference: the last of them is given the next call.
 
         Parameters
@@ -39,14 +40,14 @@ class RandomManagerSelector(ManagerSelector):
 
     anywhere = True
 
-    def sort_managers(self, ready_managers: Mapping[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
+    def sort_managers(self, ready_managers: Mapping[bytes, ManagerRecord], manager_list: set[bytes]) -> list[bytes]:
         return random.sample(sorted(manager_list), len(manager_list))
 
 
 class BlockIdManagerSelector(ManagerSelector):
     """By block, so that the newest one is preferred."""
 
-    def sort_managers(self, ready_managers: Mapping[bytes, Any], manager_list: set[bytes]) -> list[bytes]:
+    def sort_managers(self, ready_managers: Mapping[bytes, ManagerRecord], manager_list: set[bytes]) -> list[bytes]:
         def place(manager: bytes) -> tuple[bool, Any]:
             block = ready_managers[manager]["block_id"]
             return (block is not None, block)

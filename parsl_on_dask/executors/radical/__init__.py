@@ -4,5 +4,8 @@ from __future__ import annotations
 
 from parsl_on_dask.executors.radical.executor import RadicalPilotExecutor
 from parsl_on_dask.executors.radical.rpex_resources import ResourceConfig
+from parsl_on_dask.lazily import lazily
 
 __all__ = ["RadicalPilotExecutor", "ResourceConfig"]
+
+__getattr__, __dir__ = lazily(__name__)

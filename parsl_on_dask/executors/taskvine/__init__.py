@@ -5,5 +5,8 @@ from __future__ import annotations
 from parsl_on_dask.executors.taskvine.executor import TaskVineExecutor
 from parsl_on_dask.executors.taskvine.factory_config import TaskVineFactoryConfig
 from parsl_on_dask.executors.taskvine.manager_config import TaskVineManagerConfig
+from parsl_on_dask.lazily import lazily
 
 __all__ = ["TaskVineExecutor", "TaskVineFactoryConfig", "TaskVineManagerConfig"]
+
+__getattr__, __dir__ = lazily(__name__)

@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from parsl_on_dask.executors.workqueue.executor import WorkQueueExecutor
+from parsl_on_dask.lazily import lazily
 
 __all__ = ["WorkQueueExecutor"]
+
+__getattr__, __dir__ = lazily(__name__)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from parsl_on_dask.lazily import lazily
 from parsl_on_dask.legacy import warn_once
 
 #: Where a name that was here is, and where its successor is.
@@ -28,10 +29,13 @@ _MOVED = {
 }
 
 
+_submodule, __dir__ = lazily(__name__)
+
+
 def __getattr__(name: str) -> Any:
-    """Hand out a name of before 2024.12, as it was then."""
+    """Hand out a name of before 2024.12, as it was then, or a submodule."""
     if name not in _MOVED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _submodule(name)
     module, today = _MOVED[name]
     warn_once(
         f"moved:monitoring.radios.{name}",

@@ -1,1 +1,7 @@
 """Where Parsl keeps its web pages. Ours are in :mod:`parsl_on_dask.monitoring.pages`."""
+
+from __future__ import annotations
+
+from parsl_on_dask.lazily import lazily
+
+__getattr__, __dir__ = lazily(__name__)

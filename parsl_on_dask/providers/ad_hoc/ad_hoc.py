@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from parsl_on_dask.channels.ssh.ssh import SSHChannel
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.providers.base import ExecutionProvider
@@ -29,7 +30,7 @@ class AdHocProvider(ExecutionProvider):
         parallelism: float = 1,
         move_files: bool | None = None,
     ) -> None:
-        hosts = [name for c in channels if (name := getattr(c, "hostname", None)) not in (None, "localhost")]
+        hosts = [channel.host for channel in channels if isinstance(channel, SSHChannel)]
         raise ConfigurationError(
             "AdHocProvider: Parsl removed it, and its channels, in 2024. Write the executor "
             f"DaskExecutor(hosts={hosts or ['node1', 'me@node2']!r}) for hosts that ssh reaches without a "

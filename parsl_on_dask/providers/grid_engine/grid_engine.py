@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need
+from parsl_on_dask.arguments import name_of
 from parsl_on_dask.channels.base import Channel, takes_channel
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
@@ -107,8 +107,7 @@ class GridEngineProvider(BatchProvider):
             cmd_timeout,
             channel=channel,
         )
-        need(type(self).__name__, "queue", queue, str, type(None))
-        self.queue = queue
+        self.queue = name_of(type(self).__name__, "queue", queue)
         self._configure(scheduler_options, worker_init, config_name, jobqueue)
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:

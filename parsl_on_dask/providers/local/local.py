@@ -84,8 +84,15 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
         owner = type(self).__name__
         check_channel(owner, channel)
         check_blocks(owner, nodes_per_block, init_blocks, min_blocks, max_blocks, parallelism)
-        need(owner, "worker_init", worker_init, str, hint="Write shell text, for example 'module load python'.")
-        need_number(owner, "cmd_timeout", cmd_timeout, kind=float, above=0, example="30")
+        need(
+            owner,
+            "worker_init",
+            worker_init,
+            str,
+            type(None),
+            hint="Write shell text, for example 'module load python'.",
+        )
+        need_number(owner, "cmd_timeout", cmd_timeout, kind=float, above=0, optional=True, example="30")
         if launcher is not None and (not callable(launcher) or isinstance(launcher, type)):
             raise BadLauncher(launcher)
         for name, value in (("walltime", walltime), ("move_files", move_files)):
@@ -98,7 +105,7 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
         self.init_blocks = init_blocks
         self.min_blocks = min_blocks
         self.max_blocks = max_blocks
-        self.worker_init = worker_init
+        self.worker_init = worker_init or ""
         self.cmd_timeout = cmd_timeout
         self.parallelism = parallelism
         self.channel = channel
@@ -180,12 +187,13 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
         for job in running:
             job["cancelled"] = True
             _signal_group(job["remote_pid"], signal.SIGTERM)
-        deadline = time.monotonic() + self.cmd_timeout
+        limit = self.cmd_timeout
+        deadline = time.monotonic() + (limit or 0)
         for job in running:
             try:
-                job["process"].wait(max(0.0, deadline - time.monotonic()))
+                job["process"].wait(None if limit is None else max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                logger.warning("Job %s did not end within %s s and is killed", job["job_id"], self.cmd_timeout)
+                logger.warning("Job %s did not end within %s s and is killed", job["job_id"], limit)
             _signal_group(job["remote_pid"], signal.SIGKILL)
             job["process"].wait()
             job["status"] = JobStatus(JobState.CANCELLED)

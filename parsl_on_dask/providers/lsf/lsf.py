@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.arguments import name_of, need, need_number
 from parsl_on_dask.channels.base import Channel, takes_channel
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
@@ -132,8 +132,6 @@ class LSFProvider(BatchProvider):
             channel=channel,
         )
         owner = type(self).__name__
-        need(owner, "project", project, str, type(None))
-        need(owner, "queue", queue, str, type(None))
         need(owner, "bsub_redirection", bsub_redirection, bool)
         need(owner, "request_by_nodes", request_by_nodes, bool, type(None))
         need_number(owner, "cores_per_block", cores_per_block, at_least=1, optional=True, example="84")
@@ -147,8 +145,8 @@ class LSFProvider(BatchProvider):
             self.nodes_per_block = math.ceil(cores_per_block / cores_per_node)
         if move_files is not None:
             warn_once(f"{owner}.move_files", f"{owner}(move_files=) has no effect any more; leave it out.")
-        self.project = project
-        self.queue = queue
+        self.project = name_of(owner, "project", project)
+        self.queue = name_of(owner, "queue", queue)
         self.cores_per_block = cores_per_block
         self.cores_per_node = cores_per_node
         self.bsub_redirection = bsub_redirection

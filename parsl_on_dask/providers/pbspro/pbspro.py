@@ -37,8 +37,8 @@ class PBSProProvider(TorqueProvider):
         Shell text that runs before the workers start, for example ``"module load python"``.
     nodes_per_block : int
         Nodes of one job. Default 1.
-    cpus_per_node : int
-        The request's ``ncpus``. Default 1.
+    cpus_per_node : int or None
+        The request's ``ncpus``. Default 1. With None, which PBS does not take, only the site's settings can say it.
     init_blocks, min_blocks, max_blocks : int
         Blocks at the start (default 1), at the least when idle (0), at the most (1).
     parallelism : float
@@ -83,7 +83,7 @@ class PBSProProvider(TorqueProvider):
         select_options: str = "",
         worker_init: str = "",
         nodes_per_block: int = 1,
-        cpus_per_node: int = DefaultInt(1),
+        cpus_per_node: int | None = DefaultInt(1),
         init_blocks: int = 1,
         min_blocks: int = 0,
         max_blocks: int = 1,
@@ -113,9 +113,12 @@ class PBSProProvider(TorqueProvider):
             jobqueue=jobqueue,
             channel=channel,
         )
-        need(type(self).__name__, "select_options", select_options, str)
-        need_number(type(self).__name__, "cpus_per_node", cpus_per_node, at_least=1, example="32")
-        self.select_options = select_options
+        owner = type(self).__name__
+        need(owner, "select_options", select_options, str, type(None))
+        if isinstance(cpus_per_node, str) and cpus_per_node.isdecimal():
+            cpus_per_node = int(cpus_per_node)
+        need_number(owner, "cpus_per_node", cpus_per_node, at_least=1, optional=True, example="32")
+        self.select_options = select_options or ""
         self.cpus_per_node = cpus_per_node
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:

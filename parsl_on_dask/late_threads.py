@@ -1,0 +1,54 @@
+"""Python 3.12.0 to 3.12.2 start no thread any more as soon as the interpreter's exit has begun.
+
+Kernels that a script leaves are cleaned up in the first hook of the exit, and Dask and this package start threads for
+that. Other releases of Python allow it there. So what is needed is started before, or done without a thread.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+#: Whether this Python is one of these.
+LATE = (3, 12) <= sys.version_info[:2] < (3, 13) and sys.version_info < (3, 12, 3)
+
+
+def refused() -> bool:
+    """Whether no thread can be started any more."""
+    if not LATE:
+        return False
+    try:
+        threading.Thread(target=int).start()
+    except RuntimeError:
+        return True
+    return False
+
+
+def fill(pool: Any, threads: int) -> None:
+    """Start all threads of a pool that starts one for each of its first calls, where there are none to be had later."""
+    for _ in range(threads if LATE else 0):
+        pool.submit(int)
+
+
+def beside(function: Callable[..., Any], *args: Any, name: str, patience: float = 0) -> None:
+    """Call a function in a thread of its own; in this one, if none can be started any more.
+
+    Parameters
+    ----------
+    function : callable
+    *args
+        Its arguments.
+    name : str
+        The thread's.
+    patience : float
+        Seconds that its end is waited for. Default 0.
+    """
+    thread = threading.Thread(target=function, args=args, name=name, daemon=True)
+    if refused():
+        function(*args)
+        return
+    thread.start()
+    if patience:
+        thread.join(patience)
