@@ -30,7 +30,9 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--here", action="store_true", help="run on this package only, and compare with what Parsl did; write nothing"
     )
-    parser.add_argument("--folder", type=Path, default=cache, help="for sources and environments (default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=cache, help="for sources and environments (default: %(default)s)"
+    )
     parser.add_argument("--discard", action="store_true", help="remove each program's environments after its run")
     parser.add_argument(
         "--source", action="append", default=[], metavar="NAME=PATH", help="take a program from this git or folder"
@@ -104,7 +106,11 @@ class Runs:
         parsl = program.parsl or self.parsl
         before = self.results.get(program.name)
         result = Result(
-            datetime.date.today().isoformat(), program.origin, platform.python_version(), parsl, self.package.name.split("-")[1]
+            datetime.date.today().isoformat(),
+            program.origin,
+            platform.python_version(),
+            parsl,
+            self.package.name.split("-")[1],
         )
         if self.options.here and before is not None:
             result.passed_on_parsl, result.parsls = before.passed_on_parsl, before.parsls

@@ -94,7 +94,15 @@ def _pip(python: str, words: list[str], extra: dict[str, str] | None = None, con
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **(extra or {})}
     for name in ("PYTHONPATH", "PYTHONHOME"):
         environment.pop(name, None)
-    command = [python, "-m", "pip", *words[:1], "--quiet", *(["--no-compile"] if words[0] == "install" else []), *words[1:]]
+    command = [
+        python,
+        "-m",
+        "pip",
+        *words[:1],
+        "--quiet",
+        *(["--no-compile"] if words[0] == "install" else []),
+        *words[1:],
+    ]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )

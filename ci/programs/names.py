@@ -59,11 +59,10 @@ def of(text: str) -> Names:
                 if alias.name.partition(".")[0] == "parsl":
                     names.imports.add(alias.name)
                     bound[alias.asname or "parsl"] = alias.name if alias.asname else "parsl"
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            if node.module.partition(".")[0] == "parsl":
-                names.imports |= {
-                    node.module if alias.name == "*" else f"{node.module}.{alias.name}" for alias in node.names
-                }
+        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] == "parsl":
+            names.imports |= {
+                str(node.module) if alias.name == "*" else f"{node.module}.{alias.name}" for alias in node.names
+            }
     inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and id(node) not in inner and isinstance(node.ctx, ast.Load):

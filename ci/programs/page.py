@@ -22,14 +22,15 @@ made by `python -m ci.programs`; [ci/programs](../ci/programs) says how, and has
 |---|---|
 {figures}
 
-Parsl's own tests are another measure: [compatibility.md](compatibility.md#parsls-own-tests) has it. What to do when there
-is a new release of Parsl: [new-parsl.md](new-parsl.md).
+Parsl's own tests are another measure, in [compatibility.md](compatibility.md#parsls-own-tests): all 143 that
+Parsl runs on each of four executors pass here, and 320 of the 436 with configurations of their own. What to do when
+there is a new release of Parsl is in [new-parsl.md](new-parsl.md).
 
 ## What ran
 
-*Passed on Parsl* counts tests, scripts and cells of notebooks that pass on Parsl; *here* those of them that pass on this
-package. What fails is run once more, on either side. *Names* are those of Parsl's that the sources of the program import
-or take from the package, and that Parsl has; *here* those of them that this package has.
+*Passed on Parsl* counts tests, scripts and cells of notebooks that pass on Parsl; *here* those of them that pass on
+this package. What fails is run once more, on either side. *Names* are those of Parsl's that the sources of the program
+import or take from the package, and that Parsl has; *here* those of them that this package has.
 
 | Program | What is run | Uses | Passed on Parsl | Here | Names | Here | Parsl, date |
 |---|---|---|---|---|---|---|---|
@@ -84,7 +85,9 @@ def text(programs: Sequence[Program] | None = None, seen: dict[str, Result] | No
         lost="\n".join(_lost(done)) or "Nothing.",
         looked="\n".join(_looked(program, result) for program, result in others),
         parsl=newest,
-        absent=f" Names that Parsl has and this package has not: {', '.join(f'`{name}`' for name in absent)}." if absent else "",
+        absent=f" Names that Parsl has and this package has not: {', '.join(f'`{name}`' for name in absent)}."
+        if absent
+        else "",
     )
 
 

@@ -118,7 +118,9 @@ def _once(program: Program, command: str, python: str, work: Path, only: list[st
         tail = _tail(work / "output.txt")
         seen.note(_label(command), "passed" if status == 0 else "failed", "" if status == 0 else f"{said}: {tail}")
     elif not seen.states:
-        seen.note(_label(command), "failed", f"{said} after {time.monotonic() - began:.0f} s: {_tail(work / 'output.txt')}")
+        seen.note(
+            _label(command), "failed", f"{said} after {time.monotonic() - began:.0f} s: {_tail(work / 'output.txt')}"
+        )
     return seen
 
 
@@ -137,9 +139,7 @@ def _words(kind: str, words: list[str], python: str, program: Program) -> list[s
     return [python, "-m", "pytest", "-q", "--tb=short", *plugins, *words]
 
 
-def _environment(
-    program: Program, python: str, work: Path, record: Path, name: str, only: list[str]
-) -> dict[str, str]:
+def _environment(program: Program, python: str, work: Path, record: Path, name: str, only: list[str]) -> dict[str, str]:
     forbidden = ("PYTHONHOME", "PYTHONSTARTUP", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "VIRTUAL_ENV")
     env = {key: value for key, value in os.environ.items() if key not in forbidden}
     env.update(

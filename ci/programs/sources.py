@@ -45,7 +45,9 @@ def get(program: Program, folder: Path, given: Path | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         if given is not None and not (given / "HEAD").is_file():
-            found = Path(shutil.copytree(given, Path(scratch, "copy"), symlinks=True, ignore=shutil.ignore_patterns(".git")))
+            found = Path(
+                shutil.copytree(given, Path(scratch, "copy"), symlinks=True, ignore=shutil.ignore_patterns(".git"))
+            )
         elif program.pypi and given is None:
             found = _distribution(program.pypi, Path(scratch))
         else:

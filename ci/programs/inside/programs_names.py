@@ -1,4 +1,4 @@
-"""Which names does this environment's Parsl have? JSON lists come in: of imports, of attributes; what is there goes out."""
+"""Which of some names does this environment's Parsl have? Asked and answered in JSON."""
 
 from __future__ import annotations
 
