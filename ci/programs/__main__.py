@@ -86,7 +86,7 @@ class Runs:
             began = time.monotonic()
             try:
                 result = self.one(program)
-            except (sources.SourceError, environments.EnvironmentError_) as error:
+            except (sources.SourceError, environments.PreparationError) as error:
                 problems.append(f"{program.name}: {error}")
                 print(f"{program.name}: could not be made ready", flush=True)
                 continue

@@ -19,7 +19,7 @@ TOOLS = ("pytest>=7.4", "pytest-timeout", "nbclient", "ipykernel")
 ALIAS = "import parsl_on_dask; parsl_on_dask.install()\n"
 
 
-class EnvironmentError_(RuntimeError):
+class PreparationError(RuntimeError):
     """An environment cannot be made."""
 
 
@@ -107,4 +107,4 @@ def _pip(python: str, words: list[str], extra: dict[str, str] | None = None, con
         command, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     if done.returncode:
-        raise EnvironmentError_(f"{' '.join(command)}: {done.stderr.strip()[-2000:]}")
+        raise PreparationError(f"{' '.join(command)}: {done.stderr.strip()[-2000:]}")

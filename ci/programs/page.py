@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from ci.programs.listing import Program
 from ci.programs.results import Result
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "programs.md"
+
+README = PAGE.parents[1] / "README.md"
+_START, _END = "<!-- by python -m ci.programs -->", "<!-- end -->"
+_RUN, _TESTS = "Programs run", "Tests, scripts and cells that pass on Parsl"
+_LOOKED, _NAMES = "Programs whose names were looked at", "Different names that they use and Parsl has"
 
 _HEAD = """\
 # Programs
@@ -48,7 +54,7 @@ They need what is hard to come by: a scheduler of a site, a GPU, large data, oth
 |---|---|---|---|---|---|---|
 {looked}
 
-*Old names* are those that the program uses and that Parsl {parsl} no longer has.{absent}
+*Old names* are those that the program uses and that Parsl {parsl} does not have.{absent}
 """
 
 
@@ -102,11 +108,14 @@ def figures(programs: Sequence[Program], seen: dict[str, Result]) -> list[tuple[
     old = {name for _, result in pairs for name in result.old_names}
     old_here = {name for _, result in pairs for name in result.old_names_here}
     return [
-        ("Programs run", f"{len(done)}; {whole} of them with all that passes on Parsl"),
-        ("Tests, scripts and cells that pass on Parsl", f"{passed}; {here} of them here ({_percent(here, passed)})"),
-        ("Programs whose names were looked at", f"{len(pairs)}"),
-        ("Different names that they use and Parsl has", f"{len(names)}; {len(names) - len(missing)} of them here"),
-        ("Different names that they use and Parsl no longer has", f"{len(old)}; {len(old_here)} of them here"),
+        (_RUN, f"{len(done)}; {whole} of them with all that passes on Parsl"),
+        (_TESTS, f"{passed}; {here} of them here ({_percent(here, passed)})"),
+        (_LOOKED, f"{len(pairs)}"),
+        (_NAMES, f"{len(names)}; {len(names) - len(missing)} of them here"),
+        (
+            "Different names that they use and Parsl does not have, mostly those of earlier releases",
+            f"{len(old)}; {len(old_here)} of them here",
+        ),
     ]
 
 
@@ -153,6 +162,28 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
+def sentence() -> str:
+    """What the README says of the programs."""
+    programs, seen = listing.read(), results.read()
+    numbers = dict(figures(programs, seen))
+    said = (
+        f"Public programs that run on this package and on Parsl: {numbers[_RUN]}. Their tests that pass on Parsl: "
+        f"{numbers[_TESTS]}. Names of Parsl's that {numbers[_LOOKED]} programs use: {numbers[_NAMES]}. "
+        "[docs/programs.md](docs/programs.md) has the table. Of Parsl's own tests, the 143 that it runs on each of four "
+        "executors pass, and 320 of the 436 that have configurations of their own "
+        "([docs/compatibility.md](docs/compatibility.md#parsls-own-tests))."
+    )
+    return textwrap.fill(said, 120, break_long_words=False, break_on_hyphens=False)
+
+
+def readme() -> str:
+    """Return the README with that sentence between its marks."""
+    before, start, rest = README.read_text().partition(_START)
+    _, end, after = rest.partition(_END)
+    return f"{before}{start}\n{sentence()}\n{end}{after}"
+
+
 def write() -> None:
-    """Write the page."""
+    """Write the page, and the README's figures."""
     PAGE.write_text(text())
+    README.write_text(readme())

@@ -158,6 +158,10 @@ def test_the_page_is_current() -> None:
     assert page.text() == page.PAGE.read_text(), "write it again with: python -m ci.programs --page"
 
 
+def test_the_readme_is_current() -> None:
+    assert page.readme() == page.README.read_text(), "write it again with: python -m ci.programs --page"
+
+
 def test_what_was_seen_is_of_the_programs_in_the_list() -> None:
     origins = {program.name: program.origin for program in listing.read()}
     assert {name: result.origin for name, result in results.read().items()} == origins
