@@ -51,8 +51,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if unknown:
         print(f"not in {listing.LIST.name}: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
+    chosen = [p for p in programs if (p.name in options.name if options.name else p.short or not options.short)]
     if options.list:
-        for program in programs:
+        for program in chosen:
             print(f"{program.name:28} {program.origin:48} {program.part or 'names only'}")
         return 0
     if options.page:
@@ -65,7 +66,6 @@ def main(words: Sequence[str] | None = None) -> int:
         status = release.check(options.parsl, folder)
         if not (options.name or options.short):
             return status
-    chosen = [p for p in programs if (p.name in options.name if options.name else p.short or not options.short)]
     given = {name: Path(path) for name, _, path in (each.partition("=") for each in options.source)}
     with tempfile.TemporaryDirectory() as built:
         return max(status, Runs(options, folder, given, environments.wheel(Path(built))).all(chosen))

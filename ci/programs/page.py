@@ -169,8 +169,8 @@ def sentence() -> str:
     said = (
         f"Public programs that run on this package and on Parsl: {numbers[_RUN]}. Their tests that pass on Parsl: "
         f"{numbers[_TESTS]}. Names of Parsl's that {numbers[_LOOKED]} programs use: {numbers[_NAMES]}. "
-        "[docs/programs.md](docs/programs.md) has the table. Of Parsl's own tests, the 143 that it runs on each of four "
-        "executors pass, and 320 of the 436 that have configurations of their own "
+        "[docs/programs.md](docs/programs.md) has the table. Of Parsl's own tests, the 143 that it runs on each of "
+        "four executors pass, and 320 of the 436 that have configurations of their own "
         "([docs/compatibility.md](docs/compatibility.md#parsls-own-tests))."
     )
     return textwrap.fill(said, 120, break_long_words=False, break_on_hyphens=False)
