@@ -41,7 +41,7 @@ import or take from the package, and that Parsl has; *here* those of them that t
 | Program | What is run | Uses | Passed on Parsl | Here | Names | Here | Parsl, date |
 |---|---|---|---|---|---|---|---|
 {ran}
-
+{waiting}
 ## What does not pass here
 
 {lost}
@@ -85,7 +85,9 @@ def text(programs: Sequence[Program] | None = None, seen: dict[str, Result] | No
     others = [(program, result) for program, result in pairs if not ran(result)]
     newest = max((result.parsl for _, result in pairs), key=_release, default="")
     absent = sorted({name for _, result in pairs for name in set(result.names) - set(result.names_here)})
+    waiting = [program.name for program in programs if program.name not in seen]
     return _HEAD.format(
+        waiting=f"\nIn the list, and not run yet: {', '.join(waiting)}.\n" if waiting else "",
         figures="\n".join(f"| {what} | {figure} |" for what, figure in figures(programs, seen)),
         ran="\n".join(_ran(program, result) for program, result in done),
         lost="\n".join(_lost(done)) or "Nothing.",

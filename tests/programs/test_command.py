@@ -164,4 +164,5 @@ def test_the_readme_is_current() -> None:
 
 def test_what_was_seen_is_of_the_programs_in_the_list() -> None:
     origins = {program.name: program.origin for program in listing.read()}
-    assert {name: result.origin for name, result in results.read().items()} == origins
+    seen = {name: result.origin for name, result in results.read().items()}
+    assert seen.items() <= origins.items(), "a program has another version now: run it again"
