@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -67,7 +68,8 @@ class Result:
 
 def _short(text: str) -> str:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return " | ".join(lines[-3:])[-400:]
+    # Where environments and copies are is of this one run.
+    return re.sub(r"/\S*/(?:site-packages|program)/", "", " | ".join(lines[-3:]))[-400:]
 
 
 def read(path: Path = DATA) -> dict[str, Result]:
