@@ -5,8 +5,8 @@ everything else back as it is, and ``as_completed`` refuses it. So they are wrap
 ours are replaced by the Dask futures that stand for them, and all else is left to Dask.
 ``tests/lanes/test_dask_futures.py`` notices when Dask asks by itself.
 
-Another one remembers, for as long as the process lives, every handler that it was asked about, and with it the scheduler
-or worker that the handler belongs to. ``tests/lifetime/test_memory_of_loads.py`` notices when it no longer does.
+Another one remembers, for as long as the process lives, every handler that it was asked about, and the scheduler or
+worker that the handler belongs to. ``tests/lifetime/test_memory_of_loads.py`` notices when it no longer does.
 """
 
 from __future__ import annotations
