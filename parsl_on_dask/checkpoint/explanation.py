@@ -15,6 +15,7 @@ from parsl_on_dask.checkpoint.keys import make_key
 from parsl_on_dask.checkpoint.parts import Part
 from parsl_on_dask.checkpoint.policy import FilePolicy
 from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.kept import is_gone
 
 #: Columns of the table are no wider than this.
 WIDEST = 44
@@ -119,8 +120,8 @@ def explain(
     ----------
     call : AppFuture, TaskRecord, functools.partial or tuple
         A call that was made; or one that was not: ``functools.partial(app, 1, x=2)`` or ``(app, (1,), {"x": 2})``.
-        Of a future that is done, the arguments are known only if ``garbage_collect=False``, or if the memoizer
-        put the parts of its key into the record, as ``key_parts``.
+        Of a future that is done, large arguments are known as long as somebody else has them, or with
+        ``garbage_collect=False``, or if the memoizer put the parts of the key into the record, as ``key_parts``.
     entries : iterable, optional
         What is recorded: objects with ``key``, ``app``, ``written`` and ``parts``. Default: ``entries()`` of the
         memoizer of the call's kernel, or of the one that is loaded.
@@ -135,7 +136,7 @@ def explain(
     Raises
     ------
     ValueError
-        When the call's arguments are not known, or are not there yet, or one cannot be part of a key.
+        When an argument of the call is not known any more, or not there yet, or cannot be part of a key.
     TypeError
         When `call` is none.
 
@@ -192,8 +193,8 @@ def _since_when(record: Mapping[str, Any]) -> float:
 
 def _forgotten(app: str) -> ValueError:
     return ValueError(
-        f"the arguments of this call of app {app!r} are no longer known, since its task is done: ask before that, "
-        "set Config(garbage_collect=False), or give the call: explain((app, args, kwargs))"
+        f"an argument of this call of app {app!r} was large, and is no longer kept, since the task is done: keep the "
+        "value, set Config(garbage_collect=False), or give the call: explain((app, args, kwargs))"
     )
 
 
@@ -217,14 +218,12 @@ def parts_of(record: Mapping[str, Any], identity: str, files: FilePolicy) -> tup
     known = record.get("key_parts")
     if known is not None and record.get("hashsum"):
         return app, record["hashsum"], known
-    future = record.get("app_fu")
-    kernel = record.get("dfk")
-    forgets = kernel is not None and kernel.config.garbage_collect
-    if forgets and isinstance(future, Future) and future.done():
+    values = (*record["args"], *record["kwargs"].values())
+    if any(map(is_gone, values)):
         if record.get("from_memo") and record.get("hashsum"):
             return app, record["hashsum"], None
         raise _forgotten(app)
-    for value in (*record["args"], *record["kwargs"].values()):
+    for value in values:
         if isinstance(value, Future) and not hasattr(value, "file_obj"):
             if not value.done():
                 raise ValueError(

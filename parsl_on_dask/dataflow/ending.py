@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask import interrupts
 from parsl_on_dask.errors import ExecutorError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ Step = tuple[str, Callable[[], Any]]
 
 
 def take_all(steps: Iterable[Step]) -> None:
-    """Take every step, whatever the others raise.
+    """Take every step, whatever the others raise. The first Ctrl-C meanwhile is raised when all have been taken.
 
     Raises
     ------
@@ -35,12 +36,13 @@ def take_all(steps: Iterable[Step]) -> None:
     ['other']
     """
     first: BaseException | None = None
-    for what, step in steps:
-        try:
-            step()
-        except BaseException as e:
-            logger.exception("Shutting down: %s failed", what)
-            first = first or e
+    with interrupts.deferred():
+        for what, step in steps:
+            try:
+                step()
+            except BaseException as e:
+                logger.exception("Shutting down: %s failed", what)
+                first = first or e
     if first is not None:
         raise first
 

@@ -61,6 +61,7 @@ def _register(function: object) -> None:
 
 def _at_exit() -> None:
     global _too_late
+    interrupt: KeyboardInterrupt | None = None
     for kernel, clean_up, pid in list(_strong.values()):
         if pid != os.getpid():  # a forked child: the kernel is its parent's
             continue
@@ -75,12 +76,16 @@ def _at_exit() -> None:
                 kernel.cleanup()
             except Exception:
                 logger.exception("Clean-up at interpreter exit failed")
+            except KeyboardInterrupt as e:  # the other kernels are to be cleaned up, too
+                interrupt = e
             _tell(unfinished)
         else:
             logger.warning(
                 "the interpreter exits and the kernel was not cleaned up: load() was told disable_cleanup=True, "
                 "so call dfk.cleanup() or parsl.clear()"
             )
+    if interrupt is not None:
+        raise interrupt
 
 
 def _unfinished(kernel: DataFlowKernel) -> list[tuple[str, AppFuture[Any]]]:

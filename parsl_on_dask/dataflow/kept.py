@@ -71,6 +71,17 @@ class Gone:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __lt__ = __gt__ = _told
 
 
+def is_gone(value: Any) -> bool:
+    """Whether a value of a record, or a part of it, is not kept any more.
+
+    Examples
+    --------
+    >>> is_gone([1, Gone("ndarray")]), is_gone([1, 2])
+    (True, False)
+    """
+    return type(value) is Gone or (type(value) in (list, tuple) and any(map(is_gone, value)))
+
+
 class _Weak:
     """A large argument, or a result on a worker."""
 

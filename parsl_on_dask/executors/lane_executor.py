@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from parsl_on_dask import interrupts
 from parsl_on_dask.arguments import need, need_label, need_number, wrong_type
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
@@ -208,7 +209,8 @@ class LaneExecutor(ParslExecutor):
         lane = self._lane
         if lane is not None:
             self._ending = lane
-            lane.close(wait)  # which may still have calls to make ready, and these look for it here
+            with interrupts.deferred():
+                lane.close(wait)  # which may still have calls to make ready, and these look for it here
             self._last_status = dict(lane.status())
             if self._lane is lane:
                 self._lane = None

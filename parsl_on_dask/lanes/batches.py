@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
+from parsl_on_dask import interrupts
 from parsl_on_dask.clusters import open_cluster
 from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
@@ -234,7 +235,7 @@ class BatchLane(Lane):
             return
         if wait:
             idle = threading.Event()
-            while self.outstanding() and self.lost is None:
+            while self.outstanding() and self.lost is None and not interrupts.came():
                 idle.wait(0.005)
         self.closing = True
         self.inbox.put(("close", None))

@@ -1,12 +1,17 @@
-"""Two of Dask's functions that ask objects nothing: they take instances of Dask's own class ``Future`` only.
+"""What Dask's own functions are made to do.
 
-``client.gather`` gives everything else back as it is, and ``as_completed`` refuses it. So they are wrapped here, once
-in a process: futures of ours are replaced by the Dask futures that stand for them, and all else is left to Dask.
+Two of them ask objects nothing, and take instances of Dask's own class ``Future`` only: ``client.gather`` gives
+everything else back as it is, and ``as_completed`` refuses it. So they are wrapped here, once in a process: futures of
+ours are replaced by the Dask futures that stand for them, and all else is left to Dask.
 ``tests/lanes/test_dask_futures.py`` notices when Dask asks by itself.
+
+Another one remembers, for as long as the process lives, every handler that it was asked about, and the scheduler or
+worker that the handler belongs to. ``tests/lifetime/test_memory_of_loads.py`` notices when it no longer does.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -35,6 +40,14 @@ def take_our_futures() -> None:
     _gather.takes_our_futures = True  # type: ignore[attr-defined]
     Client._gather = _gather  # type: ignore[method-assign]
     as_completed.update = _update  # type: ignore[method-assign]
+
+
+def forget_handlers() -> None:
+    """Have Dask let go of the schedulers and workers of this process that have ended."""
+    from distributed import core
+
+    with suppress(AttributeError):  # it is a private function
+        core._expects_comm.cache_clear()
 
 
 def _replaced(given: Any, client: Any) -> Any:

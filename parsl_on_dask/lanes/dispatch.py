@@ -117,6 +117,8 @@ class Dispatcher:
     def _room(self, key: Any, count: int, where: Where | None) -> Batch | None:
         """The open shift that should take the next calls of a queue."""
         known = self.lane.queues.mean(key)
+        if where is None and self.lane.preference is not None:
+            where = self.lane.preference.where()  # a worker that waits for more is not given it for that alone
         best, load = None, 0.0
         for shift in self.lane.shifts.values():
             if not shift.open or (where is not None and shift.link.address not in where.addresses):  # type: ignore[union-attr]

@@ -17,10 +17,12 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
+from parsl_on_dask import interrupts
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dask_noise import is_ours
+from parsl_on_dask.lanes.dask_patches import forget_handlers
 from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.lanes.stages import BEGIN, CLAIM, FINISH, SUBMIT
 from parsl_on_dask.late_threads import fill
@@ -281,19 +283,26 @@ class ThreadsLane(Lane):
             return
         if wait:
             given = self.given  # and not those that somebody goes on making meanwhile
-            while self.done < given and self.cluster.status.name == "running":
+            while self.done < given and self.cluster.status.name == "running" and not interrupts.came():
                 time.sleep(0.005)
         self.closing = True
         self._refuse_the_rest()
         for _ in range(self.threads):
             self.queue.put(None)
         deadline = time.monotonic() + 1.0
-        while self.shifts and (wait or time.monotonic() < deadline) and self.cluster.status.name == "running":
+        while self.shifts and self.cluster.status.name == "running":
+            if time.monotonic() > deadline and (not wait or interrupts.came()):
+                break
             time.sleep(0.002)
         self.futures.clear()
-        self.client.close(timeout=5)
-        self.cluster.close(timeout=5)
-        _quiet(-1)
-        scratch.remove(self.scratch)
-        REAPER.close()
-        _lanes.pop(self.token, None)
+        try:
+            self.client.close(timeout=5)
+            self.cluster.close(timeout=5)
+        except TimeoutError:
+            logger.warning("Threads of executor %s still run calls, and are not waited for any longer", self.label)
+        finally:
+            forget_handlers()
+            _quiet(-1)
+            scratch.remove(self.scratch)
+            REAPER.close()
+            _lanes.pop(self.token, None)

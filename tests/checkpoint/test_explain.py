@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -152,12 +153,21 @@ def test_futures_of_a_kernel() -> None:
         assert explain((app, (2,))).different == ("argument 0 (mesh)",)
 
 
-def test_a_forgotten_call_is_an_error_unless_its_parts_were_kept() -> None:
+def test_a_finished_call_with_small_arguments() -> None:
+    with parsl.load(Config(executors=[ThreadPoolExecutor(max_threads=1)], initialize_logging=False)):
+        future = app(1)
+        assert future.result(WAIT) == 1
+        assert [r.here for r in explain(future, []).rows][:2] == ["app", "1"]
+        assert explain(future, []).key == future.task_record["hashsum"]
+
+
+def test_a_forgotten_argument_is_an_error_unless_the_parts_were_kept() -> None:
     config = Config(executors=[ThreadPoolExecutor(max_threads=1)], initialize_logging=False)
     with parsl.load(config):
-        future = app(1)
+        future = python_app(cache=True)(lambda mesh: len(mesh))(frozenset(range(5000)))
         future.result(WAIT)
-        with pytest.raises(ValueError, match=r"no longer known.*explain\(\(app, args, kwargs\)\)"):
+        gc.collect()
+        with pytest.raises(ValueError, match=r"no longer kept.*explain\(\(app, args, kwargs\)\)"):
             explain(future, [])
         future.task_record["key_parts"] = [("function", "0" * 12, "app")]
         assert explain(future, []).rows[0].here == "app"

@@ -21,6 +21,13 @@ class Oldest(ManagerSelector):
         return sorted(manager_list, key=lambda name: ready_managers[name]["block_id"], reverse=True)
 
 
+class Chosen(ManagerSelector):
+    block = "0"
+
+    def sort_managers(self, ready_managers: Any, manager_list: Any) -> list[Any]:
+        return sorted(manager_list, key=lambda name: ready_managers[name]["block_id"] == self.block)
+
+
 class Broken(ManagerSelector):
     def sort_managers(self, ready_managers: Any, manager_list: Any) -> list[Any]:
         raise ValueError("no order")
@@ -58,6 +65,17 @@ def test_the_preferred_block_has_the_calls(selector: ManagerSelector, preferred:
         eventually(lambda: sorted(m["tasks"] for m in executor.connected_managers()) == [1, 1], "both run")
         (tmp_path / "gate").touch()
         assert {first.result(WAIT), second.result(WAIT)} == {"0", "1"}, "the other block is no taboo"
+
+
+def test_a_block_that_has_just_run_a_call_is_not_given_the_next_for_that(tmp_path: Path) -> None:
+    selector = Chosen()
+    with parsl.load(two_blocks(selector, tmp_path)) as kernel:
+        executor: Any = kernel.executors["two"]
+        eventually(lambda: len(executor.connected_managers()) == 2, "both blocks are there")
+        for selector.block in ("0", "1"):
+            eventually(lambda: block().result(WAIT) == selector.block, "the preferred block takes calls")
+        for selector.block in "0110100":
+            assert block().result(WAIT) == selector.block
 
 
 def test_a_selector_that_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
