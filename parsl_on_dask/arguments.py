@@ -27,8 +27,11 @@ _NAMES: dict[type, str] = {
 
 
 def short(value: Any, limit: int = 60) -> str:
-    """``repr(value)`` cut to a length that fits into an error text."""
-    text = f"<class {value.__qualname__}>" if isinstance(value, type) else repr(value)
+    """``repr(value)`` cut to a length that fits into an error text; the class, where an object cannot make one."""
+    try:
+        text = f"<class {value.__qualname__}>" if isinstance(value, type) else repr(value)
+    except Exception:  # a Dask cluster's raises now and then, as what it shows changes meanwhile
+        return f"<{type(value).__name__}>"
     if "\n" in text:  # a constructor call over many lines
         call = f"{type(value).__name__}("
         text = f"{call}...)" if text.startswith(call) else " ".join(text.split())

@@ -161,7 +161,7 @@ def _plan(executor: Any) -> ExecutorPlan:
         plan.facts["arguments and results"] = "shared with the script, not pickled"
     elif kind == "existing":
         way = next(n for n in ("address", "client", "cluster", "scheduler_file") if getattr(executor, n) is not None)
-        plan.becomes = f"the Dask cluster that exists: {way}={getattr(executor, way)!r}"
+        plan.becomes = f"the Dask cluster that exists: {way}={short(getattr(executor, way), 200)}"
         if executor.provider is None:
             plan.facts["workers"] = "those of the cluster, which goes on when the kernel ends"
         else:

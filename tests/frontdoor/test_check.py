@@ -448,3 +448,12 @@ def test_what_is_no_notebook(tmp_path):
 def test_a_file_that_ends_its_process(tmp_path):
     (tmp_path / "s.py").write_text("import os\nos._exit(3)")
     assert "s.py ended with exit code 3 before it loaded a Config" in command(tmp_path, "s.py").stdout
+
+
+def test_a_cluster_object_that_cannot_show_itself(monkeypatch):
+    """Dask's own raises while what it shows changes."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        monkeypatch.setattr(LocalCluster, "__repr__", lambda self: {}["workers"])
+        assert one(DaskExecutor(cluster=cluster)).becomes.endswith("cluster=<LocalCluster>")
