@@ -238,7 +238,8 @@ def _parts(value: Any, kind: type) -> tuple[int, list[Any]] | None:
     own = kind.__mro__[:-1]
     slots = [d for c in own for d in vars(c).values() if type(d) is types.MemberDescriptorType]
     # an object with room for more than a dict, weak references and its slots has something that Python does not see
-    hidden = kind.__itemsize__ or kind.__basicsize__ > object.__basicsize__ + 8 * (2 + len(slots))
+    known = len(slots) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    hidden = kind.__itemsize__ or kind.__basicsize__ > object.__basicsize__ + 8 * known
     if hidden or not all(c.__flags__ & _HEAP for c in own):
         return None
     found = []
