@@ -81,6 +81,7 @@ class LaneExecutor(ParslExecutor):
             "_tasks",
             "_task_ids",
             "_block_ids",
+            "_first_blocks",
             "_executor_bad_state",
             "_executor_exception",
             "monitoring_messages",
