@@ -70,6 +70,17 @@ def test_packages_of_the_workers(executor):
     assert HighThroughputExecutor().connected_managers_packages() == {}
 
 
+def test_a_manager_is_there_with_all_its_workers(executor, monkeypatch):
+    """Workers come one after the other; what asks as soon as there is a manager counts all of them."""
+    eventually(lambda: len(executor.lane.workers()) == 2, "both workers are there", WAIT)
+    [manager] = executor.connected_managers()
+    assert manager["worker_count"] == 2
+    first = executor.lane.workers()[:1]
+    monkeypatch.setattr(executor.lane, "workers", lambda: first)
+    [manager] = executor.connected_managers()
+    assert manager["worker_count"] == 2, "one of the two is still starting"
+
+
 def with_blocks(init_blocks, folder):
     from parsl_on_dask.providers import LocalProvider
 
