@@ -43,7 +43,8 @@ def test_initialize_scaling_is_called_at_the_start(executor):
 def test_a_packed_call(executor):
     future = executor.submit_payload({}, pack_apply_message(divmod, (7, 2), {}))
     assert future.result(WAIT) == (3, 1)
-    assert isinstance(future.parsl_executor_task_id, int)
+    assert future.parsl_executor_task_id == executor._task_counter, "which reports of endpoints show"
+    assert HighThroughputExecutor()._task_counter == 0
 
 
 def test_a_call_in_somebody_elses_packing(executor):
