@@ -44,9 +44,9 @@ class Outcomes:
         return dict(Counter(self.states.values()))
 
     def note(self, test: str, state: str, text: str = "") -> None:
-        """Keep what became of a part of a test; the worst part counts."""
+        """Keep what became of a part of a test; the worst part counts, and the first of those that are equal."""
         order = ("passed", "skipped", "failed")
-        if order.index(state) >= order.index(self.states.get(test, "passed")):
+        if test not in self.states or order.index(state) > order.index(self.states[test]):
             self.states[test] = state
             if state != "passed":
                 self.texts[test] = text

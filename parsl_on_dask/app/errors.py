@@ -30,9 +30,12 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from parsl_on_dask.errors import ParslError, TypeCheckError
-from parsl_on_dask.legacy import MISSING, renamed
+from parsl_on_dask.legacy import MISSING, moved, renamed
 
 logger = logging.getLogger("parsl.app.errors")
+
+#: What a command that failed raised until 0.9.
+__getattr__ = moved(__name__, {"AppFailure": "app.errors:BashExitFailure"})
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -126,6 +126,7 @@ class LocalCluster(Cluster):
                 "pid": self.pids.get(w["name"]),
                 "idle": self.idle_seconds(w["block"]),
                 "draining": w["name"] in self.leaving,
+                "together": self.blocks[w["block"]].count if w["block"] in self.blocks else 0,
             }
             for w in super().workers()
         ]

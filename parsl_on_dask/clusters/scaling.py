@@ -120,6 +120,8 @@ class Scaler:
     def add(self, executor: Any) -> None:
         """Look after an executor, if it has a provider whose number of blocks may change."""
         lane = getattr(executor, "lane", None)
+        if lane is not None:
+            lane.in_kernel = True
         provider = None if lane is None else getattr(lane.executor, "provider", None)
         if provider is None or self.strategy in (None, "none"):
             return

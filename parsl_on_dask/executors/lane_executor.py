@@ -82,6 +82,7 @@ class LaneExecutor(ParslExecutor):
             "_tasks",
             "_task_ids",
             "_block_ids",
+            "_first_blocks",
             "_executor_bad_state",
             "_executor_exception",
             "monitoring_messages",
@@ -250,12 +251,14 @@ class LaneExecutor(ParslExecutor):
         Returns
         -------
         list of dict
-            ``manager`` (its name), ``block_id``, ``hostname``, ``worker_count``, ``tasks`` (running on it),
+            ``manager`` (its name), ``block_id``, ``hostname``, ``worker_count`` (on this machine: also those that
+            are still starting), ``tasks`` (running on it),
             ``idle_duration`` (seconds; 0 where it is not known), ``active``, ``draining``.
         """
         if self._lane is None:
             return []
         nodes: dict[tuple[str | None, str], dict[str, Any]] = {}
+        together: dict[tuple[str | None, str], int] = {}
         for worker in self._lane.workers():
             block, host = worker["block"], _host_name(worker["host"])
             part = worker.get("node") or host
@@ -273,9 +276,13 @@ class LaneExecutor(ParslExecutor):
                 },
             )
             node["worker_count"] += worker["nthreads"]
+            together[block, part] = worker.get("together", 0)
             node["tasks"] += worker.get("tasks", 0)
             node["draining"] = node["draining"] or worker.get("draining", False)
             node["idle_duration"] = min(node["idle_duration"], worker.get("idle", 0.0))
+        for place, node in nodes.items():
+            # programs that wait for the first manager take its number of workers for all that will be there
+            node["worker_count"] = max(node["worker_count"], together[place])
         return list(nodes.values())
 
     def scale_out_facade(self, n: int) -> list[str]:

@@ -30,6 +30,8 @@ class Lane(abc.ABC):
     goes_ahead = False
     #: Whether somebody sees to it that there are more blocks when calls wait.
     scaled = False
+    #: Whether its executor belongs to a kernel, and is not driven by a program itself.
+    in_kernel = False
     #: Whether its workers are other processes.
     remote = False
     #: Whether the dashboard of its cluster has the Parsl page, and the scheduler takes reports for it.

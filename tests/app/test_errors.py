@@ -24,6 +24,7 @@ from parsl_on_dask.app.errors import (
 )
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.errors import ParslError
+from parsl_on_dask.legacy import ParslDeprecationWarning, forget_warnings
 
 FILE = File("out.txt")
 
@@ -104,3 +105,15 @@ class TestWrapping:
 
 def test_no_name_has_gone() -> None:
     assert errors.AppException.__module__ == "parsl_on_dask.app.errors"
+
+
+def test_the_error_of_commands_under_its_first_name() -> None:
+    """Scripts for Parsl 0.5 to 0.9 catch ``AppFailure``, and read ``reason`` and ``exitcode`` of it."""
+    forget_warnings()
+    with pytest.warns(ParslDeprecationWarning, match=r"parsl\.app\.errors\.AppFailure has moved.*BashExitFailure"):
+        from parsl_on_dask.app.errors import AppFailure  # type: ignore[attr-defined]
+    with pytest.raises(AppFailure) as caught:
+        raise BashExitFailure("sort", 2)
+    assert (caught.value.reason, caught.value.exitcode) == ("bash_app sort failed with unix exit code 2", 2)
+    with pytest.raises(ImportError):
+        from parsl_on_dask.app.errors import AppFailures  # type: ignore[attr-defined]  # noqa: F401

@@ -273,6 +273,8 @@ def test_resource_specifications(executor, good, bad):
 class Lane:
     """A lane that keeps what it is given."""
 
+    executor = None
+
     def __init__(self):
         self.futures, self.closed = [], []
 

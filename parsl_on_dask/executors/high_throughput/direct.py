@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.executors.execute_task import execute_task
@@ -15,12 +17,49 @@ from parsl_on_dask.legacy import warn_once
 class DirectUse(LaneExecutor):
     """Methods of Parsl's ``HighThroughputExecutor`` beyond those that all executors have."""
 
+    #: Blocks that start() asked for and that scale_out_facade() has not returned yet.
+    _first_blocks: deque[str]
+
+    def _forget_run(self) -> None:
+        super()._forget_run()
+        self._first_blocks = deque()
+
     def start(self) -> None:
         super().start()
+        lane: Any = self.lane
+        provider = getattr(lane.executor, "provider", None)
+        if provider is not None:
+            # a cluster of the user's may have had more blocks before
+            self._first_blocks.extend(list(lane.status())[: provider.init_blocks])
         self.initialize_scaling()
 
     def initialize_scaling(self) -> None:
         """Called at the end of :meth:`start`, for subclasses to override. The first blocks are asked for by then."""
+
+    def scale_out_facade(self, n: int) -> list[str]:
+        """Ask for ``n`` more blocks, and return the ids of those that were asked for.
+
+        Without a kernel, Parsl's :meth:`start` starts no blocks: programs ask for the first ones by this method. Here
+        :meth:`start` has asked for ``init_blocks`` already. So these are returned first, each of them once unless it
+        has ended, and only what goes beyond them is asked for.
+        """
+        lane = self.lane
+        if lane is None:
+            return []
+        first: list[str] = []
+        if not lane.in_kernel:
+            states = lane.status()
+            with suppress(IndexError):  # all of them were returned
+                while len(first) < n:
+                    block = self._first_blocks.popleft()
+                    if block in states and not states[block].terminal:
+                        first.append(block)
+        return first + super().scale_out_facade(n - len(first))
+
+    @property
+    def _task_counter(self) -> int:
+        """Number of calls so far, where the endpoint of Globus Compute reads it for its reports."""
+        return self._task_ids.count
 
     def submit_payload(self, context: Mapping[str, Any], buffer: bytes) -> Future[Any]:
         """Run a call that is packed already, and return a future for its outcome.
