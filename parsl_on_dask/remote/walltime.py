@@ -149,13 +149,17 @@ class _Watch:
         self._right_to_fire = [True]
         self._requested = False
         self._settled = False
-        self._stopped = threading.Lock()
+        self._begun, self._stopped = threading.Lock(), threading.Lock()
+        self._begun.acquire()
         self._stopped.acquire()
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="parsl-walltime", daemon=True).start()
+        # not before: what threading does to start a thread must not be interrupted
+        self._begun.release()
 
     def _run(self) -> None:
+        self._begun.acquire()
         if self._stopped.acquire(timeout=self._seconds):
             return
         try:
@@ -174,11 +178,12 @@ class _Watch:
             if self.fired and not self._settled:
                 self._await_arrival()
                 self._settled = True
-        if self._stopped.locked():
-            try:
-                self._stopped.release()
-            except RuntimeError:  # the timer thread took and left it in between
-                pass
+        for lock in (self._stopped, self._begun):
+            if lock.locked():
+                try:
+                    lock.release()
+                except RuntimeError:  # the timer thread took and left it in between
+                    pass
 
     def _await_arrival(self) -> None:
         try:

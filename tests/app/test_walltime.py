@@ -173,6 +173,20 @@ def test_a_late_exception_never_hits_what_comes_next() -> None:
     assert counts["too long"] > 0
 
 
+def test_the_start_of_the_timer_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, went_on = threading.Thread.start, []
+
+    def slowly(thread: threading.Thread) -> None:
+        start(thread)
+        spin(0.05)
+        went_on.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slowly)
+    with pytest.raises(AppTimeout):
+        timeout(spin, 0.001)(30.0)
+    assert len(went_on) == 1
+
+
 def test_a_request_that_comes_while_the_call_settles(monkeypatch: pytest.MonkeyPatch) -> None:
     # the timer goes off at every single step of settle(), by way of a trace function
     def value() -> str:
