@@ -159,9 +159,9 @@ class _Watch:
         self._begun.release()
 
     def _run(self) -> None:
-        self._begun.acquire()
         if self._stopped.acquire(timeout=self._seconds):
             return
+        self._begun.acquire()
         try:
             self._right_to_fire.pop()
         except IndexError:
