@@ -59,8 +59,8 @@ They need what is hard to come by: a scheduler of a site, a GPU, large data, oth
 
 
 def ran(result: Result) -> bool:
-    """Whether tests of the program were run."""
-    return bool(result.parsls)
+    """Whether tests of the program were run that tell something: where none passes on Parsl, the fault is elsewhere."""
+    return bool(result.passed_on_parsl)
 
 
 def kept(result: Result) -> int:

@@ -89,6 +89,8 @@ def write(results: dict[str, Result], path: Path = DATA) -> None:
 def problems(program: Program, result: Result) -> list[str]:
     """What keeps a run from being as it should be."""
     said = []
+    if program.run and not result.passed_on_parsl:
+        said.append(f"{program.name}: nothing passes on Parsl, so nothing was compared: look into parsl.txt")
     for test, text in result.lost.items():
         if program.reason(test) is None:
             said.append(f"{program.name}: {test} passes on Parsl and not here: {text}")

@@ -90,6 +90,22 @@ def test_what_is_lost_needs_a_reason() -> None:
     assert ["are said to fail" in problem for problem in results.problems(stale, result)] == [True]
 
 
+def test_a_run_in_which_nothing_passes_on_parsl_tells_nothing() -> None:
+    broken = Outcomes({"pytest tests": "failed"}, {"pytest tests": "unrecognized arguments"})
+    result = Result("2026-01-01", "it==1", "3.11", "2026.1.1", "1.0")
+    result.compare(broken, broken)
+    program = Program("it", "a program", pypi="it==1", run=("pytest tests",))
+    assert ["nothing passes on Parsl" in problem for problem in results.problems(program, result)] == [True]
+    assert page.figures([program], {"it": result})[0][1].startswith("0;")
+
+
+def test_what_a_test_said_is_what_it_said_first() -> None:
+    seen = Outcomes()
+    for state, text in (("passed", ""), ("failed", "no such file"), ("failed", "the teardown failed, too")):
+        seen.note("test", state, text)
+    assert (seen.states, seen.texts) == ({"test": "failed"}, {"test": "no such file"})
+
+
 def test_a_name_that_is_not_here_is_a_problem() -> None:
     result = Result(
         "2026-01-01", "it==1", "3.11", "2026.1.1", "1.0", names=["parsl.x", "parsl.y"], names_here=["parsl.x"]
