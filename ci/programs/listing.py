@@ -28,7 +28,7 @@ class Known:
     Attributes
     ----------
     tests : tuple of str
-        Test ids, functions or files.
+        Test ids, functions, classes or files.
     reason : str
         Why they do not pass.
     sometimes : bool
@@ -41,7 +41,7 @@ class Known:
 
     def covers(self, test: str) -> bool:
         """Whether this is about a test."""
-        return bool({test, test.partition("[")[0], test.partition("::")[0]} & set(self.tests))
+        return any(test == known or test.startswith((f"{known}::", f"{known}[")) for known in self.tests)
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,8 @@ class Result:
 
 def _short(text: str) -> str:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    # Where environments and copies are is of this one run.
-    return re.sub(r"/\S*/(?:site-packages|program)/", "", " | ".join(lines[-3:]))[-400:]
+    # Where environments, copies and temporary files are is of this one run.
+    return re.sub(r"/[^\s']*/(?:site-packages|program|pytest-\d+)/", "", " | ".join(lines[-3:]))[-400:]
 
 
 def read(path: Path = DATA) -> dict[str, Result]:

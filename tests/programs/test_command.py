@@ -90,6 +90,12 @@ def test_what_is_lost_needs_a_reason() -> None:
     assert ["are said to fail" in problem for problem in results.problems(stale, result)] == [True]
 
 
+@pytest.mark.parametrize("known", ["a.py", "a.py::TestIt", "a.py::TestIt::test_x", "a.py::TestIt::test_x[1]"])
+def test_a_reason_is_about_a_file_a_class_a_function_or_one_test(known: str) -> None:
+    assert Known((known,), "because").covers("a.py::TestIt::test_x[1]")
+    assert not Known((known,), "because").covers("a.pyc::TestIts::test_xy[1]")
+
+
 def test_a_run_in_which_nothing_passes_on_parsl_tells_nothing() -> None:
     broken = Outcomes({"pytest tests": "failed"}, {"pytest tests": "unrecognized arguments"})
     result = Result("2026-01-01", "it==1", "3.11", "2026.1.1", "1.0")
