@@ -63,6 +63,11 @@ def default_std_autopath(kernel: DataFlowKernel, record: TaskRecord, kw: str) ->
     return os.path.join(kernel.run_dir, "task_logs", f"{record.id // 10000:04d}", f"{name}.{kw}")
 
 
+def are_settled(record: TaskRecord) -> bool:
+    """Whether a call is given only futures of tasks and plain values: then there is nothing to bring or to copy."""
+    return not record.kwargs and all([type(value) in SETTLED for value in record.args])
+
+
 def stage_in(kernel: DataFlowKernel, record: TaskRecord) -> None:
     """Give the executor's staging providers the Files among the arguments. The caller's lists stay as they are."""
     among = [*record.args, *record.kwargs.values()]

@@ -269,12 +269,14 @@ class DataFlowKernel:
         depends: Sequence[Future[Any]] = ()
         light = arguments.are_plain(record)
         if not light:
-            arguments.fill_in_lognames(self, record)
-            arguments.stage_in(self, record)
-            arguments.stage_out(self, record)
-            arguments.adopt_dask_objects(self, record)
+            settled = arguments.are_settled(record)
+            if not settled:
+                arguments.fill_in_lognames(self, record)
+                arguments.stage_in(self, record)
+                arguments.stage_out(self, record)
+                arguments.adopt_dask_objects(self, record)
             depends = arguments.gather(self, record)
-            if depends:
+            if depends and not settled:
                 arguments.take(self, record)
             if self.watch is not None:
                 self.watch.submitted(record, depends)
