@@ -52,18 +52,18 @@ class Ahead:
 
     def hold(self, record: TaskRecord) -> None:
         """Offer a new task that waits; it is offered again if that comes too early."""
-        lane = getattr(self.flow.kernel.executors.get(record.executor), "lane", None)
-        if lane is None or not lane.goes_ahead:
+        lane = self.lane_for(record)
+        if lane is None:
             return
         self.held.add(record.id)
-        if self.offer(record) or record._try is not Stage.WAITING:  # launched meanwhile
+        if self.offer(record, lane) or record._try is not Stage.WAITING:  # launched meanwhile
             self.held.discard(record.id)
 
     def lane_for(self, record: TaskRecord) -> Any:
-        """The lane that a task's call may be sent ahead on, or None."""
+        """The lane that a task's call may be sent ahead on at some time, or None."""
         kernel = self.flow.kernel
         lane = getattr(kernel.executors.get(record.executor), "lane", None)
-        if lane is None or not lane.goes_ahead or lane.ahead_size() >= WINDOW:
+        if lane is None or not lane.goes_ahead:
             return None
         if record.memoize or record.resource_specification or record.join or len(record.depends) > LEADERS:
             return None
@@ -72,10 +72,9 @@ class Ahead:
         # another memoizer may know the outcome of any call
         return lane if type(kernel.memoizer).check_memo is BasicMemoizer.check_memo else None
 
-    def offer(self, record: TaskRecord) -> bool:
-        """Send a waiting task's call ahead, if all that it waits for is on one lane. Whether that was done."""
-        lane = self.lane_for(record)
-        if lane is None or not all(_is_near(future, lane) for future in record.depends):
+    def offer(self, record: TaskRecord, lane: Any) -> bool:
+        """Send a waiting task's call ahead, if all that it waits for is on its lane. Whether that was done."""
+        if lane.ahead_size() >= WINDOW or not all(_is_near(future, lane) for future in record.depends):
             return False
         try:
             with promises() as leaders:
@@ -106,7 +105,8 @@ class Ahead:
                 return
             leader = followers[0]
             if leader._try is Stage.WAITING:
-                if not self.offer(leader):
+                its_lane = self.lane_for(leader)
+                if its_lane is None or not self.offer(leader, its_lane):
                     return
                 self.held.discard(leader.id)
 

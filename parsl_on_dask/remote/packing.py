@@ -16,7 +16,7 @@ import cloudpickle
 PROTOCOL = 5
 
 #: Classes of what nobody can change, and what refers to nothing.
-_FIXED = frozenset({bytes, str, int, float, complex, bool, type(None)})
+FIXED = frozenset({bytes, str, int, float, complex, bool, type(None)})
 
 #: What cloudpickle, since 3.1.2, writes in the place of the file that code came from.
 NOWHERE = "<dynamic-code>"
@@ -70,7 +70,7 @@ def dumps(value: Any, buffers: list[pickle.PickleBuffer] | None = None) -> bytes
     >>> loads(dumps([1, 2]))
     [1, 2]
     """
-    if type(value) in _FIXED:  # nothing is referred to
+    if type(value) in FIXED:  # nothing is referred to
         return pickle.dumps(value, PROTOCOL)
     if _has_no_module(value):
         return _by_value(value, buffers)
@@ -117,7 +117,7 @@ class _RefUnpickler(pickle.Unpickler):
 
 def copied(value: Any) -> Any:
     """A copy of a value, as a call would have got if the value had travelled; itself when it cannot be copied."""
-    if type(value) in _FIXED:
+    if type(value) in FIXED:
         return value
     try:
         # an array copies itself at once; of all else pickle makes copies faster

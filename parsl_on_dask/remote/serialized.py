@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-#: Values that need no serialiser of anybody's.
-_PLAIN = frozenset({int, float, str, bytes, bool, complex, type(None)})
+from .packing import FIXED
 
 #: Gives the serialisers for data and those for code that a script has registered. None while it has registered none.
 registered: Callable[[], tuple[Sequence[Any], Sequence[Any]]] | None = None
@@ -38,7 +37,7 @@ def _read(reader: Any, body: bytes) -> Any:
 
 def encoded(value: Any, serializers: Sequence[Any]) -> Any:
     """A value in the form of the first serialiser that takes it; the value itself, if none does."""
-    if type(value) in _PLAIN:
+    if type(value) in FIXED:  # it needs no serialiser of anybody's
         return value
     for serializer in serializers:
         try:
