@@ -109,7 +109,7 @@ def get_std_fname_mode(fdname: str, stdfspec: StdSpec) -> tuple[str, str]:
     >>> get_std_fname_mode("stdout", ("out.txt", "w"))
     ('out.txt', 'w')
     """
-    from parsl_on_dask.app.errors import BadStdStreamFile
+    from parsl_on_dask.common.app_errors import BadStdStreamFile
 
     path: Any = stdfspec
     mode: Any = "a+"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from parsl_on_dask.lazily import lazily
 
 if TYPE_CHECKING:
-    from parsl_on_dask.checkpoint.explanation import explain
+    from parsl_on_dask.app.explanation import explain
     from parsl_on_dask.checkpoint.policy import Cache
     from parsl_on_dask.checkpoint.store import Store
 
@@ -18,5 +18,5 @@ __all__ = ["Cache", "Store", "explain"]
 
 __getattr__, __dir__ = lazily(
     __name__,
-    {"Cache": "checkpoint.policy", "Store": "checkpoint.store", "explain": "checkpoint.explanation"},
+    {"Cache": "checkpoint.policy", "Store": "checkpoint.store", "explain": "app.explanation"},
 )

@@ -20,7 +20,7 @@ from parsl_on_dask.checkpoint.parsl_files import FILE_NAME, ParslFile
 from parsl_on_dask.checkpoint.places import Place, Refused, directories
 from parsl_on_dask.checkpoint.progress import progress
 from parsl_on_dask.checkpoint.store import Store
-from parsl_on_dask.dataflow.errors import BadCheckpoint
+from parsl_on_dask.common.task_errors import BadCheckpoint
 from parsl_on_dask.remote import sidefiles
 
 #: What is shown for results from Parsl's files, which do not say of which app they are.

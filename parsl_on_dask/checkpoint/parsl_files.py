@@ -14,7 +14,7 @@ from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, warn
 from parsl_on_dask.checkpoint.index import KEY_BYTES, ROW, Table
 from parsl_on_dask.checkpoint.parsl_scan import scan
 from parsl_on_dask.checkpoint.parsl_writer import ParslWriter
-from parsl_on_dask.dataflow.errors import BadCheckpoint
+from parsl_on_dask.common.task_errors import BadCheckpoint
 from parsl_on_dask.remote.sidefiles import FOLDER, PROBE
 
 __all__ = ["FILE_NAME", "ParslFile", "ParslWriter", "flatten_checkpoint_files", "open_parsl_file"]

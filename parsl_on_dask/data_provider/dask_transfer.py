@@ -9,9 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.arguments import need
 from parsl_on_dask.data_provider.dask_transfer_exchange import Exchange, Made, Moved
+from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.staging import Staging
 from parsl_on_dask.errors import ConfigurationError
@@ -19,8 +19,8 @@ from parsl_on_dask.remote.transfer import MARK, Carried
 from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:
+    from parsl_on_dask.common.kernel import Kernel
     from parsl_on_dask.data_provider.data_manager import DataManager
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 #: The scheme of files that stay on the workers.
 ON_WORKERS = "worker"
@@ -28,7 +28,7 @@ ON_WORKERS = "worker"
 #: How many functions with transfers around them are remembered.
 _REMEMBERED = 256
 
-_exchanges: weakref.WeakKeyDictionary[DataFlowKernel, Exchange] = weakref.WeakKeyDictionary()
+_exchanges: weakref.WeakKeyDictionary[Kernel, Exchange] = weakref.WeakKeyDictionary()
 
 
 class DaskTransferStaging(Staging, RepresentationMixin):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal
 
-from parsl_on_dask.app.futures import DataFuture
+from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.file_noop import NoOpFileStaging
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.ftp import FTPSeparateTaskStaging
@@ -17,7 +17,7 @@ from parsl_on_dask.data_provider.staging import Staging
 from parsl_on_dask.data_provider.zip import ZipFileStaging
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.common.kernel import Kernel
 
 logger = logging.getLogger("parsl.data_provider.data_manager")
 
@@ -47,7 +47,7 @@ class DataManager:
         Only its ``executors`` are read; staging providers may use all of it.
     """
 
-    def __init__(self, dfk: DataFlowKernel) -> None:
+    def __init__(self, dfk: Kernel) -> None:
         self.dfk = dfk
         self.landings = Landings()
         self._at_end: list[Callable[[], None]] = []

@@ -18,7 +18,7 @@ from parsl_on_dask.remote.filesystems import MARK, PACKAGES, FilesAround, _fsspe
 from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:
-    from parsl_on_dask.app.futures import DataFuture
+    from parsl_on_dask.data_provider.data_future import DataFuture
     from parsl_on_dask.data_provider.data_manager import DataManager
 
 #: What is staged unless ``protocols`` says something else.

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.globus_service import Globus, get_globus, sdk
 from parsl_on_dask.data_provider.landing import Landing, land
@@ -103,7 +103,7 @@ class GlobusStaging(Staging, RepresentationMixin):
                 app_kwargs={"outputs": [file], "_parsl_staging_inhibit": True, "parent_fut": parent_fut},
             )
             landing.brought_by(executor, bringing)
-        return DataFuture(bringing, file, tid=bringing.tid)  # type: ignore[attr-defined]
+        return DataFuture(bringing, file, tid=getattr(bringing, "tid", -1))
 
     def stage_out(self, dm: DataManager, executor: str, file: File, app_fu: Future[Any]) -> Future[Any]:
         """Start a task that has the file transferred when the app is done."""

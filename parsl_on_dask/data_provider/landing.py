@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.app.futures import DataFuture
+from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 
 if TYPE_CHECKING:
@@ -211,4 +211,4 @@ def bring_by_task(
             },
         )
         landing.brought_by(executor, bringing)
-    return DataFuture(bringing, file, tid=bringing.tid)  # type: ignore[attr-defined]
+    return DataFuture(bringing, file, tid=getattr(bringing, "tid", -1))

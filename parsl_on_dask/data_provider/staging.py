@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.data_provider.files import File
 
 if TYPE_CHECKING:
-    from parsl_on_dask.app.futures import DataFuture
+    from parsl_on_dask.data_provider.data_future import DataFuture
     from parsl_on_dask.data_provider.data_manager import DataManager
 
 

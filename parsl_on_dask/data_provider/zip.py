@@ -6,7 +6,7 @@ import os
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.app.futures import DataFuture
+from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.landing import Landing, land
 from parsl_on_dask.data_provider.staging import Staging
@@ -84,7 +84,7 @@ class ZipFileStaging(Staging, RepresentationMixin):
         if bringing is None:
             bringing = dm.dfk.submit(
                 _zip_stage_in,
-                app_args=(zip_path, inside_path, dm.dfk.executors[executor].working_dir),  # type: ignore[attr-defined]
+                app_args=(zip_path, inside_path, dm.dfk.executors[executor].working_dir),
                 executors=[INTERNAL],
                 app_kwargs={
                     "outputs": [file],
@@ -94,7 +94,7 @@ class ZipFileStaging(Staging, RepresentationMixin):
                 },
             )
             landing.brought_by(executor, bringing)
-        return DataFuture(bringing, file, tid=bringing.tid)  # type: ignore[attr-defined]
+        return DataFuture(bringing, file, tid=getattr(bringing, "tid", -1))
 
     def stage_out(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any]) -> Future[Any]:
         """Start a task that puts the file into its zip file when the app is done."""
@@ -104,7 +104,7 @@ class ZipFileStaging(Staging, RepresentationMixin):
         os.makedirs(os.path.dirname(landing.path), exist_ok=True)
         moved = dm.dfk.submit(
             _zip_stage_out,
-            app_args=(zip_path, inside_path, dm.dfk.executors[executor].working_dir),  # type: ignore[attr-defined]
+            app_args=(zip_path, inside_path, dm.dfk.executors[executor].working_dir),
             executors=[INTERNAL],
             app_kwargs={"inputs": [file], "_parsl_staging_inhibit": True, "parent_fut": parent_fut},
         )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.app.futures import DataFuture
+from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.dataflow.dependency_resolvers import copied_containers, with_futures_taken
 from parsl_on_dask.dataflow.futures import AppFuture, values_for

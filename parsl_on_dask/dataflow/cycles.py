@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.app.futures import DataFuture
-from parsl_on_dask.dataflow.errors import JoinError
+from parsl_on_dask.common.task_errors import JoinError
+from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.dataflow.futures import AppFuture
 
 if TYPE_CHECKING:

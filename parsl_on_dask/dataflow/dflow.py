@@ -17,6 +17,7 @@ from uuid import uuid4
 from parsl_on_dask import overrides, version
 from parsl_on_dask.checkpoint.policy import Cache
 from parsl_on_dask.clusters.scaling import Scaler
+from parsl_on_dask.common.states import FINAL_STATES, States
 from parsl_on_dask.data_provider.data_manager import DataManager
 from parsl_on_dask.dataflow import arguments, exits, runinfo
 from parsl_on_dask.dataflow.arguments import AUTO_LOGNAME
@@ -29,7 +30,6 @@ from parsl_on_dask.dataflow.internal import InternalExecutor
 from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.dataflow.memoization import BasicMemoizer, Memoizer
 from parsl_on_dask.dataflow.rundirs import make_rundir
-from parsl_on_dask.dataflow.states import FINAL_STATES, States
 from parsl_on_dask.dataflow.tasklog import TaskLog
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError

@@ -16,14 +16,14 @@ from datetime import datetime
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.common.states import FINAL_STATES, States
+from parsl_on_dask.common.task_errors import DependencyError
 from parsl_on_dask.dataflow.ahead import Ahead
 from parsl_on_dask.dataflow.arguments import app_names, describe, let_go_of, remote_values, unwrap
-from parsl_on_dask.dataflow.errors import DependencyError
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
 from parsl_on_dask.dataflow.joins import Joins
 from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.dataflow.lookup import Recalled
-from parsl_on_dask.dataflow.states import FINAL_STATES, States
 from parsl_on_dask.dataflow.tasklog import log_failure, shown
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call, Outcome

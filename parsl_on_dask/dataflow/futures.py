@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from parsl_on_dask.app.futures import DataFuture
+from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture
@@ -202,7 +202,7 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
 
     def running(self) -> bool:
         """Whether the task was launched and is not done."""
-        from parsl_on_dask.dataflow.states import States
+        from parsl_on_dask.common.states import States
 
         return not self.done() and getattr(self.task_record, "status", None) in (States.launched, States.joining)
 

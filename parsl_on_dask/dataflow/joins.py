@@ -7,11 +7,11 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.common.states import FINAL_STATES, States
+from parsl_on_dask.common.task_errors import JoinError
 from parsl_on_dask.dataflow.arguments import app_names, describe
 from parsl_on_dask.dataflow.cycles import circle_error
-from parsl_on_dask.dataflow.errors import JoinError
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
-from parsl_on_dask.dataflow.states import FINAL_STATES, States
 from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.values import RemoteValue
 

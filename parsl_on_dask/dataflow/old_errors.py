@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsl_on_dask.dataflow.errors import DataFlowException
+from parsl_on_dask.common.task_errors import DataFlowException
 
 
 class DuplicateTaskError(DataFlowException):

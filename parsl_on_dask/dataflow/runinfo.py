@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask import version
-from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.common.states import States
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel

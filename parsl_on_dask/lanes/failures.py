@@ -22,7 +22,7 @@ HOST = socket.gethostname()
 
 def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     """The exception of this package that a :class:`~parsl_on_dask.remote.errors.Failure` stands for."""
-    from parsl_on_dask.app import errors as app
+    from parsl_on_dask.common import app_errors as app
     from parsl_on_dask.executors.high_throughput.errors import AppExit, WorkerLost
     from parsl_on_dask.serialize.errors import DeserializationError, SerializationError
 
@@ -121,7 +121,7 @@ def _rebuilt(packed: PackedError) -> BaseException:
                 return error
         except BaseException:
             pass
-    from parsl_on_dask.app.errors import RemoteException
+    from parsl_on_dask.common.app_errors import RemoteException
 
     return RemoteException(packed["type"], packed["text"], packed["traceback"])
 

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.common.states import States
 from parsl_on_dask.monitoring.message_type import MessageType
 
 if TYPE_CHECKING:

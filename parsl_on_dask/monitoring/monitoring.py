@@ -17,7 +17,7 @@ from parsl_on_dask.monitoring.radios.sending import OPEN
 from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.common.kernel import Kernel
     from parsl_on_dask.monitoring.run import RunRecord
 
 logger = logging.getLogger("parsl.monitoring.monitoring")
@@ -254,7 +254,7 @@ class MonitoringHub(RepresentationMixin):
         if record is not None:
             record.close()
 
-    def begin(self, kernel: DataFlowKernel, info: dict[str, Any]) -> RunRecord:
+    def begin(self, kernel: Kernel, info: dict[str, Any]) -> RunRecord:
         """Begin to record a kernel's run."""
         if self._record is None:
             raise _not_started()

@@ -14,7 +14,7 @@ from parsl_on_dask.monitoring.rows import ROW, Event, clean
 from parsl_on_dask.remote.usage import machine
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.common.kernel import Kernel
     from parsl_on_dask.monitoring.store import Clock
 
 logger = logging.getLogger("parsl.monitoring.places")
@@ -40,7 +40,7 @@ class Places:
         Takes an event.
     """
 
-    def __init__(self, kernel: DataFlowKernel, clock: Clock, put: Callable[[Event], Any]) -> None:
+    def __init__(self, kernel: Kernel, clock: Clock, put: Callable[[Event], Any]) -> None:
         self.kernel = kernel
         self.clock = clock
         self.put = put
@@ -175,7 +175,7 @@ class Places:
         tries = self.asked[host] = self.asked.get(host, 0) + 1
         if tries > ATTEMPTS:
             return host, 1, 0, machine()[3]
-        addresses = [w["address"] for w in self.kernel.executors[label].lane.workers() if w["host"] == host]  # type: ignore[attr-defined]
+        addresses = [w["address"] for w in self.kernel.executors[label].lane.workers() if w["host"] == host]
         for address in addresses[:1]:
             try:
                 answers = client.sync(client._run, machine, workers=[address], callback_timeout=PATIENCE)

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from parsl_on_dask.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.common.kernel import Kernel
 
 __all__ = ["Progress", "progress"]
 
@@ -65,7 +65,7 @@ def progress(
     if interval is not None and not interval > 0:
         raise ConfigurationError(f"progress(interval={interval!r}): write seconds above 0, for example interval=1")
     watched: list[Future[Any]] | None = None
-    kernel: DataFlowKernel | None = None
+    kernel: Kernel | None = None
     if futures is None:
         from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 
@@ -91,7 +91,7 @@ class Progress:
 
     Parameters
     ----------
-    kernel : DataFlowKernel, optional
+    kernel : Kernel, optional
     futures : list of futures, optional
         Default: all tasks of the kernel.
     file : file, optional
@@ -100,7 +100,7 @@ class Progress:
 
     def __init__(
         self,
-        kernel: DataFlowKernel | None,
+        kernel: Kernel | None,
         futures: list[Future[Any]] | None = None,
         file: IO[str] | None = None,
         interval: float | None = None,
@@ -180,7 +180,7 @@ class Progress:
     def _all_done(self) -> bool:
         if self.futures is not None:
             return all(f.done() for f in self.futures)
-        from parsl_on_dask.dataflow.states import FINAL_STATES
+        from parsl_on_dask.common.states import FINAL_STATES
 
         assert self.kernel is not None
         with self.kernel.task_state_counts_lock:

@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.common.states import States
 from parsl_on_dask.monitoring import messages
 from parsl_on_dask.remote.usage import PACKED, STATES
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+    from parsl_on_dask.common.kernel import Record
     from parsl_on_dask.monitoring.store import Clock
 
 #: Kinds of events besides the states, whose numbers are below.
@@ -87,8 +87,8 @@ class RowMaker:
         self._fresh, self._back = fresh, back
         found: dict[str, list[tuple[Any, ...]]] = {"status": [], "resource": []}
         status, resource = found["status"].append, found["resource"].append
-        tasks: dict[int, TaskRecord] = {}
-        tries: dict[tuple[int, int], TaskRecord] = {}
+        tasks: dict[int, Record] = {}
+        tries: dict[tuple[int, int], Record] = {}
         texts: dict[int, Any] = {}
         captured: dict[tuple[int, int], Any] = {}
         joins: dict[tuple[int, int], str] = {}
@@ -146,7 +146,7 @@ class RowMaker:
             known = self._names[name] = clean(name)
         return known
 
-    def _tasks(self, tasks: dict[int, TaskRecord], texts: dict[int, Any]) -> Iterable[tuple[Any, ...]]:
+    def _tasks(self, tasks: dict[int, Record], texts: dict[int, Any]) -> Iterable[tuple[Any, ...]]:
         run_id, moment, name = self.run_id, self.clock.moment, self._name
         for number, record in tasks.items():
             depends, inputs, outputs, stdin, stdout, stderr = texts.get(number, _PLAIN)
@@ -170,7 +170,7 @@ class RowMaker:
 
     def _tries(
         self,
-        tries: dict[tuple[int, int], TaskRecord],
+        tries: dict[tuple[int, int], Record],
         captured: dict[tuple[int, int], Any],
         joins: dict[tuple[int, int], str],
         ran: dict[tuple[int, int], Any],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.common.states import States
 from parsl_on_dask.monitoring.errors import MonitoringHubStartError
 from parsl_on_dask.monitoring.places import Places
 from parsl_on_dask.monitoring.radios.filesystem import FilesystemRadio, FilesystemRadioReceiver, is_written
@@ -15,7 +15,7 @@ from parsl_on_dask.monitoring.watch import Watch
 from parsl_on_dask.monitoring.writer import Writer
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.common.kernel import Kernel
     from parsl_on_dask.monitoring.monitoring import MonitoringHub
 
 logger = logging.getLogger("parsl.monitoring.run")
@@ -59,7 +59,7 @@ class RunRecord:
         self.writer: Writer | None = None
         self.watch: Watch | None = None
         self.places: Places | None = None
-        self.kernel: DataFlowKernel | None = None
+        self.kernel: Kernel | None = None
         self.info: dict[str, Any] = {}
         self.run_dir = run_dir
         self.early: list[Any] = []
@@ -79,7 +79,7 @@ class RunRecord:
                 "logging_endpoint=...) a database that is there and that you may write to, or leave monitoring out"
             ) from e
 
-    def begin(self, kernel: DataFlowKernel, info: dict[str, Any]) -> None:
+    def begin(self, kernel: Kernel, info: dict[str, Any]) -> None:
         """Begin with a kernel that starts.
 
         Parameters

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.monitoring.tally import Row, of_kernel, total
 
 if TYPE_CHECKING:
+    from parsl_on_dask.common.kernel import Kernel
     from parsl_on_dask.config import Config
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
     from parsl_on_dask.dataflow.futures import AppFuture
 
 # Notebooks have light and dark pages of their own: text takes their colour, and these can be seen on both.
@@ -63,7 +63,7 @@ def facts_html(title: str, facts: Sequence[tuple[str, str]], more: str = "") -> 
 # -- kernel ------------------------------------------------------------------------------------------------------------
 
 
-def kernel_text(kernel: DataFlowKernel) -> str:
+def kernel_text(kernel: Kernel) -> str:
     """The repr of a kernel."""
     state = "cleaned up" if kernel.cleanup_called else "running"
     labels = ", ".join(getattr(kernel, "_labels", [])) or "none"
@@ -77,7 +77,7 @@ def kernel_text(kernel: DataFlowKernel) -> str:
     )
 
 
-def kernel_html(kernel: DataFlowKernel) -> str:
+def kernel_html(kernel: Kernel) -> str:
     """A kernel in a notebook."""
     rows = of_kernel(kernel)
     links = kernel.dashboard_links
@@ -91,7 +91,7 @@ def kernel_html(kernel: DataFlowKernel) -> str:
     return facts_html(f"DataFlowKernel, {state}", facts, bars_html(rows) if rows else "")
 
 
-def _executor(kernel: DataFlowKernel, label: str, links: dict[str, str]) -> str:
+def _executor(kernel: Kernel, label: str, links: Mapping[str, str]) -> str:
     executor: Any = kernel.executors[label]
     text = f"{escape(label)} ({escape(type(executor).__name__)})"
     if label in links:

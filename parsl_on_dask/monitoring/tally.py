@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parsl_on_dask.dataflow.states import States
+from parsl_on_dask.common.states import States
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.common.kernel import Kernel
 
 #: Seconds over which the rate is taken.
 WINDOW = 30.0
@@ -37,7 +37,7 @@ class Row(NamedTuple):
         return self.ended + self.running + self.waiting
 
 
-def of_kernel(kernel: DataFlowKernel) -> list[Row]:
+def of_kernel(kernel: Kernel) -> list[Row]:
     """All tasks of a kernel so far, by app, in the order of their first calls."""
     with kernel.task_state_counts_lock:
         counts = [(app, tuple(found)) for app, found in kernel.app_state_counts.items()]
@@ -47,7 +47,7 @@ def of_kernel(kernel: DataFlowKernel) -> list[Row]:
     return [_row(app, found, running) for app, found in shown]
 
 
-def of_futures(futures: Iterable[Any], kernel: DataFlowKernel | None) -> list[Row]:
+def of_futures(futures: Iterable[Any], kernel: Kernel | None) -> list[Row]:
     """The tasks behind some futures, by app. Futures that are no app's count as an app called "other"."""
     counts: dict[str, list[int]] = {}
     for future in futures:
@@ -80,14 +80,14 @@ def _row(app: str, counts: Iterable[int], running: dict[str, int] | None) -> Row
     )
 
 
-def _running(kernel: DataFlowKernel) -> dict[str, int] | None:
+def _running(kernel: Kernel) -> dict[str, int] | None:
     """How many calls of each app are with a worker; None when an executor cannot tell."""
     found: dict[str, int] = {}
     for label, executor in list(kernel.executors.items()):
         lane = getattr(executor, "lane", None)
         running = lane.running() if lane is not None else None
         if running is None:
-            if label in kernel.labels():
+            if label in kernel._labels:
                 return None
             continue
         for app, count in running.items():

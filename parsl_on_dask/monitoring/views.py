@@ -10,7 +10,7 @@ from parsl_on_dask import overrides
 from parsl_on_dask.monitoring import dask_page
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.common.kernel import Kernel
     from parsl_on_dask.monitoring.progress import Progress
 
 logger = logging.getLogger("parsl.monitoring.views")
@@ -28,7 +28,7 @@ class Views:
         Its executors run.
     """
 
-    def __init__(self, kernel: DataFlowKernel) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.reporters: list[Reporter] = []
         self.bars: Progress | None = None
@@ -61,7 +61,7 @@ class Views:
 class Reporter:
     """Tells a scheduler that we started how many tasks of each app are in which state. Lives in its client's loop."""
 
-    def __init__(self, kernel: DataFlowKernel, client: Any) -> None:
+    def __init__(self, kernel: Kernel, client: Any) -> None:
         self.kernel = kernel
         self.client = client
         self.callback: Any = None
@@ -110,7 +110,7 @@ def client_of(executor: Any) -> Any:
     return getattr(getattr(executor, "lane", None), "client", None)
 
 
-def dashboard_links(kernel: DataFlowKernel) -> dict[str, str]:
+def dashboard_links(kernel: Kernel) -> dict[str, str]:
     """Dashboards of a kernel's executors, by label; those of clusters that we started lead to the Parsl page."""
     found = {}
     for label in kernel._labels:

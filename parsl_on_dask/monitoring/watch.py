@@ -11,15 +11,13 @@ from concurrent.futures import Future
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.app.futures import DataFuture
+from parsl_on_dask.common.states import States
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.dataflow.futures import AppFuture
-from parsl_on_dask.dataflow.states import States
 from parsl_on_dask.monitoring.rows import BEGAN, INPUTS, MESSAGE, RAN, SAMPLED, SUBMITTED, Event, clean
 from parsl_on_dask.remote.shell import stream_target
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+    from parsl_on_dask.common.kernel import Record
     from parsl_on_dask.lanes.call import Call, Outcome
 
 HOST = socket.gethostname()
@@ -46,7 +44,7 @@ class Watch:
         self.workers = workers
         self.interval = interval
 
-    def submitted(self, record: TaskRecord, depends: Sequence[Future[Any]]) -> None:
+    def submitted(self, record: Record, depends: Sequence[Future[Any]]) -> None:
         """A task was made whose arguments are not all plain."""
         kwargs = record.kwargs
         stdin = kwargs.get("stdin")
@@ -60,7 +58,7 @@ class Watch:
         )
         self.put((SUBMITTED, record, 0, 0.0, texts))
 
-    def state(self, record: TaskRecord, state: States) -> None:
+    def state(self, record: Record, state: States) -> None:
         """A task's state changed."""
         extra: Any = None
         if state in _SPECIAL:
@@ -74,7 +72,7 @@ class Watch:
                 extra = (record.try_time_launched, record.try_time_returned, ",".join(record.fail_history))
         self.put((state, record, record.try_id, time(), extra))
 
-    def ran(self, record: TaskRecord, outcome: Outcome) -> None:
+    def ran(self, record: Record, outcome: Outcome) -> None:
         """A try has come back from its lane."""
         if self.workers:
             about = (outcome.worker, outcome.host or HOST, outcome.began, outcome.ended)
@@ -107,11 +105,11 @@ class Watch:
 
 
 def _numbers(futures: Sequence[Future[Any]]) -> str:
-    """Ids of the tasks among futures."""
-    return ",".join([str(f.tid) for f in futures if isinstance(f, (AppFuture, DataFuture))])
+    """Ids of the tasks among futures, those of AppFutures and DataFutures."""
+    return ",".join([str(getattr(f, "tid")) for f in futures if hasattr(type(f), "tid")])
 
 
-def _stream_name(record: TaskRecord, which: str) -> str:
+def _stream_name(record: Record, which: str) -> str:
     spec = record.kwargs.get(which)
     if spec is None:
         return ""

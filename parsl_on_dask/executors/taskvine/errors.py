@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parsl_on_dask.app.errors import AppException
+from parsl_on_dask.common.app_errors import AppException
 from parsl_on_dask.errors import ParslError
 
 

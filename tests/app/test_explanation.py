@@ -12,7 +12,7 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask import AUTO_LOGNAME, Config, bash_app, python_app
-from parsl_on_dask.checkpoint.explanation import explain
+from parsl_on_dask.app.explanation import explain
 from parsl_on_dask.checkpoint.keys import key_parts, make_hash, make_key
 from parsl_on_dask.executors import ThreadPoolExecutor
 from tests.helpers import WAIT
