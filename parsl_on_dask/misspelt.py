@@ -155,11 +155,10 @@ def unknown_option(function: str, name: str, known: Sequence[str]) -> str:
     text = f"{function}() got an unexpected keyword argument {name!r}."
     near = meant(name, known)
     if function == "load":
-        from parsl_on_dask.config import Config
-
         if near:
             return f"{text} Write {near[0]}=."
-        return f"{text} Write parsl.load(Config({(meant(name, _accepted(Config)) or [name])[0]}=...))."
+        config = importlib.import_module("parsl_on_dask.config").Config
+        return f"{text} Write parsl.load(Config({(meant(name, _accepted(config)) or [name])[0]}=...))."
     if _plain(name) in ("executor", "label", "site"):
         return f"{text} Write executors=['label']."
     if near:

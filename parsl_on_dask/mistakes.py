@@ -82,11 +82,9 @@ def not_a_way(settings: Mapping[str, Any], ways: Sequence[str]) -> str:
 
 def not_a_provider(given: Any) -> str:
     """What to write instead of something that stands where a provider should."""
-    from parsl_on_dask.launchers.base import Launcher
-
     if isinstance(given, type):
         return f"Give an instance, provider={given.__name__}(...)."
-    if isinstance(given, Launcher):
+    if type(given).__name__.endswith("Launcher"):
         name = type(given).__name__
         return f"A launcher belongs to the provider, for example provider=SlurmProvider(launcher={name}())."
     if is_client(given) or is_cluster(given):
@@ -94,14 +92,12 @@ def not_a_provider(given: Any) -> str:
     return "Write for example LocalProvider(), or SlurmProvider('partition')."
 
 
-def not_a_launcher(given: Any) -> str:
-    """What to write instead of something that stands where a launcher should."""
-    from parsl_on_dask import launchers
-
+def not_a_launcher(given: Any, known: Sequence[str]) -> str:
+    """What to write instead of something that stands where a launcher should, one of those that are known."""
     if isinstance(given, type):
         return f"write launcher={given.__name__}()"
     if isinstance(given, str):
-        names = [n for n in dir(launchers) if n.endswith("Launcher") and n.lower() == f"{given.lower()}launcher"]
+        names = [n for n in known if n.lower() == f"{given.lower()}launcher"]
         if names:
             return f"write launcher={names[0]}() from parsl.launchers"
     return "write for example launcher=SingleNodeLauncher() from parsl.launchers"
@@ -146,26 +142,6 @@ def not_a_walltime(given: Any) -> str:
 
 def _clock(seconds: int) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
-
-def not_a_config(given: Any) -> str:
-    """What to write instead of something that ``load()`` was given."""
-    from parsl_on_dask.config import Config
-    from parsl_on_dask.executors.base import ParslExecutor
-
-    if isinstance(given, type) and issubclass(given, Config):
-        return "write parsl.load(Config(...)), with parentheses"
-    if isinstance(given, ParslExecutor):
-        return f"write parsl.load(Config(executors=[{type(given).__name__}(...)]))"
-    if isinstance(given, (list, tuple)) and given and all(isinstance(e, ParslExecutor) for e in given):
-        return "write parsl.load(Config(executors=[...]))"
-    if inspect.ismodule(given) and isinstance(getattr(given, "config", None), Config):
-        return f"write parsl.load({given.__name__.rpartition('.')[2]}.config)"
-    if isinstance(given, str) and "://" in given:
-        return f"write parsl.load(Config(executors=[DaskExecutor({given!r})]))"
-    if callable(given) and not isinstance(given, type):
-        return f"call it: parsl.load({getattr(given, '__name__', 'function')}())"
-    return "write parsl.load(Config(executors=[...]))"
 
 
 def is_client(given: Any) -> bool:

@@ -6,9 +6,11 @@ executor's cluster asks for them. They are a module of their own so that neither
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["ClusterOverride", "cluster_override", "set_cluster_override"]
 
@@ -111,3 +113,9 @@ def set_cluster_override(override: ClusterOverride | None) -> ClusterOverride | 
 def checking() -> bool:
     """Whether this process belongs to a script that is checked, and no kernel is to start in it."""
     return CHECKING in os.environ
+
+
+def reached(config: Any) -> None:
+    """Write down what a Config becomes, for the check that this process belongs to, and end the process."""
+    # by name: what checks a script knows all of the package, and nothing of that knows the check
+    importlib.import_module("parsl_on_dask.trial").reached(config)

@@ -79,7 +79,7 @@ class Cluster(abc.ABC):
     ours: bool = False
     #: whether what Slurm says about the end of the workers' job is to be believed, see remote.jobend
     trusts_slurm: bool = True
-    #: whether its dashboard has the Parsl page (:mod:`parsl_on_dask.monitoring.dask_page`)
+    #: whether its dashboard has the Parsl page (:mod:`parsl_on_dask.clusters.dask_page`)
     parsl_page: bool = False
     #: directory that workers and this process share, "" when there is none
     scratch: str = ""

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask import late_threads
-from parsl_on_dask.monitoring import dask_page
+from parsl_on_dask.clusters import dask_page
 
 logger = logging.getLogger("parsl.clusters.dashboard")
 

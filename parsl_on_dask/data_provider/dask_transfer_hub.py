@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.lanes.presence import topic_of
+from parsl_on_dask.clusters.presence import topic_of
 from parsl_on_dask.remote.chunks import CONNECT, Message, Refused, Road, describe, from_thread, pull, push
 from parsl_on_dask.remote.placing import place
 from parsl_on_dask.remote.transfer import OPERATION

@@ -141,7 +141,7 @@ class FsspecStaging(Staging, RepresentationMixin):
         local = self._mark(dm, executor, file, folder, "in")
         if not self.separate:
             return None
-        task = dm.dfk.submit(
+        task: Any = dm.dfk.submit(
             _fsspec_stage_in,
             app_args=(file.url, local, self._options.get(file.scheme, {}), self._settings(), parent_fut),
             executors=[executor],

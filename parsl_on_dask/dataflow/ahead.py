@@ -17,10 +17,11 @@ from parsl_on_dask.dataflow.dependency_resolvers import (
     DEFAULT_DEPENDENCY_RESOLVER,
     SHALLOW_DEPENDENCY_RESOLVER,
 )
-from parsl_on_dask.dataflow.futures import AppFuture, promises
+from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.peeking import promises
 from parsl_on_dask.lanes.stages import PREPARE, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 

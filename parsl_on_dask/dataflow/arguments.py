@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.dataflow.dependency_resolvers import copied_containers, with_futures_taken
-from parsl_on_dask.dataflow.futures import AppFuture, values_for
+from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.kept import Depended
 from parsl_on_dask.lanes.interop import adopt, is_dask_object
+from parsl_on_dask.lanes.peeking import values_for
 from parsl_on_dask.remote.shell import Checked, is_bash
 
 if TYPE_CHECKING:

@@ -87,9 +87,7 @@ class DataFlowKernel:
         if config is None:
             config = Config()
         if overrides.checking():
-            from parsl_on_dask.trial import reached
-
-            reached(config)
+            overrides.reached(config)
         config.validate()
         self.cleanup_called = False
         self._cleared = False

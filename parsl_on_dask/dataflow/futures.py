@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from concurrent.futures._base import FINISHED
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -16,6 +15,7 @@ from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol, asked_by
+from parsl_on_dask.lanes.peeking import peeking
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
 from parsl_on_dask.legacy import MISSING, renamed
 from parsl_on_dask.raising import Raising, below, hide_this_frame
@@ -23,42 +23,11 @@ from parsl_on_dask.remote.packing import Promise
 from parsl_on_dask.remote.standin import FinishedFuture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
-    from parsl_on_dask.lanes.base import Lane
 
 __all__ = ["AppFuture", "DataFuture", "Future"]
 
 T = TypeVar("T")
-_target = threading.local()
-
-
-class values_for:  # a generator would cost more than what it surrounds
-    """While this lasts, :meth:`AppFuture.peek` leaves those values where they are which ``lane`` can use there."""
-
-    __slots__ = ("before", "lane")
-
-    def __init__(self, lane: Lane | None) -> None:
-        self.lane = lane
-
-    def __enter__(self) -> None:
-        self.before = getattr(_target, "lane", None)
-        _target.lane = self.lane
-
-    def __exit__(self, *ending: object) -> None:
-        _target.lane = self.before
-
-
-@contextmanager
-def promises() -> Iterator[list[Call]]:
-    """While this lasts, :meth:`AppFuture.peek` gives promises of the values of calls under way; lists these calls."""
-    leaders: list[Call] = []
-    _target.leaders = leaders
-    try:
-        yield leaders
-    finally:
-        _target.leaders = None
 
 
 def _wrapped(callback: Any) -> Any:
@@ -148,7 +117,7 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
         concurrent.futures.InvalidStateError
             When the task is not done.
         """
-        leaders = getattr(_target, "leaders", None)
+        leaders = getattr(peeking, "leaders", None)
         if leaders is not None:
             return self._promise(leaders)
         if self._state != FINISHED and not self.done():
@@ -156,7 +125,7 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
         if self._state != FINISHED or self._exception is not None:
             return super().result()
         value = self._result
-        lane = getattr(_target, "lane", None)
+        lane = getattr(peeking, "lane", None)
         if lane is not None and lane.accepts(value):
             return value
         return self.result()

@@ -143,7 +143,7 @@ def as_config(given: Any) -> Config:
     """The Config that an argument of ``load`` stands for."""
     from parsl_on_dask.arguments import short
     from parsl_on_dask.config import Config
-    from parsl_on_dask.mistakes import is_client, is_cluster, not_a_config
+    from parsl_on_dask.mistakes import is_client, is_cluster
 
     if given is None:
         return Config()
@@ -157,8 +157,30 @@ def as_config(given: Any) -> Config:
         return Config(executors=[DaskExecutor(cluster=given)])
     raise ConfigurationError(
         f"load() takes a Config, a distributed.Client or a Dask cluster object, not {short(given)}: "
-        f"{not_a_config(given)}"
+        f"{_not_a_config(given)}"
     )
+
+
+def _not_a_config(given: Any) -> str:
+    """What to write instead of something that ``load()`` was given."""
+    import inspect
+
+    from parsl_on_dask.config import Config
+    from parsl_on_dask.executors.base import ParslExecutor
+
+    if isinstance(given, type) and issubclass(given, Config):
+        return "write parsl.load(Config(...)), with parentheses"
+    if isinstance(given, ParslExecutor):
+        return f"write parsl.load(Config(executors=[{type(given).__name__}(...)]))"
+    if isinstance(given, (list, tuple)) and given and all(isinstance(e, ParslExecutor) for e in given):
+        return "write parsl.load(Config(executors=[...]))"
+    if inspect.ismodule(given) and isinstance(getattr(given, "config", None), Config):
+        return f"write parsl.load({given.__name__.rpartition('.')[2]}.config)"
+    if isinstance(given, str) and "://" in given:
+        return f"write parsl.load(Config(executors=[DaskExecutor({given!r})]))"
+    if callable(given) and not isinstance(given, type):
+        return f"call it: parsl.load({getattr(given, '__name__', 'function')}())"
+    return "write parsl.load(Config(executors=[...]))"
 
 
 def _nothing_loaded() -> NoDataFlowKernelError:

@@ -21,6 +21,7 @@ from typing import Any
 
 from parsl_on_dask import interrupts
 from parsl_on_dask.clusters import open_cluster
+from parsl_on_dask.clusters.presence import enter, topic_of
 from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
@@ -32,7 +33,6 @@ from parsl_on_dask.lanes.keeping import Keeping
 from parsl_on_dask.lanes.links import Links
 from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.preference import preference_of
-from parsl_on_dask.lanes.presence import enter, topic_of
 from parsl_on_dask.lanes.reports import Reports
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import Queues

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.clusters.bootstrap import KEY_MARK, launch
 from parsl_on_dask.errors import ExecutorError
-from parsl_on_dask.lanes.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes.call import Call, Outcome, step_all
 from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.jobends import Where

@@ -72,8 +72,8 @@ class AdoptedFuture(Future[Any]):
 
     def peek(self) -> Any:
         """The value, or what stands for it. For the kernel."""
-        from parsl_on_dask.dataflow.futures import _target
+        from parsl_on_dask.lanes.peeking import peeking
 
         value = super().result()
-        lane = getattr(_target, "lane", None)
+        lane = getattr(peeking, "lane", None)
         return value if lane is not None and lane.accepts(value) else self.result()

@@ -15,8 +15,8 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from parsl_on_dask.clusters.bootstrap import KEY_MARK, Launch, by_value
 from parsl_on_dask.jobs.states import JobState
-from parsl_on_dask.lanes.bootstrap import KEY_MARK, Launch, by_value
 from parsl_on_dask.lanes.sizes import SPARE
 from parsl_on_dask.remote.jobend import EXTENDED, JobEnd
 

@@ -6,8 +6,8 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from parsl_on_dask.clusters.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes import stages
-from parsl_on_dask.lanes.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception
 from parsl_on_dask.lanes.losses import story_of

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from functools import cache
 from typing import Any
 
+from parsl_on_dask.clusters.bootstrap import Launch, by_value
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import (
     completed,
@@ -18,7 +19,6 @@ from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import (
     validate_resource_spec,
 )
 from parsl_on_dask.lanes.admission import Amounts, Grant, Group, Ledger, NodeId
-from parsl_on_dask.lanes.bootstrap import Launch, by_value
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.resourceful import ResourceLane
 

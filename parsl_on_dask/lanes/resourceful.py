@@ -6,10 +6,10 @@ import logging
 import threading
 from typing import Any
 
+from parsl_on_dask.clusters.bootstrap import Launch, by_value
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.lanes.admission import KINDS, Ledger, NodeId
 from parsl_on_dask.lanes.batches import BatchLane
-from parsl_on_dask.lanes.bootstrap import Launch, by_value
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.sizes import Queues
 

@@ -22,7 +22,8 @@ class BadLauncher(ExecutionProviderException, TypeError):
         self.reason = reason
 
     def __str__(self) -> str:
+        from parsl_on_dask import launchers
         from parsl_on_dask.mistakes import not_a_launcher
 
-        hint = self.reason or not_a_launcher(self.launcher)
+        hint = self.reason or not_a_launcher(self.launcher, launchers.__all__)
         return f"Bad Launcher provided: {short(self.launcher)}; {hint}"

@@ -11,7 +11,6 @@ from parsl_on_dask.monitoring.tally import Row, of_kernel, total
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
     from parsl_on_dask.config import Config
-    from parsl_on_dask.dataflow.futures import AppFuture
 
 # Notebooks have light and dark pages of their own: text takes their colour, and these can be seen on both.
 COLOURS = {"done": "#009e73", "cached": "#9b72c8", "running": "#2f86c9", "waiting": "#9aa3ad", "failed": "#d55e00"}
@@ -103,7 +102,7 @@ def _executor(kernel: Kernel, label: str, links: Mapping[str, str]) -> str:
 # -- future ----------------------------------------------------------------------------------------------------------
 
 
-def future_html(future: AppFuture[Any]) -> str:
+def future_html(future: Any) -> str:
     """A future in a notebook. Never waits."""
     record = future.task_record
     status = getattr(record, "status", None)
@@ -121,7 +120,7 @@ def future_html(future: AppFuture[Any]) -> str:
     return facts_html(f"AppFuture of task {record.id}, app {escape(record.func_name)}", facts)
 
 
-def _outcome(future: AppFuture[Any]) -> tuple[str, str]:
+def _outcome(future: Any) -> tuple[str, str]:
     from parsl_on_dask.lanes.values import RemoteValue
 
     if future.cancelled():

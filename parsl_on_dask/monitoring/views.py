@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from parsl_on_dask import overrides
-from parsl_on_dask.monitoring import dask_page
+from parsl_on_dask.clusters import dask_page
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel

@@ -106,7 +106,7 @@ class Watch:
 
 def _numbers(futures: Sequence[Future[Any]]) -> str:
     """Ids of the tasks among futures, those of AppFutures and DataFutures."""
-    return ",".join([str(getattr(f, "tid")) for f in futures if hasattr(type(f), "tid")])
+    return ",".join([str(number) for f in futures if (number := getattr(f, "tid", None)) is not None])
 
 
 def _stream_name(record: Record, which: str) -> str:

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask import python_app
-from parsl_on_dask.clusters import dashboard
-from parsl_on_dask.monitoring import dask_page
+from parsl_on_dask.clusters import dashboard, dask_page
 from tests.helpers import WAIT, eventually, hold
 
 pytest.importorskip("bokeh", reason="pip install bokeh")

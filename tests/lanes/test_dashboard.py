@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask import python_app
-from parsl_on_dask.lanes.bootstrap import KEY_MARK
+from parsl_on_dask.clusters.bootstrap import KEY_MARK
 from parsl_on_dask.lanes.sizes import ALONE, LONG
 from tests.helpers import WAIT, eventually
 from tests.lanes.traffic import Traffic, at_rest, occupied

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from parsl_on_dask import python_app
-from parsl_on_dask.lanes.bootstrap import KEY_MARK
+from parsl_on_dask.clusters.bootstrap import KEY_MARK
 from parsl_on_dask.remote.packing import loads
 from parsl_on_dask.remote.runner import NONE
 from tests.helpers import WAIT, eventually, hold, text_of

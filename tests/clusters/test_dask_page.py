@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask import python_app
-from parsl_on_dask.monitoring.dask_page import columns, summary
+from parsl_on_dask.clusters.dask_page import columns, summary
 from tests.helpers import WAIT, eventually
 from tests.monitoring.browser import SIZES, browser, shoot, too_wide
 

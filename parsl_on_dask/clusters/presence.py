@@ -11,12 +11,12 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.lanes.bootstrap import KEY_MARK, by_value, digest, sources
+from parsl_on_dask.clusters.bootstrap import KEY_MARK, by_value, digest, sources
 
 if TYPE_CHECKING:
     from distributed import Client
 
-logger = logging.getLogger("parsl.lanes.presence")
+logger = logging.getLogger("parsl.clusters.presence")
 
 #: Seconds for which a client's connection may be lost before it counts as gone.
 ABSENCE = 5.0
