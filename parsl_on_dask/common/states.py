@@ -81,5 +81,5 @@ FINAL_STATES: set[States] = {States.exec_done, States.memo_done} | FINAL_FAILURE
 
 # Tracebacks and pickles name the place where Parsl has them.
 for _value in list(vars().values()):
-    if isinstance(_value, type) and _value.__module__ == __name__:
+    if isinstance(_value, type) and _value.__module__ == __name__ and not _value.__name__.startswith("_"):
         _value.__module__ = "parsl_on_dask.dataflow.states"

@@ -330,5 +330,5 @@ def _without_cause(error: PropagatedException) -> list[PropagatedException]:
 
 # Tracebacks and pickles name the place where Parsl has them.
 for _value in list(vars().values()):
-    if isinstance(_value, type) and _value.__module__ == __name__:
+    if isinstance(_value, type) and _value.__module__ == __name__ and not _value.__name__.startswith("_"):
         _value.__module__ = "parsl_on_dask.dataflow.errors"

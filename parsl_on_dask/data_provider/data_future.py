@@ -154,5 +154,5 @@ class DataFuture(PoliteFuture[File], PlainFuture[File], DaskProtocol[File]):
 
 # Tracebacks and pickles name the place where Parsl has them.
 for _value in list(vars().values()):
-    if isinstance(_value, type) and _value.__module__ == __name__:
+    if isinstance(_value, type) and _value.__module__ == __name__ and not _value.__name__.startswith("_"):
         _value.__module__ = "parsl_on_dask.app.futures"
