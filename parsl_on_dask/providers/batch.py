@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import subprocess
 import threading
 import time
@@ -175,6 +176,11 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         files = list(self._files(self._job(job_name, command, tasks_per_node), job_name).items())
         text = files[0][1]
         return text + "".join(f"\n# {os.path.basename(path)}\n{more}" for path, more in files[1:])
+
+    @property
+    def submit_program(self) -> str:
+        """Name of the batch system's command that takes jobs, such as ``sbatch``."""
+        return shlex.split(self._job("parsl", "true", 1).start_command("script"))[0]
 
     def _new_name(self, job_name: str) -> str:
         clean = re.sub(r"[^\w.+-]", "_", job_name)
