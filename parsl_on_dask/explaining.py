@@ -147,8 +147,8 @@ def _not_here(plan: ExecutorPlan, executor: Any) -> list[str]:
     if plan.script is None:
         return []
     provider, missing = executor.provider, []
-    program = getattr(provider, "submit_program", None)
-    if program is not None and shutil.which(program) is None:
+    program = plan.facts.get("submitted by", "").partition(" ")[0]
+    if program and shutil.which(program) is None:
         missing.append(f"there is no command {program}, which submits its jobs")
     interface = getattr(getattr(provider, "site", None), "interface", None)
     if interface is not None and executor.address is None:
@@ -231,6 +231,8 @@ def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
         plan.facts["nodes of a block"] = str(provider.nodes_per_block)
         plan.facts["workers of a node"] = f"{_workers_there(executor)}, with one thread each"
         plan.script = _script(executor)
+        if hasattr(provider, "submission"):
+            plan.facts["submitted by"] = provider.submission()
     if getattr(executor, "enable_mpi_mode", False):
         plan.facts.pop("workers of a node", None)
         plan.facts["workers of a block"] = f"{executor.workers_per_node}, with one thread each, on its first node"

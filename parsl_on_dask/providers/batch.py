@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shlex
 import subprocess
 import threading
 import time
@@ -177,10 +176,9 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         text = files[0][1]
         return text + "".join(f"\n# {os.path.basename(path)}\n{more}" for path, more in files[1:])
 
-    @property
-    def submit_program(self) -> str:
-        """Name of the batch system's command that takes jobs, such as ``sbatch``."""
-        return shlex.split(self._job("parsl", "true", 1).start_command("script"))[0]
+    def submission(self, path: str = "SCRIPT") -> str:
+        """Return the command that hands the script at ``path`` to the batch system, with its options."""
+        return self._job("parsl", "true", 1).start_command(path)
 
     def _new_name(self, job_name: str) -> str:
         clean = re.sub(r"[^\w.+-]", "_", job_name)
