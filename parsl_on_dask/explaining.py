@@ -151,7 +151,7 @@ def _not_here(plan: ExecutorPlan, executor: Any) -> list[str]:
     if program and shutil.which(program) is None:
         missing.append(f"there is no command {program}, which submits its jobs")
     interface = getattr(getattr(provider, "site", None), "interface", None)
-    if interface is not None and executor.address is None:
+    if interface is not None and getattr(executor, "address", None) is None:
         try:
             find_interface(interface)
         except OSError:

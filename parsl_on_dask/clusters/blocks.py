@@ -148,6 +148,7 @@ class BlockCluster(Cluster):
             except FileNotFoundError:
                 time.sleep(0.1)
                 self.jobs.look_if_due()
+                self.ledger.look({})
                 if block[0].over:
                     raise ExecutorError(
                         self.executor, f"the block that was to run its scheduler ended: {told(block[0].status)}"

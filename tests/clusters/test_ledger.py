@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -180,6 +181,19 @@ def test_a_run_leaves_its_node_hours(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert block.used > 0 and 0 < block.idle < block.used
     assert any(r.getMessage() == f"Executor hpc: {after.summary()}" for r in caplog.records)
     assert json.loads(Path(run_dir, "hpc", NODE_HOURS).read_text())["version"] == 1
+
+
+def test_waiting_for_the_block_of_the_scheduler_is_the_queue(tmp_path: Path) -> None:
+    """Nothing else looks at blocks until it is there."""
+    provider = ShellProvider(hold=True)
+    executor = HighThroughputExecutor(
+        "hpc", max_workers_per_node=1, address="127.0.0.1", provider=provider, scheduler_in_job=True
+    )
+    threading.Timer(2.0, lambda: [provider.run(number) for number in list(provider.resources)]).start()
+    with parsl.load(parsl.Config([executor], run_dir=str(tmp_path / "runinfo"), strategy="none")) as kernel:
+        assert kernel.submit(divmod, 7, 2).result(60) == (3, 1)
+    hours = executor.node_hours()
+    assert hours is not None and hours.blocks[0].queued > 1.0
 
 
 def test_executors_without_blocks_have_none(tmp_path: Path) -> None:
