@@ -34,11 +34,13 @@ from parsl_on_dask.clusters.blockspec import (
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.jobs import Block, Jobs
+from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote import journal, scratch
 
 if TYPE_CHECKING:
+    from parsl_on_dask.jobs.node_hours import NodeHours
     from parsl_on_dask.jobs.states import JobStatus
 
 logger = logging.getLogger("parsl.clusters.blocks")
@@ -89,6 +91,7 @@ class BlockCluster(Cluster):
         self.scratch = tempfile.mkdtemp(prefix="scratch-", dir=self.home)
         self.sockets = scratch.make()
         self.jobs = Jobs(self)
+        self.ledger = Ledger(self)
         self._warn_of_idle_nodes()
         try:
             if getattr(executor, "scheduler_in_job", False):
@@ -145,6 +148,7 @@ class BlockCluster(Cluster):
             except FileNotFoundError:
                 time.sleep(0.1)
                 self.jobs.look_if_due()
+                self.ledger.look({})
                 if block[0].over:
                     raise ExecutorError(
                         self.executor, f"the block that was to run its scheduler ended: {told(block[0].status)}"
@@ -218,6 +222,10 @@ class BlockCluster(Cluster):
     def refresh(self) -> None:
         super().refresh()
         self.roster.refresh(self.client)
+        self.ledger.look(self.busy())
+
+    def node_hours(self) -> NodeHours:
+        return self.ledger.now()
 
     def slots(self) -> int:
         return max(1, self.roster.slots)
@@ -377,6 +385,7 @@ class BlockCluster(Cluster):
             self.leave_will("", [])
             self.hub.close()
         self.jobs.cancel_all()
+        self.ledger.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
         scratch.remove(self.sockets)
 

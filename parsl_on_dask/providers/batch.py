@@ -176,6 +176,10 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         text = files[0][1]
         return text + "".join(f"\n# {os.path.basename(path)}\n{more}" for path, more in files[1:])
 
+    def submission(self, path: str = "SCRIPT") -> str:
+        """Return the command that hands the script at ``path`` to the batch system, with its options."""
+        return self._job("parsl", "true", 1).start_command(path)
+
     def _new_name(self, job_name: str) -> str:
         clean = re.sub(r"[^\w.+-]", "_", job_name)
         if self._prefix and not f"{clean}.".startswith(self._prefix):
