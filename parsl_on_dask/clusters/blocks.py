@@ -36,6 +36,7 @@ from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.jobs import Block, Jobs
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.remote import journal, scratch
 
 if TYPE_CHECKING:
@@ -330,7 +331,7 @@ class BlockCluster(Cluster):
         # where calls start MPI programs, only the first node has workers
         pools = 1 if getattr(executor, "enable_mpi_mode", False) else int(getattr(provider, "nodes_per_block", 1))
         by_formula = int(executor.workers_per_node) * pools
-        hinted = getattr(provider, "cores_per_node", None) or executor.max_workers_per_node
+        hinted = slots_of(provider) or executor.max_workers_per_node
         return by_formula if hinted else max(by_formula, self.roster.largest_block())
 
     def status(self) -> dict[str, JobStatus]:

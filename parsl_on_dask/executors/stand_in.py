@@ -82,7 +82,8 @@ def _blocks(executor: Any, max_blocks: int | None) -> dict[str, Any]:
             settings[name] = min(settings[name], max_blocks)
     kept = ("worker_init",) if isinstance(provider, LocalProvider) else _JOBS
     for name in kept:
-        value = getattr(provider, name, None)
+        # a walltime that nobody wrote would cut the site's
+        value = getattr(provider, "own_walltime" if name == "walltime" else name, None)
         if value:
             settings[name] = value
     return settings

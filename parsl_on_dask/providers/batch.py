@@ -16,6 +16,7 @@ from parsl_on_dask.arguments import need, need_number, wrong_value
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.asking import AskingProvider, batches
 from parsl_on_dask.providers.defaults import given
+from parsl_on_dask.providers.directives import Directive, limit_in
 from parsl_on_dask.providers.errors import ScriptPathError, SubmitException
 from parsl_on_dask.providers.site import Site, check_settings, read_site
 from parsl_on_dask.providers.walltimes import clock, seconds
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from parsl_on_dask.clusters.batch.base import BlockJob
 
 logger = logging.getLogger("parsl.providers.batch")
+
+_JOINED = re.compile(r"-j\s*(y|yes|oe)\b")
 
 
 class BatchProvider(AskingProvider, RepresentationMixin):
@@ -46,6 +49,8 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     _prefix: ClassVar[str] = ""
     #: forms of the system's own walltimes: seconds of the first of two numbers, and of one alone
     _walltime_units: ClassVar[tuple[int, int]] = (60, 60)
+    #: whether what nobody wrote is dask-jobqueue's: jobs that ``jobqueue=`` asks for
+    by_jobqueue: bool = False
     scheduler_options: str
     worker_init: str
     config_name: str | None
@@ -104,7 +109,7 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     def site(self) -> Site:
         """What the site's settings say; read when it is first asked for."""
         if self._site is None:
-            self._site = read_site(self._system, self.config_name, self.jobqueue)
+            self._site = read_site(self._system, self.config_name, self.jobqueue, self.by_jobqueue)
         return self._site
 
     @property
@@ -130,8 +135,39 @@ class BatchProvider(AskingProvider, RepresentationMixin):
 
     @property
     def walltime_seconds(self) -> int | None:
-        """:attr:`walltime` in seconds; None for a job without an end."""
-        return None if self.walltime is None else seconds(self.walltime, *self._walltime_units)
+        """How long a job may run, in seconds, by all that its script says; None where that has no end.
+
+        Directives of the site and ``scheduler_options`` may say another time than :attr:`walltime`.
+        """
+        later = limit_in(self._system, self._later_options())
+        if later is not None:
+            return seconds(later, *self._walltime_units)
+        if self.walltime is None or self._limit(self.written_walltime).skipped(self.site.skip):
+            return None
+        return seconds(self.walltime)
+
+    @property
+    def written_walltime(self) -> str:
+        """The walltime as it stands in the script: the site's in the site's own words."""
+        theirs = self.site.walltime
+        return theirs if self.own_walltime is None and theirs is not None else str(self.walltime)
+
+    def _limit(self, walltime: str) -> Directive:
+        """The directive that says how long a job may run."""
+        return Directive(f"-l walltime={walltime}")
+
+    def _later_options(self) -> list[str]:
+        """The directives in the script behind that one, without their marks."""
+        return [*self.site.directives, *self._raw_options()]
+
+    def _raw_options(self) -> list[str]:
+        lines = self.scheduler_options.splitlines()
+        return [line.removeprefix(self._mark).strip() for line in lines if line.startswith(self._mark)]
+
+    @property
+    def node_slots(self) -> int | None:
+        """Cores of a node for workers, by the arguments or else by the site's settings; None when neither says them."""
+        return self.cores_per_node or self.site.slots
 
     @property
     def status_polling_interval(self) -> int:
@@ -150,7 +186,12 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     def output_paths(self, name: str) -> tuple[str, str]:
         """Return the files for stdout and stderr of a job."""
         base = os.path.join(self.site.log_directory or os.path.dirname(self._path(name)), name + self._suffix)
-        return base + ".stdout", base + ".stderr"
+        return base + ".stdout", base + (".stdout" if self.joins_output else ".stderr")
+
+    @property
+    def joins_output(self) -> bool:
+        """Whether jobs write stderr to the file of stdout, as directives of PBS and Grid Engine may say."""
+        return self._mark in ("#PBS", "#$") and any(_JOINED.match(text) for text in self._later_options())
 
     def exit_code_path(self, name: str) -> str:
         """Return the file that a job writes its exit code to."""
@@ -177,8 +218,10 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         return text + "".join(f"\n# {os.path.basename(path)}\n{more}" for path, more in files[1:])
 
     def _new_name(self, job_name: str) -> str:
+        if self.site.name:
+            job_name = f"{self.site.name}.{job_name.removeprefix('parsl.')}"
         clean = re.sub(r"[^\w.+-]", "_", job_name)
-        if self._prefix and not f"{clean}.".startswith(self._prefix):
+        if self._prefix and not self.site.name and not f"{clean}.".startswith(self._prefix):
             clean = self._prefix + clean
         with self._naming:
             while (name := f"{clean}.{time.time()}") in self._names:

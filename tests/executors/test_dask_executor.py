@@ -43,7 +43,7 @@ def test_jobs_by_settings_of_dask(site: Any) -> None:
     assert (provider.init_blocks, provider.min_blocks, provider.max_blocks, provider.nodes_per_block) == (1, 0, 4, 2)
     script = provider.script()
     assert "--partition=regular" in script or "-p regular" in script
-    assert one.max_workers_per_node == 16, "processes of the settings"
+    assert one.workers_per_node == 64, "as many calls at a time as 16 processes of dask-jobqueue would have threads"
     assert DaskExecutor(jobqueue="slurm", config_name="mine", max_workers_per_node=4).max_workers_per_node == 4
     again = pickle.loads(pickle.dumps(one))
     assert repr(again) == repr(one) and "nodes_per_block=2" in repr(one)

@@ -14,6 +14,7 @@ from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.providers.asking import ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
+from parsl_on_dask.providers.directives import Directive
 
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.batch.base import BlockJob
@@ -75,6 +76,7 @@ class GridEngineProvider(BatchProvider):
     _legacy_arguments = frozenset({"channel"})
     _system = "sge"
     _mark = "#$"
+    _walltime_units = (60, 1)
 
     @takes_channel
     def __init__(
@@ -109,6 +111,18 @@ class GridEngineProvider(BatchProvider):
         )
         self.queue = name_of(type(self).__name__, "queue", queue)
         self._configure(scheduler_options, worker_init, config_name, jobqueue)
+
+    def _limit(self, walltime: str) -> Directive:
+        return Directive(f"-l h_rt={walltime}")
+
+    def _later_options(self) -> list[str]:
+        spec = self.site.resource_spec
+        return [*([f"-l {spec}"] if spec else []), *super()._later_options()]
+
+    @property
+    def joins_output(self) -> bool:
+        by_default = self.by_jobqueue and not Directive("-j y").skipped(self.site.skip)
+        return by_default or super().joins_output
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
         from parsl_on_dask.clusters.batch.grid_engine import GridEngineBlockJob

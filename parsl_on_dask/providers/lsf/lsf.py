@@ -16,6 +16,8 @@ from parsl_on_dask.legacy import warn_once
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
+from parsl_on_dask.providers.directives import Directive
+from parsl_on_dask.providers.walltimes import minutes, seconds
 
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.batch.base import BlockJob
@@ -159,6 +161,20 @@ class LSFProvider(BatchProvider):
     def by_cores_of_site(self) -> bool:
         """Whether nodes are asked for by the cores that the site says they have."""
         return self.request_by_nodes and not self._nodes_wanted and self.site.cores is not None
+
+    def _limit(self, walltime: str) -> Directive:
+        return Directive(f"-W {walltime}")
+
+    @property
+    def written_walltime(self) -> str:
+        theirs = self.site.walltime
+        if self.own_walltime is None and theirs is not None and theirs.count(":") < 2:
+            return theirs
+        return str(minutes(seconds(self.walltime) or 0))
+
+    @property
+    def node_slots(self) -> int | None:
+        return self.cores_per_node or (self.site.slots if self.by_cores_of_site else None)
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
         from parsl_on_dask.clusters.batch.lsf import LSFBlockJob

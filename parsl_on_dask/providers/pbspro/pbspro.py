@@ -12,7 +12,7 @@ from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.providers.asking import StatusCommandFailed, listed
-from parsl_on_dask.providers.defaults import DefaultInt, DefaultStr
+from parsl_on_dask.providers.defaults import DefaultInt, DefaultStr, given
 from parsl_on_dask.providers.torque.torque import UNKNOWN_JOB, TorqueProvider
 
 if TYPE_CHECKING:
@@ -120,6 +120,15 @@ class PBSProProvider(TorqueProvider):
         need_number(owner, "cpus_per_node", cpus_per_node, at_least=1, optional=True, example="32")
         self.select_options = select_options or ""
         self.cpus_per_node = cpus_per_node
+
+    @property
+    def asked_by_arguments(self) -> bool:
+        """Whether the arguments say what is asked for, rather than the site's settings."""
+        return given(self.cpus_per_node) or bool(self.select_options)
+
+    @property
+    def node_slots(self) -> int | None:
+        return self.cores_per_node if self.asked_by_arguments else super().node_slots
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
         from parsl_on_dask.clusters.batch.pbs import PBSProBlockJob

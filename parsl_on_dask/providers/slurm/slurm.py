@@ -18,6 +18,8 @@ from parsl_on_dask.legacy import warn_once
 from parsl_on_dask.providers.asking import StatusCommandFailed, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
+from parsl_on_dask.providers.directives import Directive
+from parsl_on_dask.providers.walltimes import minutes, seconds
 
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.batch.base import BlockJob
@@ -219,6 +221,15 @@ class SlurmProvider(BatchProvider):
         self.exclusive = exclusive
         self.move_files = move_files
         self._configure(scheduler_options, worker_init, config_name, jobqueue)
+
+    def _limit(self, walltime: str) -> Directive:
+        return Directive(f"--time={walltime}", f"-t {walltime}")
+
+    @property
+    def written_walltime(self) -> str:
+        if self.own_walltime is None and self.site.walltime is not None:
+            return self.site.walltime
+        return str(minutes(seconds(self.walltime) or 0))
 
     @property
     def _batch_size(self) -> int:
