@@ -191,7 +191,9 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     @property
     def joins_output(self) -> bool:
         """Whether jobs write stderr to the file of stdout, as directives of PBS and Grid Engine may say."""
-        return self._mark in ("#PBS", "#$") and any(_JOINED.match(text) for text in self._later_options())
+        return self._mark in ("#PBS", "#$") and any(
+            _JOINED.match(text) for text in (*self.site.directives, *self._raw_options())
+        )
 
     def exit_code_path(self, name: str) -> str:
         """Return the file that a job writes its exit code to."""

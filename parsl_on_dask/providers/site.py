@@ -256,7 +256,7 @@ def _by_somebody(name: str, written: dict[str, Any]) -> dict[str, Any]:
     theirs = shipped()[name]
     if all(value != theirs.get(key) for key, value in written.items()):
         return written
-    in_files = _found(dask.config.collect().get("jobqueue") or {}, name) or {}
+    in_files = _found(dask.config.collect(dask.config.paths).get("jobqueue") or {}, name) or {}
     return {k: v for k, v in written.items() if v != theirs.get(k) or in_files.get(k) == v}
 
 

@@ -121,6 +121,9 @@ class PBSProProvider(TorqueProvider):
         self.select_options = select_options or ""
         self.cpus_per_node = cpus_per_node
 
+    def _later_options(self) -> list[str]:
+        return [*self.site.directives, *self._raw_options()]
+
     @property
     def asked_by_arguments(self) -> bool:
         """Whether the arguments say what is asked for, rather than the site's settings."""
