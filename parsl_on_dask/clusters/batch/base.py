@@ -50,7 +50,8 @@ class BlockJob(Job):
         self.block = name
         self.tasks_per_node = tasks_per_node
         self.script_dir = os.path.abspath(provider.script_dir or ".")
-        self.output, self.error = provider.output_paths(name)
+        self.output = provider.output_paths(name)[0]
+        self.error = self.output.removesuffix(".stdout") + ".stderr"
         with section_for(stock.default_config_name(), site) as config_name:
             stock.__init__(
                 scheduler="",

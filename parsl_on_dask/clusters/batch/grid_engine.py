@@ -22,12 +22,11 @@ class GridEngineBlockJob(BlockJob, SGEJob):
     def standard(self) -> list[Directive]:
         provider = self.provider
         name = [Directive(f"-N {self.job_name}")] if provider.by_jobqueue else []
-        joined = self.output == self.error
         return [
             Directive("-S /bin/bash"),
             *name,
             Directive(f"-o {self.output}"),
-            Directive("-j y" if joined else f"-e {self.error}"),
+            Directive("-j y" if provider.joins_output else f"-e {self.error}"),
             Directive("-cwd"),
             provider._limit(provider.written_walltime),
         ]
