@@ -41,6 +41,7 @@ jobqueue:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a jobqueue.yaml, which Dask reads."""
     import dask
+    import distributed  # noqa: F401  # whose defaults are to be there afterwards, too
 
     folder = tmp_path / "dask"
     folder.mkdir()
@@ -87,12 +88,13 @@ def test_slots_limit_and_options_of_workers(
     began = datetime.fromisoformat(facts["StartTime"]).timestamp()
     assert 0 <= float(seen["PARSL_ON_DASK_JOB_END"]) - began - 360 < WAIT, "six minutes, not the eight of the file"
     assert (tmp_path / f"of-{job.id}" / "local").is_dir()
-    offering = parsl.python_app(environment)
-    ranks = [
-        offering("PARSL_WORKER_RANK", parsl_resource_specification={"resources": {"GPU": 1}}).result(WAIT)
-        for _ in range(3)
-    ]
-    assert ranks == [{"PARSL_WORKER_RANK": "0"}] * 3, "one process of dask-jobqueue's would offer it"
+
+    @parsl.python_app
+    def rank(parsl_resource_specification: Any = None) -> str:
+        return os.environ["PARSL_WORKER_RANK"]
+
+    calls = [rank(parsl_resource_specification={"resources": {"GPU": 1}}) for _ in range(3)]
+    assert [call.result(WAIT) for call in calls] == ["0"] * 3, "one process of dask-jobqueue's would offer it"
 
 
 def test_a_named_section_and_arguments_that_win(slurm: Slurm, run_slurm: Callable[..., Any], site: Path) -> None:
