@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -313,6 +313,13 @@ class BlockCluster(Cluster):
             command = prefixed(self.executor, stdin_command(self.site("python")))
             return self.provider.submit(command, 1, name, stdin=text.encode())
         return self.provider.submit(self._describe(block, scheduler), 1, name)
+
+    def submit_array(self, blocks: Sequence[Block]) -> list[Any]:
+        """Submit blocks as one job array; returns the id of each."""
+        names = [f"parsl.{self.label}.block-{block.name}" for block in blocks]
+        together = f"parsl.{self.label}.blocks-{blocks[0].name}-{blocks[-1].name}"
+        commands = [self._describe(block, None) for block in blocks]
+        return list(self.provider.submit_array(commands, 1, names, together))
 
     def _spec(self, block: Block, scheduler: dict[str, Any] | None) -> dict[str, Any]:
         return node_spec(self.executor, block.name, self.addresses, self.pems, block.folder, self.loopback, scheduler)

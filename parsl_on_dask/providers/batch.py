@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.arguments import need, need_number, wrong_value
 from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
 from parsl_on_dask.providers.asking import AskingProvider, batches
 from parsl_on_dask.providers.defaults import given
 from parsl_on_dask.providers.directives import Directive, limit_in
@@ -51,6 +52,8 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     _walltime_units: ClassVar[tuple[int, int]] = (60, 60)
     #: whether what nobody wrote is dask-jobqueue's: jobs that ``jobqueue=`` asks for
     by_jobqueue: bool = False
+    #: how the system has job arrays
+    _arrays: ClassVar[ArrayWay | None] = None
     scheduler_options: str
     worker_init: str
     config_name: str | None
@@ -261,36 +264,93 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         name = self._new_name(job_name)
         job = self._job(name, command, tasks_per_node)
         files = self._files(job, name)
+        job_id = self._start(job, name, files)
+        self._keep(job_id, name, next(iter(files)), self.output_paths(name))
+        return job_id
+
+    def submit_array(
+        self, commands: Sequence[str], tasks_per_node: int, job_names: Sequence[str], name: str
+    ) -> list[str]:
+        """Submit jobs that differ in their commands as one array.
+
+        Parameters
+        ----------
+        commands : sequence of str
+            What :meth:`submit` is given, for each; two at least.
+        tasks_per_node : int
+        job_names : sequence of str
+            A name for each, which it has in ``JOBNAME``.
+        name : str
+            The name of all of them for the batch system.
+
+        Returns
+        -------
+        list of str
+            The id of each, by which it can be asked after and cancelled alone.
+
+        Raises
+        ------
+        SubmitException
+            When the batch system refuses the array, or does not answer within ``cmd_timeout``.
+        ScriptPathError
+            When the script cannot be written.
+        """
+        way = self.array_way
+        assert way is not None and len(commands) > 1
+        name, names = self._new_name(name), [self._new_name(one) for one in job_names]
+        jobs = [self._job(one, command, tasks_per_node) for one, command in zip(names, commands, strict=True)]
+        whole = self._job(name, "true", tasks_per_node)
+        whole.become_array(way, [job.body() for job in jobs])
+        files = self._files(whole, name)
+        array = self._start(whole, name, files)
+        paths = [indexed(path) for path in self.output_paths(name)]
+        found = []
+        for index, one in enumerate(names, way.first):
+            job_id = way.element(array, index)
+            stdout, stderr = (path.replace(INDEX, str(index)) for path in paths)
+            self._keep(job_id, one, next(iter(files)), (stdout, stderr))
+            found.append(job_id)
+        return found
+
+    @property
+    def array_way(self) -> ArrayWay | None:
+        """How job arrays are asked for; None where there are none, or the user wants none."""
+        return self._arrays if getattr(self, "job_arrays", True) else None
+
+    def _start(self, job: BlockJob, name: str, files: Mapping[str, str]) -> str:
+        """Write the files of a job and submit the first of them; returns the batch system's id."""
         for path, text in files.items():
             _write(path, text)
         start = job.start_command(next(iter(files)))
-        asked = time.monotonic()
         try:
             code, out, err = self.execute_wait(start)
         except subprocess.TimeoutExpired as error:
             job_id = self._adopt(name)
             if job_id is None:
                 raise SubmitException(name, f"{start!r} took longer than cmd_timeout={self.cmd_timeout} s") from error
-        else:
-            if code != 0:
-                raise SubmitException(name, f"{start!r} failed: {err.strip() or out.strip()}", out, err, code)
-            job_id = self._job_id(job, out)
-            if job_id is None:
-                raise SubmitException(name, f"there is no job id in what {start!r} wrote", out, err, code)
-        stdout, stderr = self.output_paths(name)
+            return job_id
+        if code != 0:
+            raise SubmitException(name, f"{start!r} failed: {err.strip() or out.strip()}", out, err, code)
+        job_id = self._job_id(job, out)
+        if job_id is None:
+            raise SubmitException(name, f"there is no job id in what {start!r} wrote", out, err, code)
+        return job_id
+
+    def _keep(self, job_id: str, name: str, path: str, output: tuple[str, str]) -> None:
+        """Remember a job that was submitted by the script at ``path``."""
+        stdout, stderr = output
         self.resources[job_id] = {
             "job_id": job_id,
             "job_name": name,
-            "script_path": next(iter(files)),
+            "script_path": path,
             "job_stdout_path": stdout,
             "job_stderr_path": stderr,
             "exit_code_path": self.exit_code_path(name),
-            "submitted": asked,
+            "submitted": time.monotonic(),
             "missed": 0,
             "status": JobStatus(JobState.PENDING, stdout_path=stdout, stderr_path=stderr),
         }
-        logger.debug("Job %s runs %s", job_id, next(iter(files)))
-        return job_id
+        logger.debug("Job %s runs %s", job_id, path)
 
     def _job_id(self, job: BlockJob, out: str) -> str | None:
         """Find the job's id in what the submit command wrote."""

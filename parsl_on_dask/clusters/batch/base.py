@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import shlex
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.clusters.batch.library import Job
+from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
 from parsl_on_dask.providers.directives import Directive
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class BlockJob(Job):
     #: keyword arguments for dask-jobqueue's constructor, so that it asks for nothing that we write ourselves
     stock: ClassVar[dict[str, Any]] = {}
     shell: ClassVar[str] = "#!/bin/bash"
+    #: how many jobs this stands for: more than one as an array
+    elements: int = 1
 
     def __init__(self, provider: BatchProvider, name: str, command: str, tasks_per_node: int) -> None:
         site: Site = provider.site
@@ -68,6 +71,21 @@ class BlockJob(Job):
         launched = provider.launcher(command, tasks_per_node, provider.nodes_per_block, self.script_dir)
         self._job_script_prologue = self.before()
         self._command_template = launched
+
+    def body(self) -> str:
+        """What comes behind the head of the script."""
+        return "\n".join([*filter(None, self._job_script_prologue), str(self._command_template)])
+
+    def become_array(self, way: ArrayWay, bodies: Sequence[str]) -> None:
+        """Stand for several jobs, whose output files have their index in their names."""
+        self.elements = len(bodies)
+        self.output, self.error = (indexed(path) for path in (self.output, self.error))
+        lines = self.header()
+        if way.option:
+            lines.append(f"{self.mark} {way.asks_for(self.elements)}")
+        self.job_header = "\n".join(lines).replace(INDEX, way.path)
+        self._job_script_prologue = []
+        self._command_template = way.script(bodies)
 
     def header(self) -> list[str]:
         """All directives. Of those that occur twice the last counts, so what a user wrote comes last."""

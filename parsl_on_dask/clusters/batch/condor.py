@@ -93,10 +93,6 @@ class CondorBlockJob(BlockJob, HTCondorJob):
             "executable": self.executable,
         }
 
-    def script(self) -> str:
-        """What the job runs on its slot."""
-        return "\n".join([*filter(None, self._job_script_prologue), str(self._command_template)])
-
     def start_command(self, path: str) -> str:
         extra = self.site.others.get("submit-command-extra") or ()
         return " ".join(["condor_submit", *map(shlex.quote, extra), shlex.quote(path)])

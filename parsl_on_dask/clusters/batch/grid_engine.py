@@ -51,4 +51,5 @@ class GridEngineBlockJob(BlockJob, SGEJob):
         return f"{self.submit_command} {queue}-terse {shlex.quote(path)}"
 
     def id_in(self, out: str) -> str | None:
-        return next((line.strip() for line in out.splitlines() if line.strip().isdigit()), None)
+        ids = (line.strip().partition(".")[0] for line in out.splitlines())  # of an array with its range behind a dot
+        return next((job_id for job_id in ids if job_id.isdigit()), None)

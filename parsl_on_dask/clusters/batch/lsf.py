@@ -24,7 +24,7 @@ class LSFBlockJob(BlockJob, LSFJob):
     def standard(self) -> list[Directive]:
         return [
             self.provider._limit(self.provider.written_walltime),
-            Directive(f"-J {self.job_name}"),
+            Directive(f"-J {self.job_name}[1-{self.elements}]" if self.elements > 1 else f"-J {self.job_name}"),
             Directive(f"-o {self.output}"),
             Directive(f"-e {self.error}"),
         ]
