@@ -13,7 +13,7 @@ from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.legacy import warn_once
-from parsl_on_dask.providers.arrays import LSF
+from parsl_on_dask.providers.arrays import LSF, ArrayWay
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
@@ -168,6 +168,12 @@ class LSFProvider(BatchProvider):
     def by_cores_of_site(self) -> bool:
         """Whether nodes are asked for by the cores that the site says they have."""
         return self.request_by_nodes and not self._nodes_wanted and self.site.cores is not None
+
+    @property
+    def array_way(self) -> ArrayWay | None:
+        # an array is asked for by the name, which the last directive gives
+        named = any(text.startswith("-J") for text in self._later_options())
+        return None if named else super().array_way
 
     def _limit(self, walltime: str) -> Directive:
         return Directive(f"-W {walltime}")
