@@ -132,6 +132,12 @@ def test_the_command_line_keeps_what_is_written_for_a_batch_system() -> None:
     assert made.provider.walltime == "03:00:00"
 
 
+def test_a_walltime_that_nobody_wrote_does_not_cut_the_sites(site: Any) -> None:
+    made = place(HighThroughputExecutor("a", SlurmProvider()), jobqueue="slurm", config_name="mine")
+    assert made.provider.walltime == "02:00:00"
+    assert place(HighThroughputExecutor("a", SlurmProvider()), jobqueue="slurm").provider.walltime == "00:30:00"
+
+
 def test_an_executor_given_up_is_given_up_in_its_place_too() -> None:
     one = HighThroughputExecutor("a", LocalProvider())
     made = place(one, jobqueue="slurm")
