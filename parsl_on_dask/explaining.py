@@ -260,8 +260,15 @@ def _workers_here(executor: Any) -> int:
 
 
 def _workers_there(executor: Any) -> str:
-    if getattr(executor.provider, "cores_per_node", None) is not None:
+    from parsl_on_dask.providers.base import slots_of
+
+    provider = executor.provider
+    if getattr(provider, "cores_per_node", None) is not None:
         return str(executor.workers_per_node)
+    if slots_of(provider) is not None:
+        site = provider.site
+        said = [f"{name}: {value}" for name in ("cores", "processes") if (value := getattr(site, name)) is not None]
+        return f"{executor.workers_per_node} processes ({', '.join(said)} in jobqueue.{site.config_name})"
     each = f"its cores / {executor.cores_per_worker:g}"
     most = executor.max_workers_per_node
     if executor.available_accelerators:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -53,7 +54,7 @@ class BlockNode(Node):
         self.orphan = False
 
     def begin(self) -> None:
-        self.spec["scratch"] = scratch.make(self.spec["local_directory"])
+        self.spec["scratch"] = scratch.make(own_folder(self.spec["local_directory"]))
         if not os.path.isdir(self.shared):  # a machine with other directories than the script's
             self.shared, self.home = "", self.spec["scratch"]
         os.makedirs(self.home, exist_ok=True)
@@ -231,6 +232,28 @@ class BlockNode(Node):
     def say(self, message: dict[str, Any]) -> None:
         with open(os.path.join(self.home, "manager.log"), "a") as log:
             log.write(f"{time.time():.3f} {json.dumps(message)}\n")
+
+
+def own_folder(setting: str | None) -> str | None:
+    """The folder that a ``local-directory`` names on this node, which is made if it is not there.
+
+    Raises
+    ------
+    SystemExit
+        When there can be none, with a text that says why.
+    """
+    if setting is None:
+        return None
+    folder = os.path.expanduser(os.path.expandvars(setting))
+    unset = re.search(r"\$\w+|\$\{", folder)
+    try:
+        if unset is not None:
+            raise OSError(f"the variable {unset[0]} is not set here")
+        os.makedirs(folder, exist_ok=True)
+    except OSError as e:
+        node = os.uname().nodename if hasattr(os, "uname") else "this node"
+        raise SystemExit(f"parsl_on_dask: local-directory {setting!r} cannot be used on {node}: {e}") from e
+    return folder
 
 
 def _write(path: str, data: bytes) -> None:

@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ from parsl_on_dask.clusters.jobs import Block, Jobs
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.remote import journal, scratch
 
 if TYPE_CHECKING:
@@ -321,6 +322,13 @@ class BlockCluster(Cluster):
             return self.provider.submit(command, 1, name, stdin=text.encode())
         return self.provider.submit(self._describe(block, scheduler), 1, name)
 
+    def submit_array(self, blocks: Sequence[Block]) -> list[Any]:
+        """Submit blocks as one job array; returns the id of each."""
+        names = [f"parsl.{self.label}.block-{block.name}" for block in blocks]
+        together = f"parsl.{self.label}.blocks-{blocks[0].name}-{blocks[-1].name}"
+        commands = [self._describe(block, None) for block in blocks]
+        return list(self.provider.submit_array(commands, 1, names, together))
+
     def _spec(self, block: Block, scheduler: dict[str, Any] | None) -> dict[str, Any]:
         return node_spec(self.executor, block.name, self.addresses, self.pems, block.folder, self.loopback, scheduler)
 
@@ -338,7 +346,7 @@ class BlockCluster(Cluster):
         # where calls start MPI programs, only the first node has workers
         pools = 1 if getattr(executor, "enable_mpi_mode", False) else int(getattr(provider, "nodes_per_block", 1))
         by_formula = int(executor.workers_per_node) * pools
-        hinted = getattr(provider, "cores_per_node", None) or executor.max_workers_per_node
+        hinted = slots_of(provider) or executor.max_workers_per_node
         return by_formula if hinted else max(by_formula, self.roster.largest_block())
 
     def status(self) -> dict[str, JobStatus]:

@@ -245,6 +245,14 @@ def test_hosts_and_launchers_of_this_machine():
     assert "nice" in plan.facts["started through"] and "module load x" in plan.facts["before they start"]
 
 
+def test_what_the_workers_of_a_section_of_dask_jobqueue_become():
+    plan = one(DaskExecutor(jobqueue="slurm", cores=24, processes=1, memory="120GB"))
+    told = "24 processes (cores: 24, processes: 1 in jobqueue.slurm), with one thread each"
+    assert plan.facts["workers of a node"] == told
+    plan = one(DaskExecutor(jobqueue="slurm", cores=24, memory="120GB", max_workers_per_node=6))
+    assert plan.facts["workers of a node"].startswith("6 processes (cores: 24 in")
+
+
 def test_a_provider_is_left_as_it_was():
     provider = SlurmProvider("debug")
     assert "RUN_DIRECTORY/submit_scripts" in one(HighThroughputExecutor(provider=provider)).script

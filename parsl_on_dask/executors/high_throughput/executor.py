@@ -22,7 +22,7 @@ from parsl_on_dask.executors.old_names import read_or_called
 from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.legacy import warn_once
-from parsl_on_dask.providers.base import ExecutionProvider
+from parsl_on_dask.providers.base import ExecutionProvider, slots_of
 from parsl_on_dask.providers.local.local import LocalProvider
 from parsl_on_dask.usage_tracking.api import UsageInformation
 from parsl_on_dask.utils import RepresentationMixin
@@ -293,7 +293,7 @@ heartbeat_period, poll_period, address_probe_timeout
     def workers_per_node(self) -> int:
         """Workers on a node as far as provider and arguments tell before there is a node, at least 1."""
         room: float = math.inf
-        cores = getattr(self.provider, "cores_per_node", None)
+        cores = slots_of(self.provider)
         memory = getattr(self.provider, "mem_per_node", None)
         if cores is not None:
             room = math.floor(cores / self.cores_per_worker)
