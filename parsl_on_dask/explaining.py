@@ -243,13 +243,14 @@ def _workers_there(executor: Any) -> str:
 
 
 def _script(executor: Any) -> str | None:
-    from parsl_on_dask.clusters.blockspec import prefixed, site_of, start_command
+    from parsl_on_dask.clusters.blockspec import prefixed, python_of
+    from parsl_on_dask.clusters.startup import start_command
 
     provider = executor.provider
     make = getattr(provider, "script", None)
     if make is None:
         return None
-    command = prefixed(executor, start_command(site_of(provider)("python"), "RUN_DIRECTORY/start_workers.py"))
+    command = prefixed(executor, start_command("RUN_DIRECTORY/block-0", python_of(executor)))
     before, provider.script_dir = provider.script_dir, "/RUN_DIRECTORY/submit_scripts"
     try:
         text: str = make(command, 1, f"parsl.{executor.label}.block-0")

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from parsl_on_dask.clusters.batch.library import Job
+from parsl_on_dask.clusters.pythons import noting
+from parsl_on_dask.clusters.startup import patience
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.batch import BatchProvider
@@ -68,6 +70,7 @@ class BlockJob(Job):
         self.provider = provider
         self.site = site
         self.block = name
+        self.command = command
         self.tasks_per_node = tasks_per_node
         self.script_dir = os.path.abspath(provider.script_dir or ".")
         self.output, self.error = provider.output_paths(name)
@@ -121,9 +124,11 @@ class BlockJob(Job):
         return [
             # Several systems forget a job at its end; what is left is what it wrote itself.
             f"trap {shlex.quote(keep)} EXIT",
+            noting(),
             *self.site.prologue,
             self.provider.worker_init.strip("\n"),
             *(f"export {name}={value}" for name, value in self.exports().items()),
+            *patience(self.command),
             f"export JOBNAME={shlex.quote(self.job_name)}",
         ]
 
