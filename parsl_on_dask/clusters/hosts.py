@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from parsl_on_dask.arguments import need, need_number, wrong_type
-from parsl_on_dask.clusters.pythons import noting
+from parsl_on_dask.clusters.pythons import note
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.late_threads import beside
@@ -180,7 +180,7 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
         path = os.path.join(os.path.abspath(self.script_dir or "."), f"{job_name}.{time.time()}")
         start = command if tasks_per_node == 1 else "\n".join([f"{command} &"] * tasks_per_node + ["wait"])
         text = (
-            f"cd {shlex.quote(os.getcwd())} 2>/dev/null\n{noting()}\n{self.worker_init}\n"
+            f"cd {shlex.quote(os.getcwd())} 2>/dev/null\n{note()}\n{self.worker_init}\n"
             f"export JOBNAME={shlex.quote(job_name)}\n"
         )
         words = [self.ssh, *OPTIONS, *self.ssh_options, host, f"exec bash -c {shlex.quote(text + start)}"]

@@ -14,7 +14,7 @@ from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import prefixed, python_of, write_private
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
-from parsl_on_dask.clusters.pythons import noting
+from parsl_on_dask.clusters.pythons import note
 from parsl_on_dask.clusters.startup import Start, start_files, write_archive
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote import journal, scratch
@@ -251,7 +251,7 @@ class _Block(Supervisor):
 
     def shell_text(self, command: str, job: str, folder: str) -> str:
         init = self.cluster.provider_hint("worker_init") or ""
-        before = "" if self.in_our_python else f"{noting()}\n{init}\n"
+        before = "" if self.in_our_python else f"{note()}\n{init}\n"
         return f"{before}export JOBNAME={job}\n{self._launched(command)}"
 
     def _launched(self, command: str) -> str:

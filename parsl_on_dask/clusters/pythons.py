@@ -1,7 +1,7 @@
 """Which Python the workers are.
 
 As in Parsl, that is the environment that ``worker_init`` activates, or the container that a launcher enters. A job
-notes what it finds before ``worker_init`` (:func:`noting`). What starts on a node (:func:`choice`) compares: where
+notes what it finds before ``worker_init`` (:func:`note`). What starts on a node (:func:`choice`) compares: where
 ``python`` and ``python3`` mean something else by then, or another environment is active, an environment was activated,
 and its Python it is. Else it is the script's own, by its path, which need not be on ``PATH``.
 """
@@ -66,7 +66,7 @@ exec "$chosen" {arguments}
 """
 
 
-def noting() -> str:
+def note() -> str:
     """A shell line for a job, before anything that may activate an environment."""
     return f'export {VARIABLE}="{_FOUND}"'
 

@@ -16,7 +16,7 @@ import zipfile
 from typing import Any, NamedTuple
 
 import parsl_on_dask
-from parsl_on_dask.clusters.pythons import VARIABLE, choice, words
+from parsl_on_dask.clusters.pythons import VARIABLE, choice, note, words
 from parsl_on_dask.remote.sidefiles import replacing
 
 #: Seconds for which a node looks for files that the script has written. NFS may hide new ones for a minute.
@@ -170,13 +170,24 @@ def stdin_command(start: Start, python: str | None) -> str:
     return f"{words(python)} {code}" if python is not None else f"sh -c {shlex.quote(choice(code))}"
 
 
-def patience(command: str) -> list[str]:
-    """Shell lines that wait until the file is there that a node's first command runs."""
+def first_file(command: str) -> str:
+    """The file that a command of :func:`start_files` runs; ``""`` for any other command."""
     try:
-        path = shlex.split(command)[-1]
+        last = shlex.split(command)[-1]
     except (ValueError, IndexError):
-        return []
-    if not os.path.isabs(path) or os.path.basename(path) not in (SHELL_FILE, PYTHON_FILE):
+        return ""
+    return last if os.path.isabs(last) and os.path.basename(last) in (SHELL_FILE, PYTHON_FILE) else ""
+
+
+def noting(command: str) -> list[str]:
+    """Shell lines for a job that runs a command, before anything that may activate an environment."""
+    return [note()] if os.path.basename(first_file(command)) == SHELL_FILE else []
+
+
+def patience(command: str) -> list[str]:
+    """Shell lines for a job that runs a command: they wait until its first file is there."""
+    path = first_file(command)
+    if not path:
         return []
     place, folder = shlex.quote(path), shlex.quote(os.path.dirname(path))
     return [

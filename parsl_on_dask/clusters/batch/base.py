@@ -16,8 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from parsl_on_dask.clusters.batch.library import Job
-from parsl_on_dask.clusters.pythons import noting
-from parsl_on_dask.clusters.startup import patience
+from parsl_on_dask.clusters.startup import noting, patience
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.batch import BatchProvider
@@ -124,7 +123,7 @@ class BlockJob(Job):
         return [
             # Several systems forget a job at its end; what is left is what it wrote itself.
             f"trap {shlex.quote(keep)} EXIT",
-            noting(),
+            *noting(self.command),
             *self.site.prologue,
             self.provider.worker_init.strip("\n"),
             *(f"export {name}={value}" for name, value in self.exports().items()),
