@@ -243,14 +243,13 @@ def _workers_there(executor: Any) -> str:
 
 
 def _script(executor: Any) -> str | None:
-    from parsl_on_dask.clusters.blockspec import prefixed, python_of
-    from parsl_on_dask.clusters.startup import start_command
+    from parsl_on_dask.clusters.blockspec import node_command
 
     provider = executor.provider
     make = getattr(provider, "script", None)
     if make is None:
         return None
-    command = prefixed(executor, start_command("RUN_DIRECTORY/block-0", python_of(executor)))
+    command = node_command(executor, "/RUN_DIRECTORY/block-0")
     before, provider.script_dir = provider.script_dir, "/RUN_DIRECTORY/submit_scripts"
     try:
         text: str = make(command, 1, f"parsl.{executor.label}.block-0")

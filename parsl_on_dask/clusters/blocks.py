@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters.addressing import ANYWHERE, contacts_of, place_for, ports_for, url
 from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import (
+    node_command,
     node_spec,
     prefixed,
     python_of,
@@ -322,10 +323,10 @@ class BlockCluster(Cluster):
         """Write down what a block's nodes have to know; returns the command that starts one of them."""
         os.makedirs(block.folder, exist_ok=True)
         start = Start("blocknode", block.spec_file, block.spec_file, self.archive, LATE)
-        files, command = start_files(block.folder, start, python_of(self.executor))
+        files = start_files(block.folder, start, python_of(self.executor))
         for path, text in {block.spec_file: spec_text(self._spec(block, scheduler)), **files}.items():
             write_private(path, text)
-        return prefixed(self.executor, command)
+        return node_command(self.executor, block.folder)
 
     def slots_per_block(self) -> int:
         """By Parsl's formula; what blocks turn out to have, where that has nothing to go by."""

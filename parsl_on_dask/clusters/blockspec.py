@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from parsl_on_dask.clusters.hub import dask_config
-from parsl_on_dask.clusters.startup import places
+from parsl_on_dask.clusters.startup import first_file, places, start_command
 from parsl_on_dask.remote.sidefiles import replacing
 
 logger = logging.getLogger("parsl.clusters.blockspec")
@@ -106,6 +106,12 @@ def python_of(executor: Any) -> str | None:
     """The Python that the user has named for the workers: the executor's, else the provider's or its site's."""
     named: str | None = getattr(executor, "python", None) or site_of(executor.provider)("python")
     return named
+
+
+def node_command(executor: Any, folder: str) -> str:
+    """The shell command that starts a node with the files in a folder."""
+    python = python_of(executor)
+    return prefixed(executor, start_command(python, first_file(folder, python)))
 
 
 def prefixed(executor: Any, command: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.blockspec import prefixed, python_of, write_private
+from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, write_private
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.pythons import note
@@ -244,10 +244,10 @@ class _Block(Supervisor):
             write_archive(archive)
         folder = os.path.join(self.scratch, f"start-{self.name or 'scheduler'}")
         os.mkdir(folder)
-        files, command = start_files(folder, Start("node", path, "", archive, 0), python_of(self.executor))
-        for place, text in files.items():
+        start = Start("node", path, "", archive, 0)
+        for place, text in start_files(folder, start, python_of(self.executor)).items():
             write_private(place, text)
-        return command
+        return node_command(self.executor, folder)
 
     def shell_text(self, command: str, job: str, folder: str) -> str:
         init = self.cluster.provider_hint("worker_init") or ""
@@ -256,10 +256,9 @@ class _Block(Supervisor):
 
     def _launched(self, command: str) -> str:
         launcher = self._launcher()
-        whole = prefixed(self.executor, command)
         if launcher is None:
-            return f"exec {command}\n" if whole == command else f"{whole}\n"
-        text: str = launcher(whole, 1, 1)
+            return f"{command}\n" if prefixed(self.executor, "") else f"exec {command}\n"
+        text: str = launcher(command, 1, 1)
         return text
 
     def start(self, scheduler: dict[str, Any] | None, address: str) -> str:

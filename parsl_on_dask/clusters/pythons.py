@@ -27,7 +27,7 @@ _FOUND = "|".join(
         "$(command -v python)",
         "$(command -v python3)",
         *(f"${{{name}-}}" for name in _ACTIVE),
-        f"$(ls -d {' '.join(_MARKS)} 2>/dev/null | tr '\\n' ' ')",
+        f"$(for mark in {' '.join(_MARKS)}; do [ ! -e $mark ] || printf '%s ' $mark; done)",
     ]
 )
 
@@ -49,14 +49,20 @@ elif [ -n "$python3" ] && [ "$python3" != "$was3" ]; then
 elif [ "${{found#*|*|}}" != "${{rest#*|}}" ]; then
     other=${{python:-$python3}}
 fi
-# Is it sure that somebody wants it? Not if the environment was made anew, or if it is what is left after another one
-# was put away. Then it is taken if it fits.
+# Is it sure that somebody wants it? Not where nothing was noted before, and not if it is what is left after another
+# environment was put away. Then it is taken if it fits.
 sure=${{{variable}+yes}}
 case $other in /usr/bin/* | /bin/*) sure= ;; esac
 [ "${{found##*|}}" = "${{before##*|}}" ] || sure=yes
 fits() {{ "$1" -c {probe} </dev/null >/dev/null 2>&1; }}
 chosen=$own
-if [ -n "$other" ] && {{ [ -n "$sure" ] || fits "$other"; }}; then chosen=$other; fi
+if [ -n "$other" ] && [ "$other" != "$own" ]; then
+    if [ -n "$sure" ] || fits "$other"; then
+        chosen=$other
+    else
+        echo "parsl_on_dask: $other on PATH does not fit, and $own is taken" >&2
+    fi
+fi
 [ -x "$chosen" ] || chosen=${{other:-${{python:-$python3}}}}
 if [ -z "$chosen" ]; then
     echo "parsl_on_dask: there is no python or python3 on PATH=$PATH, and $own is not there" >&2

@@ -65,6 +65,10 @@ def misfit():
         import distributed
     except Exception as e:
         return "distributed cannot be imported there (%s: %s)" % (type(e).__name__, e)
+    if distributed.__version__ != SCRIPT["distributed"]:
+        note = "parsl_on_dask: distributed is %s here, and %s where the script runs\\n"
+        sys.stderr.write(note % (distributed.__version__, SCRIPT["distributed"]))
+    return None
 
 
 def start():
@@ -128,25 +132,26 @@ class Start(NamedTuple):
 
     def python_text(self) -> str:
         """What a node's Python runs."""
+        import distributed
+
         found = os.stat(os.path.join(package_folder(), "parsl_on_dask", "__init__.py"))
         script = {
             "python": sys.executable,
             "version": "{}.{}".format(*sys.version_info[:2]),
             "folder": package_folder(),
+            "distributed": distributed.__version__,
             "marks": [os.path.realpath(sys.prefix), found.st_size, int(found.st_mtime)],
         }
         return _PYTHON.format(**self._asdict(), script=script, variable=VARIABLE)
 
 
-def start_files(folder: str, start: Start, python: str | None) -> tuple[dict[str, str], str]:
-    """The files, by path, that a node starts with, and the command that starts it.
-
-    The command is plain words: launchers put it into shell texts of their own.
+def start_files(folder: str, start: Start, python: str | None) -> dict[str, str]:
+    """The files, by path, that a node starts with.
 
     Parameters
     ----------
     folder : str
-        Where the files go.
+        Where they go.
     start : Start
     python : str or None
         The Python, where the user has named it; None to take the one that is activated, or the script's.
@@ -154,24 +159,28 @@ def start_files(folder: str, start: Start, python: str | None) -> tuple[dict[str
     script = os.path.join(folder, PYTHON_FILE)
     files = {script: start.python_text()}
     if python is None:
-        files[os.path.join(folder, SHELL_FILE)] = choice(shlex.quote(script))
-    return files, start_command(folder, python)
+        files[first_file(folder, None)] = choice(shlex.quote(script))
+    return files
 
 
-def start_command(folder: str, python: str | None) -> str:
-    """The command that runs what :func:`start_files` has put into a folder."""
-    name, interpreter = (SHELL_FILE, "sh") if python is None else (PYTHON_FILE, words(python))
-    return f"{interpreter} {shlex.quote(os.path.join(folder, name))}"
+def first_file(folder: str, python: str | None) -> str:
+    """The one of :func:`start_files` that is run first."""
+    return os.path.join(folder, SHELL_FILE if python is None else PYTHON_FILE)
+
+
+def start_command(python: str | None, path: str) -> str:
+    """The command that runs :func:`first_file`. It is plain words: launchers put it into shell texts of their own."""
+    return f"{'/bin/sh' if python is None else words(python)} {shlex.quote(path)}"
 
 
 def stdin_command(start: Start, python: str | None) -> str:
     """The shell command that starts a node which sees none of our files."""
     code = f"-c {shlex.quote(start.python_text())}"
-    return f"{words(python)} {code}" if python is not None else f"sh -c {shlex.quote(choice(code))}"
+    return f"{words(python)} {code}" if python is not None else f"/bin/sh -c {shlex.quote(choice(code))}"
 
 
-def first_file(command: str) -> str:
-    """The file that a command of :func:`start_files` runs; ``""`` for any other command."""
+def _run_by(command: str) -> str:
+    """The :func:`first_file` that a command runs; ``""`` for any other command."""
     try:
         last = shlex.split(command)[-1]
     except (ValueError, IndexError):
@@ -181,12 +190,12 @@ def first_file(command: str) -> str:
 
 def noting(command: str) -> list[str]:
     """Shell lines for a job that runs a command, before anything that may activate an environment."""
-    return [note()] if os.path.basename(first_file(command)) == SHELL_FILE else []
+    return [note()] if os.path.basename(_run_by(command)) == SHELL_FILE else []
 
 
 def patience(command: str) -> list[str]:
     """Shell lines for a job that runs a command: they wait until its first file is there."""
-    path = first_file(command)
+    path = _run_by(command)
     if not path:
         return []
     place, folder = shlex.quote(path), shlex.quote(os.path.dirname(path))
