@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,19 +11,29 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 
-def make(folder: Path, *packages: str) -> Path:
+def make(folder: Path, *packages: str, copies: bool = False) -> Path:
     """Make a virtual environment of this Python with some of the packages that are here, and what these need.
 
-    It has one more, ``only_here``, whose ``WHERE`` is the environment's folder.
+    Their files are links, unless ``copies`` are wanted. There is one package more, ``only_here``, whose ``WHERE`` is
+    the environment's folder.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", folder], check=True)
     site = next(folder.glob("lib/python3*/site-packages"))
     for package in _with_needs(packages):
         parts = {file.parts[0]: file for file in package.files or () if file.parts[0] not in ("..", "__pycache__")}
         for name, file in parts.items():
-            site.joinpath(name).symlink_to(str(package.locate_file(name if len(file.parts) > 1 else file)))
+            _put(Path(str(package.locate_file(name if len(file.parts) > 1 else file))), site / name, copies)
     site.joinpath("only_here.py").write_text(f"WHERE = {str(folder)!r}\n")
     return folder
+
+
+def _put(source: Path, place: Path, copies: bool) -> None:
+    if not copies:
+        place.symlink_to(source)
+    elif source.is_dir():
+        shutil.copytree(source, place, ignore=shutil.ignore_patterns("tests"))
+    else:
+        shutil.copy(source, place)
 
 
 def _with_needs(packages: tuple[str, ...]) -> list[Distribution]:
