@@ -7,6 +7,7 @@ script, a notebook, or a file that defines a Config.
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -206,6 +207,8 @@ def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
         plan.facts["nodes of a block"] = str(provider.nodes_per_block)
         plan.facts["workers of a node"] = f"{_workers_there(executor)}, with one thread each"
         plan.script = _script(executor)
+    if not hasattr(provider, "make_cluster"):
+        plan.facts["python of a worker"] = _python(executor)
     if getattr(executor, "enable_mpi_mode", False):
         plan.facts.pop("workers of a node", None)
         plan.facts["workers of a block"] = f"{executor.workers_per_node}, with one thread each, on its first node"
@@ -218,6 +221,21 @@ def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
     plan.facts["memory of a worker"] = "not limited" if not memory else f"{memory:g} GB are reckoned with, not limited"
     plan.facts["blocks"] = _blocks(provider)
     plan.facts["connections"] = "TLS" if executor.encrypted else "not encrypted"
+
+
+def _python(executor: Any) -> str:
+    from parsl_on_dask.clusters.blockspec import python_of, site_of
+    from parsl_on_dask.launchers.launchers import WrappedLauncher
+
+    provider = executor.provider
+    activating = (
+        getattr(provider, "worker_init", ""),
+        site_of(provider)("prologue"),
+        isinstance(getattr(provider, "launcher", None), WrappedLauncher),
+        executor.launch_prefix,
+    )
+    own = f"the one that is active there, else {sys.executable}" if any(activating) else sys.executable
+    return python_of(executor) or own
 
 
 def _blocks(provider: Any) -> str:
