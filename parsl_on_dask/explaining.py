@@ -232,7 +232,7 @@ def _python(executor: Any) -> str:
         getattr(provider, "worker_init", ""),
         site_of(provider)("prologue"),
         isinstance(getattr(provider, "launcher", None), WrappedLauncher),
-        executor.launch_prefix,
+        getattr(executor, "launch_prefix", ""),
     )
     own = f"the one that is active there, else {sys.executable}" if any(activating) else sys.executable
     return python_of(executor) or own

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import distributed
 import pytest
 
 import parsl_on_dask as parsl
@@ -198,6 +199,13 @@ def test_a_python_without_distributed_says_so(tmp_path: Path, bare: Path) -> Non
     assert done.returncode == 1
     for text in (f"{bare}/bin/python", sys.executable, "No module named 'distributed'"):
         assert text in done.stderr
+
+
+def test_another_version_of_distributed_is_noted(tmp_path: Path, other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = distributed.__version__
+    monkeypatch.setattr(distributed, "__version__", "1.0")
+    done = started(tmp_path, str(other / "bin/python"))
+    assert done.stderr.startswith(f"parsl_on_dask: distributed is {here} here, and 1.0 where the script runs\n")
 
 
 def test_files_that_do_not_come(tmp_path: Path, other: Path) -> None:
