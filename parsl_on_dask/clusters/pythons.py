@@ -41,19 +41,21 @@ before=${{{variable}-{here}}}
 was=${{before%%|*}}
 rest=${{before#*|}}
 was3=${{rest%%|*}}
+entered=
+[ "${{found##*|}}" = "${{before##*|}}" ] || entered=yes
 other=
 if [ -n "$python" ] && [ "$python" != "$was" ]; then
     other=$python
 elif [ -n "$python3" ] && [ "$python3" != "$was3" ]; then
     other=$python3
-elif [ "${{found#*|*|}}" != "${{rest#*|}}" ]; then
+elif [ -n "$entered" ] || {{ [ -n "{active}" ] && [ "${{found#*|*|}}" != "${{rest#*|}}" ]; }}; then
     other=${{python:-$python3}}
 fi
 # Is it sure that somebody wants it? Not where nothing was noted before, and not if it is what is left after another
 # environment was put away. Then it is taken if it fits.
 sure=${{{variable}+yes}}
 case $other in /usr/bin/* | /bin/*) sure= ;; esac
-[ "${{found##*|}}" = "${{before##*|}}" ] || sure=yes
+[ -z "$entered" ] || sure=yes
 fits() {{ "$1" -c {probe} </dev/null >/dev/null 2>&1; }}
 chosen=$own
 if [ -n "$other" ] && [ "$other" != "$own" ]; then
@@ -94,6 +96,7 @@ def choice(arguments: str) -> str:
         own=shlex.quote(sys.executable),
         found=_FOUND.replace("$(command -v python)", "$python").replace("$(command -v python3)", "$python3"),
         variable=VARIABLE,
+        active="".join(f"${{{name}-}}" for name in _ACTIVE),
         here=shlex.quote(_found(os.environ)),
         probe=shlex.quote(probe),
         arguments=arguments,

@@ -98,7 +98,7 @@ def start():
     try:
         from parsl_on_dask.clusters.{module} import main
     except ImportError as e:
-        sys.exit("parsl_on_dask: %s cannot import parsl_on_dask (%s): %s is not there" % (sys.executable, e, ARCHIVE))
+        sys.exit("parsl_on_dask: %s cannot import parsl_on_dask from %s: %s" % (sys.executable, ARCHIVE, e))
     main({target!a}, same)
 
 
@@ -139,7 +139,7 @@ class Start(NamedTuple):
             "python": sys.executable,
             "version": "{}.{}".format(*sys.version_info[:2]),
             "folder": package_folder(),
-            "distributed": distributed.__version__,
+            "distributed": str(distributed.__version__),  # type: ignore[attr-defined]
             "marks": [os.path.realpath(sys.prefix), found.st_size, int(found.st_mtime)],
         }
         return _PYTHON.format(**self._asdict(), script=script, variable=VARIABLE)

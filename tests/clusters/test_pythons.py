@@ -122,6 +122,12 @@ def test_an_environment_that_was_active_before_is_no_choice(job: Job) -> None:
     assert job.chosen("export X=1", **environment) == "script/python"
 
 
+def test_an_environment_that_is_put_away_is_no_choice(job: Job) -> None:
+    job.python("base", fits=False)
+    environment = {"VIRTUAL_ENV": "/envs/base", "before": f"{job.root}/base"}
+    assert job.chosen("unset VIRTUAL_ENV", **environment) == "script/python"
+
+
 def test_what_is_left_after_an_environment_is_put_away(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's Python, which nobody has activated, is taken only where it fits."""
     job.python("module", "python3")
@@ -212,7 +218,7 @@ def test_files_that_do_not_come(tmp_path: Path, other: Path) -> None:
     done = started(tmp_path, sys.executable, orders=f"{tmp_path}/node.json", late=1)
     assert done.returncode == 1 and f"{tmp_path}/node.json is not there, and did not come within 1 s" in done.stderr
     done = started(tmp_path, str(other / "bin/python"))
-    assert done.returncode == 1 and f"{tmp_path}/parsl_on_dask.zip is not there" in done.stderr
+    assert done.returncode == 1 and f"from {tmp_path}/parsl_on_dask.zip: No module" in done.stderr
 
 
 def test_a_command_of_ours_alone_is_waited_for() -> None:
