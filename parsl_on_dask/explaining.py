@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -233,6 +234,8 @@ def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
         plan.script = _script(executor)
         if hasattr(provider, "submission"):
             plan.facts["submitted by"] = provider.submission()
+    if not hasattr(provider, "make_cluster"):
+        plan.facts["python of a worker"] = _python(executor)
     if getattr(executor, "enable_mpi_mode", False):
         plan.facts.pop("workers of a node", None)
         plan.facts["workers of a block"] = f"{executor.workers_per_node}, with one thread each, on its first node"
@@ -245,6 +248,21 @@ def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
     plan.facts["memory of a worker"] = "not limited" if not memory else f"{memory:g} GB are reckoned with, not limited"
     plan.facts["blocks"] = _blocks(provider)
     plan.facts["connections"] = "TLS" if executor.encrypted else "not encrypted"
+
+
+def _python(executor: Any) -> str:
+    from parsl_on_dask.clusters.blockspec import python_of, site_of
+    from parsl_on_dask.launchers.launchers import WrappedLauncher
+
+    provider = executor.provider
+    activating = (
+        getattr(provider, "worker_init", ""),
+        site_of(provider)("prologue"),
+        isinstance(getattr(provider, "launcher", None), WrappedLauncher),
+        getattr(executor, "launch_prefix", ""),
+    )
+    own = f"the one that is active there, else {sys.executable}" if any(activating) else sys.executable
+    return python_of(executor) or own
 
 
 def _blocks(provider: Any) -> str:
@@ -277,13 +295,13 @@ def _workers_there(executor: Any) -> str:
 
 
 def _script(executor: Any) -> str | None:
-    from parsl_on_dask.clusters.blockspec import prefixed, site_of, start_command
+    from parsl_on_dask.clusters.blockspec import node_command
 
     provider = executor.provider
     make = getattr(provider, "script", None)
     if make is None:
         return None
-    command = prefixed(executor, start_command(site_of(provider)("python"), "RUN_DIRECTORY/start_workers.py"))
+    command = node_command(executor, "/RUN_DIRECTORY/block-0")
     before, provider.script_dir = provider.script_dir, "/RUN_DIRECTORY/submit_scripts"
     try:
         text: str = make(command, 1, f"parsl.{executor.label}.block-0")

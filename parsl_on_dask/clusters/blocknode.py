@@ -22,6 +22,7 @@ from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
 from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
 from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, Node, _how, _kill, _run, _tell
+from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.sidefiles import replacing
 
@@ -264,25 +265,27 @@ def _write(path: str, data: bytes) -> None:
             file.write(data)
 
 
-def main(path: str) -> None:
-    """Be the supervisor of this node, as the file at ``path`` says; ``"-"`` reads it from standard input."""
+def main(path: str, same: bool = True) -> None:
+    """Be the supervisor of this node.
+
+    Parameters
+    ----------
+    path : str
+        File with what to do; ``"-"`` reads it from standard input.
+    same : bool
+        Whether this is the Python of the script.
+    """
     lifeline = None
     if path == "-":
         lifeline = os.fdopen(os.dup(0), "rb", buffering=0)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         spec = json.loads(lifeline.readline())
     else:
-        try:
-            with open(path) as file:
-                spec = json.load(file)
-        except FileNotFoundError:
-            ended = f"parsl_on_dask: {path} has gone, so the script that asked for this job has ended"
-            raise SystemExit(ended) from None
+        with open(path) as file:
+            spec = json.load(file)
     spec["file"] = path
     spec["began"] = time.time()
-    for folder in reversed(spec["path"]):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+    import_from(spec, same)
     import dask
     import distributed.worker  # noqa: F401
 

@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters.addressing import ANYWHERE, contacts_of, place_for, ports_for, url
 from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import (
+    node_command,
     node_spec,
     prefixed,
+    python_of,
     site_of,
     spec_text,
-    start_command,
-    start_script,
-    stdin_command,
     write_private,
 )
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
@@ -36,6 +35,7 @@ from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.jobs import Block, Jobs
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
+from parsl_on_dask.clusters.startup import LATE, Start, start_files, stdin_command, write_archive
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.remote import journal, scratch
@@ -91,6 +91,8 @@ class BlockCluster(Cluster):
         os.makedirs(self.provider.script_dir, exist_ok=True)
         self.scratch = tempfile.mkdtemp(prefix="scratch-", dir=self.home)
         self.sockets = scratch.make()
+        self.archive = os.path.join(self.scratch, "parsl_on_dask.zip")
+        write_archive(self.archive)
         self.jobs = Jobs(self)
         self.ledger = Ledger(self)
         self._warn_of_idle_nodes()
@@ -318,7 +320,8 @@ class BlockCluster(Cluster):
         if getattr(self.provider, "takes_stdin", False):
             os.makedirs(block.folder, exist_ok=True)
             text = spec_text(self._spec(block, scheduler)) + "\n"
-            command = prefixed(self.executor, stdin_command(self.site("python")))
+            start = Start("blocknode", "-", "", self.archive, 0)
+            command = prefixed(self.executor, stdin_command(start, python_of(self.executor)))
             return self.provider.submit(command, 1, name, stdin=text.encode())
         return self.provider.submit(self._describe(block, scheduler), 1, name)
 
@@ -335,10 +338,11 @@ class BlockCluster(Cluster):
     def _describe(self, block: Block, scheduler: dict[str, Any] | None) -> str:
         """Write down what a block's nodes have to know; returns the command that starts one of them."""
         os.makedirs(block.folder, exist_ok=True)
-        script = os.path.join(block.folder, "start.py")
-        write_private(block.spec_file, spec_text(self._spec(block, scheduler)))
-        write_private(script, start_script(block.spec_file))
-        return prefixed(self.executor, start_command(self.site("python"), script))
+        start = Start("blocknode", block.spec_file, block.spec_file, self.archive, LATE)
+        files = start_files(block.folder, start, python_of(self.executor))
+        for path, text in {block.spec_file: spec_text(self._spec(block, scheduler)), **files}.items():
+            write_private(path, text)
+        return node_command(self.executor, block.folder)
 
     def slots_per_block(self) -> int:
         """By Parsl's formula; what blocks turn out to have, where that has nothing to go by."""

@@ -10,11 +10,10 @@ import logging
 import os
 import random
 import re
-import shlex
-import sys
 from typing import Any
 
-from parsl_on_dask.clusters.hub import dask_config, import_path, package_folder
+from parsl_on_dask.clusters.hub import dask_config
+from parsl_on_dask.clusters.startup import first_file, places, start_command
 from parsl_on_dask.providers.worker_args import WorkerOptions
 from parsl_on_dask.remote.sidefiles import replacing
 
@@ -59,13 +58,11 @@ def node_spec(
     provider, site = executor.provider, site_of(executor.provider)
     options = site("worker") or WorkerOptions()
     drain_period = getattr(executor, "drain_period", None)
-    same_python = site("python") is None
     return {
         "addresses": addresses,
         "scheduler": scheduler,
         "security": pems if scheduler is not None or pems is None else _for_workers(pems),
-        # another Python has packages of its own
-        "path": import_path() if same_python else [],
+        **places(),
         "config": dask_config(None),
         "alias": alias.environment(),
         "shared": shared,
@@ -112,29 +109,16 @@ def write_private(path: str, text: str) -> None:
             file.write(text)
 
 
-def start_script(spec_file: str) -> str:
-    """Text of the Python script that a node starts with."""
-    package = package_folder()
-    return (
-        "import sys\n"
-        f"sys.path.insert(0, {package!r})\n"
-        "from parsl_on_dask.clusters.blocknode import main\n\n"
-        f"main({spec_file!r})\n"
-    )
+def python_of(executor: Any) -> str | None:
+    """The Python that the user has named for the workers: the executor's, else the provider's or its site's."""
+    named: str | None = getattr(executor, "python", None) or site_of(executor.provider)("python")
+    return named
 
 
-def stdin_command(python: str | None) -> str:
-    """The shell command that starts a node which is told the rest on its standard input."""
-    folder = package_folder()
-    # where this package is installed over there, that is the right one
-    place = f"sys.path.insert(0, {folder!r})" if python is None else f"sys.path.append({folder!r})"
-    code = f"import sys; {place}; from parsl_on_dask.clusters.blocknode import main; main('-')"
-    return f"{shlex.quote(python or sys.executable)} -c {shlex.quote(code)}"
-
-
-def start_command(python: str | None, script: str) -> str:
-    """The shell command that starts a node. It has no shell variables: launchers expand these too early."""
-    return f"{shlex.quote(python or sys.executable)} {shlex.quote(script)}"
+def node_command(executor: Any, folder: str) -> str:
+    """The shell command that starts a node with the files in a folder."""
+    python = python_of(executor)
+    return prefixed(executor, start_command(python, first_file(folder, python)))
 
 
 def prefixed(executor: Any, command: str) -> str:

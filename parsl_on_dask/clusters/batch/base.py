@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.clusters.batch.library import Job
+from parsl_on_dask.clusters.startup import noting, patience
 from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
 from parsl_on_dask.providers.directives import Directive
 
@@ -51,6 +52,7 @@ class BlockJob(Job):
         self.provider = provider
         self.site = site
         self.block = name
+        self.command = command
         self.tasks_per_node = tasks_per_node
         self.script_dir = os.path.abspath(provider.script_dir or ".")
         self.output = provider.output_paths(name)[0]
@@ -119,9 +121,11 @@ class BlockJob(Job):
         return [
             # Several systems forget a job at its end; what is left is what it wrote itself.
             f"trap {shlex.quote(keep)} EXIT",
+            *noting(self.command),
             *self.site.prologue,
             self.provider.worker_init.strip("\n"),
             *(f"export {name}={value}" for name, value in self.exports().items()),
+            *patience(self.command),
             f"export JOBNAME={shlex.quote(self.job_name)}",
         ]
 
