@@ -1,7 +1,9 @@
 """Ways to find an address of this machine, for arguments such as ``HighThroughputExecutor(address=...)``.
 
 Which one suits depends on the network between the submitting machine and the workers. None of them asks a
-service on the internet. Where the behaviour comes from: Parsl's ``parsl.addresses``.
+service on the internet. In a file that is only checked (``python -m parsl_on_dask check``), which may be for another
+machine, a name stands for an address that cannot be found. Where the behaviour comes from: Parsl's
+``parsl.addresses``.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import socket
 import struct
 from collections.abc import Callable
 
+from parsl_on_dask import not_here
 from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.overrides import checking
 
 logger = logging.getLogger("parsl.addresses")
 
@@ -31,9 +35,23 @@ def address_by_route() -> str:
     OSError
         When this machine has no route to the outside.
     """
+    return _found("address_by_route()", "this-machine", _by_route)
+
+
+def _by_route() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("8.8.8.8", 80))
         return str(probe.getsockname()[0])
+
+
+def _found(call: str, name: str, find: Callable[[], str]) -> str:
+    """What ``find`` returns; where a file is only checked, a name in the place of an address that is not here."""
+    try:
+        return find()
+    except OSError as error:
+        if not checking():
+            raise
+        return not_here.address(call, name, error)
 
 
 def address_by_query(timeout: float = 30) -> str:
@@ -81,6 +99,10 @@ def address_by_hostname() -> str:
     >>> address_by_hostname().count(".")
     3
     """
+    return _found("address_by_hostname()", "this-machine", _by_hostname)
+
+
+def _by_hostname() -> str:
     return socket.gethostbyname(platform.node())
 
 
@@ -102,6 +124,11 @@ def address_by_interface(ifname: str) -> str:
     >>> address_by_interface("lo")
     '127.0.0.1'
     """
+    return _found(f"address_by_interface({ifname!r})", ifname, lambda: find_interface(ifname))
+
+
+def find_interface(ifname: str) -> str:
+    """The same as :func:`address_by_interface`, also an error where a file is only checked."""
     name = ifname.encode()[:_INTERFACE_NAME_LIMIT]
     try:
         return _ask_kernel(name)
@@ -139,7 +166,7 @@ def _by_interfaces() -> list[str]:
     found = []
     for _, name in socket.if_nameindex():
         try:
-            found.append(address_by_interface(name))
+            found.append(find_interface(name))
         except OSError:
             logger.debug("Interface %s has no IPv4 address", name)
     return found
@@ -154,7 +181,7 @@ def get_all_addresses() -> set[str]:
     True
     """
     addresses = set(_by_interfaces())
-    finders: tuple[Callable[[], str], ...] = (address_by_hostname, address_by_route)
+    finders: tuple[Callable[[], str], ...] = (_by_hostname, _by_route)
     for finder in finders:
         try:
             addresses.add(finder())

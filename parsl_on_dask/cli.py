@@ -35,7 +35,7 @@ or, instead of running something:
   check FILE [args...]                 tell what a script, notebook or Config becomes in Dask; nothing is started
   checkpoint ls|verify|rm|export DIR   look after recorded results; "checkpoint --help" says more
   visualize [DB]                       show runs that were monitored in a browser, also while they run
-  report [DB|RUN_DIR]                  write such a run as one HTML file, to mail to somebody
+  report [DB|RUN_DIR]                  print a run's node-hours; write a run that was monitored as one HTML file
   perf --config FILE                   measure how many apps that do nothing a Config runs in a second
   globus-auth                          allow Globus to transfer files for you
                                        (a script of such a name is run as ./checkpoint)

@@ -7,10 +7,13 @@ script, a notebook, or a file that defines a Config.
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.addresses import find_interface
 from parsl_on_dask.arguments import short
 from parsl_on_dask.dialect import VARIABLE, release
 from parsl_on_dask.overrides import cluster_override
@@ -67,6 +70,9 @@ class Explanation:
         What cannot be used, each with the place and what to write instead.
     unseen : list of str
         How far a file could be run, and why not farther, where that is for reasons of its own.
+    not_here : list of str
+        Commands, addresses and network interfaces that this machine does not have. A Config can be looked at
+        without them, on a machine that it is not for.
     dialect : str or None
         The release of Parsl whose defaults hold, if another than the newest was asked for.
     """
@@ -76,6 +82,7 @@ class Explanation:
     without_effect: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    not_here: list[str] = field(default_factory=list)
     dialect: str | None = None
 
     def __repr__(self) -> str:
@@ -92,6 +99,7 @@ class Explanation:
             ("Arguments without effect here", self.without_effect),
             ("Refused", self.refused),
             ("Not looked at, and why", self.unseen),
+            ("Not on this machine; load the Config where it is", self.not_here),
         ):
             if found:
                 parts.append("\n".join([f"{title}:", *(f"  {line}" for line in found)]))
@@ -129,9 +137,27 @@ def explain(config: Config | None = None) -> Explanation:
             if stands_in:
                 plan.executor = f"{type(executor).__name__}, by {override}"
             found.executors.append(plan)
+            found.not_here += [f"executor {executor.label!r}: {line}" for line in _not_here(plan, executor)]
         except ParslError as e:
             found.refused.append(f"executor {executor.label!r}: {e}")
     return found
+
+
+def _not_here(plan: ExecutorPlan, executor: Any) -> list[str]:
+    """What an executor's jobs need of the machine that submits them, and what this one does not have."""
+    if plan.script is None:
+        return []
+    provider, missing = executor.provider, []
+    program = plan.facts.get("submitted by", "").partition(" ")[0]
+    if program and shutil.which(program) is None:
+        missing.append(f"there is no command {program}, which submits its jobs")
+    interface = getattr(getattr(provider, "site", None), "interface", None)
+    if interface is not None and getattr(executor, "address", None) is None:
+        try:
+            find_interface(interface)
+        except OSError:
+            missing.append(f"there is no network interface {interface!r}, which the site's settings name")
+    return missing
 
 
 def dialect_in_use() -> str | None:
@@ -206,6 +232,10 @@ def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
         plan.facts["nodes of a block"] = str(provider.nodes_per_block)
         plan.facts["workers of a node"] = f"{_workers_there(executor)}, with one thread each"
         plan.script = _script(executor)
+        if hasattr(provider, "submission"):
+            plan.facts["submitted by"] = provider.submission()
+    if not hasattr(provider, "make_cluster"):
+        plan.facts["python of a worker"] = _python(executor)
     if getattr(executor, "enable_mpi_mode", False):
         plan.facts.pop("workers of a node", None)
         plan.facts["workers of a block"] = f"{executor.workers_per_node}, with one thread each, on its first node"
@@ -218,6 +248,21 @@ def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
     plan.facts["memory of a worker"] = "not limited" if not memory else f"{memory:g} GB are reckoned with, not limited"
     plan.facts["blocks"] = _blocks(provider)
     plan.facts["connections"] = "TLS" if executor.encrypted else "not encrypted"
+
+
+def _python(executor: Any) -> str:
+    from parsl_on_dask.clusters.blockspec import python_of, site_of
+    from parsl_on_dask.launchers.launchers import WrappedLauncher
+
+    provider = executor.provider
+    activating = (
+        getattr(provider, "worker_init", ""),
+        site_of(provider)("prologue"),
+        isinstance(getattr(provider, "launcher", None), WrappedLauncher),
+        getattr(executor, "launch_prefix", ""),
+    )
+    own = f"the one that is active there, else {sys.executable}" if any(activating) else sys.executable
+    return python_of(executor) or own
 
 
 def _blocks(provider: Any) -> str:
@@ -233,8 +278,15 @@ def _workers_here(executor: Any) -> int:
 
 
 def _workers_there(executor: Any) -> str:
-    if getattr(executor.provider, "cores_per_node", None) is not None:
+    from parsl_on_dask.providers.base import slots_of
+
+    provider = executor.provider
+    if getattr(provider, "cores_per_node", None) is not None:
         return str(executor.workers_per_node)
+    if slots_of(provider) is not None:
+        site = provider.site
+        said = [f"{name}: {value}" for name in ("cores", "processes") if (value := getattr(site, name)) is not None]
+        return f"{executor.workers_per_node} processes ({', '.join(said)} in jobqueue.{site.config_name})"
     each = f"its cores / {executor.cores_per_worker:g}"
     most = executor.max_workers_per_node
     if executor.available_accelerators:
@@ -243,13 +295,13 @@ def _workers_there(executor: Any) -> str:
 
 
 def _script(executor: Any) -> str | None:
-    from parsl_on_dask.clusters.blockspec import prefixed, site_of, start_command
+    from parsl_on_dask.clusters.blockspec import node_command
 
     provider = executor.provider
     make = getattr(provider, "script", None)
     if make is None:
         return None
-    command = prefixed(executor, start_command(site_of(provider)("python"), "RUN_DIRECTORY/start_workers.py"))
+    command = node_command(executor, "/RUN_DIRECTORY/block-0")
     before, provider.script_dir = provider.script_dir, "/RUN_DIRECTORY/submit_scripts"
     try:
         text: str = make(command, 1, f"parsl.{executor.label}.block-0")

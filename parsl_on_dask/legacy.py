@@ -89,11 +89,11 @@ def _inside(module: str) -> bool:
 def note_once(key: str, message: str) -> None:
     """Report at debug level, once, an argument which is accepted but has no meaning on Dask."""
     if first_time(key):
-        without_effect.append(f"{_place()}{message}")
+        without_effect.append(f"{place()}{message}")
         logger.debug(message)
 
 
-def _place() -> str:
+def place() -> str:
     """File and line of the nearest caller outside this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _inside(frame.f_globals.get("__name__", "")):

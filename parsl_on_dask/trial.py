@@ -18,6 +18,7 @@ from dataclasses import asdict
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
+from parsl_on_dask import not_here
 from parsl_on_dask.errors import NoDataFlowKernelError, ParslError
 from parsl_on_dask.explaining import Explanation, explain
 from parsl_on_dask.legacy import reported, without_effect
@@ -47,6 +48,8 @@ class _Trial:
         where = _place(error, self.places, self.path)
         if _is_refusal(error):
             self.refused.append(f"{where}: {type(error).__name__}: {error}")
+        elif isinstance(error, FileNotFoundError) and _starts_a_program(error):
+            not_here.note(f"{where}: there is no command {error.filename}; what follows from it was not looked at")
         else:
             self.unseen.append(f"{where}: could not be run this far, because {_why(error)}")
 
@@ -187,9 +190,12 @@ def _tell(loaded: Any, place: str) -> None:
         for plan in part.executors:
             plan.config = name
         found.executors += part.executors
+        found.not_here += [line if len(configs) == 1 else f"{name}, {line}" for line in part.not_here]
         found.refused += part.refused if len(configs) == 1 else [f"{name}: {line}" for line in part.refused]
+    found.not_here[:0] = not_here.notes
     if not configs and not found.refused and not found.unseen:
-        found.unseen.append(f"{trial.path} loads no Config, and defines none")
+        without = " without what this machine does not have" if found.not_here else ""
+        found.unseen.append(f"{trial.path} loads no Config, and defines none{without}")
     old = [w for w in trial.caught if str(w.message) in reported]
     found.old = [f"{w.filename}:{w.lineno}: {w.message}" for w in old]
     found.without_effect = list(without_effect)
@@ -263,6 +269,11 @@ def _frames(error: BaseException) -> list[traceback.FrameSummary]:
     return list(traceback.extract_tb(error.__traceback__))
 
 
+def _starts_a_program(error: BaseException) -> bool:
+    """Whether it was raised by the standard library where that starts another program."""
+    return any(os.path.basename(frame.filename) == "subprocess.py" for frame in _frames(error))
+
+
 def _place(error: BaseException, places: set[str], path: str) -> str:
     """The last line of the file itself that an error went through."""
     if isinstance(error, SyntaxError) and error.filename in places:
@@ -307,8 +318,6 @@ def _why(error: BaseException) -> str:
         return f"the environment variable {name} is not set: write {name}=... python -m parsl_on_dask check FILE"
     if isinstance(error, EOFError):
         return f"there is nothing to read on standard input while a file is checked ({text})"
-    if last is not None and last.filename.endswith("addresses.py"):
-        return f"{error}. Check the file on the machine that it is for ({type(error).__name__})"
     if isinstance(error, OSError):
         return f"{text}: check the file where what it needs is there"
     return text

@@ -17,6 +17,8 @@ from parsl_on_dask import late_threads
 if TYPE_CHECKING:
     from distributed import Client
 
+    from parsl_on_dask.jobs.node_hours import NodeHours
+
 logger = logging.getLogger("parsl.clusters.base")
 
 #: Seconds that closing a client may take.
@@ -93,6 +95,14 @@ class Cluster(abc.ABC):
     def idle(self) -> Collection[str]:
         """Ids of the blocks that run nothing, as far as is known; who knows more puts a function of its own here."""
         return ()
+
+    def busy(self) -> Mapping[str | None, float]:
+        """How many slots of each block run calls; who knows puts a function of its own here."""
+        return {}
+
+    def node_hours(self) -> NodeHours | None:
+        """What the blocks asked for and used; None where that is not kept."""
+        return None
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -21,6 +22,7 @@ from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
 from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
 from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, Node, _how, _kill, _run, _tell
+from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.sidefiles import replacing
 
@@ -53,7 +55,7 @@ class BlockNode(Node):
         self.orphan = False
 
     def begin(self) -> None:
-        self.spec["scratch"] = scratch.make(self.spec["local_directory"])
+        self.spec["scratch"] = scratch.make(own_folder(self.spec["local_directory"]))
         if not os.path.isdir(self.shared):  # a machine with other directories than the script's
             self.shared, self.home = "", self.spec["scratch"]
         os.makedirs(self.home, exist_ok=True)
@@ -233,6 +235,28 @@ class BlockNode(Node):
             log.write(f"{time.time():.3f} {json.dumps(message)}\n")
 
 
+def own_folder(setting: str | None) -> str | None:
+    """The folder that a ``local-directory`` names on this node, which is made if it is not there.
+
+    Raises
+    ------
+    SystemExit
+        When there can be none, with a text that says why.
+    """
+    if setting is None:
+        return None
+    folder = os.path.expanduser(os.path.expandvars(setting))
+    unset = re.search(r"\$\w+|\$\{", folder)
+    try:
+        if unset is not None:
+            raise OSError(f"the variable {unset[0]} is not set here")
+        os.makedirs(folder, exist_ok=True)
+    except OSError as e:
+        node = os.uname().nodename if hasattr(os, "uname") else "this node"
+        raise SystemExit(f"parsl_on_dask: local-directory {setting!r} cannot be used on {node}: {e}") from e
+    return folder
+
+
 def _write(path: str, data: bytes) -> None:
     """Write a file for others to read as a whole."""
     with replacing(path) as unfinished:
@@ -241,25 +265,27 @@ def _write(path: str, data: bytes) -> None:
             file.write(data)
 
 
-def main(path: str) -> None:
-    """Be the supervisor of this node, as the file at ``path`` says; ``"-"`` reads it from standard input."""
+def main(path: str, same: bool = True) -> None:
+    """Be the supervisor of this node.
+
+    Parameters
+    ----------
+    path : str
+        File with what to do; ``"-"`` reads it from standard input.
+    same : bool
+        Whether this is the Python of the script.
+    """
     lifeline = None
     if path == "-":
         lifeline = os.fdopen(os.dup(0), "rb", buffering=0)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         spec = json.loads(lifeline.readline())
     else:
-        try:
-            with open(path) as file:
-                spec = json.load(file)
-        except FileNotFoundError:
-            ended = f"parsl_on_dask: {path} has gone, so the script that asked for this job has ended"
-            raise SystemExit(ended) from None
+        with open(path) as file:
+            spec = json.load(file)
     spec["file"] = path
     spec["began"] = time.time()
-    for folder in reversed(spec["path"]):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+    import_from(spec, same)
     import dask
     import distributed.worker  # noqa: F401
 

@@ -15,30 +15,33 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.addressing import ANYWHERE, contacts_of, place_for, ports_for, url
 from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import (
+    node_command,
     node_spec,
     prefixed,
+    python_of,
     site_of,
     spec_text,
-    start_command,
-    start_script,
-    stdin_command,
     write_private,
 )
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.jobs import Block, Jobs
+from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
+from parsl_on_dask.clusters.startup import LATE, Start, start_files, stdin_command, write_archive
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.remote import journal, scratch
 
 if TYPE_CHECKING:
+    from parsl_on_dask.jobs.node_hours import NodeHours
     from parsl_on_dask.jobs.states import JobStatus
 
 logger = logging.getLogger("parsl.clusters.blocks")
@@ -88,7 +91,10 @@ class BlockCluster(Cluster):
         os.makedirs(self.provider.script_dir, exist_ok=True)
         self.scratch = tempfile.mkdtemp(prefix="scratch-", dir=self.home)
         self.sockets = scratch.make()
+        self.archive = os.path.join(self.scratch, "parsl_on_dask.zip")
+        write_archive(self.archive)
         self.jobs = Jobs(self)
+        self.ledger = Ledger(self)
         self._warn_of_idle_nodes()
         try:
             if getattr(executor, "scheduler_in_job", False):
@@ -145,6 +151,7 @@ class BlockCluster(Cluster):
             except FileNotFoundError:
                 time.sleep(0.1)
                 self.jobs.look_if_due()
+                self.ledger.look({})
                 if block[0].over:
                     raise ExecutorError(
                         self.executor, f"the block that was to run its scheduler ended: {told(block[0].status)}"
@@ -218,6 +225,10 @@ class BlockCluster(Cluster):
     def refresh(self) -> None:
         super().refresh()
         self.roster.refresh(self.client)
+        self.ledger.look(self.busy())
+
+    def node_hours(self) -> NodeHours:
+        return self.ledger.now()
 
     def slots(self) -> int:
         return max(1, self.roster.slots)
@@ -309,9 +320,17 @@ class BlockCluster(Cluster):
         if getattr(self.provider, "takes_stdin", False):
             os.makedirs(block.folder, exist_ok=True)
             text = spec_text(self._spec(block, scheduler)) + "\n"
-            command = prefixed(self.executor, stdin_command(self.site("python")))
+            start = Start("blocknode", "-", "", self.archive, 0)
+            command = prefixed(self.executor, stdin_command(start, python_of(self.executor)))
             return self.provider.submit(command, 1, name, stdin=text.encode())
         return self.provider.submit(self._describe(block, scheduler), 1, name)
+
+    def submit_array(self, blocks: Sequence[Block]) -> list[Any]:
+        """Submit blocks as one job array; returns the id of each."""
+        names = [f"parsl.{self.label}.block-{block.name}" for block in blocks]
+        together = f"parsl.{self.label}.blocks-{blocks[0].name}-{blocks[-1].name}"
+        commands = [self._describe(block, None) for block in blocks]
+        return list(self.provider.submit_array(commands, 1, names, together))
 
     def _spec(self, block: Block, scheduler: dict[str, Any] | None) -> dict[str, Any]:
         return node_spec(self.executor, block.name, self.addresses, self.pems, block.folder, self.loopback, scheduler)
@@ -319,10 +338,11 @@ class BlockCluster(Cluster):
     def _describe(self, block: Block, scheduler: dict[str, Any] | None) -> str:
         """Write down what a block's nodes have to know; returns the command that starts one of them."""
         os.makedirs(block.folder, exist_ok=True)
-        script = os.path.join(block.folder, "start.py")
-        write_private(block.spec_file, spec_text(self._spec(block, scheduler)))
-        write_private(script, start_script(block.spec_file))
-        return prefixed(self.executor, start_command(self.site("python"), script))
+        start = Start("blocknode", block.spec_file, block.spec_file, self.archive, LATE)
+        files = start_files(block.folder, start, python_of(self.executor))
+        for path, text in {block.spec_file: spec_text(self._spec(block, scheduler)), **files}.items():
+            write_private(path, text)
+        return node_command(self.executor, block.folder)
 
     def slots_per_block(self) -> int:
         """By Parsl's formula; what blocks turn out to have, where that has nothing to go by."""
@@ -330,7 +350,7 @@ class BlockCluster(Cluster):
         # where calls start MPI programs, only the first node has workers
         pools = 1 if getattr(executor, "enable_mpi_mode", False) else int(getattr(provider, "nodes_per_block", 1))
         by_formula = int(executor.workers_per_node) * pools
-        hinted = getattr(provider, "cores_per_node", None) or executor.max_workers_per_node
+        hinted = slots_of(provider) or executor.max_workers_per_node
         return by_formula if hinted else max(by_formula, self.roster.largest_block())
 
     def status(self) -> dict[str, JobStatus]:
@@ -377,6 +397,7 @@ class BlockCluster(Cluster):
             self.leave_will("", [])
             self.hub.close()
         self.jobs.cancel_all()
+        self.ledger.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
         scratch.remove(self.sockets)
 

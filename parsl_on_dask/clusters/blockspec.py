@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import re
-import shlex
-import sys
 from typing import Any
 
-from parsl_on_dask.clusters.hub import dask_config, import_path, package_folder
+from parsl_on_dask.clusters.hub import dask_config
+from parsl_on_dask.clusters.startup import first_file, places, start_command
+from parsl_on_dask.providers.worker_args import WorkerOptions
 from parsl_on_dask.remote.sidefiles import replacing
 
 logger = logging.getLogger("parsl.clusters.blockspec")
@@ -55,13 +56,13 @@ def node_spec(
     from parsl_on_dask import alias
 
     provider, site = executor.provider, site_of(executor.provider)
-    same_python = site("python") is None
+    options = site("worker") or WorkerOptions()
+    drain_period = getattr(executor, "drain_period", None)
     return {
         "addresses": addresses,
         "scheduler": scheduler,
         "security": pems if scheduler is not None or pems is None else _for_workers(pems),
-        # another Python has packages of its own
-        "path": import_path() if same_python else [],
+        **places(),
         "config": dask_config(None),
         "alias": alias.environment(),
         "shared": shared,
@@ -70,8 +71,11 @@ def node_spec(
         "interface": site("interface"),
         "local_directory": site("local_directory"),
         "death_timeout": site("death_timeout") or DEATH_TIMEOUT,
-        "walltime": seconds_of(getattr(provider, "walltime", None)),
-        "drain_period": getattr(executor, "drain_period", None),
+        "walltime": job_seconds(provider),
+        "drain_period": options.lifetime if drain_period is None else drain_period,
+        "drain_stagger": options.stagger if drain_period is None else 0.0,
+        "preload": [list(options.preload), list(options.preload_argv)],
+        "offered": offered(provider),
         "label": executor.label,
         "block": block,
         "cores_per_worker": executor.cores_per_worker,
@@ -105,34 +109,42 @@ def write_private(path: str, text: str) -> None:
             file.write(text)
 
 
-def start_script(spec_file: str) -> str:
-    """Text of the Python script that a node starts with."""
-    package = package_folder()
-    return (
-        "import sys\n"
-        f"sys.path.insert(0, {package!r})\n"
-        "from parsl_on_dask.clusters.blocknode import main\n\n"
-        f"main({spec_file!r})\n"
-    )
+def python_of(executor: Any) -> str | None:
+    """The Python that the user has named for the workers: the executor's, else the provider's or its site's."""
+    named: str | None = getattr(executor, "python", None) or site_of(executor.provider)("python")
+    return named
 
 
-def stdin_command(python: str | None) -> str:
-    """The shell command that starts a node which is told the rest on its standard input."""
-    folder = package_folder()
-    # where this package is installed over there, that is the right one
-    place = f"sys.path.insert(0, {folder!r})" if python is None else f"sys.path.append({folder!r})"
-    code = f"import sys; {place}; from parsl_on_dask.clusters.blocknode import main; main('-')"
-    return f"{shlex.quote(python or sys.executable)} -c {shlex.quote(code)}"
-
-
-def start_command(python: str | None, script: str) -> str:
-    """The shell command that starts a node. It has no shell variables: launchers expand these too early."""
-    return f"{shlex.quote(python or sys.executable)} {shlex.quote(script)}"
+def node_command(executor: Any, folder: str) -> str:
+    """The shell command that starts a node with the files in a folder."""
+    python = python_of(executor)
+    return prefixed(executor, start_command(python, first_file(folder, python)))
 
 
 def prefixed(executor: Any, command: str) -> str:
     """A command that starts a node, behind what a HighThroughputExecutor's ``launch_cmd`` has in front."""
     return f"{getattr(executor, 'launch_prefix', '')} {command}".lstrip()
+
+
+def offered(provider: Any) -> tuple[dict[str, float], int]:
+    """Dask's abstract resources that a worker offers by the site's settings, and how many workers of a node do.
+
+    These are as many as dask-jobqueue would start on a node, so that a node offers what it would offer there.
+    """
+    site = site_of(provider)
+    resources = getattr(site("worker"), "resources", None)
+    if not resources:
+        return {}, 0
+    from distributed.deploy.utils import nprocesses_nthreads
+
+    return dict(resources), site("worker").processes or site("processes") or nprocesses_nthreads(site("cores") or 1)[0]
+
+
+def job_seconds(provider: Any) -> float | None:
+    """How long a provider's jobs may run, in seconds; None when that has no end, or cannot be known."""
+    if hasattr(provider, "walltime_seconds"):
+        return None if provider.walltime_seconds is None else float(provider.walltime_seconds)
+    return seconds_of(getattr(provider, "walltime", None))
 
 
 def seconds_of(walltime: Any) -> float | None:
@@ -238,8 +250,8 @@ def workers_of_node(spec: dict[str, Any], node: str, logs: str) -> list[dict[str
         )
     usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(cores))
     devices = count_cuda_devices() if spec["accelerators"] else None
-    ends = {JOB_END: job_end(spec, os.environ), DRAIN: drain_time(spec)}
-    more = {name: f"{at:.0f}" for name, at in ends.items() if at is not None}
+    end, drain = job_end(spec, os.environ), drain_time(spec)
+    resources, offering = spec["offered"]
     made = []
     for rank in range(count):
         affinity = affinity_for(rank, count, spec["cpu_affinity"], usable)
@@ -252,6 +264,9 @@ def workers_of_node(spec: dict[str, Any], node: str, logs: str) -> list[dict[str
             cores=affinity,
             cuda_devices=devices,
         )
+        # of workers that leave at the same time all calls would have to go elsewhere at once
+        leaves = None if drain is None else drain + random.uniform(-spec["drain_stagger"], spec["drain_stagger"])
+        more = {name: f"{at:.0f}" for name, at in ((JOB_END, end), (DRAIN, leaves)) if at is not None}
         made.append(
             {
                 "name": f"{spec['label']}-block{spec['block']}-{node}-{rank}",
@@ -259,7 +274,7 @@ def workers_of_node(spec: dict[str, Any], node: str, logs: str) -> list[dict[str
                 "affinity": affinity,
                 "log": os.path.join(logs, f"worker_{rank}.log"),
                 "debug": bool(spec["worker_debug"]),
-                "resources": None,
+                "resources": resources if rank < offering else None,
             }
         )
     return made

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from parsl_on_dask.arguments import need, need_number, wrong_type
+from parsl_on_dask.clusters.pythons import note
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.late_threads import beside
@@ -47,7 +48,8 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
     hosts : sequence of str
         As ssh takes them: ``"node1"``, ``"user@10.0.0.2"``, or a name of ``~/.ssh/config``.
     python : str, optional
-        Path of Python over there. Default: the same as here.
+        Python over there: a path, or a command such as ``"apptainer exec image.sif python"``. Default: the one that
+        ``worker_init`` activates, else the same as here.
     ssh_options : sequence of str
         More options for ssh, for example ``["-p", "2222", "-i", "key"]``.
     ssh : str
@@ -178,7 +180,8 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
         path = os.path.join(os.path.abspath(self.script_dir or "."), f"{job_name}.{time.time()}")
         start = command if tasks_per_node == 1 else "\n".join([f"{command} &"] * tasks_per_node + ["wait"])
         text = (
-            f"cd {shlex.quote(os.getcwd())} 2>/dev/null\n{self.worker_init}\nexport JOBNAME={shlex.quote(job_name)}\n"
+            f"cd {shlex.quote(os.getcwd())} 2>/dev/null\n{note()}\n{self.worker_init}\n"
+            f"export JOBNAME={shlex.quote(job_name)}\n"
         )
         words = [self.ssh, *OPTIONS, *self.ssh_options, host, f"exec bash -c {shlex.quote(text + start)}"]
         with open(path + ".out", "wb") as out, open(path + ".err", "wb") as err:

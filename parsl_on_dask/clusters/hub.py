@@ -19,7 +19,7 @@ import threading
 import time
 from typing import Any
 
-import parsl_on_dask
+from parsl_on_dask.clusters.startup import package_folder, places
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote.children import keep_socket
 
@@ -63,16 +63,6 @@ def pems_of(security: Any) -> dict[str, str]:
     return {field: getattr(security, field) for field in fields}
 
 
-def import_path() -> list[str]:
-    """Where this process imports from."""
-    return [os.path.abspath(p) for p in sys.path if p]
-
-
-def package_folder() -> str:
-    """Directory that this package is imported from."""
-    return os.path.dirname(os.path.dirname(os.path.abspath(parsl_on_dask.__file__)))
-
-
 class Supervisor:
     """One supervisor process on this machine.
 
@@ -94,6 +84,12 @@ class Supervisor:
         self.link: socket.socket | None = None
         self.closing = False
         self.telling = threading.Lock()
+
+    def command(self, path: str) -> str:
+        """The shell command that starts the process, which is to listen to the socket at ``path``."""
+        package = package_folder()
+        code = f"import sys; sys.path.insert(0, {package!r}); import parsl_on_dask.clusters.node as n; n.main({path!r})"
+        return f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
 
     def shell_text(self, command: str, job: str, folder: str) -> str:
         """The shell text that starts the process."""
@@ -119,11 +115,8 @@ class Supervisor:
         script = os.path.join(folder, job + ".sh")
         self.stderr = script + ".err"
         path = os.path.join(self.scratch, f"{self.name or 'scheduler'}.sock")
-        package = package_folder()
-        code = f"import sys; sys.path.insert(0, {package!r}); import parsl_on_dask.clusters.node as n; n.main({path!r})"
-        command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
         with open(script, "w") as file:
-            file.write(self.shell_text(command, job, folder))
+            file.write(self.shell_text(self.command(path), job, folder))
         listener = socket.socket(socket.AF_UNIX)
         try:
             listener.bind(path)
@@ -137,7 +130,7 @@ class Supervisor:
             keep_socket(self.link)
         finally:
             listener.close()
-        self.tell({"path": import_path()})
+        self.tell(places())
 
     def _accepted(self, listener: socket.socket) -> socket.socket:
         assert self.process is not None

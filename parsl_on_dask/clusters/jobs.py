@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.clusters.arrays import Arrays
 from parsl_on_dask.executors.errors import ScalingFailed
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.late_threads import beside
@@ -122,6 +123,7 @@ class Jobs:
         self.lock = threading.Lock()
         self.turn: Any = contextlib.nullcontext() if getattr(self.provider, "parallel", False) else threading.Lock()
         self.submitters = threading.BoundedSemaphore(TOGETHER)
+        self.arrays = Arrays(self.provider, self.label)
         self.closing = threading.Event()
         self.news = threading.Event()
         self.looked = time.monotonic()
@@ -152,11 +154,44 @@ class Jobs:
                 block = Block(name, os.path.join(self.cluster.home, f"block-{name}"))
                 self.blocks[name] = block
                 asked.append(block)
-        for block in asked:
+        for blocks in self.arrays.groups(asked):
             threading.Thread(
-                target=self._submit, args=(block, scheduler), name=f"parsl-submit-{block.name}", daemon=True
+                target=self._submit_all, args=(blocks, scheduler), name=f"parsl-submit-{blocks[0].name}", daemon=True
             ).start()
         return asked
+
+    def _submit_all(self, blocks: list[Block], scheduler: dict[str, Any] | None) -> None:
+        """Submit blocks as one job array, or one by one where the batch system does not take that."""
+        if len(blocks) == 1 or not self._submit_array(blocks):
+            for block in blocks:
+                self._submit(block, scheduler)
+
+    def _submit_array(self, blocks: list[Block]) -> bool:
+        with self.submitters, self.turn:
+            if self.closing.is_set() or any(block.given_back for block in blocks):
+                return False
+            try:
+                job_ids = self.cluster.submit_array(blocks)
+            except Exception as e:
+                self.arrays.refused(e)
+                return False
+        for block, job_id in zip(blocks, job_ids, strict=True):
+            self._was_submitted(block, job_id)
+            block.submitted.set()
+        late = [block for block in blocks if block.given_back or self.closing.is_set()]
+        if late:
+            self._cancel(late)
+        return True
+
+    def _was_submitted(self, block: Block, job_id: Any) -> None:
+        """The provider has taken a block."""
+        block.job_id = job_id
+        logger.info("Executor %s: block %s is job %s", self.label, block.name, job_id)
+        known = getattr(self.executor, "blocks_to_job_id", None)
+        if known is not None:
+            known[block.name] = job_id
+            self.executor.job_ids_to_block[job_id] = block.name
+        self._write_will()
 
     def _submit(self, block: Block, scheduler: dict[str, Any] | None) -> None:
         try:
@@ -168,14 +203,10 @@ class Jobs:
                     job_id = self.cluster.submit(block, scheduler)
                 if not job_id:
                     raise ScalingFailed(self.executor, f"the provider gave no job id for block {block.name}")
-                block.job_id = job_id
-                logger.info("Executor %s: block %s is job %s", self.label, block.name, job_id)
-                known = getattr(self.executor, "blocks_to_job_id", None)
-                if known is not None:
-                    known[block.name] = job_id
-                    self.executor.job_ids_to_block[job_id] = block.name
-                self._write_will()
+                self.arrays.single(True)
+                self._was_submitted(block, job_id)
         except Exception as e:
+            self.arrays.single(False)
             block.gone = True
             if not block.given_back:
                 block.status = JobStatus(JobState.FAILED, f"Failed to start block {block.name}: {e}")

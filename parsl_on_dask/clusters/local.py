@@ -11,9 +11,11 @@ from collections.abc import Collection
 from typing import Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.blockspec import prefixed
+from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, write_private
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
+from parsl_on_dask.clusters.pythons import note
+from parsl_on_dask.clusters.startup import Start, start_files, write_archive
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote import journal, scratch
 
@@ -221,18 +223,42 @@ class _Block(Supervisor):
         self.cluster = cluster
         self.count = 0
 
-    def shell_text(self, command: str, job: str, folder: str) -> str:
-        init = self.cluster.provider_hint("worker_init") or ""
-        return f"{init}\nexport JOBNAME={job}\n{self._launched(command, folder)}"
+    @property
+    def in_our_python(self) -> bool:
+        """Whether nothing can have its processes run by another Python than the script's."""
+        init, python = self.cluster.provider_hint("worker_init"), python_of(self.executor)
+        return not init and python is None and self._launcher() is None and prefixed(self.executor, "") == ""
 
-    def _launched(self, command: str, folder: str) -> str:
+    def _launcher(self) -> Any:
+        """The provider's launcher, if it does more than to run the command."""
         from parsl_on_dask.launchers import SimpleLauncher, SingleNodeLauncher
 
         launcher = self.cluster.provider_hint("launcher")
-        whole = prefixed(self.executor, command)
-        if launcher is None or type(launcher) in (SimpleLauncher, SingleNodeLauncher):
-            return f"exec {command}\n" if whole == command else f"{whole}\n"
-        text: str = launcher(whole, 1, 1)
+        return None if type(launcher) in (SimpleLauncher, SingleNodeLauncher) else launcher
+
+    def command(self, path: str) -> str:
+        if self.in_our_python:
+            return super().command(path)
+        archive = os.path.join(self.scratch, "parsl_on_dask.zip")
+        if not os.path.exists(archive):
+            write_archive(archive)
+        folder = os.path.join(self.scratch, f"start-{self.name or 'scheduler'}")
+        os.mkdir(folder)
+        start = Start("node", path, "", archive, 0)
+        for place, text in start_files(folder, start, python_of(self.executor)).items():
+            write_private(place, text)
+        return node_command(self.executor, folder)
+
+    def shell_text(self, command: str, job: str, folder: str) -> str:
+        init = self.cluster.provider_hint("worker_init") or ""
+        before = "" if self.in_our_python else f"{note()}\n{init}\n"
+        return f"{before}export JOBNAME={job}\n{self._launched(command)}"
+
+    def _launched(self, command: str) -> str:
+        launcher = self._launcher()
+        if launcher is None:
+            return f"{command}\n" if prefixed(self.executor, "") else f"exec {command}\n"
+        text: str = launcher(command, 1, 1)
         return text
 
     def start(self, scheduler: dict[str, Any] | None, address: str) -> str:

@@ -210,6 +210,9 @@ def _serve_worker(
 
     facts = {"hostname": socket.gethostname(), "pid": os.getpid(), "python": "{}.{}".format(*sys.version_info[:2])}
 
+    preload, arguments = spec.get("preload", ([], []))
+    preload = [os.path.expanduser(os.path.expandvars(text)) for text in preload]
+
     async def serve() -> None:
         worker = await NodeWorker(
             address,
@@ -223,6 +226,8 @@ def _serve_worker(
             local_directory=spec["scratch"],
             security=security_of(spec["security"]),
             resources=settings["resources"],
+            preload=preload,
+            preload_argv=arguments,
             startup_information={key: partial(_fact, value) for key, value in facts.items()},
         )
         tell(worker.address)

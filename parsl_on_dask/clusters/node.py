@@ -24,6 +24,7 @@ import time
 from typing import Any, NoReturn
 
 from parsl_on_dask.clusters import orphans
+from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.remote.jobend import is_leaving
 
 #: A worker that lives shorter than this many seconds failed to start.
@@ -361,8 +362,8 @@ def _die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def main(path: str) -> None:
-    """Connect to ``path``, read what to start, and keep it.
+def main(path: str, same: bool = True) -> None:
+    """Connect to ``path``, read what to start, and keep it; ``same`` if this is the Python of the script.
 
     Two lines come: first where to import from, so that the imports run while the other side still
     prepares the second line, which says what to start.
@@ -374,7 +375,7 @@ def main(path: str) -> None:
     if not first:
         return
     early = json.loads(first)
-    sys.path[:] = [*early["path"], *[p for p in sys.path if p not in early["path"]]]
+    import_from(early, same)
     import dask
     import distributed.worker  # noqa: F401
 

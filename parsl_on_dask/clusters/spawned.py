@@ -27,8 +27,8 @@ class SpawnedCluster(Cluster):
     Parameters
     ----------
     executor : HighThroughputExecutor
-        Its workers are named by rank only; ``worker_init`` and ``cpu_affinity`` are refused, as the processes are
-        started by Dask.
+        Its workers are named by rank only; ``worker_init``, ``python`` and ``cpu_affinity`` are refused, as the
+        processes are started by Dask.
 
     Raises
     ------
@@ -49,10 +49,10 @@ class SpawnedCluster(Cluster):
 
         from parsl_on_dask.clusters.hub import DASK_CONFIG
 
-        if getattr(executor.provider, "worker_init", "") or executor.cpu_affinity != "none":
+        if getattr(executor.provider, "worker_init", "") or executor.python or executor.cpu_affinity != "none":
             raise ConfigurationError(
-                f"executor {executor.label!r}: worker_init= and cpu_affinity= need a system with fork and bash. Leave "
-                "them out, or start 'dask worker' yourself and use DaskExecutor(address=...)"
+                f"executor {executor.label!r}: worker_init=, python= and cpu_affinity= need a system with fork and "
+                "bash. Leave them out, or start 'dask worker' yourself and use DaskExecutor(address=...)"
             )
         warnings.warn(f"executor {executor.label!r}: {GUARD}", stacklevel=2)
         count = executor.workers_per_node_for(os.cpu_count() or 1)

@@ -16,6 +16,7 @@ from parsl_on_dask.executors.status_handling import BlockErrorHandler
 from parsl_on_dask.misspelt import meant
 from parsl_on_dask.mistakes import not_a_way
 from parsl_on_dask.providers.base import ExecutionProvider
+from parsl_on_dask.providers.worker_args import WorkerOptions
 
 #: What says where the workers are; exactly one of them is given.
 WAYS = ("address", "client", "cluster", "scheduler_file", "jobqueue", "hosts")
@@ -33,7 +34,8 @@ class DaskExecutor(HighThroughputExecutor):
 
     On a cluster that exists ``parsl_resource_specification`` takes ``priority`` (the lowest runs first), ``resources``
     (a dict of Dask's abstract resources, which the workers have to offer) and ``workers`` (addresses or names of the
-    workers that may run the call); otherwise ``priority``.
+    workers that may run the call). In jobs it takes ``priority``, and ``resources`` that the site's
+    ``worker-extra-args`` let workers offer; on hosts ``priority``.
 
     Parameters
     ----------
@@ -65,7 +67,8 @@ class DaskExecutor(HighThroughputExecutor):
     max_workers_per_node, cores_per_worker, mem_per_worker, cpu_affinity, available_accelerators, drain_period, \
 worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_job
         With ``jobqueue`` or ``hosts``: see :class:`~parsl_on_dask.executors.HighThroughputExecutor`. Where
-        ``max_workers_per_node`` is left out, ``processes`` of dask-jobqueue's settings counts.
+        ``max_workers_per_node`` is left out, a node has a worker for each of the ``cores`` of dask-jobqueue's settings:
+        as many calls at a time as its workers would have threads, each in a process.
     working_dir : str, optional
         Where staged files go.
     storage_access : list of Staging, optional
@@ -293,6 +296,16 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
             return super().workers_per_node
         return max((node["worker_count"] for node in self.connected_managers()), default=1)
 
+    def _validate_for_blocks(self, specification: Mapping[str, Any]) -> None:
+        super().validate_resource_spec({k: v for k, v in specification.items() if k != "resources"})
+        if "resources" not in specification:
+            return
+        wanted = specification["resources"]
+        offered = getattr(getattr(self.provider, "site", None), "worker", WorkerOptions()).resources
+        problem = _problem("resources", wanted) or _lacking(offered, wanted)
+        if problem:
+            raise InvalidResourceSpecification({"resources"}, f"resources={short(wanted)}: {problem}.")
+
     def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
         """Raise for keys or values that Dask has no use for.
 
@@ -301,7 +314,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         InvalidResourceSpecification
         """
         if self.kind == "processes":
-            super().validate_resource_spec(resource_specification)
+            self._validate_for_blocks(resource_specification or {})
             return
         refuse_keys(self, resource_specification, ("priority", "resources", "workers"))
         for name, value in (resource_specification or {}).items():
@@ -310,10 +323,19 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
                 raise InvalidResourceSpecification({name}, f"{name}={short(value)}: {problem}.")
 
 
+def _lacking(offered: Mapping[str, float], wanted: Mapping[str, float]) -> str | None:
+    """Why no worker will ever offer what is wanted."""
+    for name, amount in wanted.items():
+        if amount > offered.get(name, 0):
+            there = ", ".join(f"{n}={most:g}" for n, most in offered.items()) or "none"
+            return f"there is no worker with {name}={amount:g}. By worker-extra-args of jobqueue.yaml there is {there}"
+    return None
+
+
 def _processes(provider: Any) -> int | None:
-    """Worker processes on a node, as dask-jobqueue's settings may say."""
-    processes: int | None = getattr(getattr(provider, "site", None), "processes", None)
-    return processes
+    """Worker processes on a node, where dask-jobqueue's settings say that and no number of cores."""
+    site = getattr(provider, "site", None)
+    return None if getattr(site, "slots", None) is not None else getattr(site, "processes", None)
 
 
 def _check_address(owner: str, address: Any) -> None:

@@ -21,6 +21,7 @@ from parsl_on_dask.mistakes import not_these_keys
 from parsl_on_dask.utils import AtomicIDCounter
 
 if TYPE_CHECKING:
+    from parsl_on_dask.jobs.node_hours import NodeHours
     from parsl_on_dask.lanes.base import Lane
 
 logger = logging.getLogger("parsl.executors.lane_executor")
@@ -71,6 +72,7 @@ class LaneExecutor(ParslExecutor):
     _ending: Lane | None = None
     _stand_in: LaneExecutor | None = None  # which runs the calls, where the command line says so
     _last_status: dict[str, JobStatus]
+    _last_hours: NodeHours | None
     _tasks: dict[object, Future[Any]]
     _task_ids: AtomicIDCounter
     _of_a_run: ClassVar[frozenset[str]] = frozenset(
@@ -79,6 +81,7 @@ class LaneExecutor(ParslExecutor):
             "_ending",
             "_stand_in",
             "_last_status",
+            "_last_hours",
             "_tasks",
             "_task_ids",
             "_block_ids",
@@ -114,6 +117,7 @@ class LaneExecutor(ParslExecutor):
 
     def _forget_run(self) -> None:
         self._last_status = {}
+        self._last_hours = None
         self._tasks = {}
         self._task_ids = AtomicIDCounter()
         super_forget = getattr(super(), "_forget_run", None)
@@ -212,7 +216,7 @@ class LaneExecutor(ParslExecutor):
             self._ending = lane
             with interrupts.deferred():
                 lane.close(wait)  # which may still have calls to make ready, and these look for it here
-            self._last_status = dict(lane.status())
+            self._last_status, self._last_hours = dict(lane.status()), lane.node_hours()
             if self._lane is lane:
                 self._lane = None
             self._ending = None
@@ -239,6 +243,25 @@ class LaneExecutor(ParslExecutor):
     def status(self) -> dict[str, JobStatus]:
         """Return the states of all blocks so far, by block id."""
         return dict(self._last_status if self._lane is None else self._lane.status())
+
+    def node_hours(self) -> NodeHours | None:
+        """Return what the blocks of this executor, or of its last run, asked for and used.
+
+        ``print`` shows it as a table. This package's own.
+
+        Returns
+        -------
+        NodeHours or None
+            None where the workers are not blocks of nodes that a provider gave: threads, processes of this machine,
+            a cluster that exists.
+
+        Examples
+        --------
+        >>> from parsl_on_dask.executors import ThreadPoolExecutor
+        >>> ThreadPoolExecutor().node_hours() is None
+        True
+        """
+        return self._last_hours if self._lane is None else self._lane.node_hours()
 
     def connected_blocks(self) -> list[str]:
         """Return the ids of the blocks that have workers."""

@@ -82,7 +82,12 @@ def _blocks(executor: Any, max_blocks: int | None) -> dict[str, Any]:
             settings[name] = min(settings[name], max_blocks)
     kept = ("worker_init",) if isinstance(provider, LocalProvider) else _JOBS
     for name in kept:
-        value = getattr(provider, name, None)
+        value = getattr(provider, name, None) if name != "walltime" else _walltime(provider)
         if value:
             settings[name] = value
     return settings
+
+
+def _walltime(provider: Any) -> Any:
+    """The walltime that somebody wrote: a default of Parsl's would cut the site's."""
+    return getattr(provider, "own_walltime" if hasattr(provider, "own_walltime") else "walltime", None)

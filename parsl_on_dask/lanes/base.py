@@ -5,12 +5,15 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import PoliteFuture
 from parsl_on_dask.raising import PlainFuture
+
+if TYPE_CHECKING:
+    from parsl_on_dask.jobs.node_hours import NodeHours
 
 
 class CallFuture(PoliteFuture[Any], PlainFuture[Any]):
@@ -89,6 +92,10 @@ class Lane(abc.ABC):
     def status(self) -> dict[str, Any]:
         """State of each block, by block id."""
         return {}
+
+    def node_hours(self) -> NodeHours | None:
+        """What the blocks asked for and used; None where that is not kept."""
+        return None
 
     def slots_per_block(self) -> int:
         """Number of calls that one block can run at a time."""

@@ -15,9 +15,9 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask import interrupts
 from parsl_on_dask.clusters import open_cluster
@@ -41,6 +41,9 @@ from parsl_on_dask.lanes.values import RemoteValue, pickling
 from parsl_on_dask.lanes.waiting import Waiting
 from parsl_on_dask.lanes.waits import never_wait_here
 from parsl_on_dask.remote.packing import loads
+
+if TYPE_CHECKING:
+    from parsl_on_dask.jobs.node_hours import NodeHours
 
 logger = logging.getLogger("parsl.lanes.batches")
 
@@ -95,6 +98,7 @@ class BatchLane(Lane):
         self.lost: BaseException | None = None
         self.client.subscribe_topic(self.topic, lambda event: self.links.heard(event[1]))
         self.cluster.idle = self.idle_blocks  # type: ignore[method-assign]
+        self.cluster.busy = self.busy  # type: ignore[method-assign]
         self.cluster.on_change = lambda: self.inbox.put(("change", None))  # type: ignore[method-assign]
         self.thread = threading.Thread(target=self._loop, name=f"parsl-lane-{self.label}", daemon=True)
         self.thread.start()
@@ -219,9 +223,16 @@ class BatchLane(Lane):
     def scale_out(self, blocks: int = 1) -> list[str]:
         return self.cluster.scale_out(blocks)
 
+    def busy(self) -> Mapping[str | None, float]:
+        """How many slots of each block run calls."""
+        working = [b.worker for b in list(self.batches.values()) if b.started and b.calls]
+        return Counter(map(self.cluster.block_of, working))
+
     def idle_blocks(self) -> set[str]:
-        busy = {self.cluster.block_of(b.worker) for b in list(self.batches.values()) if b.started and b.calls}
-        return set(self.cluster.status()) - busy
+        return set(self.cluster.status()) - self.busy().keys()
+
+    def node_hours(self) -> NodeHours | None:
+        return self.cluster.node_hours()
 
     def ending_blocks(self) -> set[str]:
         return self.ends.leaving_blocks()

@@ -7,7 +7,7 @@ worker only gets to know which ones a call has got. Where the rules come from: P
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -171,6 +171,15 @@ class MpiLane(ResourceLane):
         for block in set(self.ledger.slots):
             self.ledger.slots[block] = len(there[block])
         self.measure_new()
+
+    def busy(self) -> Mapping[str | None, float]:
+        """A block works as far as its nodes are with calls: it has few slots, and they may all have one node each."""
+        ledger = self.ledger
+        return {
+            str(block[0]): ledger.slots[block] * (1 - len(ledger.free(block)) / len(names))
+            for block, names in ledger.names.items()
+            if names
+        }
 
     def again(self, call: Call) -> None:
         self.look()  # a block that it was given nodes of may be gone

@@ -99,20 +99,37 @@ async def _serve(database: object, named: int | None, token: bool) -> None:
 
 
 def _report(argv: Sequence[str]) -> int:
-    parser = _parser("report", "Write a run as one HTML file, which needs nothing else, to mail to somebody.")
+    parser = _parser(
+        "report",
+        "Print the node-hours of a run in batch jobs, and write a run that was monitored as one HTML file, which needs "
+        "nothing else, to mail to somebody.",
+    )
     parser.add_argument("--run", metavar="RUN", help="a run's id, its beginning, or the name of its directory (003)")
     parser.add_argument("-o", "--output", metavar="FILE", help="default: NAME-NUMBER-report.html here")
     options = parser.parse_args(argv)
+    from parsl_on_dask.monitoring import node_hours
+    from parsl_on_dask.monitoring.pages import database as db
+
+    try:
+        url = db.find(options.database)
+    except db.DatabaseProblem:
+        folder = None if options.output else node_hours.run_directory(options.database, options.run)
+        if folder is None:
+            raise
+        print(node_hours.text(folder, node_hours.of_run(folder)))
+        return 0
     from parsl_on_dask.monitoring import report
-    from parsl_on_dask.monitoring.pages.database import Database, find
     from parsl_on_dask.monitoring.pages.model import Reader
 
-    reader = Reader(Database(find(options.database)))
+    reader = Reader(db.Database(url))
     summary = report.choose(reader, options.database, options.run)
     path = options.output or report.default_path(summary)
+    hours = node_hours.of_run(summary.rundir)
     try:
-        size = report.write(reader, summary, path)
+        size = report.write(reader, summary, path, hours)
     except OSError as e:
         raise ParslError(f"{path} cannot be written: {e.strerror or e}") from e
+    if hours:
+        print(node_hours.text(summary.rundir, hours))
     print(f"{path}: {summary.name}, run {summary.id}, {size / 2**20:.1f} MiB")
     return 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from parsl_on_dask.jobs.node_hours import COLUMNS, NodeHours, cells
 from parsl_on_dask.monitoring.pages import database as db
 from parsl_on_dask.monitoring.pages import plots, render, workers
 from parsl_on_dask.monitoring.pages.model import Reader, Run, Summary, Task
@@ -56,15 +58,17 @@ def choose(reader: Reader, folder: str | None = None, run: str | None = None) ->
     return runs[0]
 
 
-def write(reader: Reader, summary: Summary, path: str | os.PathLike[str]) -> int:
+def write(reader: Reader, summary: Summary, path: str | os.PathLike[str], hours: Sequence[NodeHours] = ()) -> int:
     """Write a run's report, and return its size in bytes.
 
     Parameters
     ----------
     path : path
         Replaced as a whole, or not at all.
+    hours : sequence of NodeHours
+        Of the executors that had blocks.
     """
-    text = html(reader, reader.run(summary.id)).encode()
+    text = html(reader, reader.run(summary.id), hours).encode()
     with replacing(os.path.abspath(path)) as unfinished:
         fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(fd, "wb") as file:
@@ -72,7 +76,7 @@ def write(reader: Reader, summary: Summary, path: str | os.PathLike[str]) -> int
     return len(text)
 
 
-def html(reader: Reader, run: Run) -> str:
+def html(reader: Reader, run: Run, hours: Sequence[NodeHours] = ()) -> str:
     """The report."""
     plots.require_bokeh()
     made: dict[str, Any] = {}
@@ -102,7 +106,9 @@ def html(reader: Reader, run: Run) -> str:
         total=kinds,
         colour_of=plots.app_colours(run),
         plots=render.items(made),
-        sections=_sections(bool(run.tasks)),
+        sections=_sections(bool(run.tasks), bool(hours)),
+        hours=[(one, cells(one)) for one in hours],
+        hours_columns=COLUMNS,
         style=render.static("style.css"),
         script=render.static("pages.js"),
         database=reader.database.name,
@@ -112,11 +118,11 @@ def html(reader: Reader, run: Run) -> str:
     )
 
 
-def _sections(tasks: bool) -> list[tuple[str, str]]:
-    if not tasks:
-        return []
-    names = ["progress", "workers", "apps", "graph", "failures", "resources", "cache"]
-    return [(name, name.capitalize()) for name in names] + [("tasks-section", "Tasks")]
+def _sections(tasks: bool, hours: bool) -> list[tuple[str, str]]:
+    names = ["progress", "workers", "apps", "graph", "failures", "resources", "cache"] if tasks else []
+    found = [(name, name.capitalize()) for name in names]
+    found += [("node-hours", "Node-hours")] if hours else []
+    return found + ([("tasks-section", "Tasks")] if tasks else [])
 
 
 def _chosen(run: Run) -> list[Task]:

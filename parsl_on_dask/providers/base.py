@@ -96,3 +96,9 @@ __getattr__ = moved(
         "MultiChanneled": "channels.base:MultiChanneled",
     },
 )
+
+
+def slots_of(provider: Any) -> int | None:
+    """Cores of a node for workers, as a provider's arguments or the site's settings say; None when neither does."""
+    cores: int | None = getattr(provider, "node_slots", None) or getattr(provider, "cores_per_node", None)
+    return cores

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.arguments import need, need_number, wrong_value
 from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
 from parsl_on_dask.providers.asking import AskingProvider, batches
 from parsl_on_dask.providers.defaults import given
+from parsl_on_dask.providers.directives import Directive, limit_in
 from parsl_on_dask.providers.errors import ScriptPathError, SubmitException
 from parsl_on_dask.providers.site import Site, check_settings, read_site
 from parsl_on_dask.providers.walltimes import clock, seconds
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from parsl_on_dask.clusters.batch.base import BlockJob
 
 logger = logging.getLogger("parsl.providers.batch")
+
+_JOINED = re.compile(r"-j\s*(y|yes|oe)\b")
 
 
 class BatchProvider(AskingProvider, RepresentationMixin):
@@ -46,6 +50,10 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     _prefix: ClassVar[str] = ""
     #: forms of the system's own walltimes: seconds of the first of two numbers, and of one alone
     _walltime_units: ClassVar[tuple[int, int]] = (60, 60)
+    #: whether what nobody wrote is dask-jobqueue's: jobs that ``jobqueue=`` asks for
+    by_jobqueue: bool = False
+    #: how the system has job arrays
+    _arrays: ClassVar[ArrayWay | None] = None
     scheduler_options: str
     worker_init: str
     config_name: str | None
@@ -104,7 +112,7 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     def site(self) -> Site:
         """What the site's settings say; read when it is first asked for."""
         if self._site is None:
-            self._site = read_site(self._system, self.config_name, self.jobqueue)
+            self._site = read_site(self._system, self.config_name, self.jobqueue, self.by_jobqueue)
         return self._site
 
     @property
@@ -130,8 +138,39 @@ class BatchProvider(AskingProvider, RepresentationMixin):
 
     @property
     def walltime_seconds(self) -> int | None:
-        """:attr:`walltime` in seconds; None for a job without an end."""
-        return None if self.walltime is None else seconds(self.walltime, *self._walltime_units)
+        """How long a job may run, in seconds, by all that its script says; None where that has no end.
+
+        Directives of the site and ``scheduler_options`` may say another time than :attr:`walltime`.
+        """
+        later = limit_in(self._system, self._later_options())
+        if later is not None:
+            return seconds(later, *self._walltime_units)
+        if self.walltime is None or self._limit(self.written_walltime).skipped(self.site.skip):
+            return None
+        return seconds(self.walltime)
+
+    @property
+    def written_walltime(self) -> str:
+        """The walltime as it stands in the script: the site's in the site's own words."""
+        theirs = self.site.walltime
+        return theirs if self.own_walltime is None and theirs is not None else str(self.walltime)
+
+    def _limit(self, walltime: str) -> Directive:
+        """The directive that says how long a job may run."""
+        return Directive(f"-l walltime={walltime}")
+
+    def _later_options(self) -> list[str]:
+        """The directives in the script behind that one, without their marks."""
+        return [*self.site.directives, *self._raw_options()]
+
+    def _raw_options(self) -> list[str]:
+        lines = self.scheduler_options.splitlines()
+        return [line.removeprefix(self._mark).strip() for line in lines if line.startswith(self._mark)]
+
+    @property
+    def node_slots(self) -> int | None:
+        """Cores of a node for workers, by the arguments or else by the site's settings; None when neither says them."""
+        return self.cores_per_node or self.site.slots
 
     @property
     def status_polling_interval(self) -> int:
@@ -150,7 +189,14 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     def output_paths(self, name: str) -> tuple[str, str]:
         """Return the files for stdout and stderr of a job."""
         base = os.path.join(self.site.log_directory or os.path.dirname(self._path(name)), name + self._suffix)
-        return base + ".stdout", base + ".stderr"
+        return base + ".stdout", base + (".stdout" if self.joins_output else ".stderr")
+
+    @property
+    def joins_output(self) -> bool:
+        """Whether jobs write stderr to the file of stdout, as directives of PBS and Grid Engine may say."""
+        return self._mark in ("#PBS", "#$") and any(
+            _JOINED.match(text) for text in (*self.site.directives, *self._raw_options())
+        )
 
     def exit_code_path(self, name: str) -> str:
         """Return the file that a job writes its exit code to."""
@@ -176,9 +222,15 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         text = files[0][1]
         return text + "".join(f"\n# {os.path.basename(path)}\n{more}" for path, more in files[1:])
 
+    def submission(self, path: str = "SCRIPT") -> str:
+        """Return the command that hands the script at ``path`` to the batch system, with its options."""
+        return self._job("parsl", "true", 1).start_command(path)
+
     def _new_name(self, job_name: str) -> str:
+        if self.site.name:
+            job_name = f"{self.site.name}.{job_name.removeprefix('parsl.')}"
         clean = re.sub(r"[^\w.+-]", "_", job_name)
-        if self._prefix and not f"{clean}.".startswith(self._prefix):
+        if self._prefix and not self.site.name and not f"{clean}.".startswith(self._prefix):
             clean = self._prefix + clean
         with self._naming:
             while (name := f"{clean}.{time.time()}") in self._names:
@@ -216,36 +268,93 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         name = self._new_name(job_name)
         job = self._job(name, command, tasks_per_node)
         files = self._files(job, name)
+        job_id = self._start(job, name, files)
+        self._keep(job_id, name, next(iter(files)), self.output_paths(name))
+        return job_id
+
+    def submit_array(
+        self, commands: Sequence[str], tasks_per_node: int, job_names: Sequence[str], name: str
+    ) -> list[str]:
+        """Submit jobs that differ in their commands as one array.
+
+        Parameters
+        ----------
+        commands : sequence of str
+            What :meth:`submit` is given, for each; two at least.
+        tasks_per_node : int
+        job_names : sequence of str
+            A name for each, which it has in ``JOBNAME``.
+        name : str
+            The name of all of them for the batch system.
+
+        Returns
+        -------
+        list of str
+            The id of each, by which it can be asked after and cancelled alone.
+
+        Raises
+        ------
+        SubmitException
+            When the batch system refuses the array, or does not answer within ``cmd_timeout``.
+        ScriptPathError
+            When the script cannot be written.
+        """
+        way = self.array_way
+        assert way is not None and len(commands) > 1
+        name, names = self._new_name(name), [self._new_name(one) for one in job_names]
+        jobs = [self._job(one, command, tasks_per_node) for one, command in zip(names, commands, strict=True)]
+        whole = self._job(name, "true", tasks_per_node)
+        whole.become_array(way, [job.body() for job in jobs])
+        files = self._files(whole, name)
+        array = self._start(whole, name, files)
+        paths = [indexed(path) for path in self.output_paths(name)]
+        found = []
+        for index, one in enumerate(names, way.first):
+            job_id = way.element(array, index)
+            stdout, stderr = (path.replace(INDEX, str(index)) for path in paths)
+            self._keep(job_id, one, next(iter(files)), (stdout, stderr))
+            found.append(job_id)
+        return found
+
+    @property
+    def array_way(self) -> ArrayWay | None:
+        """How job arrays are asked for; None where there are none, or the user wants none."""
+        return self._arrays if getattr(self, "job_arrays", True) else None
+
+    def _start(self, job: BlockJob, name: str, files: Mapping[str, str]) -> str:
+        """Write the files of a job and submit the first of them; returns the batch system's id."""
         for path, text in files.items():
             _write(path, text)
         start = job.start_command(next(iter(files)))
-        asked = time.monotonic()
         try:
             code, out, err = self.execute_wait(start)
         except subprocess.TimeoutExpired as error:
             job_id = self._adopt(name)
             if job_id is None:
                 raise SubmitException(name, f"{start!r} took longer than cmd_timeout={self.cmd_timeout} s") from error
-        else:
-            if code != 0:
-                raise SubmitException(name, f"{start!r} failed: {err.strip() or out.strip()}", out, err, code)
-            job_id = self._job_id(job, out)
-            if job_id is None:
-                raise SubmitException(name, f"there is no job id in what {start!r} wrote", out, err, code)
-        stdout, stderr = self.output_paths(name)
+            return job_id
+        if code != 0:
+            raise SubmitException(name, f"{start!r} failed: {err.strip() or out.strip()}", out, err, code)
+        job_id = self._job_id(job, out)
+        if job_id is None:
+            raise SubmitException(name, f"there is no job id in what {start!r} wrote", out, err, code)
+        return job_id
+
+    def _keep(self, job_id: str, name: str, path: str, output: tuple[str, str]) -> None:
+        """Remember a job that was submitted by the script at ``path``."""
+        stdout, stderr = output
         self.resources[job_id] = {
             "job_id": job_id,
             "job_name": name,
-            "script_path": next(iter(files)),
+            "script_path": path,
             "job_stdout_path": stdout,
             "job_stderr_path": stderr,
             "exit_code_path": self.exit_code_path(name),
-            "submitted": asked,
+            "submitted": time.monotonic(),
             "missed": 0,
             "status": JobStatus(JobState.PENDING, stdout_path=stdout, stderr_path=stderr),
         }
-        logger.debug("Job %s runs %s", job_id, next(iter(files)))
-        return job_id
+        logger.debug("Job %s runs %s", job_id, path)
 
     def _job_id(self, job: BlockJob, out: str) -> str | None:
         """Find the job's id in what the submit command wrote."""

@@ -16,7 +16,6 @@ from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.misspelt import meant
 from parsl_on_dask.mistakes import not_a_walltime
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
-from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.condor.condor import CondorProvider
 from parsl_on_dask.providers.defaults import DefaultStr
@@ -132,6 +131,9 @@ class JobQueueProvider(BatchProvider):
         self.system = system
         self._system = system  # type: ignore[misc]
         self._mark = "#OAR" if system == "oar" else "#PBS"  # type: ignore[misc]
+        # Moab counts in seconds, OAR in hours
+        self._walltime_units = (3600, 3600) if system == "oar" else (60, 1)  # type: ignore[misc]
+        self.by_jobqueue = True
         self._configure(scheduler_options, worker_init, config_name, jobqueue)
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
@@ -213,7 +215,7 @@ SYSTEMS: Mapping[str, type[BatchProvider]] = {
 }
 
 
-def provider_from_jobqueue(system: str, config_name: str | None = None, **settings: Any) -> ExecutionProvider:
+def provider_from_jobqueue(system: str, config_name: str | None = None, **settings: Any) -> BatchProvider:
     """Make the provider that submits what dask-jobqueue's cluster of a system would.
 
     Parameters
@@ -226,6 +228,9 @@ def provider_from_jobqueue(system: str, config_name: str | None = None, **settin
         dask-jobqueue's settings (``queue=``, ``cores=``, ``memory=``, ``walltime=``, ``job_extra_directives=``, …),
         which win over those of the file, and arguments of the system's provider (``nodes_per_block=``,
         ``max_blocks=``, ``launcher=``, …).
+
+    Where neither says anything, what holds is dask-jobqueue's default, not that of Parsl's provider: a walltime of half
+    an hour.
 
     Raises
     ------
@@ -266,15 +271,17 @@ def provider_from_jobqueue(system: str, config_name: str | None = None, **settin
     if provider_class is SlurmProvider:
         own.setdefault("exclusive", False)  # which dask-jobqueue does not ask for
     elif provider_class is LSFProvider:
-        site = read_site(section, config_name, jobqueue)
-        own.setdefault("bsub_redirection", site.others.get("use-stdin", True))
+        site = read_site(section, config_name, jobqueue, defaults=True)
+        own.setdefault("bsub_redirection", bool(site.others.get("use-stdin", True)))
     elif provider_class is PBSProProvider and system.lower() == "pbs":
         # dask-jobqueue's section serves both; the form of the request tells them apart
-        spec = read_site(section, config_name, jobqueue).resource_spec or ""
+        spec = read_site(section, config_name, jobqueue, defaults=True).resource_spec or ""
         if spec.startswith("nodes="):
             provider_class = TorqueProvider
     if provider_class is TorqueProvider:
         own.setdefault("launcher", SingleNodeLauncher())
     if provider_class is JobQueueProvider:
         own["system"] = section
-    return provider_class(**own, config_name=config_name, jobqueue=jobqueue or None)
+    provider = provider_class(**own, config_name=config_name, jobqueue=jobqueue or None)
+    provider.by_jobqueue = True
+    return provider

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 import parsl_on_dask as parsl
+from parsl_on_dask.clusters import blocks
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.errors import BadStateException
 from parsl_on_dask.jobs.errors import TooManyJobFailuresError
@@ -184,7 +185,10 @@ def test_however_a_script_ends_its_jobs_end(script: Any, way: str) -> None:
 
 
 @pytest.mark.parametrize("keys", ["keys are left", "nothing is left"])
-def test_a_job_that_starts_after_its_script_was_killed_ends(keys: str, start: Start) -> None:
+def test_a_job_that_starts_after_its_script_was_killed_ends(
+    keys: str, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "LATE", 1)
     kernel, executor, jobs = start(provider={"hold": True})
     eventually(lambda: jobs.resources, "the job waits")
     folder = Path(executor.run_dir, "hpc", "block-0")
@@ -199,4 +203,6 @@ def test_a_job_that_starts_after_its_script_was_killed_ends(keys: str, start: St
     if keys == "keys are left":
         assert "no Dask scheduler answers at tls://127.0.0.1" in said
     else:
-        assert "so the script that asked for this job has ended" in said
+        assert (
+            "node.json is not there, and did not come within 1 s. The script that asked for this job has ended" in said
+        )

@@ -19,6 +19,7 @@ from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.executors.errors import BadStateException
 from parsl_on_dask.jobs.states import JobState
+from tests.environments import is_in, looker, make
 from tests.helpers import eventually
 
 MISSING = [tool for tool in ("ssh", "ssh-keygen", "/usr/sbin/sshd") if shutil.which(tool) is None]
@@ -133,3 +134,13 @@ def test_a_host_that_does_not_answer(tmp_path: Path) -> None:
 def test_wrong_hosts(hosts: Any) -> None:
     with pytest.raises(ConfigurationError, match="HostsProvider"):
         HostsProvider(hosts)
+
+
+@needs_sshd
+def test_the_environment_that_is_activated_over_there(ssh_options: list[str], tmp_path: Path) -> None:
+    """Its packages are taken, and none of the script's."""
+    other = make(tmp_path / "env", "distributed", "numpy")
+    hosts = HostsProvider(["127.0.0.1"], ssh_options=ssh_options, worker_init=f"source {other}/bin/activate")
+    executor = HighThroughputExecutor(label="hosts", provider=hosts, address="127.0.0.1", max_workers_per_node=1)
+    with parsl.load(parsl.Config([executor], run_dir=str(tmp_path / "runinfo"))) as kernel:
+        assert is_in(other, kernel.submit(looker()).result(60))

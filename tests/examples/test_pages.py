@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+import parsl_on_dask as parsl
+from parsl_on_dask import explaining
+
 DOCS = Path(__file__).parents[2] / "docs"
 KINDS = ("python", "bash")
 
@@ -64,6 +67,26 @@ def test_the_other_python_of_the_page_on_batch_systems(tmp_path: Path, monkeypat
         exec(block, names)
     assert names["config"].executors[0].provider.max_blocks == 4
     assert names["executor"].provider.max_blocks == 10 and names["executor"].provider.walltime == "01:00:00"
+
+
+def test_the_page_on_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its blocks are one script; each executor's words are in the script of its jobs, and start the workers there."""
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "containers.md").read_text()
+    names: dict[str, Any] = {}
+    shown = 0
+    for block in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+        exec(block, names)
+        executor = names.pop("executor", None) or (names.pop("config").executors[0] if "config" in names else None)
+        if executor is not None:
+            text = explaining.explain(parsl.Config(executors=[executor]))
+            assert re.search(
+                rf"^ *\\| {re.escape(executor.python)} RUN_DIRECTORY\S*/start.py$", str(text), re.MULTILINE
+            )
+            shown += 1
+    assert shown == 3
+    launched = names["provider"].launcher("work", 1, 1)
+    assert launched == "apptainer exec image.sif work" and "WrappedLauncher" in page
 
 
 def test_the_page_on_files(tmp_path: Path) -> None:

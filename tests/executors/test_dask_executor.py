@@ -43,7 +43,7 @@ def test_jobs_by_settings_of_dask(site: Any) -> None:
     assert (provider.init_blocks, provider.min_blocks, provider.max_blocks, provider.nodes_per_block) == (1, 0, 4, 2)
     script = provider.script()
     assert "--partition=regular" in script or "-p regular" in script
-    assert one.max_workers_per_node == 16, "processes of the settings"
+    assert one.workers_per_node == 64, "as many calls at a time as 16 processes of dask-jobqueue would have threads"
     assert DaskExecutor(jobqueue="slurm", config_name="mine", max_workers_per_node=4).max_workers_per_node == 4
     again = pickle.loads(pickle.dumps(one))
     assert repr(again) == repr(one) and "nodes_per_block=2" in repr(one)
@@ -130,6 +130,12 @@ def test_the_command_line_keeps_what_is_written_for_a_batch_system() -> None:
     script = made.provider.script()
     assert "#SBATCH --nodes=4" in script and "srun --ntasks 4" in script
     assert made.provider.walltime == "03:00:00"
+
+
+def test_a_walltime_that_nobody_wrote_does_not_cut_the_sites(site: Any) -> None:
+    made = place(HighThroughputExecutor("a", SlurmProvider()), jobqueue="slurm", config_name="mine")
+    assert made.provider.walltime == "02:00:00"
+    assert place(HighThroughputExecutor("a", SlurmProvider()), jobqueue="slurm").provider.walltime == "00:30:00"
 
 
 def test_an_executor_given_up_is_given_up_in_its_place_too() -> None:

@@ -282,6 +282,9 @@ class Lane:
         self.futures.append(Future())
         return self.futures[-1]
 
+    def node_hours(self):
+        return None
+
     def outstanding(self):
         return sum(not f.done() for f in self.futures)
 

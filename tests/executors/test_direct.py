@@ -13,6 +13,7 @@ from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.legacy import ParslDeprecationWarning
 from parsl_on_dask.serialize import pack_apply_message
+from parsl_on_dask.version import PARSL_VERSION
 from tests.helpers import WAIT, eventually
 
 
@@ -68,6 +69,7 @@ def test_packages_of_the_workers(executor):
     [(name, found)] = executor.connected_managers_packages().items()
     assert name == manager["manager"]
     assert found["distributed"] == version("distributed")
+    assert found["parsl"] == PARSL_VERSION, "this package takes its place"
     assert HighThroughputExecutor().connected_managers_packages() == {}
 
 

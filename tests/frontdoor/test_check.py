@@ -49,7 +49,7 @@ def test_jobs_show_their_script():
     assert "jobs of SlurmProvider" in plan.becomes
     assert plan.facts["nodes of a block"] == "3"
     assert plan.facts["workers of a node"].startswith("its cores / 1, at the most 4")
-    for text in ("#SBATCH", "module load x", "srun", "start_workers.py", "debug"):
+    for text in ("#SBATCH", "module load x", "srun", "block-0/start.sh", "debug"):
         assert text in plan.script
     assert "  | #SBATCH" in repr(explain(parsl.Config(executors=[HighThroughputExecutor(provider=provider)])))
 
@@ -245,6 +245,14 @@ def test_hosts_and_launchers_of_this_machine():
     assert "nice" in plan.facts["started through"] and "module load x" in plan.facts["before they start"]
 
 
+def test_what_the_workers_of_a_section_of_dask_jobqueue_become():
+    plan = one(DaskExecutor(jobqueue="slurm", cores=24, processes=1, memory="120GB"))
+    told = "24 processes (cores: 24, processes: 1 in jobqueue.slurm), with one thread each"
+    assert plan.facts["workers of a node"] == told
+    plan = one(DaskExecutor(jobqueue="slurm", cores=24, memory="120GB", max_workers_per_node=6))
+    assert plan.facts["workers of a node"].startswith("6 processes (cores: 24 in")
+
+
 def test_a_provider_is_left_as_it_was():
     provider = SlurmProvider("debug")
     assert "RUN_DIRECTORY/submit_scripts" in one(HighThroughputExecutor(provider=provider)).script
@@ -366,10 +374,6 @@ parsl.load(config)
         ("import missing_module", "there is no module 'missing_module' here: install it"),
         ("import os; os.environ['NOT_THERE']", "the environment variable NOT_THERE is not set: write NOT_THERE=..."),
         ("import argparse; p = argparse.ArgumentParser(); p.add_argument('x'); p.parse_args()", "sys.exit(2)"),
-        (
-            "from parsl.addresses import address_by_interface; address_by_interface('nope0')",
-            "on the machine that",
-        ),
         ("open('not there')", "check the file where what it needs is there"),
         ("input()", "there is nothing to read on standard input"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
@@ -386,6 +390,73 @@ def test_what_a_file_itself_lacks_is_not_refused(tmp_path, line, why):
     assert "s.py:9: ConfigurationError: FluxExecutor" in refused and "s.py:5" not in refused
     assert "Config: config\nstill (ThreadPoolExecutor)" in refused and "Config: made()\nmade (" in refused
     assert not (tmp_path / "went on").exists()
+
+
+ELSEWHERE_CONFIG = """
+from parsl.addresses import address_by_interface
+from parsl.config import Config
+from parsl.executors import DaskExecutor, HighThroughputExecutor
+from parsl.providers import {provider}
+config = Config(
+    executors=[
+        HighThroughputExecutor("jobs", address=address_by_interface("nope0"), provider={provider}()),
+        DaskExecutor(label="settings", jobqueue="slurm", interface="nope1"),
+    ]
+)
+"""
+PROGRAMS = {
+    "SlurmProvider": "sbatch",
+    "PBSProProvider": "qsub",
+    "LSFProvider": "bsub",
+    "GridEngineProvider": "qsub",
+    "CondorProvider": "condor_submit",
+}
+
+
+@pytest.mark.parametrize("provider", PROGRAMS)
+def test_a_config_of_another_machine(tmp_path, provider, monkeypatch):
+    """Commands and interfaces that are not here are told, and all else is looked at."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "s.py").write_text(ELSEWHERE_CONFIG.format(provider=provider))
+    done = command(tmp_path, "s.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown, missing = done.stdout.split("Not on this machine; load the Config where it is:\n")
+    assert shown.count("job script of a block:") == 2
+    lines = missing.splitlines()
+    assert lines[0].startswith("  s.py:8: address_by_interface('nope0'): No such device")
+    assert lines[1:] == [
+        f"  executor 'jobs': there is no command {PROGRAMS[provider]}, which submits its jobs",
+        "  executor 'settings': there is no command sbatch, which submits its jobs",
+        "  executor 'settings': there is no network interface 'nope1', which the site's settings name",
+    ]
+
+
+def test_a_name_stands_for_an_address_that_is_not_here(tmp_path):
+    """Of this machine itself, too: that of a laptop often has no address."""
+    (tmp_path / "s.py").write_text(
+        "import socket\nfrom parsl.config import Config\nfrom parsl.executors import HighThroughputExecutor\n"
+        "from parsl.providers import SlurmProvider\nfrom parsl.addresses import *\n"
+        "def none(*_):\n    raise socket.gaierror(-2, 'Name or service not known')\n"
+        "socket.gethostbyname = none\n"
+        "there = address_by_hostname(), address_by_interface('ib0x')\n"
+        "config = Config([HighThroughputExecutor(provider=SlurmProvider(worker_init=f'echo {there}'))])\n"
+    )
+    done = command(tmp_path, "s.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "echo ('address-of-this-machine', 'address-of-ib0x')" in done.stdout
+    assert "s.py:9: address_by_hostname(): [Errno -2] Name or service not known" in done.stdout
+
+
+@pytest.mark.parametrize(("after", "code"), [("Config()", 0), ("Config(retries=len(nodes))", 1)])
+def test_a_command_of_another_machine(tmp_path, after, code):
+    (tmp_path / "s.py").write_text(
+        "import subprocess\nfrom parsl.config import Config\n"
+        f"nodes = subprocess.check_output(['no-such-command', 'nodes'])\nconfig = {after}\n"
+    )
+    done = command(tmp_path, "s.py")
+    assert "s.py:3: there is no command no-such-command; what follows from it was not looked at" in done.stdout
+    assert done.returncode == code and ("threads: 2" in done.stdout) == (code == 0)
+    assert ("none without what this machine does not have" in done.stdout) == (code == 1)
 
 
 def test_all_configs_of_a_file_are_shown(tmp_path):

@@ -41,11 +41,16 @@ def environment(*names: str) -> dict[str, str | None]:
 
 
 def here(seconds: float = 0.0) -> tuple[str, str, int]:
-    """Job, virtual node and process in which the call runs."""
+    """Job, as squeue shows it, virtual node and process in which the call runs."""
     import time
 
     time.sleep(seconds)
-    return os.environ.get("SLURM_JOB_ID", ""), os.environ.get("SLURMD_NODENAME", ""), os.getpid()
+    array, index = (os.environ.get(f"SLURM_ARRAY_{word}_ID") for word in ("JOB", "TASK"))
+    return (
+        f"{array}_{index}" if array else os.environ.get("SLURM_JOB_ID", ""),
+        os.environ.get("SLURMD_NODENAME", ""),
+        os.getpid(),
+    )
 
 
 def counted(directory: str, number: int, seconds: float = 0.0) -> int:

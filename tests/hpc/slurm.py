@@ -11,7 +11,7 @@ from tests.helpers import eventually
 
 @dataclass(frozen=True)
 class Job:
-    """A job as ``squeue`` shows it."""
+    """A job as ``squeue`` shows it; those of an array each for itself."""
 
     id: str
     name: str
@@ -36,11 +36,11 @@ class Slurm:
     def jobs(self, *states: str) -> list[Job]:
         """The jobs that wait or run, or those in these states; the oldest first."""
         chosen = ("--states", ",".join(states or ALIVE))
-        rows = self.call("squeue", "-h", "-o", "%A|%j|%T|%D|%r", *chosen).splitlines()
+        rows = self.call("squeue", "-h", "-r", "-o", "%i|%j|%T|%D|%r", *chosen).splitlines()
         jobs = [
             Job(i, name, state, int(nodes), reason) for i, name, state, nodes, reason in (r.split("|") for r in rows)
         ]
-        return sorted(jobs, key=lambda job: int(job.id))
+        return sorted(jobs, key=lambda job: [int(part) for part in job.id.split("_")])
 
     def running(self, count: int = 1, seconds: float = 60.0) -> list[Job]:
         """Wait until at least so many jobs run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ jobqueue:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a jobqueue.yaml, which Dask reads."""
     import dask
+    import distributed  # noqa: F401  # whose defaults are to be there afterwards, too
 
     folder = tmp_path / "dask"
     folder.mkdir()
@@ -62,6 +64,37 @@ def test_one_line_is_enough(slurm: Slurm, run_slurm: Callable[..., Any], site: P
     assert (facts["Partition"], facts["TimeLimit"], facts["Comment"]) == ("debug", "00:08:00", "from-site")
     assert one.scale_out_facade(1) == ["1"]
     eventually(lambda: sorted(one.connected_blocks()) == ["0", "1"], "a second block", WAIT)
+
+
+def test_slots_limit_and_options_of_workers(
+    slurm: Slurm, run_slurm: Callable[..., Any], site: Path, tmp_path: Path
+) -> None:
+    preload = tmp_path / "preload.py"
+    preload.write_text("import os\n\ndef dask_setup(worker):\n    os.environ['PRELOADED'] = 'yes'\n")
+    one = DaskExecutor(
+        jobqueue="slurm",
+        max_blocks=1,
+        processes=1,
+        local_directory=f"{tmp_path}/of-$SLURM_JOB_ID/local",
+        job_extra_directives=["--time=00:06:00"],
+        worker_extra_args=["--resources GPU=1", f"--preload {preload}"],
+    )
+    run_slurm(one)
+    seen = parsl.python_app(environment)("PRELOADED", "PARSL_ON_DASK_JOB_END", "PARSL_WORKER_COUNT").result(WAIT)
+    [job] = slurm.jobs()
+    facts = slurm.facts(job.id)
+    assert facts["TimeLimit"] == "00:06:00"
+    assert (seen["PRELOADED"], seen["PARSL_WORKER_COUNT"]) == ("yes", "2")
+    began = datetime.fromisoformat(facts["StartTime"]).timestamp()
+    assert 0 <= float(seen["PARSL_ON_DASK_JOB_END"]) - began - 360 < WAIT, "six minutes, not the eight of the file"
+    assert (tmp_path / f"of-{job.id}" / "local").is_dir()
+
+    @parsl.python_app
+    def rank(parsl_resource_specification: Any = None) -> str:
+        return os.environ["PARSL_WORKER_RANK"]
+
+    calls = [rank(parsl_resource_specification={"resources": {"GPU": 1}}) for _ in range(3)]
+    assert [call.result(WAIT) for call in calls] == ["0"] * 3, "one process of dask-jobqueue's would offer it"
 
 
 def test_a_named_section_and_arguments_that_win(slurm: Slurm, run_slurm: Callable[..., Any], site: Path) -> None:

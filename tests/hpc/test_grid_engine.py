@@ -65,6 +65,7 @@ def test_blocks(run: Callable[..., Any]) -> None:
     seen = parsl.python_app(environment)("JOB_ID", "NSLOTS", "PARSL_WORKER_BLOCK_ID").result(WAIT)
     assert seen["JOB_ID"] in jobs() and seen["NSLOTS"] == "2" and seen["PARSL_WORKER_BLOCK_ID"] in ("0", "1")
     eventually(lambda: sorted(one.connected_blocks()) == ["0", "1"], "both blocks have workers", WAIT)
+    assert one.blocks_to_job_id == {"0": f"{seen['JOB_ID']}.1", "1": f"{seen['JOB_ID']}.2"}, "one array of two"
     assert len(one.scale_in(1)) == 1
     eventually(lambda: len(jobs()) == 1, "one job is left", WAIT)
 

@@ -315,3 +315,58 @@ def test_providers_can_be_pickled(make, system):
     assert copy.resources == {}
     assert copy.script("true") == provider.script("true")
     assert copy.status_polling_interval == 60
+
+
+with_arrays = pytest.mark.parametrize("system", ["slurm", "pbspro", "lsf", "sge"])
+
+
+@with_arrays
+def test_jobs_of_an_array_are_told_apart_and_end_alone(make, system, tmp_path):
+    fake, provider = make(system, worker_init="export GREETING=hello")
+    wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
+    commands = [f"echo $GREETING {i} $JOBNAME; {wait}; exit {i}" for i in range(3)]
+    jobs = provider.submit_array(commands, 1, [f"parsl.x.block-{i}" for i in range(3)], "parsl.x.blocks-0-2")
+    assert len(set(jobs)) == 3 and len(fake.calls()) == 1, "one submission"
+    eventually(lambda: [s.state for s in provider.status(jobs)] == [JobState.RUNNING] * 3, "all run")
+    assert provider.cancel([jobs[1]]) == [True]
+    until(provider, jobs[1], JobState.CANCELLED)
+    assert [s.state for s in provider.status([jobs[0], jobs[2]])] == [JobState.RUNNING] * 2, "the others go on"
+    (tmp_path / "go").touch()
+    done, failed = until(provider, jobs[0], JobState.COMPLETED), until(provider, jobs[2], JobState.FAILED)
+    assert failed.exit_code == 2
+    for status, job, number in ((done, jobs[0], 0), (failed, jobs[2], 2)):
+        name = provider.resources[job]["job_name"]
+        assert name.startswith(f"parsl.x.block-{number}.")
+        assert status.stdout.splitlines()[0] == f"hello {number} {name}"
+
+
+@with_arrays
+def test_jobs_of_an_array_that_wait_are_cancelled_alone(make, system):
+    fake, provider = make(system)
+    fake.set("full")
+    jobs = provider.submit_array(["true", "true"], 1, ["a", "b"], "ab")
+    assert [s.state for s in provider.status(jobs)] == [JobState.PENDING] * 2
+    assert provider.cancel([jobs[0]]) == [True]
+    assert [s.state for s in provider.status(jobs)] == [JobState.CANCELLED, JobState.PENDING]
+    fake.unset("full")
+    until(provider, jobs[1], JobState.COMPLETED)
+
+
+@with_arrays
+def test_an_array_may_be_refused_or_not_be_wanted(make, system):
+    fake, provider = make(system)
+    fake.set("no-arrays")
+    with pytest.raises(SubmitException, match="job arrays are not allowed here"):
+        provider.submit_array(["true", "true"], 1, ["a", "b"], "ab")
+    assert provider.resources == {}
+    assert PROVIDERS[system]().array_way is not None
+    assert PROVIDERS[system](job_arrays=False).array_way is None
+
+
+@pytest.mark.parametrize("system", ["torque", "condor", "oar", "moab"])
+def test_systems_whose_arrays_are_not_used(system):
+    assert PROVIDERS[system]().array_way is None
+
+
+def test_a_name_of_the_users_leaves_no_room_for_an_array_on_lsf():
+    assert LSFProvider(scheduler_options="#BSUB -J mine").array_way is None

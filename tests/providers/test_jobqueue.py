@@ -95,7 +95,7 @@ def test_oar():
     )
     provider.script_dir = "/scratch"
     assert [line for line in provider.script("work", 1, "name").splitlines() if line and "trap" not in line] == [
-        "#!/bin/bash",
+        "#!/usr/bin/env bash",
         "#OAR -n name",
         "#OAR -q q",
         "#OAR --project bio",

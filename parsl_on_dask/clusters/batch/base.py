@@ -8,35 +8,20 @@ provider's launcher makes of a command in the place of the worker command.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.clusters.batch.library import Job
+from parsl_on_dask.clusters.startup import noting, patience
+from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
+from parsl_on_dask.providers.directives import Directive
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.batch import BatchProvider
     from parsl_on_dask.providers.site import Site
-
-
-class Directive(NamedTuple):
-    """One option of the batch system."""
-
-    text: str
-    #: how dask-jobqueue spells it, which is what ``job-directives-skip`` is written against
-    theirs: str = ""
-
-    def skipped(self, skip: Iterable[str]) -> bool:
-        """Whether a site leaves this out."""
-        for text in skip:
-            # a short option is part of many long ones ("-n" of "--nodes")
-            short = re.match(r"-\w\b", text) is not None
-            if text in self.theirs or (text in self.text and not (short and self.text.startswith("--"))):
-                return True
-        return False
 
 
 class BlockJob(Job):
@@ -57,37 +42,52 @@ class BlockJob(Job):
     mark: ClassVar[str] = ""
     #: keyword arguments for dask-jobqueue's constructor, so that it asks for nothing that we write ourselves
     stock: ClassVar[dict[str, Any]] = {}
-    #: settings that go to dask-jobqueue's constructor when they are given to the provider
-    passed_on: ClassVar[frozenset[str]] = frozenset()
     shell: ClassVar[str] = "#!/bin/bash"
+    #: how many jobs this stands for: more than one as an array
+    elements: int = 1
 
     def __init__(self, provider: BatchProvider, name: str, command: str, tasks_per_node: int) -> None:
         site: Site = provider.site
         stock: Any = super()
-        written = {k.replace("-", "_"): v for k, v in (provider.jobqueue or {}).items()}
         self.provider = provider
         self.site = site
         self.block = name
+        self.command = command
         self.tasks_per_node = tasks_per_node
         self.script_dir = os.path.abspath(provider.script_dir or ".")
-        self.output, self.error = provider.output_paths(name)
-        with complete_section(stock.default_config_name(), site.config_name):
+        self.output = provider.output_paths(name)[0]
+        self.error = self.output.removesuffix(".stdout") + ".stderr"
+        with section_for(stock.default_config_name(), site) as config_name:
             stock.__init__(
                 scheduler="",
                 name=name,
                 cores=site.cores or 1,
-                memory=f"{site.memory_gb or 1}GiB",
+                memory=f"{site.memory or 2**30}B",
                 processes=1,
                 shebang=site.shebang or self.shell,
-                config_name=site.config_name,
+                config_name=config_name,
                 **self.stock,
-                **{k: v for k, v in written.items() if k in self.passed_on},
             )
         self.job_name = name
         self.job_header = "\n".join(self.header())
         launched = provider.launcher(command, tasks_per_node, provider.nodes_per_block, self.script_dir)
         self._job_script_prologue = self.before()
         self._command_template = launched
+
+    def body(self) -> str:
+        """What comes behind the head of the script."""
+        return "\n".join([*filter(None, self._job_script_prologue), str(self._command_template)])
+
+    def become_array(self, way: ArrayWay, bodies: Sequence[str]) -> None:
+        """Stand for several jobs, whose output files have their index in their names."""
+        self.elements = len(bodies)
+        self.output, self.error = (indexed(path) for path in (self.output, self.error))
+        lines = self.header()
+        if way.option:
+            lines.append(f"{self.mark} {way.asks_for(self.elements)}")
+        self.job_header = "\n".join(lines).replace(INDEX, way.path)
+        self._job_script_prologue = []
+        self._command_template = way.script(bodies)
 
     def header(self) -> list[str]:
         """All directives. Of those that occur twice the last counts, so what a user wrote comes last."""
@@ -121,9 +121,11 @@ class BlockJob(Job):
         return [
             # Several systems forget a job at its end; what is left is what it wrote itself.
             f"trap {shlex.quote(keep)} EXIT",
+            *noting(self.command),
             *self.site.prologue,
             self.provider.worker_init.strip("\n"),
             *(f"export {name}={value}" for name, value in self.exports().items()),
+            *patience(self.command),
             f"export JOBNAME={shlex.quote(self.job_name)}",
         ]
 
@@ -146,23 +148,22 @@ class BlockJob(Job):
         return f"{self.submit_command} {shlex.quote(path)}"
 
 
+#: Section that dask-jobqueue's classes read, which is there only while they do.
+SECTION = "parsl-on-dask"
 _section = threading.Lock()
 
 
 @contextmanager
-def complete_section(system: str, name: str) -> Iterator[None]:
-    """Let a section of the configuration have all settings for a while; dask-jobqueue fails without one of them."""
+def section_for(system: str, site: Site) -> Iterator[str]:
+    """Let dask-jobqueue read a site's settings, all of them by today's names: it fails without one of them."""
     import dask.config
 
     from parsl_on_dask.providers.site import shipped
 
-    defaults = shipped()[system]
-    written = {key.replace("_", "-"): value for key, value in dask.config.get(f"jobqueue.{name}", {}).items()}
-    if written.keys() >= defaults.keys():
-        yield
-    else:
-        with _section, dask.config.set({f"jobqueue.{name}": {**defaults, **written}}):
-            yield
+    old = {"env-extra", "job-extra", "header-skip", "extra"}
+    settings = {key: None if key in old else value for key, value in {**shipped()[system], **site.settings}.items()}
+    with _section, dask.config.set({f"jobqueue.{SECTION}": settings}):
+        yield SECTION
 
 
 def number(value: float) -> str:

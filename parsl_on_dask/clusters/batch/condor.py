@@ -24,7 +24,7 @@ class CondorBlockJob(BlockJob, HTCondorJob):
 
     provider: CondorProvider
     # it wants a size, and stops at names to skip which it does not have
-    stock: ClassVar[dict[str, Any]] = {"disk": "1GB", "job_directives_skip": ()}
+    stock: ClassVar[dict[str, Any]] = {"disk": "1GB", "job_directives_skip": (), "job_extra_directives": {}}
     shell = "#!/usr/bin/env condor_submit"
     executable = "/bin/bash"
 
@@ -56,7 +56,8 @@ class CondorBlockJob(BlockJob, HTCondorJob):
         if end is not None:
             attributes["periodic_remove"] = f"JobStatus == 2 && time() - EnteredCurrentStatus > {end}"
         if self.memory() is not None:
-            attributes["RequestMemory"] = math.ceil((self.memory() or 0) * 1024)
+            own = provider.mem_per_slot
+            attributes["RequestMemory"] = (site.memory or 0) // 2**20 if own is None else math.ceil(own * 1024)
         if self.cores() is not None:
             attributes["RequestCpus"] = self.cores()
         if site.others.get("disk"):
@@ -75,7 +76,7 @@ class CondorBlockJob(BlockJob, HTCondorJob):
         return self.provider.cores_per_slot or self.site.cores
 
     def exports(self) -> dict[str, Any]:
-        memory, cores = self.memory(), self.cores()
+        memory, cores = self.memory(), self.provider.node_slots
         found = {} if memory is None else {"PARSL_MEMORY_GB": number(memory)}
         return found if cores is None else {**found, "PARSL_CORES": cores}
 
@@ -91,10 +92,6 @@ class CondorBlockJob(BlockJob, HTCondorJob):
             "quoted_arguments": quote_arguments([script]),
             "executable": self.executable,
         }
-
-    def script(self) -> str:
-        """What the job runs on its slot."""
-        return "\n".join([*filter(None, self._job_script_prologue), str(self._command_template)])
 
     def start_command(self, path: str) -> str:
         extra = self.site.others.get("submit-command-extra") or ()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.batch.base import BlockJob, Directive, number
+from parsl_on_dask.clusters.batch.base import BlockJob, number
 from parsl_on_dask.clusters.batch.library import SGEJob
+from parsl_on_dask.providers.directives import Directive
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
@@ -19,12 +20,15 @@ class GridEngineBlockJob(BlockJob, SGEJob):
     provider: GridEngineProvider
 
     def standard(self) -> list[Directive]:
+        provider = self.provider
+        name = [Directive(f"-N {self.job_name}")] if provider.by_jobqueue else []
         return [
             Directive("-S /bin/bash"),
+            *name,
             Directive(f"-o {self.output}"),
-            Directive(f"-e {self.error}"),
+            Directive("-j y" if provider.joins_output else f"-e {self.error}"),
             Directive("-cwd"),
-            Directive(f"-l h_rt={self.provider.walltime}"),
+            provider._limit(provider.written_walltime),
         ]
 
     def of_site(self) -> list[Directive]:
@@ -39,7 +43,7 @@ class GridEngineBlockJob(BlockJob, SGEJob):
     def exports(self) -> dict[str, Any]:
         site = self.site
         memory = {} if site.memory_gb is None else {"PARSL_MEMORY_GB": number(site.memory_gb)}
-        cores = site.cores
+        cores = site.slots
         return memory if cores is None else {**memory, "PARSL_CORES": max(1, cores // self.tasks_per_node)}
 
     def start_command(self, path: str) -> str:
@@ -47,4 +51,5 @@ class GridEngineBlockJob(BlockJob, SGEJob):
         return f"{self.submit_command} {queue}-terse {shlex.quote(path)}"
 
     def id_in(self, out: str) -> str | None:
-        return next((line.strip() for line in out.splitlines() if line.strip().isdigit()), None)
+        ids = (line.strip().partition(".")[0] for line in out.splitlines())  # of an array with its range behind a dot
+        return next((job_id for job_id in ids if job_id.isdigit()), None)

@@ -42,7 +42,7 @@ with _handlers_untouched():
     from dask_jobqueue.oar import OARJob
     from dask_jobqueue.pbs import PBSJob, pbs_format_bytes_ceil
     from dask_jobqueue.sge import SGEJob
-    from dask_jobqueue.slurm import SLURMJob
+    from dask_jobqueue.slurm import SLURMJob, slurm_format_bytes_ceil
 
 __all__ = [
     "HTCondorJob",
@@ -58,4 +58,5 @@ __all__ = [
     "pbs_format_bytes_ceil",
     "quote_arguments",
     "quote_environment",
+    "slurm_format_bytes_ceil",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.batch.base import BlockJob, Directive, number
+from parsl_on_dask.clusters.batch.base import BlockJob, number
 from parsl_on_dask.clusters.batch.library import LSFJob, lsf_detect_units, lsf_format_bytes_ceil
-from parsl_on_dask.providers.walltimes import minutes, seconds
+from parsl_on_dask.providers.directives import Directive
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.lsf.lsf import LSFProvider
@@ -23,17 +23,11 @@ class LSFBlockJob(BlockJob, LSFJob):
 
     def standard(self) -> list[Directive]:
         return [
-            Directive(f"-W {self.time()}"),
-            Directive(f"-J {self.job_name}"),
+            self.provider._limit(self.provider.written_walltime),
+            Directive(f"-J {self.job_name}[1-{self.elements}]" if self.elements > 1 else f"-J {self.job_name}"),
             Directive(f"-o {self.output}"),
             Directive(f"-e {self.error}"),
         ]
-
-    def time(self) -> str:
-        theirs = self.site.walltime
-        if self.provider.own_walltime is None and theirs is not None and theirs.count(":") < 2:
-            return theirs
-        return str(minutes(seconds(self.provider.walltime) or 0))
 
     def of_site(self) -> list[Directive]:
         site, provider = self.site, self.provider
@@ -42,11 +36,13 @@ class LSFBlockJob(BlockJob, LSFJob):
             found.append(Directive(f"-q {site.queue}"))
         if not provider.project and site.account:
             found.append(Directive(f"-P {site.account}", f'-P "{site.account}"'))
-        if site.memory_gb is not None:
+        memory = site.memory if site.job_memory is None else site.job_memory
+        if memory is not None:
             units = site.others.get("lsf-units") or lsf_detect_units()
-            found.append(Directive(f"-M {lsf_format_bytes_ceil(site.memory_gb * 2**30, lsf_units=units)}"))
+            found.append(Directive(f"-M {lsf_format_bytes_ceil(memory, lsf_units=units)}"))
         if provider.by_cores_of_site:
-            found += self.cores((site.cores or 1) * provider.nodes_per_block, site.cores or 1)
+            cores = site.job_cores or site.cores or 1
+            found += self.cores(cores * provider.nodes_per_block, cores)
         return found
 
     def of_provider(self) -> list[Directive]:
@@ -63,12 +59,15 @@ class LSFBlockJob(BlockJob, LSFJob):
         return found
 
     def cores(self, total: int, per_node: int) -> list[Directive]:
-        return [Directive(f"-n {total}"), Directive(f'-R "span[ptile={per_node}]"')]
+        if not self.provider.by_cores_of_site or total > per_node:
+            return [Directive(f"-n {total}"), Directive(f'-R "span[ptile={per_node}]"')]
+        # as dask-jobqueue writes it
+        return [Directive(f"-n {total}"), *([Directive('-R "span[hosts=1]"')] if total > 1 else [])]
 
     def exports(self) -> dict[str, Any]:
         site = self.site
         memory = {} if site.memory_gb is None else {"PARSL_MEMORY_GB": number(site.memory_gb)}
-        cores = site.cores if self.provider.by_cores_of_site else None
+        cores = site.slots if self.provider.by_cores_of_site else None
         return memory if cores is None else {**memory, "PARSL_CORES": max(1, cores // self.tasks_per_node)}
 
     def start_command(self, path: str) -> str:

@@ -7,10 +7,10 @@ import shlex
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.batch.base import BlockJob, Directive, number
+from parsl_on_dask.clusters.batch.base import BlockJob, number
 from parsl_on_dask.clusters.batch.library import PBSJob, pbs_format_bytes_ceil
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.providers.defaults import given
+from parsl_on_dask.providers.directives import Directive
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.pbspro.pbspro import PBSProProvider
@@ -28,7 +28,7 @@ class _QsubJob(BlockJob, PBSJob):
             Directive("-S /bin/bash"),
             Directive(f"-N {self.job_name}"),
             Directive("-m n"),
-            Directive(f"-l walltime={self.provider.walltime}"),
+            self.provider._limit(self.provider.written_walltime),
             Directive(f"-l {self.resources()}"),
             Directive(f"-o {self.output}"),
             Directive(f"-e {self.error}"),
@@ -46,17 +46,18 @@ class _QsubJob(BlockJob, PBSJob):
 
     def exports(self) -> dict[str, Any]:
         site = self.site
-        if self.of_node() is None:
+        cores = self.provider.node_slots
+        if cores is None:
             return {}
         memory = {} if site.memory_gb is None else {"PARSL_MEMORY_GB": number(site.memory_gb)}
-        return {**memory, "PARSL_CORES": max(1, (site.cores or 1) // self.tasks_per_node)}
+        return {**memory, "PARSL_CORES": max(1, cores // self.tasks_per_node)}
 
     @abstractmethod
     def resources(self) -> str:
         """What is asked for, after ``-l``."""
 
     def of_node(self) -> int | None:
-        """Cores of a node, when the site says them and nothing else does."""
+        """Cores to ask for, when the site says them and nothing else does."""
         return None if self.site.resource_spec else self.site.cores
 
 
@@ -66,17 +67,17 @@ class PBSProBlockJob(_QsubJob):
     provider: PBSProProvider
 
     def of_node(self) -> int | None:
-        return None if given(self.provider.cpus_per_node) or self.provider.select_options else super().of_node()
+        return None if self.provider.asked_by_arguments else super().of_node()
 
     def resources(self) -> str:
         provider, nodes = self.provider, self.provider.nodes_per_block
         spec = self.site.resource_spec
-        if spec and not given(provider.cpus_per_node) and not provider.select_options:
+        if spec and not provider.asked_by_arguments:
             return spec if nodes == 1 else re.sub(r"\bselect=\d+", f"select={nodes}", spec)
         cores = self.of_node()
         if cores is not None:
-            gib = self.site.memory_gb
-            memory = "" if gib is None else f":mem={pbs_format_bytes_ceil(round(gib * 2**30))}"
+            size = self.site.memory
+            memory = "" if size is None else f":mem={pbs_format_bytes_ceil(size)}"
             return f"select={nodes}:ncpus={cores}{memory}"
         more = provider.select_options
         if provider.cpus_per_node is None:
@@ -93,9 +94,9 @@ class TorqueBlockJob(_QsubJob):
     def header(self) -> list[str]:
         site, raw = self.site, self.provider.scheduler_options.strip("\n")
         lines = [f"{self.mark} {d.text}" for d in self.of_site() if not d.skipped(site.skip)]
-        lines += [f"{self.mark} {text}" for text in site.directives]
         lines += [raw] if raw else []
-        return lines + [f"{self.mark} {d.text}" for d in self.standard() if not d.skipped(site.skip)]
+        lines += [f"{self.mark} {d.text}" for d in self.standard() if not d.skipped(site.skip)]
+        return lines + [f"{self.mark} {text}" for text in site.directives]
 
     def resources(self) -> str:
         nodes, spec, cores = self.provider.nodes_per_block, self.site.resource_spec, self.of_node()
@@ -103,6 +104,6 @@ class TorqueBlockJob(_QsubJob):
             return spec if nodes == 1 else re.sub(r"\bnodes=\d+", f"nodes={nodes}", spec)
         if cores is None:
             return f"nodes={nodes}:ppn={self.tasks_per_node}"
-        gib = self.site.memory_gb  # Torque counts the memory of the whole job
-        memory = "" if gib is None else f",mem={pbs_format_bytes_ceil(round(gib * 2**30 * nodes)).lower()}"
+        size = self.site.memory  # Torque counts the memory of the whole job
+        memory = "" if size is None else f",mem={pbs_format_bytes_ceil(size * nodes).lower()}"
         return f"nodes={nodes}:ppn={cores}{memory}"

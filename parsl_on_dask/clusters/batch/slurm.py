@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.batch.base import BlockJob, Directive, number
-from parsl_on_dask.clusters.batch.library import SLURMJob
+from parsl_on_dask.clusters.batch.base import BlockJob, number
+from parsl_on_dask.clusters.batch.library import SLURMJob, slurm_format_bytes_ceil
 from parsl_on_dask.launchers.launchers import SimpleLauncher
-from parsl_on_dask.providers.walltimes import minutes, seconds
+from parsl_on_dask.providers.directives import Directive
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.slurm.slurm import SlurmProvider
@@ -27,15 +26,9 @@ class SlurmBlockJob(BlockJob, SLURMJob):
             Directive(f"--output={_pattern(self.output)}", "-o"),
             Directive(f"--error={_pattern(self.error)}", "-e"),
             Directive(f"--nodes={provider.nodes_per_block}", f"-N {provider.nodes_per_block}"),
-            Directive(f"--time={self.time()}", f"-t {self.time()}"),
+            provider._limit(provider.written_walltime),
             Directive(f"--ntasks-per-node={self.tasks_per_node}", f"-n {self.tasks_per_node}"),
         ]
-
-    def time(self) -> str:
-        own = self.provider.own_walltime
-        if own is None and self.site.walltime is not None:
-            return self.site.walltime
-        return str(minutes(seconds(self.provider.walltime) or 0))
 
     def of_site(self) -> list[Directive]:
         provider, site = self.provider, self.site
@@ -44,9 +37,12 @@ class SlurmBlockJob(BlockJob, SLURMJob):
             found.append(Directive(f"--partition={site.queue}", f"-p {site.queue}"))
         if provider.account is None and site.account:
             found.append(Directive(f"--account={site.account}", f"-A {site.account}"))
-        if provider.mem_per_node is None and site.memory_gb is not None:
-            found.append(Directive(f"--mem={math.ceil(site.memory_gb * 1024)}M"))
-        if provider.cores_per_node is None and site.cores is not None:
+        memory = site.job_memory
+        if memory is None and site.memory is not None:
+            memory = slurm_format_bytes_ceil(site.memory)
+        if provider.mem_per_node is None and memory is not None:
+            found.append(Directive(f"--mem={memory}"))
+        if provider.cores_per_node is None and self.cpus_per_task() is not None:
             found.append(Directive(f"--cpus-per-task={self.cpus_per_task()}"))
         return found
 
@@ -71,7 +67,7 @@ class SlurmBlockJob(BlockJob, SLURMJob):
         return found
 
     def cpus_per_task(self) -> int | None:
-        cores = self.provider.cores_per_node or self.site.cores
+        cores = self.provider.cores_per_node or self.site.job_cores or self.site.cores
         return None if cores is None else max(1, cores // self.tasks_per_node)
 
     def exports(self) -> dict[str, Any]:
@@ -79,12 +75,13 @@ class SlurmBlockJob(BlockJob, SLURMJob):
         memory = self.provider.mem_per_node or self.site.memory_gb
         if memory is not None:
             found["PARSL_MEMORY_GB"] = number(memory)
+        cores = self.provider.node_slots
+        if cores is not None:
+            found["PARSL_CORES"] = max(1, cores // self.tasks_per_node)
         cpus = self.cpus_per_task()
-        if cpus is not None:
-            found["PARSL_CORES"] = cpus
-            if not isinstance(self.provider.launcher, SimpleLauncher):
-                # since 22.05 srun takes no notice of the job's --cpus-per-task and would bind all workers to one CPU
-                found["SRUN_CPUS_PER_TASK"] = cpus
+        if cpus is not None and not isinstance(self.provider.launcher, SimpleLauncher):
+            # since 22.05 srun takes no notice of the job's --cpus-per-task and would bind all workers to one CPU
+            found["SRUN_CPUS_PER_TASK"] = cpus
         return found
 
 

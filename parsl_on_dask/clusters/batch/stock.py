@@ -16,20 +16,6 @@ class StockJob(BlockJob):
     """Keeps the head of the script that dask-jobqueue makes of the site's settings."""
 
     provider: JobQueueProvider
-    passed_on = frozenset(
-        {
-            "queue",
-            "account",
-            "project",
-            "walltime",
-            "resource_spec",
-            "job_extra_directives",
-            "job_extra",
-            "job_directives_skip",
-            "header_skip",
-            "memory_per_core_property_name",
-        }
-    )
 
     def header(self) -> list[str]:
         """dask-jobqueue's directives, the block's files, and what a user wrote."""
@@ -54,8 +40,8 @@ class StockJob(BlockJob):
         found: dict[str, Any] = {}
         if site.memory_gb is not None:
             found["PARSL_MEMORY_GB"] = number(site.memory_gb)
-        if site.cores is not None:
-            found["PARSL_CORES"] = max(1, site.cores // self.tasks_per_node)
+        if site.slots is not None:
+            found["PARSL_CORES"] = max(1, site.slots // self.tasks_per_node)
         return found
 
 

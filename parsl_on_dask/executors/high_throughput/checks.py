@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number, short, wrong_type
+from parsl_on_dask.arguments import need, need_number, short, wrong_type, wrong_value
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 from parsl_on_dask.executors.high_throughput.errors import UnknownMPILauncher
 from parsl_on_dask.executors.high_throughput.launch_command import INTERCHANGE
@@ -43,6 +44,7 @@ def check_arguments(executor: HighThroughputExecutor) -> None:
             f"{owner}(launch_cmd={short(executor.launch_cmd)}): what a machine or a pod starts is up to Dask's package "
             f"for it. Write worker_init= of {type(executor.provider).__name__}, or prepare its image."
         )
+    _check_python(owner, executor)
     need(owner, "address", executor.address, str, type(None), hint="Write for example address='10.0.0.1'.")
     need_number(owner, "worker_port", executor.worker_port, at_least=0, optional=True, example="54321")
     for name in ("worker_port_range", "interchange_port_range"):
@@ -71,6 +73,21 @@ def check_arguments(executor: HighThroughputExecutor) -> None:
         _check_mpi(owner, executor)
     if not isinstance(executor.manager_selector, ManagerSelector):
         raise wrong_type(owner, "manager_selector", executor.manager_selector, "a ManagerSelector", "Leave it out.")
+
+
+def _check_python(owner: str, executor: HighThroughputExecutor) -> None:
+    python, example = executor.python, "Write a path, or for example 'apptainer exec image.sif python'."
+    need(owner, "python", python, str, type(None), hint=example)
+    if python is None:
+        return
+    try:
+        if not shlex.split(python):
+            raise ValueError("it is empty")
+    except ValueError as error:
+        raise wrong_value(owner, "python", python, f"{error}. {example}") from None
+    if isinstance(executor.provider, CloudProvider):
+        hint = f"machines and pods run the Python of the image that {type(executor.provider).__name__} gives them."
+        raise wrong_value(owner, "python", python, hint)
 
 
 def _check_mpi(owner: str, executor: HighThroughputExecutor) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
+from parsl_on_dask import version
 from parsl_on_dask.executors.execute_task import execute_task
 from parsl_on_dask.executors.lane_executor import LaneExecutor, manager_of
 from parsl_on_dask.legacy import warn_once
@@ -96,7 +97,9 @@ class DirectUse(LaneExecutor):
         from parsl_on_dask.lanes.direct import packages
 
         found = packages(lane, list(first.values()))
-        return {manager: found[address] for manager, address in first.items() if address in found}
+        # this package takes the place of the release of Parsl that it has the API of
+        parsl = {"parsl": version.VERSION}
+        return {manager: parsl | found[address] for manager, address in first.items() if address in found}
 
     def hold_worker(self, worker_id: str) -> None:
         """Give the workers of a node no more calls; what they run goes on. Parsl removed it in 2025.

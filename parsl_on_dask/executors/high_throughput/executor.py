@@ -22,7 +22,7 @@ from parsl_on_dask.executors.old_names import read_or_called
 from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.legacy import warn_once
-from parsl_on_dask.providers.base import ExecutionProvider
+from parsl_on_dask.providers.base import ExecutionProvider, slots_of
 from parsl_on_dask.providers.local.local import LocalProvider
 from parsl_on_dask.usage_tracking.api import UsageInformation
 from parsl_on_dask.utils import RepresentationMixin
@@ -84,6 +84,10 @@ heartbeat_period, poll_period, address_probe_timeout
         Run the Dask scheduler on the first node of the first block instead of on this machine, for sites whose login
         nodes forbid such processes. Loading then waits until that block runs, and the end of that block is the end of
         the executor. Default False. This package's own.
+    python : str, optional
+        The Python of the workers: a path, or a command such as ``"apptainer exec image.sif python"``. It needs the
+        script's minor version, and distributed. Default: what ``worker_init`` activates, else the script's. This
+        package's own.
     launch_cmd : str, optional
         What is in front of ``process_worker_pool.py`` in it, shell text that prepares an environment or a command that
         wraps another one, goes in front of what starts on each node. Paths of that program and of its Python, and its
@@ -152,6 +156,7 @@ heartbeat_period, poll_period, address_probe_timeout
         remote_monitoring_radio: Any = None,
         *,
         scheduler_in_job: bool = False,
+        python: str | None = None,
         max_workers: int | float | None = None,
         worker_ports: tuple[int, int] | None = None,
         managed: bool | None = None,
@@ -213,6 +218,7 @@ heartbeat_period, poll_period, address_probe_timeout
         self.encrypted = encrypted
         self.remote_monitoring_radio = remote_monitoring_radio
         self.scheduler_in_job = scheduler_in_job
+        self.python = python
         self.validate()
         note_transport(self)
 
@@ -293,7 +299,7 @@ heartbeat_period, poll_period, address_probe_timeout
     def workers_per_node(self) -> int:
         """Workers on a node as far as provider and arguments tell before there is a node, at least 1."""
         room: float = math.inf
-        cores = getattr(self.provider, "cores_per_node", None)
+        cores = slots_of(self.provider)
         memory = getattr(self.provider, "mem_per_node", None)
         if cores is not None:
             room = math.floor(cores / self.cores_per_worker)

@@ -42,7 +42,7 @@ heartbeat_threshold, heartbeat_period, poll_period, address_probe_timeout
         They steer Parsl's own transport, see there.
     worker_ports
         Of Parsl's earlier releases.
-    scheduler_in_job, inline_limit, job_end_reruns
+    scheduler_in_job, python, inline_limit, job_end_reruns
         This package's own, see there.
 
     Raises
@@ -88,6 +88,7 @@ heartbeat_threshold, heartbeat_period, poll_period, address_probe_timeout
         remote_monitoring_radio: Any = None,
         *,
         scheduler_in_job: bool = False,
+        python: str | None = None,
         worker_ports: tuple[int, int] | None = None,
         inline_limit: int = 65536,
         job_end_reruns: int = 10,
@@ -121,6 +122,7 @@ heartbeat_threshold, heartbeat_period, poll_period, address_probe_timeout
             encrypted=encrypted,
             remote_monitoring_radio=remote_monitoring_radio,
             scheduler_in_job=scheduler_in_job,
+            python=python,
             worker_ports=worker_ports,
             inline_limit=inline_limit,
             job_end_reruns=job_end_reruns,

@@ -183,7 +183,7 @@ class CondorProvider(BatchProvider):
         from parsl_on_dask.clusters.batch.condor import CondorBlockJob
 
         assert isinstance(job, CondorBlockJob)
-        return {**super()._files(job, name), self.script_path(name): job.script()}
+        return {**super()._files(job, name), self.script_path(name): job.body()}
 
     def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
         return self._states("condor_q", job_ids)

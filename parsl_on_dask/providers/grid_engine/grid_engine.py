@@ -6,14 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import name_of
+from parsl_on_dask.arguments import name_of, need
 from parsl_on_dask.channels.base import Channel, takes_channel
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
+from parsl_on_dask.providers.arrays import GRID_ENGINE
 from parsl_on_dask.providers.asking import ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
+from parsl_on_dask.providers.directives import Directive
 
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.batch.base import BlockJob
@@ -56,6 +58,8 @@ class GridEngineProvider(BatchProvider):
         The section of ``jobqueue.yaml`` with the site's settings. Default ``"sge"``.
     jobqueue : mapping, optional
         Settings that win over those of ``jobqueue.yaml``, by their names there.
+    job_arrays : bool
+        Ask for several blocks at once by one job array (default); False where a site has none.
     channel
         Of Parsl's earlier releases: accepted, and reported once; must be a ``LocalChannel``.
 
@@ -74,7 +78,9 @@ class GridEngineProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel"})
     _system = "sge"
+    _arrays = GRID_ENGINE
     _mark = "#$"
+    _walltime_units = (60, 1)
 
     @takes_channel
     def __init__(
@@ -93,6 +99,7 @@ class GridEngineProvider(BatchProvider):
         *,
         config_name: str | None = None,
         jobqueue: Mapping[str, Any] | None = None,
+        job_arrays: bool = True,
         channel: Channel | None = None,
     ) -> None:
         super().__init__(
@@ -108,7 +115,21 @@ class GridEngineProvider(BatchProvider):
             channel=channel,
         )
         self.queue = name_of(type(self).__name__, "queue", queue)
+        need(type(self).__name__, "job_arrays", job_arrays, bool)
+        self.job_arrays = job_arrays
         self._configure(scheduler_options, worker_init, config_name, jobqueue)
+
+    def _limit(self, walltime: str) -> Directive:
+        return Directive(f"-l h_rt={walltime}")
+
+    def _later_options(self) -> list[str]:
+        spec = self.site.resource_spec
+        return [*([f"-l {spec}"] if spec else []), *super()._later_options()]
+
+    @property
+    def joins_output(self) -> bool:
+        by_default = self.by_jobqueue and not Directive("-j y").skipped(self.site.skip)
+        return by_default or super().joins_output
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
         from parsl_on_dask.clusters.batch.grid_engine import GridEngineBlockJob
@@ -116,21 +137,44 @@ class GridEngineProvider(BatchProvider):
         return GridEngineBlockJob(self, name, command, tasks_per_node)
 
     def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
-        rows = (_ROW.match(line) for line in self._query("qstat").splitlines())
-        return {row[1]: _state(row[2]) for row in rows if row is not None and row[1] in job_ids}
+        found = {}
+        for line in self._query("qstat").splitlines():
+            row = _ROW.match(line)
+            if row is not None:
+                alone, *elements = row[1], *(f"{row[1]}.{index}" for index in _indices(line))
+                found.update({job_id: _state(row[2]) for job_id in (alone, *elements) if job_id in job_ids})
+        return found
 
     def _look_back(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
         found = {}
         for job_id in job_ids:
             # The books of a large site are slow to search, and a job that came to its end says how by itself.
             if self._by_exit_code(self.resources[job_id]).exit_code is None:
-                code, out, _ = self.execute_wait(f"qacct -j {listed([job_id])}")
+                number, dot, index = job_id.partition(".")
+                code, out, _ = self.execute_wait(f"qacct -j {listed([number])}{dot and f' -t {index}'}")
                 if code == 0:
                     found[job_id] = _end(out)
         return found
 
     def _cancel_command(self, job_ids: Sequence[str]) -> str:
         return f"qdel {listed(job_ids)}"
+
+
+def _indices(line: str) -> list[int]:
+    """Indices of the jobs of an array that a line of qstat tells of; those that wait share one.
+
+    Examples
+    --------
+    >>> _indices("  7 0.5 name root r 11/22/2026 12:00:00 all.q@host 1 3"), _indices("  7 0.5 name root qw 1 2-4:1,7")
+    ([3], [2, 3, 4, 7])
+    """
+    found: list[int] = []
+    for part in line.split()[-1].split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part)
+        if match is not None:
+            first, last = int(match[1]), int(match[2] or match[1])
+            found += range(first, last + 1, int(match[3] or 1))
+    return found
 
 
 def _state(letters: str) -> JobStatus:

@@ -13,9 +13,12 @@ from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.providers.arrays import LSF, ArrayWay
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
+from parsl_on_dask.providers.directives import Directive
+from parsl_on_dask.providers.walltimes import minutes, seconds
 
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.batch.base import BlockJob
@@ -73,6 +76,8 @@ class LSFProvider(BatchProvider):
         The section of ``jobqueue.yaml`` with the site's settings. Default ``"lsf"``.
     jobqueue : mapping, optional
         Settings that win over those of ``jobqueue.yaml``, by their names there.
+    job_arrays : bool
+        Ask for several blocks at once by one job array (default); False where a site has none.
     channel, move_files
         Of Parsl's earlier releases: accepted, and reported once. A channel must be a ``LocalChannel``.
 
@@ -91,6 +96,7 @@ class LSFProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel", "move_files"})
     _system = "lsf"
+    _arrays = LSF
     _mark = "#BSUB"
     _walltime_units = (3600, 60)
 
@@ -116,6 +122,7 @@ class LSFProvider(BatchProvider):
         *,
         config_name: str | None = None,
         jobqueue: Mapping[str, Any] | None = None,
+        job_arrays: bool = True,
         channel: Channel | None = None,
         move_files: bool | None = None,
     ) -> None:
@@ -153,6 +160,8 @@ class LSFProvider(BatchProvider):
         self.request_by_nodes = request_by_nodes is not False
         self.move_files = move_files
         self._nodes_wanted = bool(request_by_nodes)
+        need(type(self).__name__, "job_arrays", job_arrays, bool)
+        self.job_arrays = job_arrays
         self._configure(scheduler_options, worker_init, config_name, jobqueue)
 
     @property
@@ -160,18 +169,43 @@ class LSFProvider(BatchProvider):
         """Whether nodes are asked for by the cores that the site says they have."""
         return self.request_by_nodes and not self._nodes_wanted and self.site.cores is not None
 
+    @property
+    def array_way(self) -> ArrayWay | None:
+        # an array is asked for by the name, which the last directive gives
+        named = any(text.startswith("-J") for text in self._later_options())
+        return None if named else super().array_way
+
+    def _limit(self, walltime: str) -> Directive:
+        return Directive(f"-W {walltime}")
+
+    @property
+    def written_walltime(self) -> str:
+        theirs = self.site.walltime
+        if self.own_walltime is None and theirs is not None and theirs.count(":") < 2:
+            return theirs
+        return str(minutes(seconds(self.walltime) or 0))
+
+    @property
+    def node_slots(self) -> int | None:
+        return self.cores_per_node or (self.site.slots if self.by_cores_of_site else None)
+
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
         from parsl_on_dask.clusters.batch.lsf import LSFBlockJob
 
         return LSFBlockJob(self, name, command, tasks_per_node)
 
     def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
-        code, out, err = self.execute_wait(f"bjobs -noheader -o 'jobid stat exit_code' {listed(job_ids)}")
+        arrays = any("[" in job_id for job_id in job_ids)
+        fields = "jobid jobindex stat exit_code" if arrays else "jobid stat exit_code"
+        code, out, err = self.execute_wait(f"bjobs -noheader -o '{fields}' {listed(job_ids)}")
         if code != 0 and "is not found" not in err:  # which it says when it has forgotten one of them
             raise StatusCommandFailed(f"bjobs failed with exit code {code}: {err.strip() or out.strip()}")
         found = {}
         for line in out.splitlines():
             words = line.split()
+            if arrays and len(words) > 1:
+                index = words.pop(1)
+                words[0] += f"[{index}]" if index != "0" else ""
             if len(words) >= 2 and words[0] in job_ids:
                 state = STATES.get(words[1], JobState.UNKNOWN)
                 exit_code = int(words[2]) if len(words) > 2 and words[2].isdigit() else None

@@ -11,8 +11,9 @@ from parsl_on_dask.channels.base import Channel, takes_channel
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
+from parsl_on_dask.providers.arrays import PBSPRO
 from parsl_on_dask.providers.asking import StatusCommandFailed, listed
-from parsl_on_dask.providers.defaults import DefaultInt, DefaultStr
+from parsl_on_dask.providers.defaults import DefaultInt, DefaultStr, given
 from parsl_on_dask.providers.torque.torque import UNKNOWN_JOB, TorqueProvider
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class PBSProProvider(TorqueProvider):
         The section of ``jobqueue.yaml`` with the site's settings. Default ``"pbs"``.
     jobqueue : mapping, optional
         Settings that win over those of ``jobqueue.yaml``, by their names there.
+    job_arrays : bool
+        Ask for several blocks at once by one job array (default); False where a site has none.
     channel
         Of Parsl's earlier releases: accepted, and reported once; must be a ``LocalChannel``.
 
@@ -73,6 +76,7 @@ class PBSProProvider(TorqueProvider):
     _suffix = ""
     _prefix = ""
     _kind = "pbspro"
+    _arrays = PBSPRO
 
     @takes_channel
     def __init__(
@@ -94,6 +98,7 @@ class PBSProProvider(TorqueProvider):
         *,
         config_name: str | None = None,
         jobqueue: Mapping[str, Any] | None = None,
+        job_arrays: bool = True,
         channel: Channel | None = None,
     ) -> None:
         super().__init__(
@@ -118,8 +123,22 @@ class PBSProProvider(TorqueProvider):
         if isinstance(cpus_per_node, str) and cpus_per_node.isdecimal():
             cpus_per_node = int(cpus_per_node)
         need_number(owner, "cpus_per_node", cpus_per_node, at_least=1, optional=True, example="32")
+        need(owner, "job_arrays", job_arrays, bool)
+        self.job_arrays = job_arrays
         self.select_options = select_options or ""
         self.cpus_per_node = cpus_per_node
+
+    def _later_options(self) -> list[str]:
+        return [*self.site.directives, *self._raw_options()]
+
+    @property
+    def asked_by_arguments(self) -> bool:
+        """Whether the arguments say what is asked for, rather than the site's settings."""
+        return given(self.cpus_per_node) or bool(self.select_options)
+
+    @property
+    def node_slots(self) -> int | None:
+        return self.cores_per_node if self.asked_by_arguments else super().node_slots
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
         from parsl_on_dask.clusters.batch.pbs import PBSProBlockJob

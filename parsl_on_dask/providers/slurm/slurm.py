@@ -15,9 +15,12 @@ from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.providers.arrays import SLURM
 from parsl_on_dask.providers.asking import StatusCommandFailed, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
+from parsl_on_dask.providers.directives import Directive
+from parsl_on_dask.providers.walltimes import minutes, seconds
 
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.batch.base import BlockJob
@@ -51,7 +54,7 @@ STATES = {
     "DEADLINE": JobState.TIMEOUT,
     "PREEMPTED": JobState.TIMEOUT,
 }
-_QUEUE = "JobID:40,State:30,exit_code:30,Reason:200"
+_QUEUE = "JobArrayID:40,State:30,exit_code:30,Reason:200"
 
 
 def _channel_anywhere(init: Callable[..., None]) -> Callable[..., None]:
@@ -122,6 +125,8 @@ class SlurmProvider(BatchProvider):
         The section of ``jobqueue.yaml`` with the site's settings. Default ``"slurm"``.
     jobqueue : mapping, optional
         Settings that win over those of ``jobqueue.yaml``, by their names there.
+    job_arrays : bool
+        Ask for several blocks at once by one job array (default); False where a site has none.
     channel, move_files
         Of Parsl's earlier releases: accepted, and reported once. A channel must be a ``LocalChannel``.
 
@@ -142,6 +147,7 @@ class SlurmProvider(BatchProvider):
     _legacy_arguments = frozenset({"channel", "move_files"})
     _system = "slurm"
     _suffix = ""
+    _arrays = SLURM
     _mark = "#SBATCH"
 
     @_channel_anywhere
@@ -172,6 +178,7 @@ class SlurmProvider(BatchProvider):
         *,
         config_name: str | None = None,
         jobqueue: Mapping[str, Any] | None = None,
+        job_arrays: bool = True,
         channel: Channel | None = None,
         move_files: bool | None = None,
     ) -> None:
@@ -218,7 +225,18 @@ class SlurmProvider(BatchProvider):
         self.status_batch_size = status_batch_size
         self.exclusive = exclusive
         self.move_files = move_files
+        need(type(self).__name__, "job_arrays", job_arrays, bool)
+        self.job_arrays = job_arrays
         self._configure(scheduler_options, worker_init, config_name, jobqueue)
+
+    def _limit(self, walltime: str) -> Directive:
+        return Directive(f"--time={walltime}", f"-t {walltime}")
+
+    @property
+    def written_walltime(self) -> str:
+        if self.own_walltime is None and self.site.walltime is not None:
+            return self.site.walltime
+        return str(minutes(seconds(self.walltime) or 0))
 
     @property
     def _batch_size(self) -> int:
@@ -235,7 +253,7 @@ class SlurmProvider(BatchProvider):
 
     def _adopt(self, name: str) -> str | None:
         try:
-            out = self._query(self._command("squeue", f"--noheader --name={shlex.quote(name)} --format=%i"))
+            out = self._query(self._command("squeue", f"--noheader --name={shlex.quote(name)} --format=%F"))
         except Exception:
             return None
         return next((word for word in out.split() if word.isdigit()), None)
@@ -250,7 +268,7 @@ class SlurmProvider(BatchProvider):
     def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
         jobs = listed(job_ids, ",")
         code, out, err = self.execute_wait(
-            self._command("squeue", f"--noheader --states=all --jobs={jobs} --Format={_QUEUE}")
+            self._command("squeue", f"--noheader --array --states=all --jobs={jobs} --Format={_QUEUE}")
         )
         if code != 0 and "Invalid job id" not in err:  # which is how it says that it has forgotten all of them
             raise StatusCommandFailed(f"squeue failed with exit code {code}: {err.strip() or out.strip()}")

@@ -96,6 +96,7 @@ class TorqueProvider(BatchProvider):
     _mark = "#PBS"
     _prefix = "parsl."
     _kind = "torque"
+    _walltime_units = (60, 1)
 
     @takes_channel
     def __init__(
@@ -132,6 +133,9 @@ class TorqueProvider(BatchProvider):
         self.account = name_of(type(self).__name__, "account", account)
         self.queue = name_of(type(self).__name__, "queue", queue)
         self._configure(scheduler_options, worker_init, config_name, jobqueue)
+
+    def _later_options(self) -> list[str]:
+        return list(self.site.directives)
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
         from parsl_on_dask.clusters.batch.pbs import TorqueBlockJob

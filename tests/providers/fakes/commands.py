@@ -48,8 +48,16 @@ def clock(text: str) -> float:
 
 
 def number_of(job_id: str) -> int:
-    digits = re.match(r"\d+", job_id)
-    return int(digits[0]) if digits else 0
+    """Number of a job by its id: ``7``, ``7.head``, or of an array ``7_0``, ``7[0].head``, ``7.0``."""
+    match = re.match(r"(\d+)(?:_(\d+)|\[(\d+)\]|\.(\d+))?", job_id)
+    if match is None:
+        return 0
+    index = next((part for part in match.groups()[1:] if part), None)
+    alone = system.find(int(match[1]))
+    if index is None or (alone is not None and not alone.array):  # HTCondor's have a number behind a dot always
+        return int(match[1])
+    job = system.find(int(match[1]), int(index))
+    return job.number if job else 0
 
 
 # -- Slurm ------------------------------------------------------------------------------------
@@ -60,6 +68,12 @@ def sbatch(arguments: list[str]) -> None:
     if last(options, "--partition") == "closed":
         refuse("sbatch: error: invalid partition specified: closed", 1)
     minutes = int(last(options, "--time"))
+    if last(options, "--array"):
+        paths = last(options, "--output"), last(options, "--error")
+        what = last(options, "--job-name"), arguments[-1], *paths, walltime(minutes * 60)
+        first = system.submit_array(last(options, "--array"), "%a", "SLURM_ARRAY_TASK_ID", *what)
+        print(f"Submitted batch job {first.number}")
+        return
     job = system.submit(
         last(options, "--job-name"),
         arguments[-1],
@@ -85,7 +99,8 @@ def squeue(arguments: list[str]) -> None:
             if job.name == options["--name"]:
                 print(job.number)
         return
-    asked = [int(number) for number in options["--jobs"].split(",")]
+    shown = {number_of(job_id): job_id for job_id in options["--jobs"].split(",")}
+    asked = list(shown)
     if len(asked) == 1 and asked[0] not in jobs:
         refuse("slurm_load_jobs error: Invalid job id specified", 1)
     names = {
@@ -100,7 +115,7 @@ def squeue(arguments: list[str]) -> None:
             job = jobs[number]
             failed = ("FAILED", (job.code or 0) * 256, "NonZeroExitCode")
             name, code, reason = names.get(job.state) or (failed if job.code else ("COMPLETED", 0, "None"))
-            print(f"{number:<40}{name:<30}{code:<30}{reason:<200}")
+            print(f"{shown[number]:<40}{name:<30}{code:<30}{reason:<200}")
 
 
 def sacct(arguments: list[str]) -> None:
@@ -109,7 +124,7 @@ def sacct(arguments: list[str]) -> None:
 
 def scancel(arguments: list[str]) -> None:
     for word in arguments:
-        if not word.startswith("-") and not system.cancel(int(word)):
+        if not word.startswith("-") and not system.cancel(number_of(word)):
             refuse(f"scancel: error: Kill job error on job id {word}: Invalid job id specified", 1)
 
 
@@ -122,9 +137,13 @@ def qsub_pbs(arguments: list[str]) -> None:
     if last(options, "-q") == "closed":
         refuse("qsub: Unknown queue MSG=cannot locate queue closed", 170)
     resources = dict(w.partition("=")[::2] for o, v in options if o == "-l" for w in v.split(","))
-    job = system.submit(
-        last(options, "-N"), files[0], last(options, "-o"), last(options, "-e"), walltime(clock(resources["walltime"]))
-    )
+    end = walltime(clock(resources["walltime"]))
+    what = last(options, "-N"), files[0], last(options, "-o"), last(options, "-e"), end
+    if last(options, "-J"):
+        first = system.submit_array(last(options, "-J"), "^array_index^", "PBS_ARRAY_INDEX", *what)
+        print(f"{first.number}[].{SERVER}")
+        return
+    job = system.submit(*what)
     print(f"{job.number}.{SERVER}")
 
 
@@ -141,7 +160,8 @@ def qstat_pbspro(arguments: list[str]) -> None:
             missing.append(job_id)
             continue
         # the name of the server is cut
-        shown[f"{job.number}.head"] = entry = {"Job_Name": job.name, "job_state": _PBS.get(job.state, "F")}
+        number = job.number if job.index < 0 else f"{job.array}[{job.index}]"
+        shown[f"{number}.head"] = entry = {"Job_Name": job.name, "job_state": _PBS.get(job.state, "F")}
         if job.state == "queued":
             entry["comment"] = "Not Running: Insufficient amount of resource: ncpus"
         elif job.state in ENDED:
@@ -229,24 +249,28 @@ def bsub(arguments: list[str]) -> None:
         refuse("closed: No such queue. Job not submitted.", 255)
     hours, _, minutes = last(options, "-W").rpartition(":")
     end = walltime((int(hours or 0) * 60 + int(minutes)) * 60)
-    job = system.submit(last(options, "-J"), path, last(options, "-o"), last(options, "-e"), end)
+    name, _, indices = last(options, "-J").rstrip("]").partition("[")
+    what = path, last(options, "-o"), last(options, "-e"), end
+    job = system.submit_array(indices, "%I", "LSB_JOBINDEX", name, *what) if indices else system.submit(name, *what)
     print(f"Job <{job.number}> is submitted to default queue <q4>.")
 
 
 def bjobs(arguments: list[str]) -> None:
-    assert arguments[:3] == ["-noheader", "-o", "jobid stat exit_code"]
+    fields = "jobid jobindex stat exit_code" if any("[" in word for word in arguments) else "jobid stat exit_code"
+    assert arguments[:3] == ["-noheader", "-o", fields]
     jobs, missing = system.jobs(), False
     words = {"queued": "PEND", "held": "PSUSP", "running": "RUN", "cancelled": "EXIT", "timeout": "EXIT"}
     codes = {"cancelled": "130", "timeout": "140"}
     for job_id in arguments[3:]:
-        job = jobs.get(int(job_id))
+        job = jobs.get(number_of(job_id))
         if job is None:
             print(f"Job <{job_id}> is not found", file=sys.stderr)
             missing = True
         else:
             done = ("DONE", "-") if not job.code else ("EXIT", str(job.code))
             word, code = (words[job.state], codes.get(job.state, "-")) if job.state in words else done
-            print(job_id, word, code)
+            number = [job_id] if "jobindex" not in fields else [job.array or job.number, max(job.index, 0)]
+            print(*number, word, code)
     if missing:
         sys.exit(255)
 
@@ -254,7 +278,7 @@ def bjobs(arguments: list[str]) -> None:
 def bkill(arguments: list[str]) -> None:
     failed = False
     for job_id in arguments:
-        if system.cancel(int(job_id)):
+        if system.cancel(number_of(job_id)):
             print(f"Job <{job_id}> is being terminated")
         else:
             print(f"Job <{job_id}>: Job has already finished", file=sys.stderr)
@@ -274,8 +298,12 @@ def qsub_sge(arguments: list[str]) -> None:
         refuse('Unable to run job: Job was rejected because job requests unknown queue "closed".\nExiting.', 1)
     limits = dict(v.partition("=")[::2] for o, v in options if o == "-l")
     end = walltime(clock(limits["h_rt"]))
-    job = system.submit(Path(path).name, path, last(options, "-o"), last(options, "-e"), end)
-    print(job.number)
+    what = Path(path).name, path, last(options, "-o"), last(options, "-e"), end
+    indices = last(options, "-t")
+    if indices:
+        print(f"{system.submit_array(indices, '$TASK_ID', 'SGE_TASK_ID', *what).number}.{indices}:1")
+    else:
+        print(system.submit(*what).number)
 
 
 def qstat_sge(arguments: list[str]) -> None:
@@ -287,11 +315,13 @@ def qstat_sge(arguments: list[str]) -> None:
     for job in alive:
         place = "all.q@host" if job.state == "running" else ""
         owner, since = "root        ", "11/22/2026 12:00:00"
-        print(f"{job.number:7d} 0.55500 {job.name[:10]:10} {owner} {words[job.state]:5} {since} {place} 1")
+        task = "" if job.index < 0 else f" {job.index}"
+        number = job.array or job.number
+        print(f"{number:7d} 0.55500 {job.name[:10]:10} {owner} {words[job.state]:5} {since} {place} 1{task}")
 
 
 def qacct(arguments: list[str]) -> None:
-    job = system.jobs().get(int(arguments[1]))
+    job = system.find(int(arguments[1]), int(arguments[3]) if len(arguments) > 2 else None)
     if job is None or job.state not in ENDED:
         refuse(f"error: job id {arguments[1]} not found", 1)
         return
@@ -303,7 +333,7 @@ def qacct(arguments: list[str]) -> None:
 
 def qdel_sge(arguments: list[str]) -> None:
     for job_id in arguments:
-        if not system.cancel(int(job_id)):
+        if not system.cancel(number_of(job_id)):
             refuse(f'denied: job "{job_id}" does not exist', 1)
         print(f"root has registered the job {job_id} for deletion")
 

@@ -29,13 +29,16 @@ class Job:
     pid: int = 0
     code: int | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    array: int = 0  # the number of the first job of the array
+    index: int = -1
 
 
 class System:
     """The system whose files are in a directory. Files there with these names change what it does:
 
     broken: commands that ask for states fail; slow: commands take so many seconds; full: jobs stay queued;
-    held: new jobs are held; forgetful: ended jobs are forgotten at once; refusing: no job is accepted.
+    held: new jobs are held; forgetful: ended jobs are forgotten at once; refusing: no job is accepted;
+    no-arrays: no job array is accepted.
     """
 
     def __init__(self, home: Path) -> None:
@@ -52,6 +55,29 @@ class System:
         draft = self._path(job.number).with_suffix(f".{os.getpid()}")
         draft.write_text(json.dumps(asdict(job)))
         draft.replace(self._path(job.number))
+
+    def submit_array(
+        self, indices: str, mark: str, variable: str, name: str, script: str, out: str, err: str, end: float | None
+    ) -> Job:
+        """The jobs of an array, whose index takes the place of ``mark`` in paths; the first of them."""
+        if self.knob("no-arrays") is not None:
+            refuse("job arrays are not allowed here", 1)
+        low, _, high = indices.partition("-")
+        jobs: list[Job] = []
+        for index in range(int(low), int(high) + 1):
+            paths = (path.replace(mark, str(index)) for path in (out, err))
+            job = self.submit(name, script, *paths, end, **{variable: str(index)})
+            job.array, job.index = (jobs or [job])[0].number, index
+            self.save(job)
+            jobs.append(job)
+        return jobs[0]
+
+    def find(self, number: int, index: int | None = None) -> Job | None:
+        """The job of a number, or the one of an index in the array of that number."""
+        jobs = self.jobs()
+        if index is None:
+            return jobs.get(number)
+        return next((job for job in jobs.values() if (job.array, job.index) == (number, index)), None)
 
     def submit(
         self, name: str, script: str, stdout: str, stderr: str, walltime: float | None, **environment: str

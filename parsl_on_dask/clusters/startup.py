@@ -1,0 +1,261 @@
+"""What a node starts with: the files, and the commands that run them.
+
+Nothing of ours can be taken for granted there. A shell text chooses the Python (:mod:`parsl_on_dask.clusters.pythons`);
+a Python text, which any version can read, looks whether that Python fits, gets hold of this package, and goes on in
+it. A Python with packages of its own finds all of them before anything that the script imports, and nothing of the
+script's site-packages: this package comes to it as a zip file.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import sysconfig
+import zipfile
+from typing import Any, NamedTuple
+
+import parsl_on_dask
+from parsl_on_dask.clusters.pythons import VARIABLE, choice, note, words
+from parsl_on_dask.remote.sidefiles import replacing
+
+#: Seconds for which a node looks for files that the script has written. NFS may hide new ones for a minute.
+LATE = 60
+#: Names of the files that a node's first command runs.
+SHELL_FILE, PYTHON_FILE = "start.sh", "start.py"
+
+_PYTHON = '''"""Starts the workers of this node. Any Python can read this, so one that does not fit can say so."""
+
+import os
+import sys
+import time
+
+ORDERS, ARCHIVE, LATE = {orders!a}, {archive!a}, {late!a}
+SCRIPT = {script!a}
+
+
+def arrives(path):
+    """Whether a file is there, or comes in time: network file systems may show new files late."""
+    until = time.time() + LATE
+    while not os.path.exists(path):
+        if time.time() > until:
+            return False
+        try:
+            os.listdir(os.path.dirname(path))  # so that NFS asks its server again
+        except OSError:
+            pass
+        time.sleep(0.5)
+    return True
+
+
+def is_the_scripts():
+    """Whether this is the Python environment of the script, and not one of the same name elsewhere."""
+    try:
+        found = os.stat(SCRIPT["folder"] + "/parsl_on_dask/__init__.py")
+    except OSError:
+        return False
+    return [os.path.realpath(sys.prefix), found.st_size, int(found.st_mtime)] == SCRIPT["marks"]
+
+
+def misfit():
+    """Why this Python cannot run the script's apps."""
+    if "%d.%d" % sys.version_info[:2] != SCRIPT["version"]:
+        return "functions cannot be sent between minor versions of Python"
+    try:
+        import distributed
+    except Exception as e:
+        return "distributed cannot be imported there (%s: %s)" % (type(e).__name__, e)
+    if distributed.__version__ != SCRIPT["distributed"]:
+        note = "parsl_on_dask: distributed is %s here, and %s where the script runs\\n"
+        sys.stderr.write(note % (distributed.__version__, SCRIPT["distributed"]))
+    return None
+
+
+def start():
+    os.environ.pop({variable!a}, None)
+    if sys.argv[0] != "-c":
+        # a module of the user may have the name of this file
+        here = os.path.dirname(os.path.realpath(sys.argv[0]))
+        sys.path[:] = [p for p in sys.path if os.path.realpath(p) != here]
+    if ORDERS and ORDERS != "-" and not arrives(ORDERS):
+        sys.exit(
+            "parsl_on_dask: %s is not there, and did not come within %s s. The script that asked for this job has "
+            "ended, or this node does not see its run directory." % (ORDERS, LATE)
+        )
+    same = is_the_scripts()
+    why = None if same else misfit()
+    if why:
+        sys.exit(
+            "parsl_on_dask: the Python of the workers is %s (version %d.%d), that of the script %s (version %s): %s. "
+            "Have worker_init activate an environment with Python %s and distributed, or name its Python by python= "
+            "of the executor."
+            % ((sys.executable,) + sys.version_info[:2] + (SCRIPT["python"], SCRIPT["version"], why, SCRIPT["version"]))
+        )
+    if same:
+        sys.path.insert(0, SCRIPT["folder"])
+    elif arrives(ARCHIVE):
+        sys.path.insert(0, ARCHIVE)
+    try:
+        from parsl_on_dask.clusters.{module} import main
+    except ImportError as e:
+        sys.exit("parsl_on_dask: %s cannot import parsl_on_dask from %s: %s" % (sys.executable, ARCHIVE, e))
+    main({target!a}, same)
+
+
+if __name__ == "__main__":
+    start()
+'''
+
+
+class Start(NamedTuple):
+    """What is to be started.
+
+    Attributes
+    ----------
+    module : str
+        Module of :mod:`parsl_on_dask.clusters` whose ``main`` is called.
+    target : str
+        Its argument.
+    orders : str
+        File that has to be there; ``""`` for none.
+    archive : str
+        Zip file with this package.
+    late : float
+        Seconds for which files may be late.
+    """
+
+    module: str
+    target: str
+    orders: str
+    archive: str
+    late: float
+
+    def python_text(self) -> str:
+        """What a node's Python runs."""
+        import distributed
+
+        found = os.stat(os.path.join(package_folder(), "parsl_on_dask", "__init__.py"))
+        script = {
+            "python": sys.executable,
+            "version": "{}.{}".format(*sys.version_info[:2]),
+            "folder": package_folder(),
+            "distributed": str(distributed.__version__),  # type: ignore[attr-defined]
+            "marks": [os.path.realpath(sys.prefix), found.st_size, int(found.st_mtime)],
+        }
+        return _PYTHON.format(**self._asdict(), script=script, variable=VARIABLE)
+
+
+def start_files(folder: str, start: Start, python: str | None) -> dict[str, str]:
+    """The files, by path, that a node starts with.
+
+    Parameters
+    ----------
+    folder : str
+        Where they go.
+    start : Start
+    python : str or None
+        The Python, where the user has named it; None to take the one that is activated, or the script's.
+    """
+    script = os.path.join(folder, PYTHON_FILE)
+    files = {script: start.python_text()}
+    if python is None:
+        files[first_file(folder, None)] = choice(shlex.quote(script))
+    return files
+
+
+def first_file(folder: str, python: str | None) -> str:
+    """The one of :func:`start_files` that is run first."""
+    return os.path.join(folder, SHELL_FILE if python is None else PYTHON_FILE)
+
+
+def start_command(python: str | None, path: str) -> str:
+    """The command that runs :func:`first_file`. It is plain words: launchers put it into shell texts of their own."""
+    return f"{'/bin/sh' if python is None else words(python)} {shlex.quote(path)}"
+
+
+def stdin_command(start: Start, python: str | None) -> str:
+    """The shell command that starts a node which sees none of our files."""
+    code = f"-c {shlex.quote(start.python_text())}"
+    return f"{words(python)} {code}" if python is not None else f"/bin/sh -c {shlex.quote(choice(code))}"
+
+
+def _run_by(command: str) -> str:
+    """The :func:`first_file` that a command runs; ``""`` for any other command."""
+    try:
+        last = shlex.split(command)[-1]
+    except (ValueError, IndexError):
+        return ""
+    return last if os.path.isabs(last) and os.path.basename(last) in (SHELL_FILE, PYTHON_FILE) else ""
+
+
+def noting(command: str) -> list[str]:
+    """Shell lines for a job that runs a command, before anything that may activate an environment."""
+    return [note()] if os.path.basename(_run_by(command)) == SHELL_FILE else []
+
+
+def patience(command: str) -> list[str]:
+    """Shell lines for a job that runs a command: they wait until its first file is there."""
+    path = _run_by(command)
+    if not path:
+        return []
+    place, folder = shlex.quote(path), shlex.quote(os.path.dirname(path))
+    return [
+        f"for _ in $(seq {LATE}); do if [ -e {place} ]; then break; fi; ls {folder} >/dev/null 2>&1 || true; "
+        "sleep 1; done"
+    ]
+
+
+def write_archive(path: str) -> None:
+    """Write this package's modules to a zip file that Python can import from."""
+    root = package_folder()
+    with replacing(path) as unfinished, zipfile.ZipFile(unfinished, "w", strict_timestamps=False) as archive:
+        for folder, _, names in os.walk(os.path.join(root, "parsl_on_dask")):
+            for name in names:
+                if name.endswith(".py"):
+                    full = os.path.join(folder, name)
+                    archive.write(full, os.path.relpath(full, root))
+
+
+def package_folder() -> str:
+    """Directory that this package is imported from."""
+    return os.path.dirname(os.path.dirname(os.path.abspath(parsl_on_dask.__file__)))
+
+
+def import_path() -> list[str]:
+    """Where this process imports from."""
+    return [os.path.abspath(p) for p in sys.path if p]
+
+
+def places() -> dict[str, list[str]]:
+    """Where a node is to import from: ``path`` with the Python of the script, ``folders`` with another one."""
+    return {"path": import_path(), "folders": users_folders()}
+
+
+def users_folders() -> list[str]:
+    """Where this process imports from that is the user's: the script's folder, ``PYTHONPATH``.
+
+    That is what comes before the standard library, but for folders of the environment and packages of others.
+    """
+    stdlib = sysconfig.get_path("stdlib")
+    found = []
+    for entry in sys.path:
+        if os.path.dirname(entry) == os.path.dirname(stdlib) or entry == stdlib:
+            break
+        folder = os.path.abspath(entry)
+        if entry and not _of_environment(folder):
+            found.append(folder)
+    return found
+
+
+def _of_environment(folder: str) -> bool:
+    if os.path.basename(folder) in ("site-packages", "dist-packages"):
+        return True
+    return any(os.path.commonpath([folder, prefix]) == prefix for prefix in {sys.prefix, sys.base_prefix})
+
+
+def import_from(told: dict[str, Any], same: bool) -> None:
+    """Take the :func:`places` of the script."""
+    if same:
+        sys.path[:] = [*told["path"], *[p for p in sys.path if p not in told["path"]]]
+    else:
+        sys.path += [p for p in told["folders"] if p not in sys.path]
