@@ -12,6 +12,7 @@ from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.lane_executor import refuse_keys
+from parsl_on_dask.executors.machinery import machinery
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
 from parsl_on_dask.misspelt import meant
 from parsl_on_dask.mistakes import not_a_way
@@ -192,18 +193,17 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
 
             return provider_from_jobqueue(self.jobqueue, self.config_name, **numbers, **self.settings)
         if self.hosts is not None:
-            from parsl_on_dask.clusters.hosts import HostsProvider
-
-            known = list(inspect.signature(HostsProvider).parameters)[1:]
+            hosts_provider = machinery("clusters.hosts:HostsProvider")
+            known = list(inspect.signature(hosts_provider).parameters)[1:]
             for name, value in self.settings.items():
                 if name not in known:
                     hint = f"there is no such setting for hosts=. There are {', '.join(known)}."
                     raise wrong_value(type(self).__name__, name, value, hint)
-            return HostsProvider(self.hosts, **numbers, **self.settings)
+            by_ssh: ExecutionProvider = hosts_provider(self.hosts, **numbers, **self.settings)
+            return by_ssh
         if numbers:
-            from parsl_on_dask.clusters.jobs_of_cluster import JobsOfCluster
-
-            return JobsOfCluster(self.cluster, **numbers)
+            jobs: ExecutionProvider = machinery("clusters.jobs_of_cluster:JobsOfCluster")(self.cluster, **numbers)
+            return jobs
         return None
 
     def _check_way(self) -> None:

@@ -8,16 +8,12 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.arguments import need, wrong_type
 from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.utils import RepresentationMixin
-
-if TYPE_CHECKING:
-    from parsl_on_dask.config import Config
-    from parsl_on_dask.data_provider.staging import Staging
 
 logger = logging.getLogger("parsl.executors.globus_compute")
 
@@ -71,7 +67,7 @@ class GlobusComputeExecutor(ParslExecutor, RepresentationMixin):
         self,
         executor: Any,
         label: str = "GlobusComputeExecutor",
-        storage_access: Sequence[Staging] | None = None,
+        storage_access: Sequence[Any] | None = None,
         working_dir: str | None = None,
     ) -> None:
         owner = type(self).__name__
@@ -133,12 +129,3 @@ class GlobusComputeExecutor(ParslExecutor, RepresentationMixin):
             except Exception:
                 logger.exception("The result watcher of executor %s cannot be ended", self.label)
         super().shutdown()
-
-
-def config_of(endpoints: Sequence[tuple[str, str]]) -> Config:
-    """A Config with an executor for each endpoint, given by label and identifier."""
-    from parsl_on_dask.config import Config
-    from parsl_on_dask.usage_tracking.levels import LEVEL_1
-
-    executors = [GlobusComputeExecutor(sdk_executor()(endpoint_id=number), label) for label, number in endpoints]
-    return Config(executors=executors, usage_tracking=LEVEL_1)

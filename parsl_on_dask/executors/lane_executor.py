@@ -14,6 +14,7 @@ from parsl_on_dask.arguments import need, need_label, need_number, wrong_type
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.executors.machinery import machinery
 from parsl_on_dask.executors.old_names import read_or_called
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.legacy import warn_once
@@ -170,9 +171,7 @@ class LaneExecutor(ParslExecutor):
             )
         self.validate()
         self._forget_run()
-        from parsl_on_dask.lanes import open_lane
-
-        self._lane = open_lane(self)
+        self._lane = machinery("lanes:open_lane")(self)
 
     def submit(
         self, func: Callable[..., Any], resource_specification: Mapping[str, Any] | None, *args: Any, **kwargs: Any

@@ -12,6 +12,7 @@ from typing import Any
 from parsl_on_dask import version
 from parsl_on_dask.executors.execute_task import execute_task
 from parsl_on_dask.executors.lane_executor import LaneExecutor, manager_of
+from parsl_on_dask.executors.machinery import machinery
 from parsl_on_dask.legacy import warn_once
 
 
@@ -94,9 +95,7 @@ class DirectUse(LaneExecutor):
             first.setdefault(manager_of(worker), worker["address"])
         if not first:
             return {}
-        from parsl_on_dask.lanes.direct import packages
-
-        found = packages(lane, list(first.values()))
+        found = machinery("lanes.direct:packages")(lane, list(first.values()))
         # this package takes the place of the release of Parsl that it has the API of
         parsl = {"parsl": version.VERSION}
         return {manager: parsl | found[address] for manager, address in first.items() if address in found}
@@ -121,9 +120,7 @@ class DirectUse(LaneExecutor):
         if not chosen:
             listed = ", ".join(sorted({manager_of(worker) for worker in known})) or "none"
             raise ValueError(f"hold_worker({worker_id!r}): there is no such manager. Connected managers: {listed}")
-        from parsl_on_dask.lanes.direct import hold
-
-        hold(lane, chosen)
+        machinery("lanes.direct:hold")(lane, chosen)
 
 
 def run_payload(buffer: bytes, task_executor: Mapping[str, Any] | None = None) -> Any:
