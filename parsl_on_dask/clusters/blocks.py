@@ -35,9 +35,10 @@ from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.jobs import Block, Jobs
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
-from parsl_on_dask.clusters.startup import LATE, Start, start_files, stdin_command, write_archive
+from parsl_on_dask.clusters.startup import Start, start_files, stdin_command, write_archive
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.providers.base import slots_of
+from parsl_on_dask.providers.job_scripts.preamble import LATE
 from parsl_on_dask.remote import journal, scratch
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, write_private
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
-from parsl_on_dask.clusters.pythons import note
 from parsl_on_dask.clusters.startup import Start, start_files, write_archive
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.providers.pythons import note
 from parsl_on_dask.remote import journal, scratch
 
 logger = logging.getLogger("parsl.clusters.local")

@@ -1,9 +1,9 @@
 """What a node starts with: the files, and the commands that run them.
 
-Nothing of ours can be taken for granted there. A shell text chooses the Python (:mod:`parsl_on_dask.clusters.pythons`);
-a Python text, which any version can read, looks whether that Python fits, gets hold of this package, and goes on in
-it. A Python with packages of its own finds all of them before anything that the script imports, and nothing of the
-script's site-packages: this package comes to it as a zip file.
+Nothing of ours can be taken for granted there. A shell text chooses the Python, by
+:mod:`parsl_on_dask.providers.pythons`. A Python text, which any version can read, looks whether that Python fits, gets
+hold of this package, and goes on in it. A Python with packages of its own finds all of them before anything that the
+script imports, and nothing of the script's site-packages: this package comes to it as a zip file.
 """
 
 from __future__ import annotations
@@ -15,14 +15,9 @@ import sysconfig
 import zipfile
 from typing import Any, NamedTuple
 
-import parsl_on_dask
-from parsl_on_dask.clusters.pythons import VARIABLE, choice, note, words
+from parsl_on_dask.providers.job_scripts.preamble import PYTHON_FILE, SHELL_FILE
+from parsl_on_dask.providers.pythons import VARIABLE, choice, words
 from parsl_on_dask.remote.sidefiles import replacing
-
-#: Seconds for which a node looks for files that the script has written. NFS may hide new ones for a minute.
-LATE = 60
-#: Names of the files that a node's first command runs.
-SHELL_FILE, PYTHON_FILE = "start.sh", "start.py"
 
 _PYTHON = '''"""Starts the workers of this node. Any Python can read this, so one that does not fit can say so."""
 
@@ -179,32 +174,6 @@ def stdin_command(start: Start, python: str | None) -> str:
     return f"{words(python)} {code}" if python is not None else f"/bin/sh -c {shlex.quote(choice(code))}"
 
 
-def _run_by(command: str) -> str:
-    """The :func:`first_file` that a command runs; ``""`` for any other command."""
-    try:
-        last = shlex.split(command)[-1]
-    except (ValueError, IndexError):
-        return ""
-    return last if os.path.isabs(last) and os.path.basename(last) in (SHELL_FILE, PYTHON_FILE) else ""
-
-
-def noting(command: str) -> list[str]:
-    """Shell lines for a job that runs a command, before anything that may activate an environment."""
-    return [note()] if os.path.basename(_run_by(command)) == SHELL_FILE else []
-
-
-def patience(command: str) -> list[str]:
-    """Shell lines for a job that runs a command: they wait until its first file is there."""
-    path = _run_by(command)
-    if not path:
-        return []
-    place, folder = shlex.quote(path), shlex.quote(os.path.dirname(path))
-    return [
-        f"for _ in $(seq {LATE}); do if [ -e {place} ]; then break; fi; ls {folder} >/dev/null 2>&1 || true; "
-        "sleep 1; done"
-    ]
-
-
 def write_archive(path: str) -> None:
     """Write this package's modules to a zip file that Python can import from."""
     root = package_folder()
@@ -218,7 +187,7 @@ def write_archive(path: str) -> None:
 
 def package_folder() -> str:
     """Directory that this package is imported from."""
-    return os.path.dirname(os.path.dirname(os.path.abspath(parsl_on_dask.__file__)))
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def import_path() -> list[str]:

@@ -24,7 +24,7 @@ from parsl_on_dask.providers.walltimes import clock, seconds
 from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.batch.base import BlockJob
+    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 logger = logging.getLogger("parsl.providers.batch")
 

@@ -28,7 +28,7 @@ from parsl_on_dask.providers.torque.torque import TorqueProvider
 from parsl_on_dask.providers.walltimes import seconds
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.batch.base import BlockJob
+    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 _MOAB_STATES = {
     "Idle": JobState.PENDING,
@@ -137,7 +137,7 @@ class JobQueueProvider(BatchProvider):
         self._configure(scheduler_options, worker_init, config_name, jobqueue)
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.clusters.batch.stock import MoabBlockJob, OARBlockJob
+        from parsl_on_dask.providers.job_scripts.stock import MoabBlockJob, OARBlockJob
 
         site = self.site
         if site.cores is None or site.memory_gb is None:

@@ -13,11 +13,12 @@ import distributed
 import pytest
 
 import parsl_on_dask as parsl
-from parsl_on_dask.clusters import pythons, startup
+from parsl_on_dask.clusters import startup
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.launchers import WrappedLauncher
-from parsl_on_dask.providers import LocalProvider
+from parsl_on_dask.providers import LocalProvider, pythons
+from parsl_on_dask.providers.job_scripts import preamble
 from tests.clusters.jobs import ShellProvider
 from tests.environments import is_in, looker, make
 
@@ -223,18 +224,18 @@ def test_files_that_do_not_come(tmp_path: Path, other: Path) -> None:
 
 def test_a_command_of_ours_alone_is_waited_for() -> None:
     for command in ("true", "sh start.sh", "sleep 5", "cat /tmp/start.txt", "echo 'x", ""):
-        assert (startup.noting(command), startup.patience(command)) == ([], [])
+        assert (preamble.noting(command), preamble.patience(command)) == ([], [])
     chosen = startup.start_command(None, "/my run/start.sh")
-    assert startup.noting(chosen) == [pythons.note()]
-    assert "[ -e '/my run/start.sh' ]" in startup.patience(chosen)[0]
+    assert preamble.noting(chosen) == [pythons.note()]
+    assert "[ -e '/my run/start.sh' ]" in preamble.patience(chosen)[0]
     named = startup.start_command("apptainer exec image.sif python", "/run/start.py")
     assert named == "apptainer exec image.sif python /run/start.py"
-    assert startup.noting(named) == [] and "/run/start.py" in startup.patience(named)[0]
+    assert preamble.noting(named) == [] and "/run/start.py" in preamble.patience(named)[0]
 
 
 def test_a_first_file_that_comes_late(tmp_path: Path) -> None:
     path = tmp_path / "block-0" / "start.sh"
-    (wait,) = startup.patience(startup.start_command(None, str(path)))
+    (wait,) = preamble.patience(startup.start_command(None, str(path)))
     text = f"(sleep 0.5; mkdir {path.parent}; touch {path}) & set -eu\n{wait}\ntest -e {path}"
     assert subprocess.run(["/bin/bash", "-c", text], timeout=60).returncode == 0
 

@@ -17,8 +17,8 @@ from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.batch.base import BlockJob
-    from parsl_on_dask.clusters.batch.condor import CondorBlockJob
+    from parsl_on_dask.providers.job_scripts.base import BlockJob
+    from parsl_on_dask.providers.job_scripts.condor import CondorBlockJob
 
 #: HTCondor's JobStatus; Parsl takes a held job for a failed one, but it can be released
 STATES = {
@@ -175,12 +175,12 @@ class CondorProvider(BatchProvider):
         return stdout.replace(".submit.stdout", ".stdout"), stderr.replace(".submit.stderr", ".stderr")
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> CondorBlockJob:
-        from parsl_on_dask.clusters.batch.condor import CondorBlockJob
+        from parsl_on_dask.providers.job_scripts.condor import CondorBlockJob
 
         return CondorBlockJob(self, name, command, tasks_per_node)
 
     def _files(self, job: BlockJob, name: str) -> dict[str, str]:
-        from parsl_on_dask.clusters.batch.condor import CondorBlockJob
+        from parsl_on_dask.providers.job_scripts.condor import CondorBlockJob
 
         assert isinstance(job, CondorBlockJob)
         return {**super()._files(job, name), self.script_path(name): job.body()}

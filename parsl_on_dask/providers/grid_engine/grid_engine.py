@@ -18,7 +18,7 @@ from parsl_on_dask.providers.defaults import DefaultStr
 from parsl_on_dask.providers.directives import Directive
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.batch.base import BlockJob
+    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 _ROW = re.compile(r"\s*(\d+)\s+\S+\s+\S+\s+\S+\s+(\w+)\s")
 #: qacct's number for a job that was killed at its h_rt
@@ -132,7 +132,7 @@ class GridEngineProvider(BatchProvider):
         return by_default or super().joins_output
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.clusters.batch.grid_engine import GridEngineBlockJob
+        from parsl_on_dask.providers.job_scripts.grid_engine import GridEngineBlockJob
 
         return GridEngineBlockJob(self, name, command, tasks_per_node)
 

@@ -21,7 +21,7 @@ from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.walltimes import minutes, seconds
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.batch.base import BlockJob
+    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 #: the states of bjobs; Parsl takes suspended jobs for cancelled, but they can go on
 STATES = {
@@ -190,7 +190,7 @@ class LSFProvider(BatchProvider):
         return self.cores_per_node or (self.site.slots if self.by_cores_of_site else None)
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.clusters.batch.lsf import LSFBlockJob
+        from parsl_on_dask.providers.job_scripts.lsf import LSFBlockJob
 
         return LSFBlockJob(self, name, command, tasks_per_node)
 

@@ -17,7 +17,7 @@ from parsl_on_dask.providers.defaults import DefaultInt, DefaultStr, given
 from parsl_on_dask.providers.torque.torque import UNKNOWN_JOB, TorqueProvider
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.batch.base import BlockJob
+    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 
 class PBSProProvider(TorqueProvider):
@@ -141,7 +141,7 @@ class PBSProProvider(TorqueProvider):
         return self.cores_per_node if self.asked_by_arguments else super().node_slots
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.clusters.batch.pbs import PBSProBlockJob
+        from parsl_on_dask.providers.job_scripts.pbs import PBSProBlockJob
 
         return PBSProBlockJob(self, name, command, tasks_per_node)
 

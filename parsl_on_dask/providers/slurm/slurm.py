@@ -23,7 +23,7 @@ from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.walltimes import minutes, seconds
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.batch.base import BlockJob
+    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 #: Slurm's states, by their names in squeue and sacct; Parsl's table where it has them
 STATES = {
@@ -243,7 +243,7 @@ class SlurmProvider(BatchProvider):
         return self.status_batch_size
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.clusters.batch.slurm import SlurmBlockJob
+        from parsl_on_dask.providers.job_scripts.slurm import SlurmBlockJob
 
         return SlurmBlockJob(self, name, command, tasks_per_node)
 

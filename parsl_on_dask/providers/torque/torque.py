@@ -16,7 +16,7 @@ from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.batch.base import BlockJob
+    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 #: the letters of qstat; E, a job that is ending, has not ended yet
 STATES = {
@@ -138,7 +138,7 @@ class TorqueProvider(BatchProvider):
         return list(self.site.directives)
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.clusters.batch.pbs import TorqueBlockJob
+        from parsl_on_dask.providers.job_scripts.pbs import TorqueBlockJob
 
         return TorqueBlockJob(self, name, command, tasks_per_node)
 

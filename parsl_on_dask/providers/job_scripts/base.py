@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from parsl_on_dask.clusters.batch.library import Job
-from parsl_on_dask.clusters.startup import noting, patience
 from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
 from parsl_on_dask.providers.directives import Directive
+from parsl_on_dask.providers.job_scripts.library import Job
+from parsl_on_dask.providers.job_scripts.preamble import noting, patience
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.batch import BatchProvider

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dask.utils import parse_bytes
 
-from parsl_on_dask.clusters.batch.base import BlockJob, number
-from parsl_on_dask.clusters.batch.library import HTCondorJob, quote_arguments, quote_environment
+from parsl_on_dask.providers.job_scripts.base import BlockJob, number
+from parsl_on_dask.providers.job_scripts.library import HTCondorJob, quote_arguments, quote_environment
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.condor.condor import CondorProvider

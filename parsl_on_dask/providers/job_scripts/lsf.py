@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.batch.base import BlockJob, number
-from parsl_on_dask.clusters.batch.library import LSFJob, lsf_detect_units, lsf_format_bytes_ceil
 from parsl_on_dask.providers.directives import Directive
+from parsl_on_dask.providers.job_scripts.base import BlockJob, number
+from parsl_on_dask.providers.job_scripts.library import LSFJob, lsf_detect_units, lsf_format_bytes_ceil
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.lsf.lsf import LSFProvider

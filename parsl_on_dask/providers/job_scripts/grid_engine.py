@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.batch.base import BlockJob, number
-from parsl_on_dask.clusters.batch.library import SGEJob
 from parsl_on_dask.providers.directives import Directive
+from parsl_on_dask.providers.job_scripts.base import BlockJob, number
+from parsl_on_dask.providers.job_scripts.library import SGEJob
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
