@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parsl_on_dask.configs.globus_compute import config_of
+from parsl_on_dask.configs._endpoints import config_of
 
 perlmutter_endpoint = "YOUR_PERLMUTTER_ENDPOINT_UUID"
 expanse_endpoint = "YOUR_EXPANSE_ENDPOINT_UUID"

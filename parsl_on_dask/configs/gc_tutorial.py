@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parsl_on_dask.configs.globus_compute import config_of
+from parsl_on_dask.configs._endpoints import config_of
 
 tutorial_endpoint = "4b116d3c-1703-4f8f-9f6f-39921e5864df"
 
