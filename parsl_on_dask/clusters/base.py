@@ -83,6 +83,8 @@ class Cluster(abc.ABC):
     parsl_page: bool = False
     #: directory that workers and this process share, "" when there is none
     scratch: str = ""
+    #: whether a block that has ended may be followed by one that lasts as long
+    renews: bool = True
     #: names of workers that are about to leave, and should be given nothing more
     leaving: AbstractSet[str] = frozenset()
     _idle_since: Mapping[str, float] = MappingProxyType({})

@@ -21,6 +21,7 @@ from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
 from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
 from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, Node, _how, _kill, _run, _tell
+from parsl_on_dask.launchers.own_variables import put_back
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.sidefiles import replacing
 
@@ -257,6 +258,7 @@ def main(path: str) -> None:
             raise SystemExit(ended) from None
     spec["file"] = path
     spec["began"] = time.time()
+    put_back(os.environ, spec["ranks"])
     for folder in reversed(spec["path"]):
         if folder not in sys.path:
             sys.path.insert(0, folder)

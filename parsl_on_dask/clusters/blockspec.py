@@ -71,6 +71,8 @@ def node_spec(
         "local_directory": site("local_directory"),
         "death_timeout": site("death_timeout") or DEATH_TIMEOUT,
         "walltime": seconds_of(getattr(provider, "walltime", None)),
+        "job_end": provider.allocation_end() if hasattr(provider, "allocation_end") else None,
+        "ranks": getattr(getattr(provider, "launcher", None), "several_nodes", False),
         "drain_period": getattr(executor, "drain_period", None),
         "label": executor.label,
         "block": block,
@@ -135,6 +137,26 @@ def prefixed(executor: Any, command: str) -> str:
     return f"{getattr(executor, 'launch_prefix', '')} {command}".lstrip()
 
 
+def warn_of_idle_nodes(executor: Any) -> None:
+    """Say so where a block has nodes on which its launcher starts nothing."""
+    from parsl_on_dask.launchers.launchers import SimpleLauncher, SingleNodeLauncher
+
+    nodes = int(getattr(executor.provider, "nodes_per_block", 1))
+    launcher = type(getattr(executor.provider, "launcher", None))
+    if (
+        nodes > 1
+        and not getattr(executor, "enable_mpi_mode", False)
+        and launcher in (SimpleLauncher, SingleNodeLauncher)
+    ):
+        logger.warning(
+            "Executor %s: %s starts all workers on one of the %d nodes per block; use SrunLauncher, MpiExecLauncher or "
+            "another launcher that reaches all of them, or MPIExecutor for MPI programs",
+            executor.label,
+            launcher.__name__,
+            nodes,
+        )
+
+
 def seconds_of(walltime: Any) -> float | None:
     """A walltime in seconds; None when there is none or it cannot be read.
 
@@ -175,6 +197,8 @@ def job_end(spec: dict[str, Any], environment: Any) -> float | None:
     >>> job_end({"began": 1000.0, "walltime": None}, {"SLURM_JOB_END_TIME": "1500"})
     1500.0
     """
+    if spec.get("job_end"):  # it was asked for just now
+        return float(spec["job_end"])
     known = environment.get("SLURM_JOB_END_TIME", "")
     if known.isdigit():
         return float(known)

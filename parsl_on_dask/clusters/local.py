@@ -1,4 +1,4 @@
-"""Workers on this machine: what ``HighThroughputExecutor`` with a ``LocalProvider`` becomes."""
+"""Workers on this machine: what ``HighThroughputExecutor`` with a ``LocalProvider`` without a launcher becomes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from collections.abc import Collection
 from typing import Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.blockspec import prefixed
+from parsl_on_dask.clusters.blockspec import prefixed, warn_of_idle_nodes
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.remote import journal, scratch
 
 logger = logging.getLogger("parsl.clusters.local")
@@ -31,7 +32,7 @@ class LocalCluster(Cluster):
     Parameters
     ----------
     executor : HighThroughputExecutor
-        With a ``LocalProvider``.
+        With a ``LocalProvider`` whose workers are all on this machine.
 
     Raises
     ------
@@ -59,6 +60,7 @@ class LocalCluster(Cluster):
         self.news = threading.Condition()
         self.pems: dict[str, str] | None = None
         self.scratch = scratch.make()
+        warn_of_idle_nodes(executor)
         try:
             self._start()
         except BaseException:
@@ -106,7 +108,7 @@ class LocalCluster(Cluster):
         cores = self.provider_hint("cores_per_node") or _cpu_count()
         memory = self.provider_hint("mem_per_node") or virtual_memory().available / 2**30
         per_node: int = self.executor.workers_per_node_for(cores, memory)
-        if self.executor.enable_mpi_mode:
+        if self.executor.enable_mpi_mode or type(self.provider.launcher) is SimpleLauncher:
             return per_node
         return per_node * int(getattr(self.provider, "nodes_per_block", 1))
 
@@ -223,17 +225,8 @@ class _Block(Supervisor):
 
     def shell_text(self, command: str, job: str, folder: str) -> str:
         init = self.cluster.provider_hint("worker_init") or ""
-        return f"{init}\nexport JOBNAME={job}\n{self._launched(command, folder)}"
-
-    def _launched(self, command: str, folder: str) -> str:
-        from parsl_on_dask.launchers import SimpleLauncher, SingleNodeLauncher
-
-        launcher = self.cluster.provider_hint("launcher")
         whole = prefixed(self.executor, command)
-        if launcher is None or type(launcher) in (SimpleLauncher, SingleNodeLauncher):
-            return f"exec {command}\n" if whole == command else f"{whole}\n"
-        text: str = launcher(whole, 1, 1)
-        return text
+        return f"{init}\nexport JOBNAME={job}\n" + (f"exec {command}\n" if whole == command else f"{whole}\n")
 
     def start(self, scheduler: dict[str, Any] | None, address: str) -> str:
         """Say what to start; returns the scheduler's address."""

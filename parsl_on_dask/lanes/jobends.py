@@ -161,7 +161,8 @@ class JobEnds:
         """Whether a block had better end, for another one to begin, as it has no time for any call that waits."""
         needs = [self.need(key) for key in self.lane.queues.waiting]
         busy = any(b.link is not None and b.link.address == place.address for b in self.lane.batches.values())
-        useless = self.lane.scaled and self.lane.cluster.ours and needs and not busy
+        cluster = self.lane.cluster
+        useless = self.lane.scaled and cluster.ours and cluster.renews and needs and not busy
         if not useless or any(self.fits(place.address, need, now) or need > self.length for need in needs):
             place.useless = 0.0
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from parsl_on_dask.utils import RepresentationMixin
 
@@ -25,6 +26,9 @@ class Launcher(RepresentationMixin, ABC):
     >>> Container()("dask worker", 1, 1)
     'apptainer exec image.sif dask worker'
     """
+
+    #: whether what it starts may be on other nodes than its own
+    several_nodes: ClassVar[bool] = False
 
     def __init__(self, debug: bool = True) -> None:
         self.debug = debug

@@ -178,6 +178,8 @@ class GnuParallelLauncher(Launcher):
     ``$PBS_NODEFILE``, or what Slurm, LSF, Grid Engine or OAR say; only this machine without.
     """
 
+    several_nodes = True
+
     def __init__(self, debug: bool = True) -> None:
         super().__init__(debug=debug)
 
@@ -217,6 +219,8 @@ class MpiExecLauncher(Launcher):
         More options for mpiexec.
     """
 
+    several_nodes = True
+
     def __init__(self, debug: bool = True, bind_cmd: str = "--bind-to", overrides: str = "") -> None:
         super().__init__(debug=debug)
         self.bind_cmd = bind_cmd
@@ -251,6 +255,8 @@ class MpiRunLauncher(Launcher):
         More options for mpirun.
     """
 
+    several_nodes = True
+
     def __init__(self, debug: bool = True, bash_location: str = "/bin/bash", overrides: str = "") -> None:
         super().__init__(debug=debug)
         self.bash_location = bash_location
@@ -280,6 +286,8 @@ class SrunLauncher(Launcher):
     overrides : str
         More options for srun.
     """
+
+    several_nodes = True
 
     def __init__(self, debug: bool = True, overrides: str = "") -> None:
         super().__init__(debug=debug)
@@ -311,6 +319,8 @@ class SrunMPILauncher(Launcher):
     overrides : str
         More options for srun.
     """
+
+    several_nodes = True
 
     def __init__(self, debug: bool = True, overrides: str = "") -> None:
         super().__init__(debug=debug)
@@ -351,6 +361,7 @@ class SrunMPILauncher(Launcher):
 class _BackgroundStarter(Launcher):
     """What aprun and jsrun have in common: started in the background, without a core count."""
 
+    several_nodes = True
     _start = ""
 
     def __init__(self, debug: bool = True, overrides: str = "") -> None:

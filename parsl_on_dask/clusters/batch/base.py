@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from parsl_on_dask.clusters.batch.library import Job
+from parsl_on_dask.launchers.own_variables import for_launcher
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.batch import BatchProvider
@@ -115,6 +116,10 @@ class BlockJob(Job):
         """Environment variables for the block."""
         return {}
 
+    def for_launcher(self) -> dict[str, Any]:
+        """Environment variables for the launcher alone."""
+        return {}
+
     def before(self) -> list[str]:
         """Shell lines before the launcher's."""
         keep = f"echo $? 2>/dev/null >{shlex.quote(self.provider.exit_code_path(self.job_name))}"
@@ -124,6 +129,7 @@ class BlockJob(Job):
             *self.site.prologue,
             self.provider.worker_init.strip("\n"),
             *(f"export {name}={value}" for name, value in self.exports().items()),
+            *(for_launcher(name, str(value)) for name, value in self.for_launcher().items()),
             f"export JOBNAME={shlex.quote(self.job_name)}",
         ]
 

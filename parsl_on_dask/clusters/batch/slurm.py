@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.batch.base import BlockJob, Directive, number
 from parsl_on_dask.clusters.batch.library import SLURMJob
-from parsl_on_dask.launchers.launchers import SimpleLauncher
+from parsl_on_dask.launchers.launchers import SimpleLauncher, SrunLauncher
 from parsl_on_dask.providers.walltimes import minutes, seconds
 
 if TYPE_CHECKING:
@@ -82,9 +82,17 @@ class SlurmBlockJob(BlockJob, SLURMJob):
         cpus = self.cpus_per_task()
         if cpus is not None:
             found["PARSL_CORES"] = cpus
-            if not isinstance(self.provider.launcher, SimpleLauncher):
-                # since 22.05 srun takes no notice of the job's --cpus-per-task and would bind all workers to one CPU
-                found["SRUN_CPUS_PER_TASK"] = cpus
+        return found
+
+    def for_launcher(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        cpus = self.cpus_per_task()
+        if cpus is not None and not isinstance(self.provider.launcher, SimpleLauncher):
+            # since 22.05 srun takes no notice of the job's --cpus-per-task and would bind all workers to one CPU
+            found["SRUN_CPUS_PER_TASK"] = cpus
+        if isinstance(self.provider.launcher, SrunLauncher):
+            # apps may start steps of their own: those would wait for ever for the CPUs of this one
+            found["SLURM_OVERLAP"] = 1
         return found
 
 
