@@ -76,6 +76,8 @@ class BlockCluster(Cluster):
     def __init__(self, executor: Any) -> None:
         self.executor = executor
         self.provider = executor.provider
+        if hasattr(self.provider, "enter"):
+            self.provider.enter()
         self.label = executor.label
         self.site = site_of(self.provider)
         self.error: str | None = None

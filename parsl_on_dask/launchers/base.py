@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from parsl_on_dask.utils import RepresentationMixin
 
@@ -48,3 +49,20 @@ class Launcher(RepresentationMixin, ABC):
         script_dir : str
             Directory for files that the text writes. Default: where the block's script runs.
         """
+
+
+def launched(launcher: Any, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str) -> str:
+    """The shell text that a launcher makes, also one that was written before launchers were told a directory.
+
+    Examples
+    --------
+    >>> launched(lambda command, tasks, nodes: f"run -n {tasks * nodes} {command}", "work", 1, 2, "/scripts")
+    'run -n 2 work'
+    """
+    arguments = (command, tasks_per_node, nodes_per_block, script_dir)
+    try:
+        inspect.signature(launcher).bind(*arguments)
+    except (TypeError, ValueError):
+        arguments = arguments[:3]  # type: ignore[assignment]
+    text: str = launcher(*arguments)
+    return text

@@ -30,7 +30,7 @@ def _in_script_dir(name: str) -> str:
     return f'"${{SCRIPT_DIR:+$SCRIPT_DIR/}}{name}"'
 
 
-def _command_file(command: str, script_dir: str, job: str) -> tuple[str, str]:
+def command_file(command: str, script_dir: str, job: str) -> tuple[str, str]:
     """Shell text that writes ``command`` to a file, and the file's name in shell text."""
     # The delimiter is not quoted, so variables in the command are replaced when the block's script runs,
     # as commands written for Parsl expect.
@@ -185,7 +185,7 @@ class GnuParallelLauncher(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, "$JOBNAME")
+        write, path = command_file(command, script_dir, "$JOBNAME")
         nodes, jobs, log = (_in_script_dir(f"$JOBNAME.{end}") for end in ("nodes", "parallel", "sh.parallel.log"))
         return _script(
             "set -e",
@@ -228,7 +228,7 @@ class MpiExecLauncher(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, "$JOBNAME")
+        write, path = command_file(command, script_dir, "$JOBNAME")
         nodes = _in_script_dir("$JOBNAME.nodes")
         return _script(
             "set -e",
@@ -264,7 +264,7 @@ class MpiRunLauncher(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, "$JOBNAME")
+        write, path = command_file(command, script_dir, "$JOBNAME")
         return _script(
             "set -e",
             _CORES_HERE,
@@ -295,7 +295,7 @@ class SrunLauncher(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, _SLURM_JOB)
+        write, path = command_file(command, script_dir, _SLURM_JOB)
         return _script(
             "set -e",
             _CORES_SLURM,
@@ -328,7 +328,7 @@ class SrunMPILauncher(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, _SLURM_JOB)
+        write, path = command_file(command, script_dir, _SLURM_JOB)
         return _script(
             "set -e",
             _CORES_SLURM,
@@ -370,7 +370,7 @@ class _BackgroundStarter(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, "$JOBNAME")
+        write, path = command_file(command, script_dir, "$JOBNAME")
         start = self._start.format(count=count, per_node=tasks_per_node)
         return _script(
             "set -e",

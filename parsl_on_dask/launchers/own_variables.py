@@ -17,7 +17,8 @@ RANKS = re.compile(
     # MPICH, Intel MPI and Cray; a wait time of Cray's is the user's
     r"PMI_(?!MMAP_)\w+|(PMI2|PMIX|PALS|HYDI)_\w+|MPI_LOCALRANKID|MPI_LOCALNRANKS|MV2_COMM_WORLD_\w+|ALPS_APP_PE|"
     # Open MPI and IBM's, which has settings of users by the names OMPI_MCA_...
-    r"(ORTE|PRTE|JSM|OMPI_COMM_WORLD|OMPI_MCA_(ess|orte|pmix|prte))_\w+|OMPI_MCA_(ess|initial_wdir|num_procs)|"
+    r"(ORTE|PRTE|JSM|OMPI_COMM_WORLD|OMPI_MCA_(ess|orte|pmix|prte))_\w+|"
+    r"OMPI_MCA_(ess|hwloc_base_binding_policy|initial_wdir|mpi_oversubscribe|num_procs|pmix|shmem_RUNTIME_QUERY_hint)|"
     r"OMPI_(APP_CTX_NUM_PROCS|ARGV|COMMAND|FILE_LOCATION|FIRST_RANKS|NUM_APP_CTX|UNIVERSE_SIZE)|"
     # the cores to which a step was bound
     r"SLURM_CPU_BIND\w*"

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from parsl_on_dask.clusters.batch.library import Job
+from parsl_on_dask.launchers.base import launched
 from parsl_on_dask.launchers.own_variables import for_launcher
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ class BlockJob(Job):
             )
         self.job_name = name
         self.job_header = "\n".join(self.header())
-        launched = provider.launcher(command, tasks_per_node, provider.nodes_per_block, self.script_dir)
+        text = launched(provider.launcher, command, tasks_per_node, provider.nodes_per_block, self.script_dir)
         self._job_script_prologue = self.before()
-        self._command_template = launched
+        self._command_template = text
 
     def header(self) -> list[str]:
         """All directives. Of those that occur twice the last counts, so what a user wrote comes last."""

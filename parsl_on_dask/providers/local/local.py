@@ -15,7 +15,7 @@ from parsl_on_dask.arguments import need, need_number, wrong_value
 from parsl_on_dask.channels.base import Channel, check_channel, takes_channel
 from parsl_on_dask.dialect import old_defaults
 from parsl_on_dask.jobs.states import JobState, JobStatus
-from parsl_on_dask.launchers.base import Launcher
+from parsl_on_dask.launchers.base import Launcher, launched
 from parsl_on_dask.launchers.errors import BadLauncher
 from parsl_on_dask.launchers.launchers import SimpleLauncher, SingleNodeLauncher, SrunLauncher, SrunMPILauncher
 from parsl_on_dask.launchers.own_variables import for_launcher
@@ -155,8 +155,8 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
         job_name = f"{job_name}.{time.time()}"
         script_dir = os.path.abspath(self.script_dir or ".")
         path = os.path.join(script_dir, job_name + ".sh")
-        text = self.launcher(command, tasks_per_node, self.nodes_per_block, script_dir)
         nodes = self._share()
+        text = launched(self._launcher_for(nodes), command, tasks_per_node, self.nodes_per_block, script_dir)
         try:
             lines = [self.worker_init, f"export JOBNAME={shlex.quote(job_name)}", *self._for_launcher(path, nodes)]
             with open(path, "w") as file:
@@ -218,6 +218,9 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
         if found is None or len(found.nodes) <= self.nodes_per_block or isinstance(self.launcher, SrunMPILauncher):
             return []
         return SHARES.take(found.nodes, self.nodes_per_block)
+
+    def _launcher_for(self, nodes: list[str]) -> Launcher:
+        return self.launcher
 
     def _for_launcher(self, path: str, nodes: list[str]) -> list[str]:
         """Shell lines with what the launcher's program, and nobody else, is to know."""
