@@ -92,6 +92,9 @@ class Cluster(abc.ABC):
     def on_change(self) -> None:  # noqa: B027 (whom it concerns puts a function of its own here)
         """Called when workers have come or gone."""
 
+    def on_notice(self, workers: Collection[tuple[str, str]], seconds: float) -> None:  # noqa: B027 (as above)
+        """Called when the jobs of workers (addresses, names) are about to be ended, in so many seconds."""
+
     def idle(self) -> Collection[str]:
         """Ids of the blocks that run nothing, as far as is known; who knows more puts a function of its own here."""
         return ()

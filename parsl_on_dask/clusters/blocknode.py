@@ -19,7 +19,7 @@ from typing import Any
 
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
-from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
+from parsl_on_dask.clusters.blockspec import NOTICE, drain_time, job_end, workers_of_node
 from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, Node, _how, _kill, _run, _tell
 from parsl_on_dask.launchers.own_variables import put_back
 from parsl_on_dask.remote import scratch
@@ -29,6 +29,8 @@ from parsl_on_dask.remote.sidefiles import replacing
 LOOK = 0.2
 #: Seconds before the end of a job from which on no worker is started.
 LAST_START = 3.0
+#: Seconds between two looks whether the script still wants a block whose job is about to be ended.
+LISTEN = 0.5
 
 
 class BlockNode(Node):
@@ -52,6 +54,8 @@ class BlockNode(Node):
         self.shared: str = spec["shared"]
         self.hung_up = False
         self.orphan = False
+        #: until when all has to be over, by time.monotonic(), when the job is about to be ended
+        self.leave_by: float | None = None
 
     def begin(self) -> None:
         self.spec["scratch"] = scratch.make(self.spec["local_directory"])
@@ -169,10 +173,14 @@ class BlockNode(Node):
                 self.fail(f"worker {name} failed to start {FAILED_STARTS} times; its log is in {self.home}")
         if not self.workers:
             self.say({"end": "all workers have left"})
-            self.stop()
+            if self.leave_by is None:
+                self.stop()
+            # else the job is left to its batch system, which may put it into the queue again
 
     def last_start(self) -> float:
         """Until when a worker has anything to do here."""
+        if self.leave_by is not None:
+            return 0.0
         end, drained = job_end(self.spec, os.environ), drain_time(self.spec)
         return min(math.inf if end is None else end, math.inf if drained is None else drained) - LAST_START
 
@@ -209,10 +217,28 @@ class BlockNode(Node):
         return not self.hung_up
 
     def told_to_stop(self) -> None:
-        """The batch system ends the job."""
+        """The job is about to be ended: by its batch system, or by the script, which wants nothing more of it then."""
+        if self.leave_by is not None:
+            return
         self.say({"end": "signal SIGTERM"})
-        self.exit_code = 128 + signal.SIGTERM
-        self.stop()
+        if self.sentinel_pid and self.workers and self.is_heard():
+            self.leave_by = time.monotonic() + NOTICE
+            _kill(self.sentinel_pid, signal.SIGTERM)  # which passes it on to the scheduler, and so to the script
+        else:
+            self.exit_code = 128 + signal.SIGTERM
+            self.stop()
+
+    def patience(self) -> float | None:
+        seconds = super().patience()
+        if self.leave_by is None:
+            return seconds
+        # the file with the orders goes when the script gives the block back
+        return min(LISTEN, seconds or LISTEN)
+
+    def look_at_clock(self) -> None:
+        if self.leave_by is not None and (time.monotonic() > self.leave_by or not self.is_heard()):
+            self.exit_code = 128 + signal.SIGTERM if self.workers else 0
+            self.stop()
 
     def end_children(self) -> None:
         names = [self.name(number, life) for number, life, _ in self.workers.values()]

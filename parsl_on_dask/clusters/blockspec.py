@@ -21,6 +21,8 @@ logger = logging.getLogger("parsl.clusters.blockspec")
 #: Environment variables by which workers know when their job ends, and from when on they are to take no more calls,
 #: both in seconds since 1970.
 JOB_END, DRAIN = "PARSL_ON_DASK_JOB_END", "PARSL_ON_DASK_DRAIN"
+#: Seconds that a job is taken to have when its processes get SIGTERM: what batch systems give by default.
+NOTICE = 30.0
 #: Seconds for which a node looks for its scheduler, unless the site's settings say another number.
 DEATH_TIMEOUT = 60.0
 

@@ -88,7 +88,7 @@ class Node:
                 inputs: list[Any] = [wake_read, *self.awaited]
                 if self.link is not None:
                     inputs.append(self.link)
-                ready, _, _ = select.select(inputs, [], [], LOOK if self.sweep is not None else None)
+                ready, _, _ = select.select(inputs, [], [], self.patience())
                 if self.link in ready and not self.obey():
                     break
                 for pipe in [p for p in self.awaited if p in ready]:
@@ -98,6 +98,7 @@ class Node:
                     self.reap()
                 if self.sweep is not None and self.sweep.over(self.orphans(), time.monotonic()):
                     self.sweep = None
+                self.look_at_clock()
         finally:
             self.stop()
             self.end_children()
@@ -115,6 +116,13 @@ class Node:
         self.say({"scheduler": self.address, "pid": os.getpid()})
         for number in range(len(self.spec["workers"])):
             self.start_worker(number, 0)
+
+    def patience(self) -> float | None:
+        """For how many seconds nothing has to be done unless something happens; None for ever."""
+        return LOOK if self.sweep is not None else None
+
+    def look_at_clock(self) -> None:
+        """Do what it is time for."""
 
     def clean_up(self) -> None:
         """Remove what the processes leave on disk."""

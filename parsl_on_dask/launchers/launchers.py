@@ -21,6 +21,15 @@ _CORES_SLURM = "export CORES=$SLURM_CPUS_ON_NODE\nexport NODES=$SLURM_JOB_NUM_NO
 _SLURM_JOB = "${JOBNAME:-$SLURM_JOB_NAME}"
 
 
+_PASS_ON = (
+    r"child=\$!",
+    r"trap 'kill -TERM \$child 2>/dev/null' TERM",
+    r"wait \$child; code=\$?",
+    r"while kill -0 \$child 2>/dev/null; do wait \$child; code=\$?; done",
+    r"exit \$code",
+)
+
+
 def _script(*parts: str) -> str:
     return "\n".join(part for part in parts if part) + "\n"
 
@@ -30,11 +39,17 @@ def _in_script_dir(name: str) -> str:
     return f'"${{SCRIPT_DIR:+$SCRIPT_DIR/}}{name}"'
 
 
-def command_file(command: str, script_dir: str, job: str) -> tuple[str, str]:
-    """Shell text that writes ``command`` to a file, and the file's name in shell text."""
+def command_file(command: str, script_dir: str, job: str, forward: bool = False) -> tuple[str, str]:
+    """Shell text that writes ``command`` to a file, and the file's name in shell text.
+
+    With ``forward`` the shell that runs the file passes a SIGTERM on to the command, and goes on waiting for it.
+    Without, it would end, and with it, for a batch system, the task.
+    """
     # The delimiter is not quoted, so variables in the command are replaced when the block's script runs,
     # as commands written for Parsl expect.
     path = _in_script_dir(f"cmd_{job}.sh")
+    if forward and not command.rstrip().endswith(("&", ";")):
+        command = _script(f"{command.rstrip()} &", *_PASS_ON).rstrip()
     text = _script(f"cat > {path} << COMMAND_OF_A_TASK", command, "COMMAND_OF_A_TASK", f"chmod a+x {path}")
     return _find_script_dir(script_dir) + text, path
 
@@ -295,7 +310,7 @@ class SrunLauncher(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = command_file(command, script_dir, _SLURM_JOB)
+        write, path = command_file(command, script_dir, _SLURM_JOB, forward=True)
         return _script(
             "set -e",
             _CORES_SLURM,
