@@ -19,8 +19,8 @@ from typing import Any
 
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
-from parsl_on_dask.clusters.blockspec import NOTICE, drain_time, job_end, workers_of_node
-from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, Node, _how, _kill, _run, _tell
+from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
+from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, NOTICES, Node, _how, _kill, _run, _tell
 from parsl_on_dask.launchers.own_variables import put_back
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.sidefiles import replacing
@@ -58,6 +58,8 @@ class BlockNode(Node):
         self.leave_by: float | None = None
 
     def begin(self) -> None:
+        for number in NOTICES:
+            signal.signal(number, lambda *_: self.told_to_stop())
         self.spec["scratch"] = scratch.make(self.spec["local_directory"])
         if not os.path.isdir(self.shared):  # a machine with other directories than the script's
             self.shared, self.home = "", self.spec["scratch"]
@@ -220,10 +222,10 @@ class BlockNode(Node):
         """The job is about to be ended: by its batch system, or by the script, which wants nothing more of it then."""
         if self.leave_by is not None:
             return
-        self.say({"end": "signal SIGTERM"})
+        self.say({"end": "a signal of the batch system"})
         if self.sentinel_pid and self.workers and self.is_heard():
-            self.leave_by = time.monotonic() + NOTICE
-            _kill(self.sentinel_pid, signal.SIGTERM)  # which passes it on to the scheduler, and so to the script
+            self.leave_by = time.monotonic() + self.spec["notice"]
+            _kill(self.sentinel_pid, signal.SIGUSR1)  # it passes this on to the scheduler, and so to the script
         else:
             self.exit_code = 128 + signal.SIGTERM
             self.stop()

@@ -74,6 +74,7 @@ def node_spec(
         "death_timeout": site("death_timeout") or DEATH_TIMEOUT,
         "walltime": seconds_of(getattr(provider, "walltime", None)),
         "job_end": provider.allocation_end() if hasattr(provider, "allocation_end") else None,
+        "notice": NOTICE,
         "ranks": getattr(getattr(provider, "launcher", None), "several_nodes", False),
         "drain_period": getattr(executor, "drain_period", None),
         "label": executor.label,

@@ -18,9 +18,8 @@ from functools import partial
 from typing import Any
 
 from parsl_on_dask.clusters import dashboard
-from parsl_on_dask.clusters.blockspec import NOTICE
 from parsl_on_dask.clusters.intervals import shorten_in_this_process
-from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, worker_name
+from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, NOTICES, worker_name
 from parsl_on_dask.clusters.orphans import OWNER
 from parsl_on_dask.clusters.roster import TOPIC
 from parsl_on_dask.clusters.unpickling import survive_exits
@@ -110,7 +109,7 @@ async def _end_when_lonely(scheduler: Any, seconds: float) -> None:
 def sentinel_main(spec: dict[str, Any], addresses: list[str], tell: Callable[[str], None]) -> None:
     """Find the address at which the scheduler answers, ``tell`` it, and return when the scheduler is gone.
 
-    On SIGTERM the scheduler is told that the workers of this node have to leave. It has nothing else to do, so that no
+    On SIGUSR1 the scheduler is told that the workers of this node have to leave. It has nothing else to do, so that no
     call can keep it from noticing.
 
     Raises
@@ -120,12 +119,13 @@ def sentinel_main(spec: dict[str, Any], addresses: list[str], tell: Callable[[st
     """
     from distributed.comm.core import connect
 
+    _outlive_notices()
     security = security_of(spec["security"])
     arguments = security.get_connection_args("worker") if security else {}
 
     async def watch() -> None:
         notice = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, notice.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, notice.set)
         comm = await _first_answer(connect, arguments, addresses, float(spec["death_timeout"]))
         tell(comm.peer_address)
         telling = asyncio.create_task(_tell_of_notice(comm, notice, spec))
@@ -140,7 +140,7 @@ def sentinel_main(spec: dict[str, Any], addresses: list[str], tell: Callable[[st
 
 async def _tell_of_notice(comm: Any, notice: asyncio.Event, spec: dict[str, Any]) -> None:
     await notice.wait()
-    message = {"leaves": [worker["name"] for worker in spec["workers"]], "seconds": NOTICE}
+    message = {"leaves": [worker["name"] for worker in spec["workers"]], "seconds": spec["notice"]}
     await comm.write({"op": "log_event", "topic": TOPIC, "msg": message, "reply": False})
 
 
@@ -189,7 +189,7 @@ def worker_main(
     # a terminal's Ctrl-C is the script's business; the end of the script ends the workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "shared" in spec:
-        _outlive_sigterm()
+        _outlive_notices()
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
@@ -202,22 +202,24 @@ def worker_main(
     main_thread.run()
 
 
-def _outlive_sigterm() -> None:
+def _outlive_notices() -> None:
     """Go on when a batch system tells all processes of a job that it is about to end; the supervisor sees to the rest.
 
-    It is not ignored, as what calls start would ignore it, too.
+    The signals are not ignored, as what calls start would ignore them, too.
     """
-    signal.signal(signal.SIGTERM, _go_on)
-    os.register_at_fork(after_in_child=_end_by_sigterm)
+    for number in NOTICES:
+        signal.signal(number, _go_on)
+    os.register_at_fork(after_in_child=_end_by_them)
 
 
 def _go_on(*_: Any) -> None:
     pass
 
 
-def _end_by_sigterm() -> None:
-    if signal.getsignal(signal.SIGTERM) is _go_on:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _end_by_them() -> None:
+    for number in NOTICES:
+        if signal.getsignal(number) is _go_on:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _serve_worker(

@@ -36,6 +36,9 @@ WILL = 120
 GRACE = 1.0
 #: Seconds between two looks at that: while there is other work, and at the end.
 LOOK, GLANCE = 0.05, 0.005
+#: Signals by which a batch system tells a job that it is about to end: at preemption, at its time limit (SIGTERM), or
+#: as long before that as a user has asked for.
+NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 #: Exit code of a worker or scheduler that an error ended.
 FAILED = 77
 #: Exit code of a worker that lost the connection to its scheduler.
@@ -168,7 +171,8 @@ class Node:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for number in NOTICES:
+                signal.signal(number, signal.SIG_DFL)
             _die_with_parent(parent)
             if self.link is not None:
                 self.link.close()

@@ -23,7 +23,7 @@ _SLURM_JOB = "${JOBNAME:-$SLURM_JOB_NAME}"
 
 _PASS_ON = (
     r"child=\$!",
-    r"trap 'kill -TERM \$child 2>/dev/null' TERM",
+    r"trap 'kill -TERM \$child 2>/dev/null' TERM USR1 USR2",
     r"wait \$child; code=\$?",
     r"while kill -0 \$child 2>/dev/null; do wait \$child; code=\$?; done",
     r"exit \$code",
@@ -42,8 +42,8 @@ def _in_script_dir(name: str) -> str:
 def command_file(command: str, script_dir: str, job: str, forward: bool = False) -> tuple[str, str]:
     """Shell text that writes ``command`` to a file, and the file's name in shell text.
 
-    With ``forward`` the shell that runs the file passes a SIGTERM on to the command, and goes on waiting for it.
-    Without, it would end, and with it, for a batch system, the task.
+    With ``forward`` the shell that runs the file passes a batch system's signals on to the command, as SIGTERM, and
+    goes on waiting for it. Without, it would end, and with it, for a batch system, the task.
     """
     # The delimiter is not quoted, so variables in the command are replaced when the block's script runs,
     # as commands written for Parsl expect.
