@@ -201,7 +201,7 @@ def _plan(executor: Any) -> ExecutorPlan:
 
 
 def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
-    from parsl_on_dask.clusters import is_local
+    from parsl_on_dask.clusters import is_beside, is_local
     from parsl_on_dask.clusters.hosts import HostsProvider
     from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 
@@ -215,10 +215,13 @@ def _plan_blocks(executor: Any, plan: ExecutorPlan) -> None:
         plan.facts["workers"] = "one for each block, a machine or a pod"
         provider.check()
     elif is_local(provider):
-        plan.becomes = f"a Dask scheduler and worker processes {where}"
-        plan.facts["workers of a block"] = f"{_workers_here(executor)}, with one thread each"
+        if is_beside(provider):
+            plan.becomes = f"a Dask scheduler and worker processes {where}"
+            plan.facts["workers of a block"] = f"{_workers_here(executor)}, with one thread each"
+        else:
+            _plan_launched(executor, plan)
         if type(provider.launcher) is not SingleNodeLauncher:
-            plan.facts["started through"] = repr(provider.launcher)
+            plan.facts["started through"] = _starter(provider)
         if provider.worker_init:
             plan.facts["before they start"] = short(provider.worker_init)
     elif isinstance(provider, HostsProvider):
@@ -263,6 +266,29 @@ def _python(executor: Any) -> str:
     )
     own = f"the one that is active there, else {sys.executable}" if any(activating) else sys.executable
     return python_of(executor) or own
+
+
+def _plan_launched(executor: Any, plan: ExecutorPlan) -> None:
+    """What blocks become that a launcher starts from the script's machine."""
+    provider = executor.provider
+    found = provider.allocation()
+    if found is not None:
+        where = f"on nodes of the job that the script is in: {found}"
+    elif provider.reaches_others:
+        where = "on nodes of the job that the script is to run in; here it is in none"
+    else:
+        where = "on this machine"
+    plan.becomes = f"a Dask scheduler on this machine, and Dask workers that a launcher starts {where}"
+    all_nodes = provider.label == "allocation" and found is None and provider.nodes_per_block == 1
+    plan.facts["nodes of a block"] = "all" if all_nodes else str(provider.nodes_per_block)
+    plan.facts["workers of a node"] = f"{_workers_there(executor)}, with one thread each"
+    if found is not None and provider.nodes_per_block > len(found.nodes):
+        plan.facts["will not start"] = f"a block has more nodes than the {len(found.nodes)} of the job"
+
+
+def _starter(provider: Any) -> str:
+    start = getattr(provider, "start", None)
+    return repr(provider.launcher) if start is None else start()
 
 
 def _blocks(provider: Any) -> str:

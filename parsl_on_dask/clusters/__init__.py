@@ -32,14 +32,15 @@ def open_cluster(executor: Any) -> Cluster:
         from parsl_on_dask.clusters.clouds import CloudCluster
 
         return CloudCluster(executor)
-    if not is_local(executor.provider) or getattr(executor, "drain_period", None):
-        from parsl_on_dask.clusters.blocks import BlockCluster
-
-        return BlockCluster(executor)
-    if not hasattr(os, "fork"):
+    drains = getattr(executor, "drain_period", None)
+    if is_local(executor.provider) and not drains and not hasattr(os, "fork"):
         from parsl_on_dask.clusters.spawned import SpawnedCluster
 
         return SpawnedCluster(executor)
+    if not is_beside(executor.provider) or drains:
+        from parsl_on_dask.clusters.blocks import BlockCluster
+
+        return BlockCluster(executor)
     from parsl_on_dask.clusters.local import LocalCluster
 
     return LocalCluster(executor)
@@ -50,3 +51,10 @@ def is_local(provider: Any) -> bool:
     from parsl_on_dask.providers.local.local import LocalProvider
 
     return isinstance(provider, LocalProvider) and type(provider).submit is LocalProvider.submit
+
+
+def is_beside(provider: Any) -> bool:
+    """Whether blocks are processes beside the script, which no launcher starts somewhere else."""
+    from parsl_on_dask.launchers.launchers import SimpleLauncher, SingleNodeLauncher
+
+    return is_local(provider) and type(provider.launcher) in (SimpleLauncher, SingleNodeLauncher)

@@ -85,12 +85,17 @@ class Cluster(abc.ABC):
     parsl_page: bool = False
     #: directory that workers and this process share, "" when there is none
     scratch: str = ""
+    #: whether a block that has ended may be followed by one that lasts as long
+    renews: bool = True
     #: names of workers that are about to leave, and should be given nothing more
     leaving: AbstractSet[str] = frozenset()
     _idle_since: Mapping[str, float] = MappingProxyType({})
 
     def on_change(self) -> None:  # noqa: B027 (whom it concerns puts a function of its own here)
         """Called when workers have come or gone."""
+
+    def on_notice(self, workers: Collection[tuple[str, str]], seconds: float) -> None:  # noqa: B027 (as above)
+        """Called when the jobs of workers (addresses, names) are about to be ended, in so many seconds."""
 
     def idle(self) -> Collection[str]:
         """Ids of the blocks that run nothing, as far as is known; who knows more puts a function of its own here."""

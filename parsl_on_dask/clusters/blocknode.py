@@ -21,8 +21,9 @@ from typing import Any
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
 from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
-from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, Node, _how, _kill, _run, _tell
+from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, NOTICES, Node, _how, _kill, _run, _tell
 from parsl_on_dask.clusters.startup import import_from
+from parsl_on_dask.launchers.own_variables import put_back
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.sidefiles import replacing
 
@@ -30,6 +31,8 @@ from parsl_on_dask.remote.sidefiles import replacing
 LOOK = 0.2
 #: Seconds before the end of a job from which on no worker is started.
 LAST_START = 3.0
+#: Seconds between two looks whether the script still wants a block whose job is about to be ended.
+LISTEN = 0.5
 
 
 class BlockNode(Node):
@@ -53,8 +56,12 @@ class BlockNode(Node):
         self.shared: str = spec["shared"]
         self.hung_up = False
         self.orphan = False
+        #: until when all has to be over, by time.monotonic(), when the job is about to be ended
+        self.leave_by: float | None = None
 
     def begin(self) -> None:
+        for number in NOTICES:
+            signal.signal(number, lambda *_: self.told_to_stop())
         self.spec["scratch"] = scratch.make(own_folder(self.spec["local_directory"]))
         if not os.path.isdir(self.shared):  # a machine with other directories than the script's
             self.shared, self.home = "", self.spec["scratch"]
@@ -170,10 +177,14 @@ class BlockNode(Node):
                 self.fail(f"worker {name} failed to start {FAILED_STARTS} times; its log is in {self.home}")
         if not self.workers:
             self.say({"end": "all workers have left"})
-            self.stop()
+            if self.leave_by is None:
+                self.stop()
+            # else the job is left to its batch system, which may put it into the queue again
 
     def last_start(self) -> float:
         """Until when a worker has anything to do here."""
+        if self.leave_by is not None:
+            return 0.0
         end, drained = job_end(self.spec, os.environ), drain_time(self.spec)
         return min(math.inf if end is None else end, math.inf if drained is None else drained) - LAST_START
 
@@ -210,10 +221,28 @@ class BlockNode(Node):
         return not self.hung_up
 
     def told_to_stop(self) -> None:
-        """The batch system ends the job."""
-        self.say({"end": "signal SIGTERM"})
-        self.exit_code = 128 + signal.SIGTERM
-        self.stop()
+        """The job is about to be ended: by its batch system, or by the script, which wants nothing more of it then."""
+        if self.leave_by is not None:
+            return
+        self.say({"end": "a signal of the batch system"})
+        if self.sentinel_pid and self.workers and self.is_heard():
+            self.leave_by = time.monotonic() + self.spec["notice"]
+            _kill(self.sentinel_pid, signal.SIGUSR1)  # it passes this on to the scheduler, and so to the script
+        else:
+            self.exit_code = 128 + signal.SIGTERM
+            self.stop()
+
+    def patience(self) -> float | None:
+        seconds = super().patience()
+        if self.leave_by is None:
+            return seconds
+        # the file with the orders goes when the script gives the block back
+        return min(LISTEN, seconds or LISTEN)
+
+    def look_at_clock(self) -> None:
+        if self.leave_by is not None and (time.monotonic() > self.leave_by or not self.is_heard()):
+            self.exit_code = 128 + signal.SIGTERM if self.workers else 0
+            self.stop()
 
     def end_children(self) -> None:
         names = [self.name(number, life) for number, life, _ in self.workers.values()]
@@ -285,6 +314,7 @@ def main(path: str, same: bool = True) -> None:
             spec = json.load(file)
     spec["file"] = path
     spec["began"] = time.time()
+    put_back(os.environ, spec["ranks"])
     import_from(spec, same)
     import dask
     import distributed.worker  # noqa: F401

@@ -19,7 +19,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.addressing import ANYWHERE, contacts_of, place_for, ports_for, url
+from parsl_on_dask.clusters.addressing import ANYWHERE, Place, contacts_of, place_for, ports_for, url
 from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import (
     node_command,
@@ -28,6 +28,7 @@ from parsl_on_dask.clusters.blockspec import (
     python_of,
     site_of,
     spec_text,
+    warn_of_idle_nodes,
     write_private,
 )
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
@@ -40,6 +41,7 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.providers.job_scripts.preamble import LATE
 from parsl_on_dask.remote import journal, scratch
+from parsl_on_dask.remote.jobend import EXTENDED
 
 if TYPE_CHECKING:
     from parsl_on_dask.jobs.node_hours import NodeHours
@@ -55,6 +57,8 @@ JOURNAL = 1.0
 LONELY = 60.0
 #: Seconds that workers have for handing values over.
 RETIRE = 10.0
+#: A block that would have fewer seconds than this is not asked for.
+USEFUL = 15.0
 
 
 class BlockCluster(Cluster):
@@ -76,6 +80,8 @@ class BlockCluster(Cluster):
     def __init__(self, executor: Any) -> None:
         self.executor = executor
         self.provider = executor.provider
+        if hasattr(self.provider, "enter"):
+            self.provider.enter()
         self.label = executor.label
         self.site = site_of(self.provider)
         self.error: str | None = None
@@ -84,6 +90,8 @@ class BlockCluster(Cluster):
         self.hub: _Hub | None = None
         self.roster = Roster(self)
         self.silent: dict[str, float] = {}
+        #: when the job ends in which this script and all blocks are
+        self.limit: float | None = None
         self.leaving = set()
         self.home = os.path.join(executor.run_dir, executor.label)
         os.makedirs(self.home, exist_ok=True)
@@ -96,7 +104,7 @@ class BlockCluster(Cluster):
         write_archive(self.archive)
         self.jobs = Jobs(self)
         self.ledger = Ledger(self)
-        self._warn_of_idle_nodes()
+        warn_of_idle_nodes(executor)
         try:
             if getattr(executor, "scheduler_in_job", False):
                 self._start_in_job()
@@ -110,7 +118,7 @@ class BlockCluster(Cluster):
     # -- the scheduler -----------------------------------------------------------------------------------
 
     def _start_here(self) -> None:
-        place = place_for(self.executor, self.site("interface"))
+        place = self._place()
         self.loopback = place.loopback
         self._warn_of_plain_text(place.host)
         hub = _Hub(self)
@@ -130,6 +138,11 @@ class BlockCluster(Cluster):
         port = int(address.rpartition(":")[2])
         here = "127.0.0.1" if place.host == ANYWHERE else place.host
         self._connect([url(self.pems is not None, here, port)], security)
+
+    def _place(self) -> Place:
+        if self.executor.address is None and not getattr(self.provider, "reaches_others", True):
+            return Place("127.0.0.1", ["127.0.0.1"], ports_for(self.executor))
+        return place_for(self.executor, self.site("interface"))
 
     def _start_in_job(self) -> None:
         place = place_for(self.executor, self.site("interface")) if self.executor.address else None
@@ -186,19 +199,6 @@ class BlockCluster(Cluster):
                 "Executor %s: encrypted=False, so whoever can connect to this network can run code as you, on this "
                 "machine and on the nodes",
                 self.label,
-            )
-
-    def _warn_of_idle_nodes(self) -> None:
-        from parsl_on_dask.launchers import SimpleLauncher
-
-        nodes = int(getattr(self.provider, "nodes_per_block", 1))
-        mpi = getattr(self.executor, "enable_mpi_mode", False)
-        if nodes > 1 and not mpi and type(getattr(self.provider, "launcher", None)) is SimpleLauncher:
-            logger.warning(
-                "Executor %s: SimpleLauncher starts workers on one of the %d nodes per block; use SrunLauncher, "
-                "MpiExecLauncher or another launcher that reaches all of them, or MPIExecutor for MPI programs",
-                self.label,
-                nodes,
             )
 
     def _connect(self, addresses: list[str], security: Any) -> None:
@@ -334,7 +334,10 @@ class BlockCluster(Cluster):
         return list(self.provider.submit_array(commands, 1, names, together))
 
     def _spec(self, block: Block, scheduler: dict[str, Any] | None) -> dict[str, Any]:
-        return node_spec(self.executor, block.name, self.addresses, self.pems, block.folder, self.loopback, scheduler)
+        spec = node_spec(self.executor, block.name, self.addresses, self.pems, block.folder, self.loopback, scheduler)
+        self.limit = spec["job_end"]
+        self.renews = self.limit is None
+        return spec
 
     def _describe(self, block: Block, scheduler: dict[str, Any] | None) -> str:
         """Write down what a block's nodes have to know; returns the command that starts one of them."""
@@ -358,6 +361,9 @@ class BlockCluster(Cluster):
         return self.jobs.status()
 
     def scale_out(self, blocks: int) -> list[str]:
+        if self.limit is not None and -EXTENDED < self.limit - time.time() < USEFUL:
+            logger.info("Executor %s: the job that it is in is about to end, so it gets no more blocks", self.label)
+            return []
         return [block.name for block in self.jobs.ask_for(blocks)]
 
     def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:

@@ -22,6 +22,8 @@ logger = logging.getLogger("parsl.clusters.blockspec")
 #: Environment variables by which workers know when their job ends, and from when on they are to take no more calls,
 #: both in seconds since 1970.
 JOB_END, DRAIN = "PARSL_ON_DASK_JOB_END", "PARSL_ON_DASK_DRAIN"
+#: Seconds that a job is taken to have when its processes get SIGTERM: what batch systems give by default.
+NOTICE = 30.0
 #: Seconds for which a node looks for its scheduler, unless the site's settings say another number.
 DEATH_TIMEOUT = 60.0
 
@@ -72,6 +74,9 @@ def node_spec(
         "local_directory": site("local_directory"),
         "death_timeout": site("death_timeout") or DEATH_TIMEOUT,
         "walltime": job_seconds(provider),
+        "job_end": provider.allocation_end() if hasattr(provider, "allocation_end") else None,
+        "notice": NOTICE,
+        "ranks": getattr(getattr(provider, "launcher", None), "several_nodes", False),
         "drain_period": options.lifetime if drain_period is None else drain_period,
         "drain_stagger": options.stagger if drain_period is None else 0.0,
         "preload": [list(options.preload), list(options.preload_argv)],
@@ -147,6 +152,26 @@ def job_seconds(provider: Any) -> float | None:
     return seconds_of(getattr(provider, "walltime", None))
 
 
+def warn_of_idle_nodes(executor: Any) -> None:
+    """Say so where a block has nodes on which its launcher starts nothing."""
+    from parsl_on_dask.launchers.launchers import SimpleLauncher, SingleNodeLauncher
+
+    nodes = int(getattr(executor.provider, "nodes_per_block", 1))
+    launcher = type(getattr(executor.provider, "launcher", None))
+    if (
+        nodes > 1
+        and not getattr(executor, "enable_mpi_mode", False)
+        and launcher in (SimpleLauncher, SingleNodeLauncher)
+    ):
+        logger.warning(
+            "Executor %s: %s starts all workers on one of the %d nodes per block; use SrunLauncher, MpiExecLauncher or "
+            "another launcher that reaches all of them, or MPIExecutor for MPI programs",
+            executor.label,
+            launcher.__name__,
+            nodes,
+        )
+
+
 def seconds_of(walltime: Any) -> float | None:
     """A walltime in seconds; None when there is none or it cannot be read.
 
@@ -187,6 +212,8 @@ def job_end(spec: dict[str, Any], environment: Any) -> float | None:
     >>> job_end({"began": 1000.0, "walltime": None}, {"SLURM_JOB_END_TIME": "1500"})
     1500.0
     """
+    if spec.get("job_end"):  # it was asked for just now
+        return float(spec["job_end"])
     known = environment.get("SLURM_JOB_END_TIME", "")
     if known.isdigit():
         return float(known)

@@ -36,6 +36,9 @@ LEAVE = 10.0
 #: Seconds that cancelling may take at the end, and then the jobs to be gone.
 CANCEL, GONE = 30.0, 15.0
 
+#: States in which a job is not said to run.
+WAITING = (JobState.PENDING, JobState.UNKNOWN)
+
 NEVER_CONNECTED = (
     "The job ended before any of its workers had connected to the scheduler; its output, in the submit_scripts "
     "directory of the run, may say why"
@@ -263,8 +266,12 @@ class Jobs:
             if status.terminal:
                 block.ended(status)
                 logger.info("Executor %s: block %s has ended: %s", self.label, block.name, block.status)
-            elif not block.over and not (block.connected and status.state in (JobState.PENDING, JobState.UNKNOWN)):
+            elif not block.over and not (self._has_workers(block) and status.state in WAITING):
                 block.status = status
+
+    def _has_workers(self, block: Block) -> bool:
+        """Whether it has some now: a job that was put into the queue again has had some."""
+        return block.connected and bool(self.cluster.workers_of({block.name}))
 
     def _states(self, blocks: Sequence[Block]) -> Sequence[JobStatus]:
         found: Sequence[JobStatus] = list(self.provider.status([b.job_id for b in blocks]))
@@ -325,6 +332,8 @@ class Jobs:
         submitted = [b for b in blocks if b.job_id is not None and not b.gone]
         if not submitted:
             return True
+        for block in submitted:
+            block.forget()  # by which its nodes see that this is not the batch system's wish
         try:
             with self.turn:
                 answers = list(self.provider.cancel([b.job_id for b in submitted]))
@@ -332,7 +341,6 @@ class Jobs:
             logger.warning("Executor %s: jobs could not be cancelled: %r", self.label, e)
             return False
         for block, done in zip(submitted, answers, strict=False):
-            block.forget()
             if not done:
                 logger.warning("Executor %s: job %s was not cancelled", self.label, block.job_id)
         return all(answers)

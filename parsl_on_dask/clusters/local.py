@@ -1,4 +1,4 @@
-"""Workers on this machine: what ``HighThroughputExecutor`` with a ``LocalProvider`` becomes."""
+"""Workers on this machine: what ``HighThroughputExecutor`` with a ``LocalProvider`` without a launcher becomes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from collections.abc import Collection
 from typing import Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, write_private
+from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, warn_of_idle_nodes, write_private
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.startup import Start, start_files, write_archive
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.providers.pythons import note
 from parsl_on_dask.remote import journal, scratch
 
@@ -33,7 +34,7 @@ class LocalCluster(Cluster):
     Parameters
     ----------
     executor : HighThroughputExecutor
-        With a ``LocalProvider``.
+        With a ``LocalProvider`` whose workers are all on this machine.
 
     Raises
     ------
@@ -61,6 +62,7 @@ class LocalCluster(Cluster):
         self.news = threading.Condition()
         self.pems: dict[str, str] | None = None
         self.scratch = scratch.make()
+        warn_of_idle_nodes(executor)
         try:
             self._start()
         except BaseException:
@@ -108,7 +110,7 @@ class LocalCluster(Cluster):
         cores = self.provider_hint("cores_per_node") or _cpu_count()
         memory = self.provider_hint("mem_per_node") or virtual_memory().available / 2**30
         per_node: int = self.executor.workers_per_node_for(cores, memory)
-        if self.executor.enable_mpi_mode:
+        if self.executor.enable_mpi_mode or type(self.provider.launcher) is SimpleLauncher:
             return per_node
         return per_node * int(getattr(self.provider, "nodes_per_block", 1))
 
@@ -227,14 +229,7 @@ class _Block(Supervisor):
     def in_our_python(self) -> bool:
         """Whether nothing can have its processes run by another Python than the script's."""
         init, python = self.cluster.provider_hint("worker_init"), python_of(self.executor)
-        return not init and python is None and self._launcher() is None and prefixed(self.executor, "") == ""
-
-    def _launcher(self) -> Any:
-        """The provider's launcher, if it does more than to run the command."""
-        from parsl_on_dask.launchers import SimpleLauncher, SingleNodeLauncher
-
-        launcher = self.cluster.provider_hint("launcher")
-        return None if type(launcher) in (SimpleLauncher, SingleNodeLauncher) else launcher
+        return not init and python is None and prefixed(self.executor, "") == ""
 
     def command(self, path: str) -> str:
         if self.in_our_python:
@@ -252,14 +247,8 @@ class _Block(Supervisor):
     def shell_text(self, command: str, job: str, folder: str) -> str:
         init = self.cluster.provider_hint("worker_init") or ""
         before = "" if self.in_our_python else f"{note()}\n{init}\n"
-        return f"{before}export JOBNAME={job}\n{self._launched(command)}"
-
-    def _launched(self, command: str) -> str:
-        launcher = self._launcher()
-        if launcher is None:
-            return f"{command}\n" if prefixed(self.executor, "") else f"exec {command}\n"
-        text: str = launcher(command, 1, 1)
-        return text
+        run = f"{command}\n" if prefixed(self.executor, "") else f"exec {command}\n"
+        return f"{before}export JOBNAME={job}\n{run}"
 
     def start(self, scheduler: dict[str, Any] | None, address: str) -> str:
         """Say what to start; returns the scheduler's address."""

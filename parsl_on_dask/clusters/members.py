@@ -19,8 +19,9 @@ from typing import Any
 
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.intervals import shorten_in_this_process
-from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, worker_name
+from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, NOTICES, worker_name
 from parsl_on_dask.clusters.orphans import OWNER
+from parsl_on_dask.clusters.roster import TOPIC
 from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.remote.journal import Journal
 from parsl_on_dask.remote.runner import keep_journal
@@ -108,7 +109,8 @@ async def _end_when_lonely(scheduler: Any, seconds: float) -> None:
 def sentinel_main(spec: dict[str, Any], addresses: list[str], tell: Callable[[str], None]) -> None:
     """Find the address at which the scheduler answers, ``tell`` it, and return when the scheduler is gone.
 
-    It has nothing else to do, so that no call can keep it from noticing.
+    On SIGUSR1 the scheduler is told that the workers of this node have to leave. It has nothing else to do, so that no
+    call can keep it from noticing.
 
     Raises
     ------
@@ -117,19 +119,29 @@ def sentinel_main(spec: dict[str, Any], addresses: list[str], tell: Callable[[st
     """
     from distributed.comm.core import connect
 
+    _outlive_notices()
     security = security_of(spec["security"])
     arguments = security.get_connection_args("worker") if security else {}
 
     async def watch() -> None:
+        notice = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, notice.set)
         comm = await _first_answer(connect, arguments, addresses, float(spec["death_timeout"]))
         tell(comm.peer_address)
+        telling = asyncio.create_task(_tell_of_notice(comm, notice, spec))
         try:
             while True:
                 await comm.read()
         except OSError:
-            pass
+            telling.cancel()
 
     asyncio.run(watch())
+
+
+async def _tell_of_notice(comm: Any, notice: asyncio.Event, spec: dict[str, Any]) -> None:
+    await notice.wait()
+    message = {"leaves": [worker["name"] for worker in spec["workers"]], "seconds": spec["notice"]}
+    await comm.write({"op": "log_event", "topic": TOPIC, "msg": message, "reply": False})
 
 
 async def _first_answer(connect: Any, arguments: dict[str, Any], addresses: list[str], seconds: float) -> Any:
@@ -176,6 +188,8 @@ def worker_main(
         os.sched_setaffinity(0, settings["affinity"])
     # a terminal's Ctrl-C is the script's business; the end of the script ends the workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "shared" in spec:
+        _outlive_notices()
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
@@ -186,6 +200,26 @@ def worker_main(
         target=_serve_worker, args=(spec, settings, name, address, main_thread, tell), name="dask-worker", daemon=True
     ).start()
     main_thread.run()
+
+
+def _outlive_notices() -> None:
+    """Go on when a batch system tells all processes of a job that it is about to end; the supervisor sees to the rest.
+
+    The signals are not ignored, as what calls start would ignore them, too.
+    """
+    for number in NOTICES:
+        signal.signal(number, _go_on)
+    os.register_at_fork(after_in_child=_end_by_them)
+
+
+def _go_on(*_: Any) -> None:
+    pass
+
+
+def _end_by_them() -> None:
+    for number in NOTICES:
+        if signal.getsignal(number) is _go_on:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _serve_worker(

@@ -37,6 +37,9 @@ WILL = 120
 GRACE = 1.0
 #: Seconds between two looks at that: while there is other work, and at the end.
 LOOK, GLANCE = 0.05, 0.005
+#: Signals by which a batch system tells a job that it is about to end: at preemption, at its time limit (SIGTERM), or
+#: as long before that as a user has asked for.
+NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 #: Exit code of a worker or scheduler that an error ended.
 FAILED = 77
 #: Exit code of a worker that lost the connection to its scheduler.
@@ -89,7 +92,7 @@ class Node:
                 inputs: list[Any] = [wake_read, *self.awaited]
                 if self.link is not None:
                     inputs.append(self.link)
-                ready, _, _ = select.select(inputs, [], [], LOOK if self.sweep is not None else None)
+                ready, _, _ = select.select(inputs, [], [], self.patience())
                 if self.link in ready and not self.obey():
                     break
                 for pipe in [p for p in self.awaited if p in ready]:
@@ -99,6 +102,7 @@ class Node:
                     self.reap()
                 if self.sweep is not None and self.sweep.over(self.orphans(), time.monotonic()):
                     self.sweep = None
+                self.look_at_clock()
         finally:
             self.stop()
             self.end_children()
@@ -116,6 +120,13 @@ class Node:
         self.say({"scheduler": self.address, "pid": os.getpid()})
         for number in range(len(self.spec["workers"])):
             self.start_worker(number, 0)
+
+    def patience(self) -> float | None:
+        """For how many seconds nothing has to be done unless something happens; None for ever."""
+        return LOOK if self.sweep is not None else None
+
+    def look_at_clock(self) -> None:
+        """Do what it is time for."""
 
     def clean_up(self) -> None:
         """Remove what the processes leave on disk."""
@@ -161,7 +172,8 @@ class Node:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for number in NOTICES:
+                signal.signal(number, signal.SIG_DFL)
             _die_with_parent(parent)
             if self.link is not None:
                 self.link.close()

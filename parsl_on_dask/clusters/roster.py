@@ -86,12 +86,23 @@ class Roster:
         client.loop.add_callback(ask)
 
     def _news(self, event: tuple[float, Any]) -> None:
-        """A worker has come or gone. In the client's event loop."""
+        """A worker has come or gone, or is to leave. In the client's event loop."""
         news = event[1]
+        if "leaves" in news:
+            self._leave(news["leaves"], news["seconds"])
+            return
         if "came" in news:
             self._set({**self.workers, news["came"]: member_of(news["as"])})
         else:
             self._set({address: w for address, w in self.workers.items() if address != news["went"]})
+
+    def _leave(self, names: list[str], seconds: float) -> None:
+        # a worker that has replaced another one has that one's name, with a number behind it
+        leaving = [(a, w.name) for a, w in self.workers.items() if w.name.partition(".")[0] in names or w.name in names]
+        if leaving:
+            shown = ", ".join(name for _, name in leaving)
+            logger.info("The batch system ends the job of workers %s: they take no more calls", shown)
+            self.cluster.on_notice(leaving, seconds)
 
     def _take(self, identities: dict[str, Any]) -> None:
         from parsl_on_dask.clusters.members import about

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parsl_on_dask.clusters import is_local
+from parsl_on_dask.clusters import is_beside
 from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Scaler:
         if provider is None or self.strategy in (None, "none"):
             return
         fixed = provider.max_blocks <= provider.init_blocks and provider.min_blocks >= provider.init_blocks
-        if fixed and is_local(provider):
+        if fixed and is_beside(provider):
             return  # these last as long as their executor; jobs end, and others take their place
         self.executors.append(executor)
         executor.lane.scaled = True

@@ -16,6 +16,7 @@ from parsl_on_dask.executors.machinery import machinery
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
 from parsl_on_dask.misspelt import meant
 from parsl_on_dask.mistakes import not_a_way
+from parsl_on_dask.providers.allocation import ALLOCATION
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.worker_args import WorkerOptions
 
@@ -58,8 +59,10 @@ class DaskExecutor(HighThroughputExecutor):
         What is not given here comes from the ``jobqueue.<system>`` section of Dask's configuration.
     config_name : str, optional
         Another section of ``jobqueue`` in Dask's configuration, for example ``"perlmutter"``.
-    hosts : sequence of str, optional
-        Names of hosts, or ``user@host``, on which workers are started by SSH; a host is a block.
+    hosts : sequence of str, or "allocation", optional
+        Names of hosts, or ``user@host``, on which workers are started by SSH; a host is a block. ``"allocation"`` means
+        the nodes of the batch job that the script runs in (Slurm, PBS, LSF, Flux, Grid Engine, OAR), on which workers
+        are started by what the system has for that; all nodes are one block, unless ``nodes_per_block`` says otherwise.
     init_blocks, min_blocks, max_blocks : int, optional
         Blocks at the start, at the least when idle, and at the most. Default for jobs 1, 0 and 1, for hosts all of
         them, for a cluster object that it is not scaled.
@@ -81,7 +84,8 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
     **settings
         With ``jobqueue``: settings by dask-jobqueue's names (``queue``, ``cores``, ``memory``, ``walltime``,
         ``job_extra_directives``, …) or by those of Parsl's provider (``nodes_per_block``, ``launcher``,
-        ``worker_init``, …). With ``hosts``: those of :class:`~parsl_on_dask.clusters.hosts.HostsProvider`.
+        ``worker_init``, …). With ``hosts``: those of :class:`~parsl_on_dask.clusters.hosts.HostsProvider`, or of
+        :class:`~parsl_on_dask.clusters.allocated.AllocationProvider`.
 
     Raises
     ------
@@ -193,14 +197,17 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
 
             return provider_from_jobqueue(self.jobqueue, self.config_name, **numbers, **self.settings)
         if self.hosts is not None:
-            hosts_provider = machinery("clusters.hosts:HostsProvider")
-            known = list(inspect.signature(hosts_provider).parameters)[1:]
+            kind = machinery(
+                "clusters.allocated:AllocationProvider" if self.hosts == ALLOCATION else "clusters.hosts:HostsProvider"
+            )
+            known = [name for name in inspect.signature(kind).parameters if name != "hosts"]
             for name, value in self.settings.items():
                 if name not in known:
                     hint = f"there is no such setting for hosts=. There are {', '.join(known)}."
                     raise wrong_value(type(self).__name__, name, value, hint)
-            by_ssh: ExecutionProvider = hosts_provider(self.hosts, **numbers, **self.settings)
-            return by_ssh
+            hosts = [] if self.hosts == ALLOCATION else [self.hosts]
+            made: ExecutionProvider = kind(*hosts, **numbers, **self.settings)
+            return made
         if numbers:
             jobs: ExecutionProvider = machinery("clusters.jobs_of_cluster:JobsOfCluster")(self.cluster, **numbers)
             return jobs
@@ -249,7 +256,9 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
             self._check_number(owner, way, name, least)
 
     def _check_hosts(self, owner: str) -> None:
-        hosts, example = self.hosts, "Write for example hosts=['node1', 'me@node2']."
+        hosts, example = self.hosts, "Write for example hosts=['node1', 'me@node2'], or hosts='allocation'."
+        if hosts == "allocation":
+            return
         if isinstance(hosts, str) or not isinstance(hosts, Sequence):
             raise wrong_type(owner, "hosts", hosts, "a list of names of hosts", example)
         if not hosts:

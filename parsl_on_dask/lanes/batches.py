@@ -100,6 +100,7 @@ class BatchLane(Lane):
         self.cluster.idle = self.idle_blocks  # type: ignore[method-assign]
         self.cluster.busy = self.busy  # type: ignore[method-assign]
         self.cluster.on_change = lambda: self.inbox.put(("change", None))  # type: ignore[method-assign]
+        self.cluster.on_notice = lambda *notice: self.inbox.put(("notice", notice))  # type: ignore[method-assign]
         self.thread = threading.Thread(target=self._loop, name=f"parsl-lane-{self.label}", daemon=True)
         self.thread.start()
 
@@ -356,6 +357,8 @@ class BatchLane(Lane):
             self.keeping.adopted(*item)
         elif kind == "looked":
             self.ends.looked()
+        elif kind == "notice":
+            self.ends.told(*item)
         elif kind == "tick":
             self.reports.late()
             self.ends.tick()

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,9 +80,11 @@ class Place:
         Whether it takes no more calls.
     paused : bool
         Whether Dask gives it no more tasks.
+    told : bool
+        Whether its batch system has said that the end is near.
     """
 
-    __slots__ = ("address", "end", "going", "leaving", "name", "paused", "useless")
+    __slots__ = ("address", "end", "going", "leaving", "name", "paused", "told", "useless")
 
     def __init__(self, address: str, name: str, end: JobEnd) -> None:
         self.address = address
@@ -90,6 +93,7 @@ class Place:
         self.leaving = False
         self.paused = False
         self.going = False
+        self.told = False
         self.useless = 0.0
 
 
@@ -120,18 +124,29 @@ class JobEnds:
 
     def heard(self, address: str, name: str, left: tuple[float, ...]) -> None:
         """A worker began a shift, in a job that ends in so many seconds (stop, last, end), or in none."""
+        place = self.places.get(address)
+        if place is not None and place.told:
+            return  # it knows less than its batch system
         if not left:
             self.places.pop(address, None)
             return
         now = time.monotonic()
         end = JobEnd(*[now + seconds for seconds in left])
-        place = self.places.get(address)
         if place is None:
             place = self.places[address] = Place(address, name, end)
             self.length = max(self.length, end.last - now)
         place.end = end
         if not self.near:
             self.tick()
+
+    def told(self, workers: Collection[tuple[str, str]], seconds: float) -> None:
+        """The jobs of workers (addresses, names) are about to be ended, in so many seconds."""
+        now = time.monotonic()
+        for address, name in workers:
+            place = self.places.setdefault(address, Place(address, name, JobEnd(now, now, now + seconds)))
+            place.end = JobEnd(now, now, now + seconds)
+            place.told = place.leaving = True
+        self.tick()
 
     def tick(self) -> None:
         """See to the workers whose jobs end soon; called every second."""
@@ -161,7 +176,8 @@ class JobEnds:
         """Whether a block had better end, for another one to begin, as it has no time for any call that waits."""
         needs = [self.need(key) for key in self.lane.queues.waiting]
         busy = any(b.link is not None and b.link.address == place.address for b in self.lane.batches.values())
-        useless = self.lane.scaled and self.lane.cluster.ours and needs and not busy
+        cluster = self.lane.cluster
+        useless = self.lane.scaled and cluster.ours and cluster.renews and needs and not busy
         if not useless or any(self.fits(place.address, need, now) or need > self.length for need in needs):
             place.useless = 0.0
             return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 from parsl_on_dask.utils import RepresentationMixin
 
@@ -26,6 +28,9 @@ class Launcher(RepresentationMixin, ABC):
     'apptainer exec image.sif dask worker'
     """
 
+    #: whether what it starts may be on other nodes than its own
+    several_nodes: ClassVar[bool] = False
+
     def __init__(self, debug: bool = True) -> None:
         self.debug = debug
 
@@ -44,3 +49,20 @@ class Launcher(RepresentationMixin, ABC):
         script_dir : str
             Directory for files that the text writes. Default: where the block's script runs.
         """
+
+
+def launched(launcher: Any, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str) -> str:
+    """The shell text that a launcher makes, also one that was written before launchers were told a directory.
+
+    Examples
+    --------
+    >>> launched(lambda command, tasks, nodes: f"run -n {tasks * nodes} {command}", "work", 1, 2, "/scripts")
+    'run -n 2 work'
+    """
+    arguments = (command, tasks_per_node, nodes_per_block, script_dir)
+    try:
+        inspect.signature(launcher).bind(*arguments)
+    except (TypeError, ValueError):
+        arguments = arguments[:3]  # type: ignore[assignment]
+    text: str = launcher(*arguments)
+    return text

@@ -21,6 +21,15 @@ _CORES_SLURM = "export CORES=$SLURM_CPUS_ON_NODE\nexport NODES=$SLURM_JOB_NUM_NO
 _SLURM_JOB = "${JOBNAME:-$SLURM_JOB_NAME}"
 
 
+_PASS_ON = (
+    r"child=\$!",
+    r"trap 'kill -TERM \$child 2>/dev/null' TERM USR1 USR2",
+    r"wait \$child; code=\$?",
+    r"while kill -0 \$child 2>/dev/null; do wait \$child; code=\$?; done",
+    r"exit \$code",
+)
+
+
 def _script(*parts: str) -> str:
     return "\n".join(part for part in parts if part) + "\n"
 
@@ -30,11 +39,17 @@ def _in_script_dir(name: str) -> str:
     return f'"${{SCRIPT_DIR:+$SCRIPT_DIR/}}{name}"'
 
 
-def _command_file(command: str, script_dir: str, job: str) -> tuple[str, str]:
-    """Shell text that writes ``command`` to a file, and the file's name in shell text."""
+def command_file(command: str, script_dir: str, job: str, forward: bool = False) -> tuple[str, str]:
+    """Shell text that writes ``command`` to a file, and the file's name in shell text.
+
+    With ``forward`` the shell that runs the file passes a batch system's signals on to the command, as SIGTERM, and
+    goes on waiting for it. Without, it would end, and with it, for a batch system, the task.
+    """
     # The delimiter is not quoted, so variables in the command are replaced when the block's script runs,
     # as commands written for Parsl expect.
     path = _in_script_dir(f"cmd_{job}.sh")
+    if forward and not command.rstrip().endswith(("&", ";")):
+        command = _script(f"{command.rstrip()} &", *_PASS_ON).rstrip()
     text = _script(f"cat > {path} << COMMAND_OF_A_TASK", command, "COMMAND_OF_A_TASK", f"chmod a+x {path}")
     return _find_script_dir(script_dir) + text, path
 
@@ -178,12 +193,14 @@ class GnuParallelLauncher(Launcher):
     ``$PBS_NODEFILE``, or what Slurm, LSF, Grid Engine or OAR say; only this machine without.
     """
 
+    several_nodes = True
+
     def __init__(self, debug: bool = True) -> None:
         super().__init__(debug=debug)
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, "$JOBNAME")
+        write, path = command_file(command, script_dir, "$JOBNAME")
         nodes, jobs, log = (_in_script_dir(f"$JOBNAME.{end}") for end in ("nodes", "parallel", "sh.parallel.log"))
         return _script(
             "set -e",
@@ -217,6 +234,8 @@ class MpiExecLauncher(Launcher):
         More options for mpiexec.
     """
 
+    several_nodes = True
+
     def __init__(self, debug: bool = True, bind_cmd: str = "--bind-to", overrides: str = "") -> None:
         super().__init__(debug=debug)
         self.bind_cmd = bind_cmd
@@ -224,7 +243,7 @@ class MpiExecLauncher(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, "$JOBNAME")
+        write, path = command_file(command, script_dir, "$JOBNAME")
         nodes = _in_script_dir("$JOBNAME.nodes")
         return _script(
             "set -e",
@@ -251,6 +270,8 @@ class MpiRunLauncher(Launcher):
         More options for mpirun.
     """
 
+    several_nodes = True
+
     def __init__(self, debug: bool = True, bash_location: str = "/bin/bash", overrides: str = "") -> None:
         super().__init__(debug=debug)
         self.bash_location = bash_location
@@ -258,7 +279,7 @@ class MpiRunLauncher(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, "$JOBNAME")
+        write, path = command_file(command, script_dir, "$JOBNAME")
         return _script(
             "set -e",
             _CORES_HERE,
@@ -281,13 +302,15 @@ class SrunLauncher(Launcher):
         More options for srun.
     """
 
+    several_nodes = True
+
     def __init__(self, debug: bool = True, overrides: str = "") -> None:
         super().__init__(debug=debug)
         self.overrides = overrides
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, _SLURM_JOB)
+        write, path = command_file(command, script_dir, _SLURM_JOB, forward=True)
         return _script(
             "set -e",
             _CORES_SLURM,
@@ -312,13 +335,15 @@ class SrunMPILauncher(Launcher):
         More options for srun.
     """
 
+    several_nodes = True
+
     def __init__(self, debug: bool = True, overrides: str = "") -> None:
         super().__init__(debug=debug)
         self.overrides = overrides
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, _SLURM_JOB)
+        write, path = command_file(command, script_dir, _SLURM_JOB)
         return _script(
             "set -e",
             _CORES_SLURM,
@@ -351,6 +376,7 @@ class SrunMPILauncher(Launcher):
 class _BackgroundStarter(Launcher):
     """What aprun and jsrun have in common: started in the background, without a core count."""
 
+    several_nodes = True
     _start = ""
 
     def __init__(self, debug: bool = True, overrides: str = "") -> None:
@@ -359,7 +385,7 @@ class _BackgroundStarter(Launcher):
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         count = tasks_per_node * nodes_per_block
-        write, path = _command_file(command, script_dir, "$JOBNAME")
+        write, path = command_file(command, script_dir, "$JOBNAME")
         start = self._start.format(count=count, per_node=tasks_per_node)
         return _script(
             "set -e",

@@ -180,7 +180,11 @@ REFUSED = {"ad_hoc": "hosts=", "cooley": "polaris", "theta": "polaris"}
 #: They log in somewhere; see tests/executors/test_globus_compute.py.
 ELSEWHERE = ("gc_multisite", "gc_tutorial")
 #: They need an executor or a provider that comes in a module of its own.
-SAMPLES = [m.name for m in pkgutil.iter_modules(parsl_on_dask.configs.__path__) if m.name not in (*REFUSED, *ELSEWHERE, "_endpoints")]
+SAMPLES = [
+    m.name
+    for m in pkgutil.iter_modules(parsl_on_dask.configs.__path__)
+    if m.name not in (*REFUSED, *ELSEWHERE, "_endpoints")
+]
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -77,7 +77,9 @@ def test_slurm():
         "work",
     ]
     provider.launcher = SrunLauncher()
-    assert "export SRUN_CPUS_PER_TASK=8" in body_of(provider)
+    body = "\n".join(body_of(provider))
+    assert 'SRUN_CPUS_PER_TASK="${SRUN_CPUS_PER_TASK:-8}"' in body, "unless worker_init says another number"
+    assert 'SLURM_OVERLAP="${SLURM_OVERLAP:-1}"' in body
 
 
 def test_slurm_as_it_comes():

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from parsl_on_dask.launchers.base import launched
+from parsl_on_dask.launchers.own_variables import for_launcher
 from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
 from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.library import Job
@@ -70,9 +72,9 @@ class BlockJob(Job):
             )
         self.job_name = name
         self.job_header = "\n".join(self.header())
-        launched = provider.launcher(command, tasks_per_node, provider.nodes_per_block, self.script_dir)
+        text = launched(provider.launcher, command, tasks_per_node, provider.nodes_per_block, self.script_dir)
         self._job_script_prologue = self.before()
-        self._command_template = launched
+        self._command_template = text
 
     def body(self) -> str:
         """What comes behind the head of the script."""
@@ -115,6 +117,10 @@ class BlockJob(Job):
         """Environment variables for the block."""
         return {}
 
+    def for_launcher(self) -> dict[str, Any]:
+        """Environment variables for the launcher alone."""
+        return {}
+
     def before(self) -> list[str]:
         """Shell lines before the launcher's."""
         keep = f"echo $? 2>/dev/null >{shlex.quote(self.provider.exit_code_path(self.job_name))}"
@@ -126,6 +132,7 @@ class BlockJob(Job):
             self.provider.worker_init.strip("\n"),
             *(f"export {name}={value}" for name, value in self.exports().items()),
             *patience(self.command),
+            *(for_launcher(name, str(value)) for name, value in self.for_launcher().items()),
             f"export JOBNAME={shlex.quote(self.job_name)}",
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.launchers.launchers import SimpleLauncher
+from parsl_on_dask.launchers.launchers import SimpleLauncher, SrunLauncher
 from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
 from parsl_on_dask.providers.job_scripts.library import SLURMJob, slurm_format_bytes_ceil
@@ -78,10 +78,17 @@ class SlurmBlockJob(BlockJob, SLURMJob):
         cores = self.provider.node_slots
         if cores is not None:
             found["PARSL_CORES"] = max(1, cores // self.tasks_per_node)
+        return found
+
+    def for_launcher(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         cpus = self.cpus_per_task()
         if cpus is not None and not isinstance(self.provider.launcher, SimpleLauncher):
             # since 22.05 srun takes no notice of the job's --cpus-per-task and would bind all workers to one CPU
             found["SRUN_CPUS_PER_TASK"] = cpus
+        if isinstance(self.provider.launcher, SrunLauncher):
+            # apps may start steps of their own: those would wait for ever for the CPUs of this one
+            found["SLURM_OVERLAP"] = 1
         return found
 
 

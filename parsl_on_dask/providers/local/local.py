@@ -1,4 +1,4 @@
-"""Blocks of workers on the machine that the script runs on."""
+"""Blocks of workers on the machine that the script runs on, or on the nodes of the batch job that it runs in."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from parsl_on_dask.arguments import need, need_number, wrong_value
 from parsl_on_dask.channels.base import Channel, check_channel, takes_channel
 from parsl_on_dask.dialect import old_defaults
 from parsl_on_dask.jobs.states import JobState, JobStatus
-from parsl_on_dask.launchers.base import Launcher
+from parsl_on_dask.launchers.base import Launcher, launched
 from parsl_on_dask.launchers.errors import BadLauncher
-from parsl_on_dask.launchers.launchers import SingleNodeLauncher
+from parsl_on_dask.launchers.launchers import SimpleLauncher, SingleNodeLauncher, SrunLauncher, SrunMPILauncher
+from parsl_on_dask.launchers.own_variables import for_launcher
 from parsl_on_dask.legacy import note_once, warn_once
+from parsl_on_dask.providers.allocation import SHARES, Allocation, allocation_here, end_of, system_here
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import ScriptPathError, SubmitException
 from parsl_on_dask.utils import RepresentationMixin
@@ -27,22 +29,28 @@ logger = logging.getLogger("parsl.providers.local.local")
 
 
 class LocalProvider(ExecutionProvider, RepresentationMixin):
-    """Gives blocks of workers on this machine.
+    """Gives blocks of workers on this machine, or, in a batch job, on the nodes of that job.
 
-    Where the behaviour comes from: Parsl's ``parsl.providers.local``.
+    With ``SingleNodeLauncher`` or ``SimpleLauncher`` all workers are on this machine. Other launchers are started on
+    this machine, and the workers are where the launcher starts them: in a script that runs inside of ``sbatch``,
+    ``salloc``, ``qsub`` or ``bsub``, ``SrunLauncher``, ``MpiExecLauncher``, ``AprunLauncher`` or ``JsrunLauncher`` with
+    ``nodes_per_block`` nodes makes a block of nodes of that job. Several such blocks are on different nodes as long as
+    there are enough. Workers there know when the job ends. Where the behaviour comes from: Parsl's
+    ``parsl.providers.local``.
 
     Parameters
     ----------
     nodes_per_block : int
-        Default 1. This machine is every node.
+        For how many nodes the launcher starts workers. Default 1.
     launcher : Launcher
-        Default ``SingleNodeLauncher()``.
+        Default ``SingleNodeLauncher()``, for which this machine is every node.
     init_blocks, min_blocks, max_blocks : int
         Blocks at the start (default 1), at the least when idle (0), at the most (1).
     worker_init : str
         Shell text that runs before the workers start, for example ``"source env/bin/activate"``.
     cmd_timeout : float
-        Seconds that a block's processes have to end after they are told to. Default 30.
+        Seconds that the processes of a launcher have to end after they are told to. Default 30. Not used where there
+        is no launcher to wait for.
     parallelism : float
         Worker slots wanted for each waiting task. Default 1.
     channel, walltime, move_files
@@ -98,7 +106,7 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
         for name, value in (("walltime", walltime), ("move_files", move_files)):
             if value is not None:
                 warn_once(f"LocalProvider.{name}", f"LocalProvider({name}=) has no effect any more; leave it out.")
-        if cmd_timeout != 30:
+        if cmd_timeout != 30 and type(launcher) in (type(None), SimpleLauncher, SingleNodeLauncher):
             note_once("local.cmd_timeout", "LocalProvider(cmd_timeout=) is not used: blocks start without a command")
         self.nodes_per_block = nodes_per_block
         self.launcher = SingleNodeLauncher() if launcher is None else launcher
@@ -147,16 +155,15 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
         job_name = f"{job_name}.{time.time()}"
         script_dir = os.path.abspath(self.script_dir or ".")
         path = os.path.join(script_dir, job_name + ".sh")
-        text = self.launcher(command, tasks_per_node, self.nodes_per_block, script_dir)
+        nodes = self._share()
+        text = launched(self._launcher_for(nodes), command, tasks_per_node, self.nodes_per_block, script_dir)
         try:
+            lines = [self.worker_init, f"export JOBNAME={shlex.quote(job_name)}", *self._for_launcher(path, nodes)]
             with open(path, "w") as file:
-                file.write(f"{self.worker_init}\nexport JOBNAME={shlex.quote(job_name)}\n{text}")
+                file.write("\n".join([*lines, text]))
             with open(path + ".ec", "w") as file:
                 file.write("-")
-        except OSError as error:
-            raise ScriptPathError(path, error) from error
-        script = shlex.quote(path)
-        try:
+            script = shlex.quote(path)
             process = subprocess.Popen(
                 ["/bin/bash", "-c", f"bash {script} >{script}.out 2>{script}.err; echo $? >{script}.ec"],
                 stdin=subprocess.DEVNULL,
@@ -165,39 +172,103 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
                 start_new_session=True,
             )
         except OSError as error:
-            raise SubmitException(job_name, f"/bin/bash cannot be started: {error}") from error
+            SHARES.give_back(nodes)
+            if error.filename == "/bin/bash":
+                raise SubmitException(job_name, f"/bin/bash cannot be started: {error}") from error
+            raise ScriptPathError(path, error) from error
         job_id = str(process.pid)
         self.resources[job_id] = {
             "job_id": job_id,
             "remote_pid": process.pid,
             "process": process,
             "script_path": path,
+            "nodes": nodes,
             "status": JobStatus(JobState.RUNNING),
         }
         logger.debug("Job %s runs %s", job_id, path)
         return job_id
+
+    # -- the batch job that the script is in ---------------------------------------------------
+
+    @property
+    def reaches_others(self) -> bool:
+        """Whether workers may be on other machines than this one."""
+        if type(self.launcher) in (SimpleLauncher, SingleNodeLauncher):
+            return False
+        return self.nodes_per_block > 1 or getattr(self.launcher, "several_nodes", False) or bool(system_here())
+
+    def allocation(self) -> Allocation | None:
+        """The batch job on whose nodes the blocks are; None where there is none, or it does not tell its nodes."""
+        if not self.reaches_others:
+            return None
+        try:
+            return allocation_here()
+        except (OSError, ValueError) as error:
+            logger.warning("The nodes of the batch job that this script runs in are not known: %s", error)
+            return None
+
+    def allocation_end(self) -> float | None:
+        """When that job ends, in seconds since 1970; None where that is not known."""
+        found = self.allocation()
+        return None if found is None else end_of(found)
+
+    def _share(self) -> list[str]:
+        """The nodes of the allocation that are for a new block; none where it takes all of them, or chooses itself."""
+        found = self.allocation()
+        if found is None or len(found.nodes) <= self.nodes_per_block or isinstance(self.launcher, SrunMPILauncher):
+            return []
+        return SHARES.take(found.nodes, self.nodes_per_block)
+
+    def _launcher_for(self, nodes: list[str]) -> Launcher:
+        return self.launcher
+
+    def _for_launcher(self, path: str, nodes: list[str]) -> list[str]:
+        """Shell lines with what the launcher's program, and nobody else, is to know."""
+        lines = []
+        if isinstance(self.launcher, SrunLauncher):
+            # apps may start steps of their own: those would wait for ever for the CPUs of this one
+            lines.append(for_launcher("SLURM_OVERLAP", "1"))
+        if nodes:
+            listed = path + ".hosts"
+            with open(listed, "w") as file:
+                file.write("".join(f"{node}\n" for node in nodes))
+            names = ["PBS_NODEFILE", *(["SLURM_HOSTFILE"] if isinstance(self.launcher, SrunLauncher) else [])]
+            lines += [for_launcher(name, shlex.quote(listed), keep=False) for name in names]
+        return lines
+
+    # -- looking after jobs --------------------------------------------------------------------
 
     def status(self, job_ids: Sequence[Any]) -> list[JobStatus]:
         """Return the states of jobs, in the order of their ids."""
         return [self._look(self.resources[job_id]) for job_id in job_ids]
 
     def cancel(self, job_ids: Sequence[Any]) -> list[bool]:
-        """End jobs and all their processes: SIGTERM first, SIGKILL after ``cmd_timeout`` seconds."""
-        running = [job for job in (self.resources[i] for i in job_ids) if not self._look(job).terminal]
+        """End jobs and all their processes: SIGTERM first, SIGKILL after ``cmd_timeout`` seconds.
+
+        Returns
+        -------
+        list of bool
+            For each whether it has ended; False for one that another process has started.
+        """
+        known = [self.resources[i] for i in job_ids if i in self.resources]
+        running = [job for job in known if not self._look(job).terminal]
         for job in running:
             job["cancelled"] = True
             _signal_group(job["remote_pid"], signal.SIGTERM)
         limit = self.cmd_timeout
-        deadline = time.monotonic() + (limit or 0)
+        deadline = None if limit is None else time.monotonic() + limit
         for job in running:
-            try:
-                job["process"].wait(None if limit is None else max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if not _wait_for_group(job["process"], deadline):
                 logger.warning("Job %s did not end within %s s and is killed", job["job_id"], limit)
             _signal_group(job["remote_pid"], signal.SIGKILL)
             job["process"].wait()
-            job["status"] = JobStatus(JobState.CANCELLED)
-        return [True] * len(job_ids)
+            self._over(job, JobStatus(JobState.CANCELLED))
+        return [job_id in self.resources for job_id in job_ids]
+
+    def _over(self, job: dict[str, Any], status: JobStatus) -> None:
+        job["status"] = status
+        SHARES.give_back(job["nodes"])
+        job["nodes"] = []
 
     def _look(self, job: dict[str, Any]) -> JobStatus:
         status: JobStatus = job["status"]
@@ -213,7 +284,7 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
             state = JobState.COMPLETED if code == 0 else JobState.FAILED
             message = f"Cannot parse exit code: {text!r}" if code is None else None
             status = JobStatus(state, message, exit_code=code, stdout_path=path + ".out", stderr_path=path + ".err")
-        job["status"] = status
+        self._over(job, status)
         return status
 
     def __getstate__(self) -> dict[str, Any]:
@@ -239,3 +310,33 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
     except ProcessLookupError:
         pass
+
+
+def _wait_for_group(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
+    """Wait until all processes of a group have ended; whether they have.
+
+    The first of them may end before those that it has started, which have to pass the news on to other machines.
+    """
+    while _group_lives(process):
+        if deadline is not None and time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _group_lives(process: subprocess.Popen[bytes]) -> bool:
+    if process.poll() is None:
+        return True
+    try:
+        os.killpg(process.pid, 0)
+    except OSError:
+        return False
+    import psutil
+
+    for pid in psutil.pids():  # those that are only to be waited for count in the line above
+        try:
+            if os.getpgid(pid) == process.pid and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                return True
+        except (OSError, psutil.Error):
+            continue
+    return False
