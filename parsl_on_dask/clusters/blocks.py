@@ -33,7 +33,7 @@ from parsl_on_dask.clusters.blockspec import (
 )
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.intervals import shorten
-from parsl_on_dask.clusters.jobs import Block, Jobs
+from parsl_on_dask.clusters.jobs import Block, Jobs, told
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote import journal, scratch
@@ -235,7 +235,7 @@ class BlockCluster(Cluster):
                 "idle": self.idle_seconds(worker.block),
                 "draining": worker.name in self.leaving,
             }
-            for address, worker in self.roster.workers.items()
+            for address, worker in self.roster.members()
         ]
 
     def block_of(self, worker: str) -> str | None:
@@ -243,7 +243,7 @@ class BlockCluster(Cluster):
 
     def workers_of(self, blocks: Collection[str]) -> dict[str, str]:
         """Addresses and names of the workers of some blocks."""
-        return {address: worker.name for address, worker in self.roster.workers.items() if worker.block in blocks}
+        return {address: worker.name for address, worker in self.roster.members() if worker.block in blocks}
 
     def greet(self, worker: Member) -> None:
         """A worker has come."""
@@ -257,7 +257,7 @@ class BlockCluster(Cluster):
             )
 
     def miss(self) -> None:
-        """A worker has gone, and maybe its whole block."""
+        """The last worker of a block has gone, and maybe its job."""
         self.jobs.look_soon()
 
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
@@ -320,6 +320,7 @@ class BlockCluster(Cluster):
         """Write down what a block's nodes have to know; returns the command that starts one of them."""
         os.makedirs(block.folder, exist_ok=True)
         script = os.path.join(block.folder, "start.py")
+        self.jobs.will.add(block)
         write_private(block.spec_file, spec_text(self._spec(block, scheduler)))
         write_private(script, start_script(block.spec_file))
         return prefixed(self.executor, start_command(self.site("python"), script))
@@ -358,11 +359,15 @@ class BlockCluster(Cluster):
         except Exception as e:  # no time, nobody to hand over to, or the workers have just gone
             logger.info("Executor %s: workers could not hand over all they have: %r", self.label, e)
 
-    def leave_will(self, will: str, secrets: list[str]) -> None:
-        """Tell the scheduler's process what to cancel, and which files to remove, if this one is killed."""
+    def tell_hub(self, message: dict[str, Any]) -> None:
+        """Tell the process of the scheduler something, if that is on this machine."""
         if self.hub is not None:
             with suppress(OSError):
-                self.hub.tell({"last will": will, "secrets": secrets})
+                self.hub.tell(message)
+
+    def blocks_with_workers(self) -> Collection[str | None]:
+        """Ids of the blocks that have workers now."""
+        return self.roster.blocks()
 
     # -- the end -----------------------------------------------------------------------------------------
 
@@ -374,7 +379,7 @@ class BlockCluster(Cluster):
         if hasattr(self, "client"):
             close_client(self.client)
         if self.hub is not None:
-            self.leave_will("", [])
+            self.jobs.will.revoke()
             self.hub.close()
         self.jobs.cancel_all()
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -395,13 +400,3 @@ class _Hub(Supervisor):
 
     def over(self) -> None:
         self.cluster.error = self.cluster.error or "the process that keeps its scheduler ended"
-
-
-def told(status: JobStatus) -> str:
-    """All that is known about a job that ended, in a few lines."""
-    lines = [str(status)]
-    if status.exit_code is not None:
-        lines.append(f"exit code {status.exit_code}")
-    if status.stderr_summary:
-        lines.append(f"the job's stderr:\n{status.stderr_summary}")
-    return "; ".join(lines)
