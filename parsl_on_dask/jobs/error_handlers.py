@@ -7,7 +7,7 @@ the executor should not go on. Where the behaviour comes from: Parsl's ``parsl.j
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -47,12 +47,12 @@ def default_error_handler(executor: BlockProviderExecutor, status: Mapping[str, 
     ordered = [status[block] for block in sorted(status, key=int)]
     if not getattr(getattr(executor, "lane", None), "scaled", True):
         if _failures(ordered) == len(ordered) >= max(1, getattr(executor.provider, "init_blocks", 1)):
-            executor.set_bad_state_and_fail_all(_summary(status))
+            executor.set_bad_state_and_fail_all(_summary(status.values()))
         return
     newest = list(takewhile(_failed_soon, reversed(ordered)))
     rounds = {number if job.trial is None else -1 - job.trial for number, job in enumerate(newest)}
     if len(rounds) >= threshold or (newest and newest[0].refused):
-        executor.set_bad_state_and_fail_all(_summary(dict(enumerate(reversed(newest)))))
+        executor.set_bad_state_and_fail_all(_summary(reversed(newest)))
 
 
 def _failed_soon(job: JobStatus) -> bool:
@@ -73,7 +73,7 @@ def simple_error_handler(executor: BlockProviderExecutor, status: Mapping[str, J
     init_blocks = getattr(executor.provider, "init_blocks", None)
     enough = threshold if init_blocks is None else max(1, init_blocks)
     if len(status) >= enough and _failures(status.values()) == len(status):
-        executor.set_bad_state_and_fail_all(_summary(status))
+        executor.set_bad_state_and_fail_all(_summary(status.values()))
 
 
 def windowed_error_handler(
@@ -91,16 +91,16 @@ def windowed_error_handler(
     """
     newest = [status[block] for block in sorted(status, key=int)[-threshold:]]
     if _failures(newest) == threshold:
-        executor.set_bad_state_and_fail_all(_summary(status))
+        executor.set_bad_state_and_fail_all(_summary(status.values()))
 
 
 def _failures(statuses: Iterable[JobStatus]) -> int:
     return sum(s.state in _FAILURES for s in statuses)
 
 
-def _summary(status: Mapping[Hashable, JobStatus]) -> TooManyJobFailuresError:
+def _summary(statuses: Iterable[JobStatus]) -> TooManyJobFailuresError:
     lines: list[str] = []
-    for number, job in enumerate(status.values(), 1):
+    for number, job in enumerate(statuses, 1):
         lines.append(f"Error {number}:")
         if job.message is not None:
             lines.append(f"\t{job.message}")
