@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import polling
+from parsl_on_dask.clusters.badnodes import BadNodes
 from parsl_on_dask.clusters.blockspec import seconds_of
 from parsl_on_dask.clusters.governor import Governor
 from parsl_on_dask.clusters.submitting import Submissions
@@ -146,6 +147,7 @@ class Jobs:
         self.parallel = bool(getattr(self.provider, "parallel", False))
         self.turn: Any = contextlib.nullcontext() if self.parallel else threading.Lock()
         self.governor = Governor(self.label)
+        self.bad_nodes = BadNodes(self.label)
         self.submissions = Submissions(self, self.governor)
         self.will = Will(self.provider, cluster.tell_hub)
         self.closing = threading.Event()
@@ -304,10 +306,13 @@ class Jobs:
             if fate is None:
                 continue
             block.counted = True
+            nodes = self.provider.nodes_of(block.job_id) if hasattr(self.provider, "nodes_of") else []
             if fate:
+                self.bad_nodes.lived(nodes)
                 self.governor_learns(self.governor.lived)
             elif not block.given_back:
                 why = told(block.status).splitlines()[0]
+                self.bad_nodes.died(nodes, why)
                 self.governor_learns(lambda block=block, why=why: self.governor.died(block.trial, why))  # type: ignore[misc]
 
     def _fate(self, block: Block) -> bool | None:
@@ -338,12 +343,14 @@ class Jobs:
 
     def status(self) -> dict[str, JobStatus]:
         """State of each block so far, by id."""
-        waits = self.submissions.wait_text()
+        waits, without = self.submissions.wait_text(), self.bad_nodes.text()
         found = {}
         for name, block in list(self.blocks.items()):
             status = block.status
-            if waits and block.job_id is None and not status.terminal:
-                status = JobStatus(status.state, waits)
+            if not status.terminal and (without or (waits and block.job_id is None)):
+                notes = (status.message, "" if block.job_id is not None else waits, without)
+                status = JobStatus(status.state, "; ".join(note for note in notes if note))
+                status.stdout_path, status.stderr_path = block.status.stdout_path, block.status.stderr_path
             found[name] = status
         return found
 

@@ -17,6 +17,8 @@ from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.asking import AskingProvider, batches
 from parsl_on_dask.providers.defaults import given
 from parsl_on_dask.providers.errors import ScriptPathError, SubmitException
+from parsl_on_dask.providers.nodelists import expanded
+from parsl_on_dask.providers.refusals import Refusal, refusal_of
 from parsl_on_dask.providers.site import Site, check_settings, read_site
 from parsl_on_dask.providers.walltimes import clock, seconds
 from parsl_on_dask.utils import RepresentationMixin
@@ -46,6 +48,8 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     _prefix: ClassVar[str] = ""
     #: forms of the system's own walltimes: seconds of the first of two numbers, and of one alone
     _walltime_units: ClassVar[tuple[int, int]] = (60, 60)
+    #: nodes that the next jobs are to keep away from
+    left_out: tuple[str, ...] = ()
     scheduler_options: str
     worker_init: str
     config_name: str | None
@@ -90,9 +94,10 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         self._naming = threading.Lock()
         self._names: set[str] = set()
         self._silent = False
+        self._unsure: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        hidden = ("_site", "_asking", "_naming", "_names", "_silent")
+        hidden = ("_site", "_asking", "_naming", "_names", "_silent", "_unsure", "left_out")
         # jobs belong to the process that submitted them
         return {**{k: v for k, v in self.__dict__.items() if k not in hidden}, "resources": {}}
 
@@ -156,6 +161,20 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         """Return the file that a job writes its exit code to."""
         return self._path(name) + ".ec"
 
+    def nodes_path(self, name: str) -> str:
+        """Return the file that a job writes the names of its nodes to."""
+        return self._path(name) + ".nodes"
+
+    def nodes_of(self, job_id: Any) -> list[str]:
+        """Return the names of the nodes that a job has, or had; none where that is not known."""
+        if job_id not in self.resources:
+            return []
+        try:
+            with open(self.nodes_path(self.resources[job_id]["job_name"])) as file:
+                return expanded(file.read())
+        except OSError:
+            return []
+
     def _files(self, job: BlockJob, name: str) -> dict[str, str]:
         """Name and text of each file of a job; the first is the one that is submitted."""
         return {self._path(name) + self._suffix: job.text()}
@@ -213,6 +232,9 @@ class BatchProvider(AskingProvider, RepresentationMixin):
             When the script cannot be written.
         """
         need_number(type(self).__name__, "tasks_per_node", tasks_per_node, at_least=1, example="1")
+        unsure = self._unsure.pop(job_name, None)  # it may have arrived all the same
+        if unsure is not None and (found := self._adopt(unsure)) is not None:
+            return self._submitted(found, unsure, time.monotonic())
         name = self._new_name(job_name)
         job = self._job(name, command, tasks_per_node)
         files = self._files(job, name)
@@ -225,18 +247,27 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         except subprocess.TimeoutExpired as error:
             job_id = self._adopt(name)
             if job_id is None:
+                self._unsure[job_name] = name
                 raise SubmitException(name, f"{start!r} took longer than cmd_timeout={self.cmd_timeout} s") from error
         else:
             if code != 0:
-                raise SubmitException(name, f"{start!r} failed: {err.strip() or out.strip()}", out, err, code)
+                refused = SubmitException(name, f"{start!r} failed: {err.strip() or out.strip()}", out, err, code)
+                if refusal_of(refused) is Refusal.NO_ANSWER:
+                    self._unsure[job_name] = name
+                raise refused
             job_id = self._job_id(job, out)
             if job_id is None:
                 raise SubmitException(name, f"there is no job id in what {start!r} wrote", out, err, code)
+        return self._submitted(job_id, name, asked)
+
+    def _submitted(self, job_id: str, name: str, asked: float) -> str:
+        """Take note of a job."""
         stdout, stderr = self.output_paths(name)
+        path = self._path(name) + self._suffix
         self.resources[job_id] = {
             "job_id": job_id,
             "job_name": name,
-            "script_path": next(iter(files)),
+            "script_path": path,
             "job_stdout_path": stdout,
             "job_stderr_path": stderr,
             "exit_code_path": self.exit_code_path(name),
@@ -244,7 +275,7 @@ class BatchProvider(AskingProvider, RepresentationMixin):
             "missed": 0,
             "status": JobStatus(JobState.PENDING, stdout_path=stdout, stderr_path=stderr),
         }
-        logger.debug("Job %s runs %s", job_id, next(iter(files)))
+        logger.debug("Job %s runs %s", job_id, path)
         return job_id
 
     def _job_id(self, job: BlockJob, out: str) -> str | None:
