@@ -128,7 +128,8 @@ class Submissions:
         jobs, blocks = self.jobs, submission.blocks
         try:
             with jobs.turn:
-                jobs.provider.left_out = jobs.bad_nodes.left_out()
+                if hasattr(jobs.provider, "left_out"):
+                    jobs.provider.left_out = jobs.bad_nodes.left_out()
                 job_ids = [jobs.cluster.submit(block, submission.scheduler) for block in blocks]
             for block, job_id in zip(blocks, job_ids, strict=True):
                 if not job_id:
@@ -149,9 +150,7 @@ class Submissions:
         """Whether a submission that failed is to be tried again."""
         kind = refusal_of(error, alive=self.jobs.alive())
         if kind is Refusal.FINAL and self.jobs.bad_nodes.forgive():
-            logger.warning(
-                "Executor %s: without the nodes that are left out: %s. They are taken back", self.jobs.label, error
-            )
+            logger.warning("Executor %s takes the nodes back that it left out: %s", self.jobs.label, error)
             return True
         if kind not in (Refusal.NO_ANSWER, Refusal.FULL):
             return False

@@ -129,7 +129,7 @@ class BlockJob(Job):
         where = shlex.quote(self.provider.nodes_path(self.job_name))
         return [
             # Several systems forget a job at its end; what is left is what it wrote itself.
-            f"trap {shlex.quote(keep)} EXIT\n{{ {self.nodes}; }} >{where} 2>/dev/null",
+            f"trap {shlex.quote(keep)} EXIT; {{ {self.nodes}; }} >{where} 2>/dev/null",
             *self.site.prologue,
             self.provider.worker_init.strip("\n"),
             *(f"export {name}={value}" for name, value in self.exports().items()),
