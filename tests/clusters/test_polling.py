@@ -92,7 +92,7 @@ def command(folder: Path, name: str, text: str) -> None:
 
 @pytest.fixture
 def waiting_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Slurm's commands, by which every job waits for ever; returns the folder in which they note how they are called."""
+    """Slurm's commands, by which every job waits for ever; returns their folder, where they note their calls."""
     folder = tmp_path / "bin"
     folder.mkdir()
     # one job after the other, also from two executors

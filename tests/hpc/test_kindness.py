@@ -145,17 +145,16 @@ def controller(slurm: Slurm) -> Iterator[Callable[[str], None]]:
             eventually(lambda: not runs(), "the controller is away", WAIT)
             return
         old = pid()
-        with open(directory / "log" / "slurmctld.out", "ab") as log:
-            path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-            started = subprocess.Popen(
-                ["slurmctld", "-D"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, "SLURM_CONF": slurm.conf, "PATH": path},
-            )
-        daemons.write_text(daemons.read_text().replace(f"{old} slurmctld", f"{started.pid} slurmctld"))
+        path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+        # as ci/slurm/up starts it: nobody's child, and nothing of this session in its environment
+        new = subprocess.run(
+            ["bash", "-c", 'setsid slurmctld -D </dev/null >>"$0" 2>&1 & echo $!', directory / "log" / "slurmctld.out"],
+            env={"SLURM_CONF": slurm.conf, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        daemons.write_text(daemons.read_text().replace(f"{old} slurmctld", f"{new} slurmctld"))
         eventually(runs, "the controller is back", WAIT)
 
     yield do
