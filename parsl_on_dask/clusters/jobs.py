@@ -211,7 +211,8 @@ class Jobs:
                 logger.exception("Executor %s: looking after its blocks failed", self.label)
 
     def _pause(self) -> float:
-        waiting = sum(block.job_id is not None and not block.connected and not block.gone for block in self._known())
+        seen = self.cluster.blocks_with_workers()
+        waiting = sum(block.name not in seen for block in self.open_blocks())
         return PEEK + PEEK_EACH * waiting if waiting else HANDLE
 
     def _known(self) -> list[Block]:
@@ -245,14 +246,21 @@ class Jobs:
         )
 
     def _peek(self) -> None:
-        """Find the jobs that have ended before their workers came, by what they have left, without asking."""
+        """Find the jobs without workers that have ended, by what they have left, without asking."""
         left_word = getattr(self.provider, "left_word", None)
         if left_word is None or time.monotonic() - self.peeked < self._pause():
             return
         self.peeked = time.monotonic()
+        seen = self.cluster.blocks_with_workers()
         for block in self.open_blocks():
-            if not block.connected and (status := left_word(block.job_id)) is not None:
-                self._note([(block, status)])
+            if block.name in seen or (word := left_word(block.job_id)) is None:
+                continue
+            if block.connected and word.exit_code:
+                # the batch system may know more about the end of one that worked, if it may be asked soon
+                self.desk.news()
+                if self.desk.wait() <= 1:
+                    continue
+            self._note([(block, self.provider.conclude(block.job_id, word))])
 
     def take(self, blocks: Sequence[Block]) -> None:
         """Take over the states of jobs from the provider, which has been, or is now, asked for them."""

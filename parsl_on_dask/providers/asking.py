@@ -184,15 +184,21 @@ class AskingProvider(ClusterProvider):
         ]
 
     def left_word(self, job_id: Any) -> JobStatus | None:
-        """Return how a job ended, if it has and has left a file that says so; nothing is asked."""
+        """Return how a job ended by the file that it has left, if it has; nothing is asked, and nothing changes."""
         job = self.resources.get(job_id)
         if job is None or job["exit_code_path"] == os.devnull or not _size(job["exit_code_path"]):
             return None
+        word = self._by_exit_code(job)
+        return word if word.exit_code is not None else None
+
+    def conclude(self, job_id: Any, word: JobStatus) -> JobStatus:
+        """Take a job for ended as its file says; returns its state."""
+        job = self.resources[job_id]
         with self._asking:
             if not job["status"].terminal:
-                self._update(job, self._by_exit_code(job))
+                self._update(job, word)
             known: JobStatus = job["status"]
-        return known if known.terminal else None
+        return known
 
 
 def ask_together(providers: Sequence[AskingProvider]) -> None:

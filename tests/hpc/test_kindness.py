@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import parsl_on_dask as parsl
-from parsl_on_dask.clusters import governor, polling
+from parsl_on_dask.clusters import governor
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.jobs.states import JobState
 from tests.helpers import WAIT, eventually, hold
@@ -21,12 +21,6 @@ from tests.hpc.blocks import executor, here
 from tests.hpc.slurm import Slurm
 
 Load = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def fresh_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What other tests have asked does not count here."""
-    monkeypatch.setattr(polling, "_desks", {})
 
 
 def states(one: Any) -> dict[str, JobState]:
