@@ -78,11 +78,13 @@ class BadNodes:
             for node in nodes:
                 self._deaths.pop(node, None)
 
-    def blame(self, node: str, why: str) -> None:
-        """Leave a node out, for a reason that is known elsewhere."""
+    def blame(self, node: str, why: str) -> bool:
+        """Leave a node out, for a reason that is known elsewhere; False when it was left out already."""
         with self._lock:
-            if node not in self._until:
-                self._leave_out(node, why)
+            if node in self._until:
+                return False
+            self._leave_out(node, why)
+            return True
 
     def _leave_out(self, node: str, why: str) -> None:
         if len(self._until) >= MOST:

@@ -31,7 +31,7 @@ from parsl_on_dask.clusters.blockspec import (
     stdin_command,
     write_private,
 )
-from parsl_on_dask.clusters.hub import Supervisor, pems_of
+from parsl_on_dask.clusters.hub import Supervisor, dask_config, pems_of
 from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.jobs import Block, Jobs, told
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
@@ -88,6 +88,7 @@ class BlockCluster(Cluster):
         os.makedirs(self.provider.script_dir, exist_ok=True)
         self.scratch = tempfile.mkdtemp(prefix="scratch-", dir=self.home)
         self.sockets = scratch.make()
+        self.config = dask_config(None)
         self.jobs = Jobs(self)
         self._warn_of_idle_nodes()
         try:
@@ -245,6 +246,12 @@ class BlockCluster(Cluster):
         """Addresses and names of the workers of some blocks."""
         return {address: worker.name for address, worker in self.roster.members() if worker.block in blocks}
 
+    def machine_of(self, worker: str) -> str | None:
+        return self.roster.machine_of(worker)
+
+    def leave_out(self, machine: str, why: str) -> bool:
+        return self.jobs.bad_nodes.blame(machine, why)
+
     def greet(self, worker: Member) -> None:
         """A worker has come."""
         block = self.jobs.blocks.get(worker.block or "")
@@ -314,7 +321,16 @@ class BlockCluster(Cluster):
         return self.provider.submit(self._describe(block, scheduler), 1, name)
 
     def _spec(self, block: Block, scheduler: dict[str, Any] | None) -> dict[str, Any]:
-        return node_spec(self.executor, block.name, self.addresses, self.pems, block.folder, self.loopback, scheduler)
+        return node_spec(
+            self.executor,
+            block.name,
+            self.addresses,
+            self.pems,
+            block.folder,
+            self.loopback,
+            scheduler,
+            self.config,
+        )
 
     def _describe(self, block: Block, scheduler: dict[str, Any] | None) -> str:
         """Write down what a block's nodes have to know; returns the command that starts one of them."""

@@ -33,6 +33,7 @@ def node_spec(
     shared: str,
     loopback: bool,
     scheduler: dict[str, Any] | None = None,
+    config: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the nodes of a block are told.
 
@@ -51,6 +52,8 @@ def node_spec(
         Whether workers listen on loopback only.
     scheduler : dict, optional
         Settings of the scheduler, if this block is the one to start it.
+    config : dict, optional
+        Dask's settings. Default: those of this process.
     """
     from parsl_on_dask import alias
 
@@ -62,7 +65,7 @@ def node_spec(
         "security": pems if scheduler is not None or pems is None else _for_workers(pems),
         # another Python has packages of its own
         "path": import_path() if same_python else [],
-        "config": dask_config(None),
+        "config": dask_config(None) if config is None else config,
         "alias": alias.environment(),
         "shared": shared,
         "logs": os.path.join(executor.worker_logdir, f"block-{block}"),

@@ -30,6 +30,7 @@ class Member(NamedTuple):
     pid: int | None
     python: str | None
     nthreads: int
+    machine: str
 
 
 def parts_of(worker: str) -> tuple[str | None, str | None]:
@@ -48,7 +49,9 @@ def member_of(known: dict[str, Any]) -> Member:
     """A worker, from what its scheduler tells (:func:`parsl_on_dask.clusters.members.about`)."""
     name = str(known["name"])
     host = str(known["hostname"] or known["host"])
-    return Member(name, *parts_of(name), host, known["pid"], known["python"], int(known["nthreads"]))
+    return Member(
+        name, *parts_of(name), host, known["pid"], known["python"], int(known["nthreads"]), known["machine"] or host
+    )
 
 
 class Roster:
@@ -69,6 +72,7 @@ class Roster:
         self.slots = 0
         self.refreshed = 0.0
         self._of_blocks: Counter[str | None] = Counter()
+        self._machines: dict[str | None, str] = {}
         self._changing = threading.Lock()
 
     def begin(self, client: Any) -> None:
@@ -113,6 +117,7 @@ class Roster:
                 del self.workers[address]
             for worker in new.values():
                 self._count(worker, worker.nthreads)
+                self._machines[worker.node] = worker.machine
             for worker in old.values():
                 self._count(worker, -worker.nthreads)
             deserted = {worker.block for worker in old.values()} - self._of_blocks.keys()
@@ -132,6 +137,10 @@ class Roster:
     def members(self) -> list[tuple[str, Member]]:
         """The workers by address, for any thread."""
         return list(self.workers.items())
+
+    def machine_of(self, worker: str) -> str | None:
+        """The machine that a worker is, or was, on, by its name."""
+        return self._machines.get(parts_of(worker)[1])
 
     def blocks(self) -> set[str | None]:
         """Ids of the blocks that have workers."""

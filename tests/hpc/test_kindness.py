@@ -184,3 +184,34 @@ def test_squeue_is_asked_rarely(slurm: Slurm, run_slurm: Load, tmp_path: Path, m
     time.sleep(20)
     assert len((tmp_path / "asked").read_text().splitlines()) <= 3
     assert [set(states(one).values()) for one in executors] == [{JobState.RUNNING}] * 2
+
+
+def test_a_node_on_which_calls_fail_is_left_out(
+    slurm: Slurm, run_slurm: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two blocks on two nodes; on one of them every call fails, until it gets none any more."""
+    one = executor(init_blocks=2, max_blocks=2, workers=1, cores_per_node=4)
+    run_slurm(one, strategy="simple", retries=0)
+    eventually(lambda: len(one.connected_blocks()) == 2, "two blocks have workers", WAIT)
+    bad = slurm.taken()[0]
+    assert len(slurm.taken()) == 2
+
+    @parsl.python_app
+    def picky(bad: str) -> str:
+        import os
+        import time
+
+        time.sleep(0.1)
+        here = os.environ["SLURMD_NODENAME"]
+        if here == bad:
+            raise OSError("no licence on this node")
+        return here
+
+    def left_out() -> bool:
+        for future in [picky(bad) for _ in range(10)]:
+            future.exception(WAIT)
+        return f"node {bad} is left out" in caplog.text
+
+    eventually(left_out, "the node is blamed", WAIT)
+    eventually(lambda: len(slurm.taken()) == 2 and bad not in slurm.taken(), "its block has moved", 2 * WAIT)
+    assert {f.result(WAIT) for f in [picky(bad) for _ in range(20)]}.isdisjoint({bad})
