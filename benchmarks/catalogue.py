@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 BOTH = ("processes", "threads")
 PROCESSES = ("processes",)
 SLURM = ("slurm",)
+BLOCKS = (1, 50, 200)
+EXISTING = (20, 200)
 WITH_CHECKPOINTS = ("ours", "parsl")
 
 Value = int | float | str
@@ -157,6 +159,30 @@ WORKLOADS = (
         quick={"seconds": 8},
         systems=("ours", "parsl"),
         by_default=False,
+    ),
+    *(
+        Workload(
+            f"blocks-{n}",
+            "blocks",
+            kinds=PROCESSES,
+            sizes={"n": n, "idle": 60.0},
+            quick={"idle": 2.0},
+            systems=("ours", "parsl"),
+            by_default=False,
+        )
+        for n in BLOCKS
+    ),
+    *(
+        Workload(
+            f"workers-{n}",
+            "workers",
+            kinds=PROCESSES,
+            sizes={"n": n, "calls": 3000},
+            quick={"calls": 200},
+            systems=("ours", "dask"),
+            by_default=False,
+        )
+        for n in EXISTING
     ),
     Workload(
         "many",
@@ -333,6 +359,21 @@ ROWS = (
     Row(
         "sampling", "sampling", "processes", "percent_of_a_core", "samples of resources each second, a worker",
         "% of a core", False, (Target("value", 2),),
+    ),
+    *(
+        Row(f"blocks-{n}{whole}{name}", f"blocks-{n}", "processes", f"{prefix}{figure}", f"{title}, {n} blocks, {of}",
+            "ms", False, (_parsl(1),))
+        for n in BLOCKS
+        for whole, prefix, of in (("", "", "the script"), ("-whole", "whole_", "all processes"))
+        for name, figure, title in (
+            ("", "ms_per_block", "processor time of a block"),
+            ("-idle", "ms_per_idle_minute", "processor time of an idle minute"),
+        )
+    ),
+    *(
+        Row(f"workers-{n}", f"workers-{n}", "processes", "us_per_call",
+            f"no-op call, client and scheduler time, {n} workers of an existing cluster", "µs", False, (NEVER_SLOWER,))
+        for n in EXISTING
     ),
     Row("many", "many", "processes", "seconds", "very many calls from one loop", "s", False),
     Row(

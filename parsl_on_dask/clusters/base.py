@@ -138,6 +138,14 @@ class Cluster(abc.ABC):
         """Id of the block that a worker belongs to."""
         return None
 
+    def machine_of(self, worker: str) -> str | None:
+        """The machine that a worker is, or was, on; None where machines cannot be left out."""
+        return None
+
+    def leave_out(self, machine: str, why: str) -> bool:
+        """Keep further blocks away from a machine; False when it was so already."""
+        return False
+
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
         """Number of the call that a dead worker was running (0: none) and its last reports; None if not known."""
         return None

@@ -31,9 +31,9 @@ from parsl_on_dask.clusters.blockspec import (
     warn_of_idle_nodes,
     write_private,
 )
-from parsl_on_dask.clusters.hub import Supervisor, pems_of
+from parsl_on_dask.clusters.hub import Supervisor, dask_config, pems_of
 from parsl_on_dask.clusters.intervals import shorten
-from parsl_on_dask.clusters.jobs import Block, Jobs
+from parsl_on_dask.clusters.jobs import Block, Jobs, told
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
 from parsl_on_dask.clusters.startup import Start, start_files, stdin_command, write_archive
@@ -102,6 +102,7 @@ class BlockCluster(Cluster):
         self.sockets = scratch.make()
         self.archive = os.path.join(self.scratch, "parsl_on_dask.zip")
         write_archive(self.archive)
+        self.config = dask_config(None)
         self.jobs = Jobs(self)
         self.ledger = Ledger(self)
         warn_of_idle_nodes(executor)
@@ -247,7 +248,7 @@ class BlockCluster(Cluster):
                 "idle": self.idle_seconds(worker.block),
                 "draining": worker.name in self.leaving,
             }
-            for address, worker in self.roster.workers.items()
+            for address, worker in self.roster.members()
         ]
 
     def block_of(self, worker: str) -> str | None:
@@ -255,7 +256,13 @@ class BlockCluster(Cluster):
 
     def workers_of(self, blocks: Collection[str]) -> dict[str, str]:
         """Addresses and names of the workers of some blocks."""
-        return {address: worker.name for address, worker in self.roster.workers.items() if worker.block in blocks}
+        return {address: worker.name for address, worker in self.roster.members() if worker.block in blocks}
+
+    def machine_of(self, worker: str) -> str | None:
+        return self.roster.machine_of(worker)
+
+    def leave_out(self, machine: str, why: str) -> bool:
+        return self.jobs.bad_nodes.blame(machine, why)
 
     def greet(self, worker: Member) -> None:
         """A worker has come."""
@@ -269,7 +276,7 @@ class BlockCluster(Cluster):
             )
 
     def miss(self) -> None:
-        """A worker has gone, and maybe its whole block."""
+        """The last worker of a block has gone, and maybe its job."""
         self.jobs.look_soon()
 
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
@@ -334,7 +341,16 @@ class BlockCluster(Cluster):
         return list(self.provider.submit_array(commands, 1, names, together))
 
     def _spec(self, block: Block, scheduler: dict[str, Any] | None) -> dict[str, Any]:
-        spec = node_spec(self.executor, block.name, self.addresses, self.pems, block.folder, self.loopback, scheduler)
+        spec = node_spec(
+            self.executor,
+            block.name,
+            self.addresses,
+            self.pems,
+            block.folder,
+            self.loopback,
+            scheduler,
+            self.config,
+        )
         self.limit = spec["job_end"]
         self.renews = self.limit is None
         return spec
@@ -342,6 +358,7 @@ class BlockCluster(Cluster):
     def _describe(self, block: Block, scheduler: dict[str, Any] | None) -> str:
         """Write down what a block's nodes have to know; returns the command that starts one of them."""
         os.makedirs(block.folder, exist_ok=True)
+        self.jobs.will.add(block)
         start = Start("blocknode", block.spec_file, block.spec_file, self.archive, LATE)
         files = start_files(block.folder, start, python_of(self.executor))
         for path, text in {block.spec_file: spec_text(self._spec(block, scheduler)), **files}.items():
@@ -385,11 +402,15 @@ class BlockCluster(Cluster):
         except Exception as e:  # no time, nobody to hand over to, or the workers have just gone
             logger.info("Executor %s: workers could not hand over all they have: %r", self.label, e)
 
-    def leave_will(self, will: str, secrets: list[str]) -> None:
-        """Tell the scheduler's process what to cancel, and which files to remove, if this one is killed."""
+    def tell_hub(self, message: dict[str, Any]) -> None:
+        """Tell the process of the scheduler something, if that is on this machine."""
         if self.hub is not None:
             with suppress(OSError):
-                self.hub.tell({"last will": will, "secrets": secrets})
+                self.hub.tell(message)
+
+    def blocks_with_workers(self) -> Collection[str | None]:
+        """Ids of the blocks that have workers now."""
+        return self.roster.blocks()
 
     # -- the end -----------------------------------------------------------------------------------------
 
@@ -401,7 +422,7 @@ class BlockCluster(Cluster):
         if hasattr(self, "client"):
             close_client(self.client)
         if self.hub is not None:
-            self.leave_will("", [])
+            self.jobs.will.revoke()
             self.hub.close()
         self.jobs.cancel_all()
         self.ledger.close()
@@ -423,13 +444,3 @@ class _Hub(Supervisor):
 
     def over(self) -> None:
         self.cluster.error = self.cluster.error or "the process that keeps its scheduler ended"
-
-
-def told(status: JobStatus) -> str:
-    """All that is known about a job that ended, in a few lines."""
-    lines = [str(status)]
-    if status.exit_code is not None:
-        lines.append(f"exit code {status.exit_code}")
-    if status.stderr_summary:
-        lines.append(f"the job's stderr:\n{status.stderr_summary}")
-    return "; ".join(lines)

@@ -36,6 +36,7 @@ def node_spec(
     shared: str,
     loopback: bool,
     scheduler: dict[str, Any] | None = None,
+    config: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the nodes of a block are told.
 
@@ -54,6 +55,8 @@ def node_spec(
         Whether workers listen on loopback only.
     scheduler : dict, optional
         Settings of the scheduler, if this block is the one to start it.
+    config : dict, optional
+        Dask's settings. Default: those of this process.
     """
     from parsl_on_dask import alias
 
@@ -65,7 +68,7 @@ def node_spec(
         "scheduler": scheduler,
         "security": pems if scheduler is not None or pems is None else _for_workers(pems),
         **places(),
-        "config": dask_config(None),
+        "config": dask_config(None) if config is None else config,
         "alias": alias.environment(),
         "shared": shared,
         "logs": os.path.join(executor.worker_logdir, f"block-{block}"),

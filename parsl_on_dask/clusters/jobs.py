@@ -15,8 +15,15 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.clusters import polling
 from parsl_on_dask.clusters.arrays import Arrays
+from parsl_on_dask.clusters.badnodes import BadNodes
+from parsl_on_dask.clusters.blockspec import job_seconds
+from parsl_on_dask.clusters.governor import Governor
+from parsl_on_dask.clusters.submitting import Submissions
+from parsl_on_dask.clusters.wills import Will
 from parsl_on_dask.executors.errors import ScalingFailed
+from parsl_on_dask.jobs.error_handlers import YOUNG
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.late_threads import beside
 
@@ -25,17 +32,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("parsl.clusters.jobs")
 
-#: The most seconds between two looks at the jobs.
-POLL = 5.0
-#: Seconds between two looks when there is reason to believe that something has changed.
-SOON = 0.5
-#: How many submissions run at a time, with a provider that allows it.
-TOGETHER = 8
+#: Seconds between two looks at the files that jobs leave at their end, and how much longer that is for each job.
+PEEK, PEEK_EACH = 1.0, 0.05
+#: Seconds for which news is gathered.
+GATHER = 0.2
+#: Seconds between two calls of an error handler that the user wrote.
+HANDLE = 5.0
 #: Seconds that running calls have to end in when their block is given back.
 LEAVE = 10.0
 #: Seconds that cancelling may take at the end, and then the jobs to be gone.
 CANCEL, GONE = 30.0, 15.0
-
 #: States in which a job is not said to run.
 WAITING = (JobState.PENDING, JobState.UNKNOWN)
 
@@ -60,6 +66,12 @@ class Block:
         As it is shown.
     connected : bool
         Whether it ever had workers.
+    since : float
+        When the first of them came, by the monotonic clock.
+    trial : int
+        Which trial of the governor's it belongs to.
+    counted : bool
+        Whether the governor knows what became of it.
     given_back : bool
         Whether it is, or is about to be, cancelled.
     gone : bool
@@ -73,8 +85,11 @@ class Block:
         self.job_id: Any = None
         self.status = JobStatus(JobState.PENDING)
         self.connected = False
+        self.since = 0.0
         self.given_back = False
         self.gone = False
+        self.trial = 0
+        self.counted = False
         self.submitted = threading.Event()
 
     @property
@@ -88,6 +103,8 @@ class Block:
 
     def has_workers(self) -> None:
         """A worker of it is there."""
+        if not self.connected:
+            self.since = time.monotonic()
         self.connected = True
         if self.status.state in (JobState.PENDING, JobState.HELD, JobState.UNKNOWN):
             self.status = JobStatus(JobState.RUNNING)
@@ -99,8 +116,14 @@ class Block:
             if not self.connected:
                 message = status.message or NEVER_CONNECTED
                 status = JobStatus(JobState.MISSING, message, status.exit_code, status.stdout_path, status.stderr_path)
+            status.served = self.served()
+            status.trial = self.trial
             self.status = status
         self.forget()
+
+    def served(self) -> float:
+        """For how many seconds it has had workers."""
+        return time.monotonic() - self.since if self.connected else 0.0
 
     def forget(self) -> None:
         """Remove the file that its nodes start from: it holds keys."""
@@ -124,20 +147,19 @@ class Jobs:
         self.blocks: dict[str, Block] = {}
         self.scheduler_block: Block | None = None
         self.lock = threading.Lock()
-        self.turn: Any = contextlib.nullcontext() if getattr(self.provider, "parallel", False) else threading.Lock()
-        self.submitters = threading.BoundedSemaphore(TOGETHER)
+        self.parallel = bool(getattr(self.provider, "parallel", False))
+        self.turn: Any = contextlib.nullcontext() if self.parallel else threading.Lock()
+        self.governor = Governor(self.label)
+        self.bad_nodes = BadNodes(self.label)
         self.arrays = Arrays(self.provider, self.label)
+        self.submissions = Submissions(self, self.governor)
+        self.will = Will(self.provider, cluster.tell_hub)
         self.closing = threading.Event()
         self.news = threading.Event()
-        self.looked = time.monotonic()
         self.failed_looks = 0
+        self.handled = self.peeked = 0.0
+        self.desk = polling.join(self)
         self.thread: threading.Thread | None = None
-
-    @property
-    def period(self) -> float:
-        """Seconds between two looks."""
-        wanted = getattr(self.provider, "status_polling_interval", POLL)
-        return max(SOON, min(float(wanted), POLL)) if wanted else POLL
 
     def start(self) -> None:
         """Begin to look after the blocks."""
@@ -157,36 +179,10 @@ class Jobs:
                 block = Block(name, os.path.join(self.cluster.home, f"block-{name}"))
                 self.blocks[name] = block
                 asked.append(block)
-        for blocks in self.arrays.groups(asked):
-            threading.Thread(
-                target=self._submit_all, args=(blocks, scheduler), name=f"parsl-submit-{blocks[0].name}", daemon=True
-            ).start()
+        self.submissions.put(asked, scheduler)
         return asked
 
-    def _submit_all(self, blocks: list[Block], scheduler: dict[str, Any] | None) -> None:
-        """Submit blocks as one job array, or one by one where the batch system does not take that."""
-        if len(blocks) == 1 or not self._submit_array(blocks):
-            for block in blocks:
-                self._submit(block, scheduler)
-
-    def _submit_array(self, blocks: list[Block]) -> bool:
-        with self.submitters, self.turn:
-            if self.closing.is_set() or any(block.given_back for block in blocks):
-                return False
-            try:
-                job_ids = self.cluster.submit_array(blocks)
-            except Exception as e:
-                self.arrays.refused(e)
-                return False
-        for block, job_id in zip(blocks, job_ids, strict=True):
-            self._was_submitted(block, job_id)
-            block.submitted.set()
-        late = [block for block in blocks if block.given_back or self.closing.is_set()]
-        if late:
-            self._cancel(late)
-        return True
-
-    def _was_submitted(self, block: Block, job_id: Any) -> None:
+    def was_submitted(self, block: Block, job_id: Any) -> None:
         """The provider has taken a block."""
         block.job_id = job_id
         logger.info("Executor %s: block %s is job %s", self.label, block.name, job_id)
@@ -194,99 +190,185 @@ class Jobs:
         if known is not None:
             known[block.name] = job_id
             self.executor.job_ids_to_block[job_id] = block.name
-        self._write_will()
+        self.will.add(block)
+        self.desk.news(sudden=False)
+        self.news.set()
 
-    def _submit(self, block: Block, scheduler: dict[str, Any] | None) -> None:
-        try:
-            with self.submitters:
-                with self.turn:
-                    if self.closing.is_set() or block.given_back:
-                        block.gone = True
-                        return
-                    job_id = self.cluster.submit(block, scheduler)
-                if not job_id:
-                    raise ScalingFailed(self.executor, f"the provider gave no job id for block {block.name}")
-                self.arrays.single(True)
-                self._was_submitted(block, job_id)
-        except Exception as e:
-            self.arrays.single(False)
-            block.gone = True
-            if not block.given_back:
-                block.status = JobStatus(JobState.FAILED, f"Failed to start block {block.name}: {e}")
-                logger.warning("Executor %s: block %s could not be had: %s", self.label, block.name, e)
-            block.forget()
-            self.look_soon()
-        finally:
-            block.submitted.set()
-            if block.job_id is not None and (block.given_back or self.closing.is_set()):
-                self._cancel([block])
+    def alive(self) -> bool:
+        """Whether there are jobs that have not ended."""
+        return any(block.job_id is not None and not block.gone for block in list(self.blocks.values()))
 
     # -- looking after them ------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self.closing.is_set():
-            soon = self.news.wait(self.period)
-            if soon and not self.closing.wait(SOON):
-                self.news.clear()
-            if self.closing.is_set():
+            self.news.wait(max(GATHER, min(self.desk.wait(), self._pause())))
+            changed = self.news.is_set()
+            if changed and self.closing.wait(GATHER):  # what comes together is dealt with together
                 return
+            self.news.clear()
             try:
-                self.look()
-                self._handle_errors()
+                self.look_if_due()
+                self._judge()
+                self._handle_errors(changed or self.news.is_set())
             except Exception:
                 logger.exception("Executor %s: looking after its blocks failed", self.label)
 
+    def _pause(self) -> float:
+        seen = self.cluster.blocks_with_workers()
+        waiting = sum(block.name not in seen for block in self.open_blocks())
+        return PEEK + PEEK_EACH * waiting if waiting else HANDLE
+
+    def _known(self) -> list[Block]:
+        return list(self.blocks.values())
+
     def look_soon(self) -> None:
-        """Have the jobs looked at before it is time."""
+        """Have the jobs looked at before it is time: something has happened."""
+        self.desk.news()
         self.news.set()
 
-    def look_if_due(self) -> None:
-        """Look at the jobs, if the last look is long enough ago. For use before :meth:`start`."""
-        if time.monotonic() - self.looked > min(1.0, self.period):
-            self.look()
+    def changed(self) -> None:
+        """Some block has another state."""
+        self.news.set()
+        self.submissions.wake()
 
-    def look(self) -> None:
-        """Ask the provider after the jobs that have not ended, in one go."""
-        self.looked = time.monotonic()
-        asked = [b for b in list(self.blocks.values()) if b.job_id is not None and not b.gone]
-        if not asked:
+    def look_if_due(self) -> None:
+        """Look at what jobs have left, and ask after them if it is time."""
+        self._peek()
+        self.desk.look_if_due()
+
+    def open_blocks(self) -> list[Block]:
+        """The blocks whose jobs have been submitted and not ended, as far as is known."""
+        return [b for b in self._known() if b.job_id is not None and not b.gone]
+
+    def settled(self) -> bool:
+        """Whether nothing about the jobs is likely to change soon without the workers telling it."""
+        seen = self.cluster.blocks_with_workers()
+        return all(
+            block.name in seen if block.connected else block.status.state is not JobState.RUNNING
+            for block in self.open_blocks()
+        )
+
+    def _peek(self) -> None:
+        """Find the jobs without workers that have ended, by what they have left, without asking."""
+        left_word = getattr(self.provider, "left_word", None)
+        if left_word is None or time.monotonic() - self.peeked < self._pause():
             return
+        self.peeked = time.monotonic()
+        seen = self.cluster.blocks_with_workers()
+        for block in self.open_blocks():
+            if block.name in seen or (word := left_word(block.job_id)) is None:
+                continue
+            if block.connected and word.exit_code:
+                # the batch system may know more about the end of one that worked, if it may be asked soon
+                self.desk.news()
+                if self.desk.wait() <= 1:
+                    continue
+            self._note([(block, self.provider.conclude(block.job_id, word))])
+
+    def take(self, blocks: Sequence[Block]) -> None:
+        """Take over the states of jobs from the provider, which has been, or is now, asked for them."""
         try:
-            with self.turn:
-                found = self._states(asked)
+            found = self._states(blocks)
         except Exception as e:
             level = logging.DEBUG if self.failed_looks else logging.WARNING
             self.failed_looks += 1
             logger.log(level, "Executor %s: no states of its jobs, the last ones stay: %r", self.label, e)
             return
         self.failed_looks = 0
-        if any(status.terminal for status in found):
-            self._write_will([b for b, status in zip(asked, found, strict=True) if status.terminal])
-        for block, status in zip(asked, found, strict=True):
-            if status.terminal:
-                block.ended(status)
-                logger.info("Executor %s: block %s has ended: %s", self.label, block.name, block.status)
-            elif not block.over and not (self._has_workers(block) and status.state in WAITING):
+        self._note(list(zip(blocks, found, strict=True)))
+
+    def _states(self, blocks: Sequence[Block]) -> Sequence[JobStatus]:
+        ids = [block.job_id for block in blocks]
+        if polling.asks_by_command(self.provider):
+            return list(self.provider.known(ids))
+        with self.turn:
+            found: Sequence[JobStatus] = list(self.provider.status(ids))
+        if len(found) != len(blocks):
+            raise ScalingFailed(self.executor, f"the provider gave {len(found)} states for {len(blocks)} jobs")
+        return found
+
+    def _note(self, states: Sequence[tuple[Block, JobStatus]]) -> None:
+        ended = [(block, status) for block, status in states if status.terminal and not block.gone]
+        self.will.remove(block for block, _ in ended)
+        for block, status in ended:
+            block.ended(status)
+            logger.info("Executor %s: block %s has ended: %s", self.label, block.name, block.status)
+        for block, status in states:
+            told_by_workers = status.state in WAITING and self._has_workers(block)
+            if not (status.terminal or block.over or told_by_workers):
                 block.status = status
+        if ended:
+            self.governor_learns(self.governor.room)
+        self.news.set()
 
     def _has_workers(self, block: Block) -> bool:
         """Whether it has some now: a job that was put into the queue again has had some."""
         return block.connected and bool(self.cluster.workers_of({block.name}))
 
-    def _states(self, blocks: Sequence[Block]) -> Sequence[JobStatus]:
-        found: Sequence[JobStatus] = list(self.provider.status([b.job_id for b in blocks]))
-        if len(found) != len(blocks):
-            raise ScalingFailed(self.executor, f"the provider gave {len(found)} states for {len(blocks)} jobs")
-        return found
+    def governor_learns(self, *what: Callable[[], None]) -> None:
+        """Tell the governor something."""
+        with self.submissions.changed:
+            for tell in what:
+                tell()
+            self.submissions.changed.notify_all()
 
-    def _handle_errors(self) -> None:
+    def _judge(self) -> None:
+        """Tell the governor which blocks have died young, and which have not."""
+        for block in self._known():
+            if block.counted or block.job_id is None:
+                continue
+            fate = self._fate(block)
+            if fate is None:
+                continue
+            block.counted = True
+            nodes = self.provider.nodes_of(block.job_id) if hasattr(self.provider, "nodes_of") else []
+            if fate:
+                self.bad_nodes.lived(nodes)
+                self.governor_learns(self.governor.lived)
+            elif not block.given_back:
+                why = told(block.status).splitlines()[0]
+                self.bad_nodes.died(nodes, why)
+                self.governor_learns(lambda block=block, why=why: self.governor.died(block.trial, why))  # type: ignore[misc]
+
+    def _fate(self, block: Block) -> bool | None:
+        """Whether a block has lived long enough; None when it may yet."""
+        if not block.gone:
+            return True if block.served() >= self.young() else None
+        if block.given_back:
+            return block.connected
+        served = block.status.served or 0.0
+        return block.connected and (served >= self.young() or block.status.state is JobState.TIMEOUT)
+
+    def young(self) -> float:
+        """Seconds for which a block has to have workers not to have died young."""
+        limits = [job_seconds(self.provider), getattr(self.executor, "drain_period", None)]
+        return min([YOUNG, *[limit / 2 for limit in limits if limit]])
+
+    def _handle_errors(self, changed: bool) -> None:
+        """Hand the states of the blocks that were submitted to the error handler."""
         handle: Callable[[dict[str, JobStatus]], None] | None = getattr(self.executor, "handle_errors", None)
-        if handle is not None and self.blocks and not self.executor.bad_state_is_set:
-            handle(self.status())
+        if handle is None or self.executor.bad_state_is_set:
+            return
+        if not changed and time.monotonic() - self.handled < HANDLE:
+            return
+        self.handled = time.monotonic()
+        asked = {block.name: block.status for block in self._known() if block.job_id is not None or block.over}
+        if asked:
+            handle(asked)
 
     def status(self) -> dict[str, JobStatus]:
         """State of each block so far, by id."""
-        return {name: block.status for name, block in list(self.blocks.items())}
+        waits, without = self.submissions.wait_text(), self.bad_nodes.text()
+        found = {}
+        for name, block in list(self.blocks.items()):
+            status = block.status
+            if not status.terminal and (without or (waits and block.job_id is None)):
+                notes = (status.message, "" if block.job_id is not None else waits, without)
+                status = JobStatus(status.state, "; ".join(note for note in notes if note))
+                status.stdout_path, status.stderr_path = block.status.stdout_path, block.status.stderr_path
+            found[name] = status
+        return found
 
     # -- giving them back --------------------------------------------------------------------------------
 
@@ -304,12 +386,13 @@ class Jobs:
                 block.given_back = True
                 block.status = JobStatus(JobState.SCALED_IN)
         if gone:
+            self.submissions.wake()
             threading.Thread(target=self._let_go, args=(gone,), name="parsl-scale-in", daemon=True).start()
         return gone
 
     def _let_go(self, blocks: list[Block]) -> None:
         waiting = [b for b in blocks if not b.connected]
-        self._cancel(waiting)
+        self.cancel(waiting)
         leaving = [b for b in blocks if b.connected]
         if leaving:
             names = {b.name for b in leaving}
@@ -319,16 +402,11 @@ class Jobs:
             self.cluster.retire(workers)
             while not names <= set(self.cluster.idle()) and time.monotonic() < deadline and not self.closing.wait(0.1):
                 pass  # what they run may end in time
-            self._cancel(leaving)
+            self.cancel(leaving)
             self.cluster.leaving = self.cluster.leaving - set(workers.values())
 
-    def _write_will(self, without: Collection[Block] = ()) -> None:
-        """Leave word of which jobs to cancel if this process is killed."""
-        jobs = [b.job_id for b in list(self.blocks.values()) if b.job_id is not None and not (b.gone or b in without)]
-        secrets = [b.spec_file for b in list(self.blocks.values()) if not (b.gone or b in without)]
-        self.cluster.leave_will(last_will(self.provider, jobs), secrets)
-
-    def _cancel(self, blocks: Sequence[Block]) -> bool:
+    def cancel(self, blocks: Sequence[Block]) -> bool:
+        """Have jobs cancelled; returns whether all of them will end."""
         submitted = [b for b in blocks if b.job_id is not None and not b.gone]
         if not submitted:
             return True
@@ -351,6 +429,8 @@ class Jobs:
         """Ask for nothing any more."""
         with self.lock:
             self.closing.set()
+        self.submissions.close()
+        polling.leave(self)
         self.news.set()
         for block in self.blocks.values():
             block.forget()
@@ -379,25 +459,23 @@ class Jobs:
             if not block.over:
                 block.given_back = True
                 block.status = JobStatus(JobState.SCALED_IN)
-        self._cancel(todo)
+        self.cancel(todo)
         deadline = time.monotonic() + GONE
-        pause = 0.05
+        # a batch system needs a moment, and is not to be asked all the time
+        pause, slower = (0.05, 2.0) if self.desk.table.interval <= 5 else (0.2, 3.0)
         while True:
-            self.look()
+            self.desk.look_for(self)
             if all(b.gone or b.job_id is None for b in todo) or time.monotonic() > deadline:
                 return
             time.sleep(pause)
-            pause = min(1.0, pause * 2)
+            pause = min(pause * slower, 1.0 if slower < 3 else 5.0)
 
 
-def last_will(provider: Any, jobs: Sequence[Any]) -> str:
-    """A provider and its jobs as text; ``""`` when it is one that cannot travel."""
-    import base64
-
-    import cloudpickle
-
-    try:
-        return base64.b64encode(cloudpickle.dumps((provider, list(jobs)))).decode()
-    except Exception as e:
-        logger.debug("a %s cannot be pickled, so its jobs end by themselves if this process is killed: %r", provider, e)
-        return ""
+def told(status: JobStatus) -> str:
+    """All that is known about a job that ended, in a few lines."""
+    lines = [str(status)]
+    if status.exit_code is not None:
+        lines.append(f"exit code {status.exit_code}")
+    if status.stderr_summary:
+        lines.append(f"the job's stderr:\n{status.stderr_summary}")
+    return "; ".join(lines)

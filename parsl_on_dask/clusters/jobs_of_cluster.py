@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from parsl_on_dask.clusters.existing import ExistingCluster
+from parsl_on_dask.clusters.polling import Timetable
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SubmitException
@@ -22,8 +23,8 @@ from parsl_on_dask.providers.local.local import check_blocks
 
 logger = logging.getLogger("parsl.clusters.jobs_of_cluster")
 
-#: Seconds between two questions to the batch system.
-POLL = 5.0
+#: Seconds between two looks at whether it is time to ask the batch system.
+POLL = 1.0
 #: Seconds for which a job may be without workers that it had: a nanny may be starting one again.
 GRACE = 10.0
 #: Seconds that moving results off the workers of a block may take before its job is ended.
@@ -62,8 +63,8 @@ class JobsOfCluster(ExecutionProvider):
 
     @property
     def status_polling_interval(self) -> int:
-        """Seconds between two looks at the jobs."""
-        return 5
+        """Seconds between two questions after the jobs."""
+        return 60
 
     def submit(self, command: str, tasks_per_node: int, job_name: str = "parsl.auto") -> object:
         """Always refused: the cluster decides what its jobs run."""
@@ -90,6 +91,7 @@ class ScaledCluster(ExistingCluster):
         self.ended: dict[str, JobStatus] = {}
         self.seen: dict[str, JobStatus] = {}
         self.left = threading.Event()
+        self.questions = Timetable(self.provider.status_polling_interval)
         super().__init__(executor)
         threading.Thread(target=self._watch, name=f"parsl-jobs-{executor.label}", daemon=True).start()
         missing = self.provider.init_blocks - len(self.jobs.worker_spec)
@@ -117,11 +119,24 @@ class ScaledCluster(ExistingCluster):
         except ConfigurationError:
             logger.debug("jobs of %s are only known by their workers", self.provider.label)
             return
+        known: set[str] = set()
         while not self.left.wait(POLL):
+            # jobs were asked for, or one has lost its workers
+            now = set(self.jobs.worker_spec) | {
+                f"{name} works" for name, workers in self._of_blocks().items() if workers
+            }
+            if now != known:
+                self.questions.news(sudden=not now > known)
+                known = now
+            if self.questions.wait():
+                continue
             jobs = {name: str(job.job_id) for name, job in list(self.jobs.workers.items()) if job.job_id is not None}
             for name, job_id in jobs.items():
                 asked.watch(job_id, name)
             self.seen = dict(zip(jobs, asked.status(list(jobs.values())), strict=True))
+            busy = {self.block_of(str(worker["name"])) for worker in list(self.table.values())}
+            deserted = {name for name in self.had_workers if name in jobs} - busy
+            self.questions.asked(settled=not deserted, really=bool(jobs))
 
     def close(self) -> None:
         self.left.set()

@@ -91,7 +91,7 @@ def _announcer(topic: str) -> Any:
 
 def about(identity: dict[str, Any]) -> dict[str, Any]:
     """What is kept of what a scheduler knows about a worker."""
-    return {key: identity.get(key) for key in ("name", "host", "nthreads", "hostname", "pid", "python")}
+    return {key: identity.get(key) for key in ("name", "host", "nthreads", "hostname", "machine", "pid", "python")}
 
 
 async def _end_when_lonely(scheduler: Any, seconds: float) -> None:
@@ -242,7 +242,13 @@ def _serve_worker(
             cut_off = cut_off or kwargs.get("reason") in LOST_SCHEDULER
             return await super().close(*args, **kwargs)
 
-    facts = {"hostname": socket.gethostname(), "pid": os.getpid(), "python": "{}.{}".format(*sys.version_info[:2])}
+    facts = {
+        "hostname": socket.gethostname(),
+        # as the batch system calls it, where that has a name of its own for it
+        "machine": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        "pid": os.getpid(),
+        "python": "{}.{}".format(*sys.version_info[:2]),
+    }
 
     preload, arguments = spec.get("preload", ([], []))
     preload = [os.path.expanduser(os.path.expandvars(text)) for text in preload]

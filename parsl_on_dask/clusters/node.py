@@ -25,14 +25,13 @@ from typing import Any, NoReturn
 
 from parsl_on_dask.clusters import orphans
 from parsl_on_dask.clusters.startup import import_from
+from parsl_on_dask.clusters.wills import Estate
 from parsl_on_dask.remote.jobend import is_leaving
 
 #: A worker that lives shorter than this many seconds failed to start.
 INFANCY = 5.0
 #: So many failed starts in a row end the attempts.
 FAILED_STARTS = 3
-#: Seconds that the cancelling of jobs may take whose script was killed.
-WILL = 120
 #: Seconds that what a call has started may take to end by itself, when its worker has ended.
 GRACE = 1.0
 #: Seconds between two looks at that: while there is other work, and at the end.
@@ -69,8 +68,7 @@ class Node:
         self.closing = False
         self.unread = b""
         self.awaited: dict[int, int] = {}
-        self.last_will = ""
-        self.secrets: list[str] = []
+        self.estate = Estate()
         self.sweep: orphans.Sweep | None = None
         #: children that were there before: the shell that became this process started them
         self.foreign: set[int] = set()
@@ -107,11 +105,7 @@ class Node:
             self.stop()
             self.end_children()
             self.clean_up()
-            for path in self.secrets:
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
-            if self.last_will:
-                execute_will(self.last_will)
+            self.estate.execute()
 
     def begin(self) -> None:
         """Start the scheduler, if it is to be here, and the workers."""
@@ -153,8 +147,8 @@ class Node:
                 workers, self.workers = self.workers, {}
                 for pid in workers:
                     _kill(pid, signal.SIGKILL)
-            elif "last will" in command:
-                self.last_will, self.secrets = command["last will"], command["secrets"]
+            else:
+                self.estate.heard(command)
         return bool(part)
 
     def stop(self) -> None:
@@ -302,23 +296,6 @@ class Node:
         known = {self.scheduler_pid, *self.workers, *self.helpers()}
         living = {self.name(number, life) for number, life, _ in self.workers.values()}
         return [pid for pid in orphans.children() - known if orphans.owner_of(pid) not in living]
-
-
-def execute_will(will: str) -> None:
-    """Cancel the jobs of a script that could not do it itself.
-
-    Parameters
-    ----------
-    will : str
-        What :func:`parsl_on_dask.clusters.jobs.last_will` made.
-    """
-    import base64
-    import pickle
-
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(WILL)  # the end of a process whose provider does not answer
-    provider, jobs = pickle.loads(base64.b64decode(will))
-    provider.cancel(jobs)
 
 
 def worker_name(name: str, life: int) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Member(NamedTuple):
     pid: int | None
     python: str | None
     nthreads: int
+    machine: str
 
 
 def parts_of(worker: str) -> tuple[str | None, str | None]:
@@ -46,7 +49,9 @@ def member_of(known: dict[str, Any]) -> Member:
     """A worker, from what its scheduler tells (:func:`parsl_on_dask.clusters.members.about`)."""
     name = str(known["name"])
     host = str(known["hostname"] or known["host"])
-    return Member(name, *parts_of(name), host, known["pid"], known["python"], int(known["nthreads"]))
+    return Member(
+        name, *parts_of(name), host, known["pid"], known["python"], int(known["nthreads"]), known["machine"] or host
+    )
 
 
 class Roster:
@@ -55,7 +60,8 @@ class Roster:
     Attributes
     ----------
     workers : dict of str to Member
-        By address; replaced as a whole when it changes, so that any thread may read it.
+        By address. It changes by one worker at a time, so that one that comes or goes costs the same among many; who
+        goes through it takes a copy, :meth:`members`.
     slots : int
         Number of calls that they can run at a time.
     """
@@ -65,6 +71,9 @@ class Roster:
         self.workers: dict[str, Member] = {}
         self.slots = 0
         self.refreshed = 0.0
+        self._of_blocks: Counter[str | None] = Counter()
+        self._machines: dict[str | None, str] = {}
+        self._changing = threading.Lock()
 
     def begin(self, client: Any) -> None:
         """Listen to what the scheduler tells."""
@@ -92,9 +101,9 @@ class Roster:
             self._leave(news["leaves"], news["seconds"])
             return
         if "came" in news:
-            self._set({**self.workers, news["came"]: member_of(news["as"])})
+            self._change({news["came"]: member_of(news["as"])}, ())
         else:
-            self._set({address: w for address, w in self.workers.items() if address != news["went"]})
+            self._change({}, [news["went"]])
 
     def _leave(self, names: list[str], seconds: float) -> None:
         # a worker that has replaced another one has that one's name, with a number behind it
@@ -107,21 +116,47 @@ class Roster:
     def _take(self, identities: dict[str, Any]) -> None:
         from parsl_on_dask.clusters.members import about
 
-        self._set({address: member_of(about(known)) for address, known in identities.items()})
+        there = {address: member_of(about(known)) for address, known in identities.items()}
+        self._change(there, self.workers.keys() - there.keys())
 
-    def _set(self, workers: dict[str, Member]) -> None:
-        before, self.workers = self.workers, workers
-        self.slots = sum([w.nthreads for w in workers.values()])
-        for address in workers.keys() - before.keys():
-            self.cluster.greet(workers[address])
-        if before.keys() - workers.keys():
+    def _change(self, came: Mapping[str, Member], went: Iterable[str]) -> None:
+        with self._changing:
+            new = {address: worker for address, worker in came.items() if address not in self.workers}
+            old = {address: worker for address in went if (worker := self.workers.get(address)) is not None}
+            self.workers.update(new)
+            for address in old:
+                del self.workers[address]
+            for worker in new.values():
+                self._count(worker, worker.nthreads)
+                self._machines[worker.node] = worker.machine
+            for worker in old.values():
+                self._count(worker, -worker.nthreads)
+            deserted = {worker.block for worker in old.values()} - self._of_blocks.keys()
+        for worker in new.values():
+            self.cluster.greet(worker)
+        if deserted:
             self.cluster.miss()
-        if before.keys() != workers.keys():
+        if new or old:
             self.cluster.on_change()
+
+    def _count(self, worker: Member, slots: int) -> None:
+        self.slots += slots
+        self._of_blocks[worker.block] += slots
+        if not self._of_blocks[worker.block]:
+            del self._of_blocks[worker.block]
+
+    def members(self) -> list[tuple[str, Member]]:
+        """The workers by address, for any thread."""
+        return list(self.workers.items())
+
+    def machine_of(self, worker: str) -> str | None:
+        """The machine that a worker is, or was, on, by its name."""
+        return self._machines.get(parts_of(worker)[1])
+
+    def blocks(self) -> set[str | None]:
+        """Ids of the blocks that have workers."""
+        return set(list(self._of_blocks))
 
     def largest_block(self) -> int:
         """Number of calls that the largest block can run at a time."""
-        counts: Counter[str | None] = Counter()
-        for worker in self.workers.values():
-            counts[worker.block] += worker.nthreads
-        return max(counts.values(), default=0)
+        return max(list(self._of_blocks.values()), default=0)

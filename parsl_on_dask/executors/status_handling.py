@@ -13,7 +13,7 @@ from parsl_on_dask.arguments import wrong_type
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import BadStateException, ScalingFailed
 from parsl_on_dask.executors.old_names import NoStatusHandling
-from parsl_on_dask.jobs.error_handlers import noop_error_handler, simple_error_handler
+from parsl_on_dask.jobs.error_handlers import default_error_handler, noop_error_handler
 from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from parsl_on_dask.legacy import moved, warn_once
 from parsl_on_dask.providers.base import ExecutionProvider
@@ -37,7 +37,7 @@ class BlockProviderExecutor(ParslExecutor):
         Where blocks come from.
     block_error_handler : bool or callable
         Called as ``handler(executor, {block_id: JobStatus})`` after each poll of the blocks. True is
-        :func:`~parsl_on_dask.jobs.error_handlers.simple_error_handler`, False does nothing.
+        :func:`~parsl_on_dask.jobs.error_handlers.default_error_handler`, False does nothing.
     """
 
     def __init__(self, *, provider: ExecutionProvider | None, block_error_handler: bool | BlockErrorHandler) -> None:
@@ -45,7 +45,7 @@ class BlockProviderExecutor(ParslExecutor):
         self._provider = provider
         self.block_error_handler: BlockErrorHandler
         if isinstance(block_error_handler, bool):
-            self.block_error_handler = simple_error_handler if block_error_handler else noop_error_handler
+            self.block_error_handler = default_error_handler if block_error_handler else noop_error_handler
         elif callable(block_error_handler) and not isinstance(block_error_handler, type):
             self.block_error_handler = block_error_handler
         else:
@@ -59,8 +59,8 @@ class BlockProviderExecutor(ParslExecutor):
         self._forget_run()
 
     def _shown(self, name: str, value: Any) -> Any:
-        if value is simple_error_handler or value is noop_error_handler:
-            return value is simple_error_handler
+        if value is default_error_handler or value is noop_error_handler:
+            return value is default_error_handler
         return value
 
     def _forget_run(self) -> None:

@@ -8,6 +8,7 @@ the executor should not go on. Where the behaviour comes from: Parsl's ``parsl.j
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from parsl_on_dask.jobs.errors import TooManyJobFailuresError
@@ -17,14 +18,49 @@ if TYPE_CHECKING:
     from parsl_on_dask.executors.status_handling import BlockProviderExecutor
 
 _FAILURES = (JobState.FAILED, JobState.MISSING)
+#: Seconds: a block that had workers for as long did not fail soon.
+YOUNG = 300.0
 
 
 def noop_error_handler(executor: BlockProviderExecutor, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
     """Do nothing: blocks may fail for as long as there are tasks (``block_error_handler=False``)."""
 
 
+def default_error_handler(executor: BlockProviderExecutor, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
+    """Give the executor up when nothing is left of it and there is no hope (``block_error_handler=True``).
+
+    That is so when the batch system has said that it will never take such a job; when the last rounds of blocks failed
+    before they had workers or soon after; or, where nothing asks for further blocks, when all of them have failed.
+    Blocks that served for long count for nothing here, whatever ended them.
+
+    Parameters
+    ----------
+    executor : BlockProviderExecutor
+    status : mapping of str to JobStatus
+        The blocks that were submitted, by id; ids are numbers, the newest the highest.
+    threshold : int
+        How many rounds have to fail one after the other. Blocks that were asked for together, or before it was known
+        that others failed, are one round. Default 3; ``functools.partial`` sets another.
+    """
+    if not status or not all(job.terminal for job in status.values()):
+        return
+    ordered = [status[block] for block in sorted(status, key=int)]
+    if not getattr(getattr(executor, "lane", None), "scaled", True):
+        if _failures(ordered) == len(ordered) >= max(1, getattr(executor.provider, "init_blocks", 1)):
+            executor.set_bad_state_and_fail_all(_summary(status.values()))
+        return
+    newest = list(takewhile(_failed_soon, reversed(ordered)))
+    rounds = {number if job.trial is None else -1 - job.trial for number, job in enumerate(newest)}
+    if len(rounds) >= threshold or (newest and newest[0].refused):
+        executor.set_bad_state_and_fail_all(_summary(reversed(newest)))
+
+
+def _failed_soon(job: JobStatus) -> bool:
+    return job.state in _FAILURES and (job.served or 0.0) < YOUNG
+
+
 def simple_error_handler(executor: BlockProviderExecutor, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
-    """Give the executor up when there were enough blocks and every one failed (``block_error_handler=True``).
+    """Give the executor up when there were enough blocks and every one failed, as Parsl does by default.
 
     Parameters
     ----------
@@ -37,7 +73,7 @@ def simple_error_handler(executor: BlockProviderExecutor, status: Mapping[str, J
     init_blocks = getattr(executor.provider, "init_blocks", None)
     enough = threshold if init_blocks is None else max(1, init_blocks)
     if len(status) >= enough and _failures(status.values()) == len(status):
-        executor.set_bad_state_and_fail_all(_summary(status))
+        executor.set_bad_state_and_fail_all(_summary(status.values()))
 
 
 def windowed_error_handler(
@@ -55,16 +91,16 @@ def windowed_error_handler(
     """
     newest = [status[block] for block in sorted(status, key=int)[-threshold:]]
     if _failures(newest) == threshold:
-        executor.set_bad_state_and_fail_all(_summary(status))
+        executor.set_bad_state_and_fail_all(_summary(status.values()))
 
 
 def _failures(statuses: Iterable[JobStatus]) -> int:
     return sum(s.state in _FAILURES for s in statuses)
 
 
-def _summary(status: Mapping[str, JobStatus]) -> TooManyJobFailuresError:
+def _summary(statuses: Iterable[JobStatus]) -> TooManyJobFailuresError:
     lines: list[str] = []
-    for number, job in enumerate(status.values(), 1):
+    for number, job in enumerate(statuses, 1):
         lines.append(f"Error {number}:")
         if job.message is not None:
             lines.append(f"\t{job.message}")

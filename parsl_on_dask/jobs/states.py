@@ -62,6 +62,13 @@ class JobStatus:
 
     SUMMARY_TRUNCATION_THRESHOLD = 2048
 
+    #: For how many seconds a block that has ended had workers; None where that is not known.
+    served: float | None = None
+    #: How many rounds of blocks had failed soon before this one was asked for; None where that is not known.
+    trial: int | None = None
+    #: Whether the batch system said that it will never take such a job.
+    refused: bool = False
+
     def __init__(
         self,
         state: JobState,

@@ -26,8 +26,10 @@ from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.direct import hold
 from parsl_on_dask.lanes.dispatch import Dispatcher
 from parsl_on_dask.lanes.failures import each_its_own
+from parsl_on_dask.lanes.faults import Faults
 from parsl_on_dask.lanes.jobends import JobEnds
 from parsl_on_dask.lanes.keeping import Keeping
 from parsl_on_dask.lanes.links import Links
@@ -91,6 +93,7 @@ class BatchLane(Lane):
         self.ends = JobEnds(self)
         self.dispatcher = Dispatcher(self)
         self.keeping = Keeping(self)
+        self.faults = Faults(self.cluster.machine_of, self._blame)
         self.reports = Reports(self)
         self.closing = False
         self.ended = False
@@ -234,6 +237,25 @@ class BatchLane(Lane):
 
     def node_hours(self) -> NodeHours | None:
         return self.cluster.node_hours()
+
+    def _blame(self, machine: str, why: str) -> None:
+        """Calls fail on a machine: give it no more of them, if there are others, and its blocks back."""
+        if not self.cluster.leave_out(machine, why):
+            return
+        workers = self.workers()
+        there = [worker for worker in workers if self.cluster.machine_of(worker["name"]) == machine]
+        others = {worker["block"] for worker in workers if worker not in there}
+        if there and others:
+            threading.Thread(target=self._drain, args=(there, others), name="parsl-drain", daemon=True).start()
+
+    def _drain(self, workers: list[dict[str, Any]], others: set[str | None]) -> None:
+        try:
+            hold(self, workers)
+            blocks = {worker["block"] for worker in workers} - others
+            if self.scaled and blocks:
+                self.cluster.scale_in(len(blocks), blocks)
+        except Exception:  # the workers have gone
+            logger.debug("Lane %s: workers could not be drained", self.label, exc_info=True)
 
     def ending_blocks(self) -> set[str]:
         return self.ends.leaving_blocks()

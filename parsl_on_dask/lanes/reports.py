@@ -134,6 +134,8 @@ class Reports:
             self.lane.queues.learn(call, ended - began, kind == KEPT)
             if batch.link is not None:
                 batch.link.knows(call.function_key)
+            if kind != ERROR and self.lane.faults.suspected:
+                self.lane.faults.worked(worker, call.function_key)
             outcome = Outcome(worker=worker, host=host, began=began, ended=ended)
             if kind == VALUE:
                 try:
@@ -151,6 +153,7 @@ class Reports:
                 except BaseException as e:
                     outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
                     outcome.error.__cause__ = e
+                self.lane.faults.failed(worker, call.function_key, type(outcome.error).__name__)
             self.lane.finish(call, outcome)
 
     def _not_begun(self, batch: Batch, number: int) -> None:
@@ -240,6 +243,7 @@ class Reports:
                 guilty = bool(why)
             if guilty or call.uncharged >= UNCHARGED:
                 error = as_exception("WorkerLost", (worker, host, story_of(call, self.lane.cluster, worker, why)))
+                self.lane.faults.failed(worker, call.function_key, "WorkerLost")
                 self.lane.finish(call, Outcome(error=error, worker=worker, host=host))
             elif cut_off:
                 self._again(call, charged=0)

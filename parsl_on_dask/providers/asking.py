@@ -8,8 +8,10 @@ import shlex
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from parsl_on_dask.jobs.states import JobState, JobStatus
@@ -30,6 +32,7 @@ class AskingProvider(ClusterProvider):
 
     _asking: threading.Lock
     _silent: bool
+    _asked_for: Mapping[str, dict[str, Any]] = MappingProxyType({})
 
     @property
     @abstractmethod
@@ -54,27 +57,38 @@ class AskingProvider(ClusterProvider):
             raise StatusCommandFailed(f"{command!r} failed with exit code {code}: {err.strip() or out.strip()}")
         return out
 
+    @property
+    def batch_system(self) -> Hashable:
+        """What providers have in common whose jobs one command can ask after."""
+        return type(self)
+
     def _status(self) -> None:
-        with self._asking:
-            open_jobs = [job_id for job_id, job in list(self.resources.items()) if not job["status"].terminal]
-            try:
-                lost: list[str] = []
-                for some in batches(open_jobs, self._batch_size):
-                    seen = self._ask(some)
-                    for job_id in some:
-                        if job_id in seen:
-                            self._update(self.resources[job_id], seen[job_id])
-                        elif self._has_gone(self.resources[job_id]):
-                            lost.append(job_id)
-                self._conclude(lost)
-                if self._silent:
-                    logger.info("The %s batch system answers again", self.label)
-                self._silent = False
-            except Exception as error:
-                # whoever scales blocks goes on with what was known
-                level = logging.DEBUG if self._silent else logging.WARNING
-                logger.log(level, "The states of %s jobs are not known and taken as before: %s", self.label, error)
-                self._silent = True
+        ask_together([self])
+
+    def _record(self, job_id: str) -> dict[str, Any]:
+        """What is known of a job, also of one that another provider has submitted; for use in :meth:`_ask`."""
+        return self._asked_for.get(job_id) or self.resources[job_id]
+
+    def _learn(self, job_ids: Iterable[str], seen: Mapping[str, JobStatus]) -> None:
+        """Take note of what the batch system has said about jobs of this provider."""
+        lost: list[str] = []
+        for job_id in job_ids:
+            if job_id in seen:
+                self._update(self.resources[job_id], seen[job_id])
+            elif self._has_gone(self.resources[job_id]):
+                lost.append(job_id)
+        self._conclude(lost)
+
+    def _unanswered(self, error: Exception) -> None:
+        # whoever scales blocks goes on with what was known
+        level = logging.DEBUG if self._silent else logging.WARNING
+        logger.log(level, "The states of %s jobs are not known and taken as before: %s", self.label, error)
+        self._silent = True
+
+    def _answered(self) -> None:
+        if self._silent:
+            logger.info("The %s batch system answers again", self.label)
+        self._silent = False
 
     def _update(self, job: dict[str, Any], status: JobStatus) -> None:
         job["missed"] = 0
@@ -158,12 +172,63 @@ class AskingProvider(ClusterProvider):
         """
         if job_ids:
             self._status()
+        return self.known(job_ids)
+
+    def known(self, job_ids: Sequence[Any]) -> list[JobStatus]:
+        """Return the states of jobs as they were last known, without asking."""
         return [
             self.resources[job_id]["status"]
             if job_id in self.resources
             else JobStatus(JobState.UNKNOWN, "not a job of this provider")
             for job_id in job_ids
         ]
+
+    def left_word(self, job_id: Any) -> JobStatus | None:
+        """Return how a job ended by the file that it has left, if it has; nothing is asked, and nothing changes."""
+        job = self.resources.get(job_id)
+        if job is None or job["exit_code_path"] == os.devnull or not _size(job["exit_code_path"]):
+            return None
+        word = self._by_exit_code(job)
+        return word if word.exit_code is not None else None
+
+    def conclude(self, job_id: Any, word: JobStatus) -> JobStatus:
+        """Take a job for ended as its file says; returns its state."""
+        job = self.resources[job_id]
+        with self._asking:
+            if not job["status"].terminal:
+                self._update(job, word)
+            known: JobStatus = job["status"]
+        return known
+
+
+def ask_together(providers: Sequence[AskingProvider]) -> None:
+    """Bring the states of all jobs of some providers of one batch system up to date, by one question.
+
+    A question that fails leaves what was known as it was.
+    """
+    asker = providers[0]
+    with ExitStack() as held:
+        for provider in sorted(providers, key=id):  # in one order, as others may be at it
+            held.enter_context(provider._asking)
+        owners = {
+            job_id: provider
+            for provider in providers
+            for job_id, job in list(provider.resources.items())
+            if not job["status"].terminal
+        }
+        asker._asked_for = {job_id: owner.resources[job_id] for job_id, owner in owners.items()}
+        try:
+            for some in batches(owners, asker._batch_size):
+                seen = asker._ask(some)
+                for provider in providers:
+                    provider._learn([job_id for job_id in some if owners[job_id] is provider], seen)
+            for provider in providers:
+                provider._answered()
+        except Exception as error:
+            for provider in providers:
+                provider._unanswered(error)
+        finally:
+            del asker._asked_for
 
 
 def ended(code: int | None, message: str | None = None) -> JobStatus:

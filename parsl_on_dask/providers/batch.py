@@ -10,7 +10,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from parsl_on_dask.arguments import need, need_number, wrong_value
 from parsl_on_dask.jobs.states import JobState, JobStatus
@@ -19,6 +19,8 @@ from parsl_on_dask.providers.asking import AskingProvider, batches
 from parsl_on_dask.providers.defaults import given
 from parsl_on_dask.providers.directives import Directive, limit_in
 from parsl_on_dask.providers.errors import ScriptPathError, SubmitException
+from parsl_on_dask.providers.nodelists import expanded
+from parsl_on_dask.providers.refusals import Refusal, refusal_of
 from parsl_on_dask.providers.site import Site, check_settings, read_site
 from parsl_on_dask.providers.walltimes import clock, seconds
 from parsl_on_dask.utils import RepresentationMixin
@@ -29,6 +31,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("parsl.providers.batch")
 
 _JOINED = re.compile(r"-j\s*(y|yes|oe)\b")
+
+
+class Names(NamedTuple):
+    """Names of a job, and of those that it stands for, if it is an array."""
+
+    whole: str
+    parts: tuple[str, ...]
 
 
 class BatchProvider(AskingProvider, RepresentationMixin):
@@ -54,6 +63,8 @@ class BatchProvider(AskingProvider, RepresentationMixin):
     by_jobqueue: bool = False
     #: how the system has job arrays
     _arrays: ClassVar[ArrayWay | None] = None
+    #: nodes that the next jobs are to keep away from
+    left_out: tuple[str, ...] = ()
     scheduler_options: str
     worker_init: str
     config_name: str | None
@@ -98,9 +109,10 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         self._naming = threading.Lock()
         self._names: set[str] = set()
         self._silent = False
+        self._unsure: dict[str, Names] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        hidden = ("_site", "_asking", "_naming", "_names", "_silent")
+        hidden = ("_site", "_asking", "_naming", "_names", "_silent", "_unsure", "left_out")
         # jobs belong to the process that submitted them
         return {**{k: v for k, v in self.__dict__.items() if k not in hidden}, "resources": {}}
 
@@ -202,6 +214,20 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         """Return the file that a job writes its exit code to."""
         return self._path(name) + ".ec"
 
+    def nodes_path(self, name: str) -> str:
+        """Return the file that a job writes the names of its nodes to."""
+        return self._path(name) + ".nodes"
+
+    def nodes_of(self, job_id: Any) -> list[str]:
+        """Return the names of the nodes that a job has, or had; none where that is not known."""
+        if job_id not in self.resources:
+            return []
+        try:
+            with open(self.nodes_path(self.resources[job_id]["job_name"])) as file:
+                return expanded(file.read())
+        except OSError:
+            return []
+
     def _files(self, job: BlockJob, name: str) -> dict[str, str]:
         """Name and text of each file of a job; the first is the one that is submitted."""
         return {self._path(name) + self._suffix: job.text()}
@@ -265,11 +291,13 @@ class BatchProvider(AskingProvider, RepresentationMixin):
             When the script cannot be written.
         """
         need_number(type(self).__name__, "tasks_per_node", tasks_per_node, at_least=1, example="1")
-        name = self._new_name(job_name)
-        job = self._job(name, command, tasks_per_node)
-        files = self._files(job, name)
-        job_id = self._start(job, name, files)
-        self._keep(job_id, name, next(iter(files)), self.output_paths(name))
+        unsure = self._perhaps_taken(job_name)
+        if unsure is not None:
+            job_id, (name, _) = unsure
+        else:
+            name = self._new_name(job_name)
+            job_id = self._start(self._job(name, command, tasks_per_node), job_name, Names(name, ()))
+        self._keep(job_id, name, self._path(name) + self._suffix, self.output_paths(name))
         return job_id
 
     def submit_array(
@@ -301,18 +329,22 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         """
         way = self.array_way
         assert way is not None and len(commands) > 1
-        name, names = self._new_name(name), [self._new_name(one) for one in job_names]
-        jobs = [self._job(one, command, tasks_per_node) for one, command in zip(names, commands, strict=True)]
-        whole = self._job(name, "true", tasks_per_node)
-        whole.become_array(way, [job.body() for job in jobs])
-        files = self._files(whole, name)
-        array = self._start(whole, name, files)
-        paths = [indexed(path) for path in self.output_paths(name)]
+        unsure = self._perhaps_taken(name)
+        if unsure is not None and len(unsure[1].parts) == len(commands):
+            array, names = unsure
+        else:
+            names = Names(self._new_name(name), tuple([self._new_name(one) for one in job_names]))
+            jobs = [self._job(one, command, tasks_per_node) for one, command in zip(names.parts, commands, strict=True)]
+            whole = self._job(names.whole, "true", tasks_per_node)
+            whole.become_array(way, [job.body() for job in jobs])
+            array = self._start(whole, name, names)
+        script = self._path(names.whole) + self._suffix
+        paths = [indexed(path) for path in self.output_paths(names.whole)]
         found = []
-        for index, one in enumerate(names, way.first):
+        for index, one in enumerate(names.parts, way.first):
             job_id = way.element(array, index)
             stdout, stderr = (path.replace(INDEX, str(index)) for path in paths)
-            self._keep(job_id, one, next(iter(files)), (stdout, stderr))
+            self._keep(job_id, one, script, (stdout, stderr))
             found.append(job_id)
         return found
 
@@ -321,8 +353,15 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         """How job arrays are asked for; None where there are none, or the user wants none."""
         return self._arrays if getattr(self, "job_arrays", True) else None
 
-    def _start(self, job: BlockJob, name: str, files: Mapping[str, str]) -> str:
+    def _perhaps_taken(self, job_name: str) -> tuple[str, Names] | None:
+        """Id and names of a job whose submission had no answer, and that has arrived all the same."""
+        names = self._unsure.pop(job_name, None)
+        job_id = None if names is None else self._adopt(names.whole)
+        return None if names is None or job_id is None else (job_id, names)
+
+    def _start(self, job: BlockJob, job_name: str, names: Names) -> str:
         """Write the files of a job and submit the first of them; returns the batch system's id."""
+        name, files = names.whole, self._files(job, names.whole)
         for path, text in files.items():
             _write(path, text)
         start = job.start_command(next(iter(files)))
@@ -331,10 +370,14 @@ class BatchProvider(AskingProvider, RepresentationMixin):
         except subprocess.TimeoutExpired as error:
             job_id = self._adopt(name)
             if job_id is None:
+                self._unsure[job_name] = names
                 raise SubmitException(name, f"{start!r} took longer than cmd_timeout={self.cmd_timeout} s") from error
             return job_id
         if code != 0:
-            raise SubmitException(name, f"{start!r} failed: {err.strip() or out.strip()}", out, err, code)
+            refused = SubmitException(name, f"{start!r} failed: {err.strip() or out.strip()}", out, err, code)
+            if refusal_of(refused) is Refusal.NO_ANSWER:
+                self._unsure[job_name] = names
+            raise refused
         job_id = self._job_id(job, out)
         if job_id is None:
             raise SubmitException(name, f"there is no job id in what {start!r} wrote", out, err, code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.arguments import need_choice
@@ -147,6 +147,10 @@ class JobQueueProvider(BatchProvider):
             )
         job_class = OARBlockJob if self.system == "oar" else MoabBlockJob
         return job_class(self, name, command, tasks_per_node)
+
+    @property
+    def batch_system(self) -> Hashable:
+        return type(self), self.system
 
     def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
         return self._ask_oar(job_ids) if self.system == "oar" else self._ask_moab(job_ids)

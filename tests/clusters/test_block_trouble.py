@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 import parsl_on_dask as parsl
-from parsl_on_dask.clusters import blocks
+from parsl_on_dask.clusters import blocks, governor
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.errors import BadStateException
 from parsl_on_dask.jobs.errors import TooManyJobFailuresError
@@ -43,12 +43,69 @@ def test_a_rejected_submission(start: Start) -> None:
 def test_a_rejected_block_among_others(start: Start) -> None:
     kernel, executor, jobs = start()
     assert seen(kernel)
-    jobs.refuse = "sbatch: error: QOSMaxSubmitJobPerUserLimit"
+    jobs.refuse = "sbatch: error: Invalid qos specification"
     executor.scale_out_facade(1)
     failed = eventually(lambda: executor.status()["1"].terminal and executor.status()["1"], "it was refused")
     assert failed.state is JobState.FAILED
-    assert "QOSMaxSubmitJobPerUserLimit" in failed.message
+    assert "Invalid qos" in failed.message
     assert seen(kernel)
+
+
+@pytest.mark.parametrize("blocks", [0, 1], ids=["the only block", "another block"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+        "sbatch: error: QOSMaxSubmitJobPerUserLimit",
+    ],
+    ids=["no answer", "full"],
+)
+def test_submissions_that_fail_for_now(start: Start, monkeypatch: pytest.MonkeyPatch, said: str, blocks: int) -> None:
+    monkeypatch.setattr(governor, "NO_ANSWER", (0.5, 2.0))
+    monkeypatch.setattr(governor, "FULL", (0.5, 2.0))
+    kernel, executor, jobs = start(provider={"init_blocks": blocks})
+    assert not blocks or seen(kernel)
+    jobs.refuse = said
+    executor.scale_out_facade(1)
+    waiting = kernel.submit(where)
+    new = str(blocks)
+    told = eventually(lambda: executor.status()[new].message, "its status says that it is tried again")
+    assert said in told and "not asked for before" in told
+    time.sleep(2)
+    assert executor.status()[new].state is JobState.PENDING and not executor.bad_state_is_set
+    assert len(executor.status()) == blocks + 1, "it is the same block that waits"
+    jobs.refuse = None
+    eventually(lambda: executor.status()[new].state is JobState.RUNNING, "it has come", 60)
+    assert waiting.result(60) and executor.status()[new].message is None
+
+
+def test_a_block_that_is_held_back_is_given_back(start: Start) -> None:
+    kernel, executor, jobs = start(provider={"init_blocks": 0})
+    jobs.refuse = "sbatch: error: QOSMaxSubmitJobPerUserLimit"
+    executor.scale_out_facade(2)
+    eventually(lambda: executor.status()["0"].message, "they wait")
+    assert executor.scale_in(1) == ["1"]
+    assert executor.status()["1"].state is JobState.SCALED_IN
+    kernel.cleanup()
+    assert {s.state for s in executor.status().values()} == {JobState.SCALED_IN} and not jobs.resources
+
+
+def test_blocks_that_die_young_slow_down_the_next_ones(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """Ten at a time may be asked for, and all of them die: that is not done again and again."""
+    kernel, executor, jobs = start(
+        "simple",
+        provider={"worker_init": "exit 1", "init_blocks": 0, "max_blocks": 4},
+        block_error_handler=False,
+        max_workers_per_node=1,
+    )
+    waiting = [kernel.submit(where) for _ in range(8)]
+    eventually(lambda: len(jobs.resources) >= 5, "one more is tried after a pause", 60)
+    told = eventually(lambda: [s.message for s in executor.status().values() if "not asked" in str(s.message)], "", 30)
+    assert "failed soon" in told[0] and "exit code 1" in told[0]
+    assert "asked for in 5 s, and later ones more and more slowly" in caplog.text
+    assert len(jobs.resources) <= 6
+    jobs.worker_init = ""
+    assert [f.result(120) for f in waiting]
 
 
 def test_ones_own_error_handler(start: Start) -> None:
@@ -73,9 +130,8 @@ def test_jobs_that_die_at_once_are_not_submitted_in_haste(start: Start) -> None:
     )
     waiting = kernel.submit(where)
     began = time.monotonic()
-    eventually(lambda: len(jobs.resources) >= 3, "it goes on trying", 60)
-    assert time.monotonic() - began > 2
-    assert len(jobs.resources) <= 2 + (time.monotonic() - began) / 2.0
+    eventually(lambda: len(jobs.resources) >= 2, "it goes on trying", 60)
+    assert time.monotonic() - began > 4
     jobs.worker_init = ""
     assert waiting.result(60)
 

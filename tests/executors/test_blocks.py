@@ -10,7 +10,12 @@ import pytest
 from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.executors.errors import BadStateException, ScalingFailed
 from parsl_on_dask.executors.status_handling import BlockProviderExecutor
-from parsl_on_dask.jobs.error_handlers import noop_error_handler, simple_error_handler, windowed_error_handler
+from parsl_on_dask.jobs.error_handlers import (
+    default_error_handler,
+    noop_error_handler,
+    simple_error_handler,
+    windowed_error_handler,
+)
 from parsl_on_dask.jobs.errors import TooManyJobFailuresError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers import LocalProvider
@@ -31,9 +36,46 @@ def numbered(*names):
     ],
 )
 def test_simple_handler(init_blocks, blocks, given_up):
-    executor = HighThroughputExecutor(provider=LocalProvider(init_blocks=init_blocks))
-    assert executor.block_error_handler is simple_error_handler
+    executor = HighThroughputExecutor(
+        provider=LocalProvider(init_blocks=init_blocks), block_error_handler=simple_error_handler
+    )
     executor.handle_errors(numbered(*blocks))
+    assert executor.bad_state_is_set is given_up
+
+
+def ended(name, trial=None, served=None, refused=False):
+    status = JobStatus(JobState[name], "a message")
+    status.trial, status.served, status.refused = trial, served, refused
+    return status
+
+
+@pytest.mark.parametrize(
+    ("blocks", "given_up"),
+    [
+        ([], False),
+        ([("MISSING",)] * 2, False),
+        ([("MISSING",)] * 3, True),
+        ([("COMPLETED",), ("FAILED",), ("MISSING",), ("FAILED",)], True),
+        ([("FAILED",), ("FAILED",), ("TIMEOUT",), ("FAILED",)], False),
+        ([("MISSING",)] * 9 + [("RUNNING",)], False),
+        ([("MISSING",)] * 9 + [("PENDING",)], False),
+        # ten that died together are one round
+        ([("MISSING", 0)] * 10, False),
+        ([("MISSING", 0)] * 10 + [("MISSING", 1), ("FAILED", 1, 20.0)], False),
+        ([("MISSING", 0)] * 10 + [("MISSING", 1), ("FAILED", 2, 20.0)], True),
+        # what served for long did not fail soon
+        ([("FAILED", n, 4000.0) for n in range(5)], False),
+        ([("FAILED", 0, 4000.0), ("MISSING", 0), ("MISSING", 1)], False),
+        # and what is refused for good will be refused again
+        ([("FAILED", 0, None, True)], True),
+        ([("FAILED", 0, None, True), ("RUNNING",)], False),
+    ],
+)
+def test_the_default_handler(blocks, given_up):
+    executor = HighThroughputExecutor(provider=LocalProvider(init_blocks=1))
+    assert executor.block_error_handler is default_error_handler
+    assert "block_error_handler=True" in repr(executor)
+    executor.handle_errors({str(n): ended(*block) for n, block in enumerate(blocks, 1)})
     assert executor.bad_state_is_set is given_up
 
 
@@ -63,7 +105,7 @@ def test_handlers_can_be_switched_off_or_ones_own():
 
 def test_the_error_tells_about_each_block(tmp_path):
     (tmp_path / "err").write_text("no python here\n")
-    executor = HighThroughputExecutor()
+    executor = HighThroughputExecutor(block_error_handler=simple_error_handler)
     executor.handle_errors(
         {"0": JobStatus(JobState.FAILED, "it broke", exit_code=7, stderr_path=str(tmp_path / "err"))}
     )

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from parsl_on_dask.clusters import polling
 from tests.helpers import eventually
 from tests.hpc.slurm import Slurm
 from tests.kernels import unload
@@ -74,6 +75,8 @@ def slurm(slurm_conf: str) -> Iterator[Slurm]:
     """The running Slurm, with no job in it. What a test leaves in the queue is a failure of that test."""
     slurm = Slurm(slurm_conf)
     slurm.clear()
+    # what other tests have asked it in the last ten minutes does not count
+    polling._desks.clear()
     yield slurm
     unload()
     try:

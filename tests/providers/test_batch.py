@@ -38,11 +38,11 @@ PROVIDERS = {
     "moab": lambda jobqueue=None, **rest: JobQueueProvider("moab", jobqueue={**NODE, **(jobqueue or {})}, **rest),
 }
 FILES = {
-    "slurm": {"", ".stdout", ".stderr", ".ec"},
-    "pbspro": {"", ".stdout", ".stderr", ".ec"},
+    "slurm": {"", ".stdout", ".stderr", ".ec", ".nodes"},
+    "pbspro": {"", ".stdout", ".stderr", ".ec", ".nodes"},
     "condor": {".submit", ".script", ".stdout", ".stderr"},
 }
-REST = {".submit", ".submit.stdout", ".submit.stderr", ".ec"}
+REST = {".submit", ".submit.stdout", ".submit.stderr", ".ec", ".nodes"}
 CLOSED = {
     "slurm": {"partition": "closed"},
     "condor": {"requirements": "closed"},

@@ -305,3 +305,25 @@ def test_a_dry_run_writes_nothing(tmp_path, monkeypatch):
     SlurmProvider().script()
     CondorProvider().script()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nodes_that_are_left_out():
+    def extra(provider, mark):
+        before = lines_of(provider, mark)
+        provider.left_out = ("node1", "node7")
+        return [line for line in lines_of(provider, mark) if line not in before]
+
+    assert extra(SlurmProvider("debug"), "#SBATCH") == ["#SBATCH --exclude=node1,node7"]
+    theirs = "#SBATCH --exclude=old[1-3],gpu1\n#SBATCH -x node9"
+    assert extra(SlurmProvider("debug", scheduler_options=theirs), "#SBATCH") == [
+        "#SBATCH --exclude=old[1-3],gpu1,node9,node1,node7"
+    ]
+    assert extra(LSFProvider(walltime="01:00:00"), "#BSUB") == ['#BSUB -R "select[hname!=node1 && hname!=node7]"']
+    assert extra(GridEngineProvider(), "#$") == ["#$ -l h=!(node1|node7)"]
+    assert extra(GridEngineProvider(scheduler_options="#$ -l hostname=big*"), "#$") == []
+    assert extra(CondorProvider(), "requirements") == ['requirements = Machine != "node1" && Machine != "node7"']
+    assert extra(CondorProvider(requirements="a || b"), "requirements") == [
+        'requirements = (a || b) && Machine != "node1" && Machine != "node7"'
+    ]
+    # which have no way to say it
+    assert extra(PBSProProvider(), "#PBS") == extra(TorqueProvider(), "#PBS") == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from itertools import pairwise
 from string import Formatter
 
@@ -49,6 +50,7 @@ _OPTIONS = {
 }
 
 
+@cache
 def prefix(owner: str, launch_cmd: str) -> str:
     """Return what stands in front of Parsl's worker pool, to be put in front of ours.
 

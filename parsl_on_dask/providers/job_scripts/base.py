@@ -47,6 +47,8 @@ class BlockJob(Job):
     shell: ClassVar[str] = "#!/bin/bash"
     #: how many jobs this stands for: more than one as an array
     elements: int = 1
+    #: shell text that tells the names of the job's nodes
+    nodes: ClassVar[str] = "hostname"
 
     def __init__(self, provider: BatchProvider, name: str, command: str, tasks_per_node: int) -> None:
         site: Site = provider.site
@@ -99,6 +101,8 @@ class BlockJob(Job):
         raw = provider.scheduler_options.strip("\n")
         lines += [raw] if raw else []
         lines += [f"{self.mark} {d.text}" for d in self.of_provider() if not d.skipped(site.skip)]
+        if provider.left_out:
+            lines += [f"{self.mark} {text}" for text in self.without(provider.left_out, "\n".join(lines))]
         return lines
 
     def standard(self) -> list[Directive]:
@@ -113,6 +117,10 @@ class BlockJob(Job):
         """What the provider's arguments say."""
         return []
 
+    def without(self, nodes: Sequence[str], lines: str) -> list[str]:
+        """Directives that keep the job away from nodes, where the system has such; ``lines`` are those it has."""
+        return []
+
     def exports(self) -> dict[str, Any]:
         """Environment variables for the block."""
         return {}
@@ -124,9 +132,10 @@ class BlockJob(Job):
     def before(self) -> list[str]:
         """Shell lines before the launcher's."""
         keep = f"echo $? 2>/dev/null >{shlex.quote(self.provider.exit_code_path(self.job_name))}"
+        where = shlex.quote(self.provider.nodes_path(self.job_name))
         return [
             # Several systems forget a job at its end; what is left is what it wrote itself.
-            f"trap {shlex.quote(keep)} EXIT",
+            f"trap {shlex.quote(keep)} EXIT; {{ {self.nodes}; }} >{where} 2>/dev/null",
             *noting(self.command),
             *self.site.prologue,
             self.provider.worker_init.strip("\n"),

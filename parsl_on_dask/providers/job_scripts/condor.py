@@ -48,8 +48,10 @@ class CondorBlockJob(BlockJob, HTCondorJob):
             "leave_in_queue": f"JobStatus == 4 && time() - EnteredCurrentStatus < {KEPT}",
             "environment": f'"{quote_environment({**provider.environment, "JOBNAME": self.job_name})}"',
         }
-        if provider.requirements:
-            attributes["requirements"] = provider.requirements
+        wanted = [f"({provider.requirements})"] if provider.requirements and provider.left_out else []
+        wanted += [f"Machine != {_quoted(node)}" for node in provider.left_out]
+        if wanted or provider.requirements:
+            attributes["requirements"] = " && ".join(wanted) or provider.requirements
         if provider.project:
             attributes["+projectname"] = _quoted(provider.project)
         end = provider.walltime_seconds
@@ -81,7 +83,7 @@ class CondorBlockJob(BlockJob, HTCondorJob):
         return found if cores is None else {**found, "PARSL_CORES": cores}
 
     def before(self) -> list[str]:
-        # the exit code comes from HTCondor, and the name of the job with the environment
+        # the exit code and the machine come from HTCondor, and the name of the job with the environment
         return super().before()[1:-1]
 
     def text(self) -> str:

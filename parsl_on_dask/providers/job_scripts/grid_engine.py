@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.providers.directives import Directive
@@ -17,7 +19,13 @@ class GridEngineBlockJob(BlockJob, SGEJob):
     """One ``qsub`` job."""
 
     mark = "#$"
+    nodes = 'if [ -e "$PE_HOSTFILE" ]; then cut -d" " -f1 "$PE_HOSTFILE"; else hostname; fi'
     provider: GridEngineProvider
+
+    def without(self, nodes: Sequence[str], lines: str) -> list[str]:
+        if re.search(r"\b(h|host|hostname)=", lines):
+            return []  # whoever names hosts knows which ones
+        return [f"-l h=!({'|'.join(nodes)})"]
 
     def standard(self) -> list[Directive]:
         provider = self.provider

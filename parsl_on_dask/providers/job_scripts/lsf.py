@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.providers.directives import Directive
@@ -17,6 +18,7 @@ class LSFBlockJob(BlockJob, LSFJob):
     """One ``bsub`` job."""
 
     mark = "#BSUB"
+    nodes = 'echo "$LSB_HOSTS"'
     provider: LSFProvider
     # the words around it, since dask-jobqueue takes the first number it finds
     job_id_regexp = r"(?i)Job <(?P<job_id>\d+)> is submitted"
@@ -57,6 +59,9 @@ class LSFBlockJob(BlockJob, LSFJob):
         elif not provider.by_cores_of_site:
             found.append(Directive(f"-nnodes {provider.nodes_per_block}"))
         return found
+
+    def without(self, nodes: Sequence[str], lines: str) -> list[str]:
+        return [f'-R "select[{" && ".join(f"hname!={node}" for node in nodes)}]"']
 
     def cores(self, total: int, per_node: int) -> list[Directive]:
         if not self.provider.by_cores_of_site or total > per_node:

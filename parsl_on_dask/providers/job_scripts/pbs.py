@@ -21,6 +21,7 @@ class _QsubJob(BlockJob, PBSJob):
     """What PBS Pro and Torque have in common."""
 
     mark = "#PBS"
+    nodes = 'sort -u "$PBS_NODEFILE"'
     provider: TorqueProvider
 
     def standard(self) -> list[Directive]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.launchers.launchers import SimpleLauncher, SrunLauncher
@@ -17,6 +19,7 @@ class SlurmBlockJob(BlockJob, SLURMJob):
     """One ``sbatch`` job."""
 
     mark = "#SBATCH"
+    nodes = 'echo "$SLURM_JOB_NODELIST"'
     provider: SlurmProvider
 
     def standard(self) -> list[Directive]:
@@ -65,6 +68,11 @@ class SlurmBlockJob(BlockJob, SLURMJob):
         if provider.cores_per_node is not None:
             found.append(Directive(f"--cpus-per-task={self.cpus_per_task()}"))
         return found
+
+    def without(self, nodes: Sequence[str], lines: str) -> list[str]:
+        # of several only the last one counts
+        theirs = re.findall(r"^#SBATCH\s+(?:--exclude[= ]|-x\s*)(\S+)", lines, re.MULTILINE)
+        return [f"--exclude={','.join([*theirs, *nodes])}"]
 
     def cpus_per_task(self) -> int | None:
         cores = self.provider.cores_per_node or self.site.job_cores or self.site.cores

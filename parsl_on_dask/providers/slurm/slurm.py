@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.arguments import need, need_number, wrong_value
@@ -242,6 +242,10 @@ class SlurmProvider(BatchProvider):
     def _batch_size(self) -> int:
         return self.status_batch_size
 
+    @property
+    def batch_system(self) -> Hashable:
+        return type(self), self.clusters
+
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
         from parsl_on_dask.providers.job_scripts.slurm import SlurmBlockJob
 
@@ -293,7 +297,7 @@ class SlurmProvider(BatchProvider):
         state = STATES.get(name, JobState.UNKNOWN)
         if state is JobState.PENDING and reason.startswith("JobHeld"):
             state = JobState.HELD
-        if name == "COMPLETING" and self.resources[job_id].get("cancelled"):
+        if name == "COMPLETING" and self._record(job_id).get("cancelled"):
             state = JobState.CANCELLED
         status = JobStatus(state)
         if status.terminal:

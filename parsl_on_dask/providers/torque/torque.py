@@ -162,7 +162,7 @@ class TorqueProvider(BatchProvider):
                 status = _state(job)
                 # some installations, and Slurm's own qstat, keep the exit status to themselves
                 unknown = status.terminal and status.exit_code is None
-                found[job_id] = self._by_exit_code(self.resources[job_id]) if unknown else status
+                found[job_id] = self._by_exit_code(self._record(job_id)) if unknown else status
         return found
 
     def _cancel_command(self, job_ids: Sequence[str]) -> str:

@@ -1,0 +1,198 @@
+"""Blocks that are to be submitted: one after the other, as fast as the governor lets them go."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from parsl_on_dask.clusters.governor import Governor
+from parsl_on_dask.executors.errors import ScalingFailed
+from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.providers.refusals import Refusal, refusal_of
+
+if TYPE_CHECKING:
+    from parsl_on_dask.clusters.jobs import Block, Jobs
+
+logger = logging.getLogger("parsl.clusters.submitting")
+
+#: How many submissions run at a time, with a provider that allows it.
+TOGETHER = 8
+
+
+class Submission(NamedTuple):
+    """What one call of the provider asks for.
+
+    Attributes
+    ----------
+    blocks : list of Block
+    scheduler : dict or None
+        Settings of the scheduler, if it is to run in the first of them.
+    """
+
+    blocks: list[Block]
+    scheduler: dict[str, Any] | None
+
+
+class Submissions:
+    """The queue of submissions of an executor, and the threads that work through it.
+
+    Parameters
+    ----------
+    jobs : Jobs
+    governor : Governor
+    """
+
+    def __init__(self, jobs: Jobs, governor: Governor) -> None:
+        self.jobs = jobs
+        self.governor = governor
+        self.queue: deque[Submission] = deque()
+        self.changed = threading.Condition()
+        self.threads = 0
+        self.closed = False
+
+    def put(self, blocks: Sequence[Block], scheduler: dict[str, Any] | None) -> None:
+        """Have blocks submitted."""
+        with self.changed:
+            self.queue.extend(Submission(group, scheduler) for group in self.jobs.arrays.groups(blocks))
+            most = TOGETHER if self.jobs.parallel else 1
+            while self.threads < min(most, len(self.queue)) and not self.closed:
+                self.threads += 1
+                threading.Thread(target=self._work, name=f"parsl-submit-{self.jobs.label}", daemon=True).start()
+            self.changed.notify_all()
+
+    def wake(self) -> None:
+        """Look at the queue again: something about it, or about the governor, has changed."""
+        with self.changed:
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        """Submit nothing more."""
+        with self.changed:
+            self.closed = True
+            self._drop()
+            self.changed.notify_all()
+
+    def wait_text(self) -> str:
+        """Why submissions wait, and until when; ``""`` while they do not."""
+        seconds = self.governor.wait()
+        if not seconds or not self.governor.reason:
+            return ""
+        at = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
+        return f"not asked for before {at}: {self.governor.reason}"
+
+    def _drop(self) -> None:
+        """Forget what is not wanted any more. Under the lock."""
+        kept: deque[Submission] = deque()
+        for submission in self.queue:
+            blocks = [block for block in submission.blocks if not (self.closed or block.given_back)]
+            for block in submission.blocks:
+                if block not in blocks:
+                    block.gone = True
+                    block.submitted.set()
+            if blocks:
+                kept.append(submission._replace(blocks=blocks))
+        self.queue = kept
+
+    def _next(self) -> Submission | None:
+        """The submission whose turn it is; None when there is none left. Under the lock."""
+        while True:
+            if self.closed or any(block.given_back for item in self.queue for block in item.blocks):
+                self._drop()
+            if not self.queue:
+                return None
+            wait = self.governor.wait()
+            if not wait:
+                return self.queue.popleft()
+            self.changed.wait(wait)
+
+    def _work(self) -> None:
+        while True:
+            with self.changed:
+                submission = self._next()
+                if submission is None:
+                    self.threads -= 1
+                    return
+                trial = self.governor.sent()
+            for block in submission.blocks:
+                block.trial = trial
+            if not self._submit(submission):
+                with self.changed:
+                    self.queue.appendleft(submission)
+
+    def _submit(self, submission: Submission) -> bool:
+        """Submit; False when it has to be tried again."""
+        jobs, blocks = self.jobs, submission.blocks
+        try:
+            with jobs.turn:
+                if hasattr(jobs.provider, "left_out"):
+                    jobs.provider.left_out = jobs.bad_nodes.left_out()
+                if len(blocks) > 1:
+                    job_ids = jobs.cluster.submit_array(blocks)
+                else:
+                    job_ids = [jobs.cluster.submit(blocks[0], submission.scheduler)]
+            for block, job_id in zip(blocks, job_ids, strict=True):
+                if not job_id:
+                    raise ScalingFailed(jobs.executor, f"the provider gave no job id for block {block.name}")
+                jobs.was_submitted(block, job_id)
+            with self.changed:
+                self.governor.taken()
+                if len(blocks) == 1:
+                    jobs.arrays.single(True)
+        except Exception as error:
+            if self._is_passing(error):
+                return False
+            if len(blocks) > 1:
+                self._divide(submission, error)
+                return True
+            jobs.arrays.single(False)
+            for block in blocks:
+                self._refused(block, error)
+        finally:
+            self._settle(blocks)
+        return True
+
+    def _divide(self, submission: Submission, error: Exception) -> None:
+        """Have the blocks of an array that was not taken submitted one by one."""
+        self.jobs.arrays.refused(error)
+        with self.changed:
+            self.queue.extendleft(Submission([block], submission.scheduler) for block in reversed(submission.blocks))
+
+    def _is_passing(self, error: Exception) -> bool:
+        """Whether a submission that failed is to be tried again."""
+        kind = refusal_of(error, alive=self.jobs.alive())
+        if kind is Refusal.FINAL and self.jobs.bad_nodes.forgive():
+            logger.warning("Executor %s takes the nodes back that it left out: %s", self.jobs.label, error)
+            return True
+        if kind not in (Refusal.NO_ANSWER, Refusal.FULL):
+            return False
+        why = str(getattr(error, "message", "") or error)
+        with self.changed:
+            (self.governor.full if kind is Refusal.FULL else self.governor.not_answered)(why)
+        return True
+
+    def _refused(self, block: Block, error: Exception) -> None:
+        block.gone = True
+        if not block.given_back:
+            block.status = JobStatus(JobState.FAILED, f"Failed to start block {block.name}: {error}")
+            block.status.refused = refusal_of(error) is Refusal.FINAL
+            block.status.trial = block.trial
+            logger.warning("Executor %s: block %s could not be had: %s", self.jobs.label, block.name, error)
+            with self.changed:
+                self.governor.died(block.trial, f"{error}")
+        block.forget()
+        self.jobs.changed()
+
+    def _settle(self, blocks: Sequence[Block]) -> None:
+        """Blocks have been submitted or given up; what nobody wants any more is cancelled."""
+        late = []
+        for block in blocks:
+            if block.gone or block.job_id is not None:
+                block.submitted.set()
+            if block.job_id is not None and (block.given_back or self.jobs.closing.is_set()):
+                late.append(block)
+        if late:
+            self.jobs.cancel(late)

@@ -1,0 +1,58 @@
+"""Whose fault it is when calls fail: the app's, or a node's."""
+
+from __future__ import annotations
+
+import random
+
+from parsl_on_dask.lanes.faults import ENOUGH, Faults
+
+
+def faults() -> tuple[Faults, list[str]]:
+    blamed: list[str] = []
+    return Faults(lambda worker: worker.partition("-")[0], lambda node, why: blamed.append(node)), blamed
+
+
+def test_a_node_on_which_all_calls_fail_is_blamed_once() -> None:
+    found, blamed = faults()
+    for _ in range(3 * ENOUGH):
+        found.failed("n1-0", "app", "OSError")
+        found.worked("n2-0", "app")
+        found.worked("n3-0", "app")
+    assert blamed[0] == "n1" and set(blamed) == {"n1"}
+
+
+def test_an_app_that_fails_everywhere_is_at_fault_itself() -> None:
+    found, blamed = faults()
+    for _ in range(50):
+        for node in ("n1", "n2", "n3"):
+            found.failed(f"{node}-0", "app", "ValueError")
+    assert not blamed
+
+
+def test_an_app_that_fails_now_and_then_blames_nobody() -> None:
+    found, blamed = faults()
+    chance = random.Random(3)
+    for _ in range(20_000):
+        node = chance.choice(("n1", "n2", "n3"))
+        if chance.random() < 0.3:
+            found.failed(f"{node}-0", "app", "ValueError")
+        else:
+            found.worked(f"{node}-0", "app")
+    assert not blamed
+
+
+def test_what_works_again_is_forgotten() -> None:
+    found, blamed = faults()
+    for _ in range(ENOUGH - 1):
+        found.failed("n1-0", "app", "OSError")
+    found.worked("n1-0", "app")
+    for _ in range(ENOUGH):
+        found.worked("n2-0", "app")
+    found.failed("n1-0", "app", "OSError")
+    assert not blamed
+
+
+def test_workers_whose_nodes_cannot_be_told_apart() -> None:
+    found = Faults(lambda worker: None, lambda node, why: None)
+    found.failed("w", "app", "OSError")
+    assert not found.suspected
