@@ -9,24 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from parsl_on_dask.jobs.errors import TooManyJobFailuresError
 from parsl_on_dask.jobs.states import JobState, JobStatus
-
-if TYPE_CHECKING:
-    from parsl_on_dask.executors.status_handling import BlockProviderExecutor
 
 _FAILURES = (JobState.FAILED, JobState.MISSING)
 #: Seconds: a block that had workers for as long did not fail soon.
 YOUNG = 300.0
 
 
-def noop_error_handler(executor: BlockProviderExecutor, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
+class HasBlocks(Protocol):
+    """What a handler uses of an executor."""
+
+    provider: Any
+
+    def set_bad_state_and_fail_all(self, exception: Exception) -> None:
+        """Give the executor up."""
+
+
+def noop_error_handler(executor: HasBlocks, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
     """Do nothing: blocks may fail for as long as there are tasks (``block_error_handler=False``)."""
 
 
-def default_error_handler(executor: BlockProviderExecutor, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
+def default_error_handler(executor: HasBlocks, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
     """Give the executor up when nothing is left of it and there is no hope (``block_error_handler=True``).
 
     That is so when the batch system has said that it will never take such a job; when the last rounds of blocks failed
@@ -59,7 +65,7 @@ def _failed_soon(job: JobStatus) -> bool:
     return job.state in _FAILURES and (job.served or 0.0) < YOUNG
 
 
-def simple_error_handler(executor: BlockProviderExecutor, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
+def simple_error_handler(executor: HasBlocks, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
     """Give the executor up when there were enough blocks and every one failed, as Parsl does by default.
 
     Parameters
@@ -76,9 +82,7 @@ def simple_error_handler(executor: BlockProviderExecutor, status: Mapping[str, J
         executor.set_bad_state_and_fail_all(_summary(status.values()))
 
 
-def windowed_error_handler(
-    executor: BlockProviderExecutor, status: Mapping[str, JobStatus], threshold: int = 3
-) -> None:
+def windowed_error_handler(executor: HasBlocks, status: Mapping[str, JobStatus], threshold: int = 3) -> None:
     """Give the executor up when its newest blocks failed, whatever happened to those before.
 
     Parameters
