@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping
+from typing import Any
 
 #: Begins the name of the variable that notes what another one was.
 WAS = "PARSL_ON_DASK_WAS_"
@@ -43,6 +44,16 @@ def for_launcher(name: str, value: str, *, keep: bool = True) -> str:
     """
     text = f"${{{name}:-{value}}}" if keep else value
     return f'export {WAS}{name}="${{{name}-}}" {name}="{text}"'
+
+
+def overlaps(launcher: Any) -> bool:
+    """Whether the steps that a launcher starts in a job of Slurm are to leave their CPUs to the steps of apps.
+
+    Not those of SrunMPILauncher, which divide the CPUs among them. ``mpiexec`` uses ``srun``, too.
+    """
+    from parsl_on_dask.launchers.launchers import SrunMPILauncher
+
+    return getattr(launcher, "several_nodes", False) and not isinstance(launcher, SrunMPILauncher)
 
 
 def put_back(environment: MutableMapping[str, str], ranks: bool) -> None:

@@ -156,7 +156,9 @@ def test_hosts_of_the_allocation(
     system, version, carries, expected = STARTS[starter]
     job = Job(tmp_path, monkeypatch, system, starter, version, carries)
     if starter == "mpiexec":
-        monkeypatch.setattr(allocated.shutil, "which", lambda name: str(job.bin / name) if name == "mpiexec" else None)
+        monkeypatch.setattr(
+            allocated.shutil, "which", lambda name, **_: str(job.bin / name) if name == "mpiexec" else None
+        )
     else:
         job.only(allocated, starter)
     executor = DaskExecutor(hosts="allocation", nodes_per_block=1, max_workers_per_node=1, worker_init="export INIT=1")

@@ -123,7 +123,9 @@ def waiting_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_executors_on_one_batch_system_share_a_command(waiting_slurm: Path, tmp_path: Path) -> None:
     def one(label: str, **options: Any) -> HighThroughputExecutor:
-        provider = SlurmProvider("debug", init_blocks=2, max_blocks=2, launcher=SimpleLauncher(), **options)
+        provider = SlurmProvider(
+            "debug", init_blocks=2, max_blocks=2, launcher=SimpleLauncher(), job_arrays=False, **options
+        )
         return HighThroughputExecutor(label=label, address="127.0.0.1", provider=provider)
 
     executors = [one("a"), one("b"), one("c", clusters="other")]

@@ -45,7 +45,7 @@ def test_its_end(system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 TORQUE = "    Walltime.Remaining = 600\n    Resource_List.walltime = 10:00:00"
-BEGAN = "    Resource_List.walltime = 00:30:00\n    stime = {}\n    resources_used.walltime = 00:00:01"
+BEGAN = "    Resource_List.walltime = 00:30:00\n    stime = BEGAN\n    resources_used.walltime = 00:00:01"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ BEGAN = "    Resource_List.walltime = 00:30:00\n    stime = {}\n    resources_us
         ("Slurm", "squeue", "1-00:10:00", 87000),
         ("Slurm", "squeue", "UNLIMITED", None),
         ("PBS", "qstat", TORQUE, 600),
-        ("PBS", "qstat", BEGAN.format(time.strftime("%a %b %d %H:%M:%S %Y", time.localtime(time.time() - 1200))), 600),
+        ("PBS", "qstat", BEGAN, 600),
         ("PBS", "qstat", "qstat: Unknown Job Id", None),
         ("LSF", "bjobs", "-", None),
         ("LSF", "bjobs", "2:30 L", 9000),
@@ -64,7 +64,8 @@ def test_answers(
     system: str, command: str, answer: str, left: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = Job(tmp_path, monkeypatch, system)
-    job.says(command, answer)
+    began = time.strftime("%a %b %d %H:%M:%S %Y", time.localtime(time.time() - 1200))
+    job.says(command, answer.replace("BEGAN", began))
     found = allocation_here()
     assert found is not None
     end = end_of(found)

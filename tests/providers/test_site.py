@@ -363,7 +363,7 @@ def test_names_and_joined_output_of_grid_engine():
     text = provider.script("work", 1, "job")
     for line in ("-N job", "-o /scratch/job.submit.stdout", "-j y", "-cwd"):
         assert f"#$ {line}\n" in text
-    assert "-e " not in text
+    assert "#$ -e " not in text
     assert provider.output_paths("job")[0] == provider.output_paths("job")[1], "where an error is looked for"
     assert provider._new_name("parsl.dask.block-0").startswith("study.dask.block-0.")
     apart = provider_from_jobqueue("sge", job_directives_skip=["-j y"])

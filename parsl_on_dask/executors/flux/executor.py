@@ -23,8 +23,7 @@ class FluxExecutor(ElsewhereExecutor):
     instead = (
         "tasks are given out by Dask here, not by Flux. For blocks of a batch system write "
         "HighThroughputExecutor(provider=...) with the same provider, and MPIExecutor for tasks with several ranks. "
-        "Inside a Flux allocation start a Dask cluster, for example `flux run -N 4 dask worker --scheduler-file "
-        "cluster.json`, and write DaskExecutor(scheduler_file='cluster.json')."
+        "Inside a Flux allocation DaskExecutor(hosts='allocation') takes its nodes."
     )
 
     def __init__(

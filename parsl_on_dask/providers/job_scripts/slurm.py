@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.launchers.launchers import SimpleLauncher, SrunLauncher
+from parsl_on_dask.launchers.launchers import SimpleLauncher
+from parsl_on_dask.launchers.own_variables import overlaps
 from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
 from parsl_on_dask.providers.job_scripts.library import SLURMJob, slurm_format_bytes_ceil
@@ -94,7 +95,7 @@ class SlurmBlockJob(BlockJob, SLURMJob):
         if cpus is not None and not isinstance(self.provider.launcher, SimpleLauncher):
             # since 22.05 srun takes no notice of the job's --cpus-per-task and would bind all workers to one CPU
             found["SRUN_CPUS_PER_TASK"] = cpus
-        if isinstance(self.provider.launcher, SrunLauncher):
+        if overlaps(self.provider.launcher):
             # apps may start steps of their own: those would wait for ever for the CPUs of this one
             found["SLURM_OVERLAP"] = 1
         return found

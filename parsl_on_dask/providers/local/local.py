@@ -18,7 +18,7 @@ from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher, launched
 from parsl_on_dask.launchers.errors import BadLauncher
 from parsl_on_dask.launchers.launchers import SimpleLauncher, SingleNodeLauncher, SrunLauncher, SrunMPILauncher
-from parsl_on_dask.launchers.own_variables import for_launcher
+from parsl_on_dask.launchers.own_variables import for_launcher, overlaps
 from parsl_on_dask.legacy import note_once, warn_once
 from parsl_on_dask.providers.allocation import SHARES, Allocation, allocation_here, end_of, system_here
 from parsl_on_dask.providers.base import ExecutionProvider
@@ -225,15 +225,18 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
     def _for_launcher(self, path: str, nodes: list[str]) -> list[str]:
         """Shell lines with what the launcher's program, and nobody else, is to know."""
         lines = []
-        if isinstance(self.launcher, SrunLauncher):
+        if overlaps(self.launcher):
             # apps may start steps of their own: those would wait for ever for the CPUs of this one
             lines.append(for_launcher("SLURM_OVERLAP", "1"))
         if nodes:
             listed = path + ".hosts"
             with open(listed, "w") as file:
                 file.write("".join(f"{node}\n" for node in nodes))
-            names = ["PBS_NODEFILE", *(["SLURM_HOSTFILE"] if isinstance(self.launcher, SrunLauncher) else [])]
-            lines += [for_launcher(name, shlex.quote(listed), keep=False) for name in names]
+            lines.append(for_launcher("PBS_NODEFILE", shlex.quote(listed), keep=False))
+            if isinstance(self.launcher, SrunLauncher):
+                lines.append(for_launcher("SLURM_HOSTFILE", shlex.quote(listed), keep=False))
+                # what srun makes of that, and would tell apps
+                lines.append(for_launcher("SLURM_DISTRIBUTION", "arbitrary", keep=False))
         return lines
 
     # -- looking after jobs --------------------------------------------------------------------
