@@ -38,6 +38,11 @@ _NOTES = f"""\
 - The client's memory is the growth of its resident set, for each call: of calls that are finished and whose futures
   are held; of calls that wait for one future that is not finished; of calls that are ready while every worker is
   taken. The peaks of very many calls are those of whole processes.
+- Blocks that only exist: a provider hands out ids, and says that all of its jobs wait. The processor time is that of
+  the script alone for ours, beside the script and the interchange of Parsl's; and that of all processes, ours with
+  Dask's scheduler.
+- Many workers: single-threaded ones in one process, a scheduler in another one. A call costs what client and scheduler
+  need together.
 - Samples of resources: CPU time of the script and all processes below it while each worker runs a call that waits for
   four processes, with monitoring less without, a worker.
 """.splitlines()

@@ -72,6 +72,8 @@ class Block:
         Which trial of the governor's it belongs to.
     counted : bool
         Whether the governor knows what became of it.
+    left_word : bool
+        Whether its job was seen to have left an exit code.
     given_back : bool
         Whether it is, or is about to be, cancelled.
     gone : bool
@@ -90,6 +92,7 @@ class Block:
         self.gone = False
         self.trial = 0
         self.counted = False
+        self.left_word = False
         self.submitted = threading.Event()
 
     @property
@@ -260,10 +263,11 @@ class Jobs:
             if block.name in seen or (word := left_word(block.job_id)) is None:
                 continue
             if block.connected and word.exit_code:
-                # the batch system may know more about the end of one that worked, if it may be asked soon
-                self.desk.news()
-                if self.desk.wait() <= 1:
-                    continue
+                # the batch system knows more about the end of one that worked, and whether it will run again
+                if not block.left_word:
+                    block.left_word = True
+                    self.desk.news()
+                continue
             self._note([(block, self.provider.conclude(block.job_id, word))])
 
     def take(self, blocks: Sequence[Block]) -> None:

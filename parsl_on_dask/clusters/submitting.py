@@ -62,6 +62,8 @@ class Submissions:
             while self.threads < min(most, len(self.queue)) and not self.closed:
                 self.threads += 1
                 threading.Thread(target=self._work, name=f"parsl-submit-{self.jobs.label}", daemon=True).start()
+            if self.closed:
+                self._drop()
             self.changed.notify_all()
 
     def wake(self) -> None:

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask import interrupts
 from parsl_on_dask.clusters import open_cluster
+from parsl_on_dask.clusters.badnodes import REST
 from parsl_on_dask.clusters.presence import enter, topic_of
 from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
-from parsl_on_dask.lanes.direct import hold
+from parsl_on_dask.lanes.direct import hold, resume
 from parsl_on_dask.lanes.dispatch import Dispatcher
 from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.faults import Faults
@@ -93,6 +94,7 @@ class BatchLane(Lane):
         self.ends = JobEnds(self)
         self.dispatcher = Dispatcher(self)
         self.keeping = Keeping(self)
+        self.rested = threading.Event()
         self.faults = Faults(self.cluster.machine_of, self._blame)
         self.reports = Reports(self)
         self.closing = False
@@ -254,6 +256,8 @@ class BatchLane(Lane):
             blocks = {worker["block"] for worker in workers} - others
             if self.scaled and blocks:
                 self.cluster.scale_in(len(blocks), blocks)
+            elif not self.rested.wait(REST):
+                resume(self, workers)
         except Exception:  # the workers have gone
             logger.debug("Lane %s: workers could not be drained", self.label, exc_info=True)
 
@@ -272,6 +276,7 @@ class BatchLane(Lane):
             while self.outstanding() and self.lost is None and not interrupts.came():
                 idle.wait(0.005)
         self.closing = True
+        self.rested.set()
         self.inbox.put(("close", None))
         if threading.current_thread() is not self.thread:
             self.thread.join(10)

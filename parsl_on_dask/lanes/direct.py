@@ -53,6 +53,26 @@ def hold(lane: BatchLane, workers: Collection[dict[str, Any]]) -> None:
 
 
 @cache
+def _go_on() -> Launch:
+    async def parsl_go_on(dask_worker: Any = None) -> None:
+        """Have a worker take calls again."""
+        from distributed.core import Status
+
+        dask_worker.status = Status.running
+
+    return by_value(parsl_go_on)
+
+
+def resume(lane: BatchLane, workers: Collection[dict[str, Any]]) -> None:
+    """Give workers calls again that :func:`hold` has kept from them, those that are still there."""
+    there = {worker["address"] for worker in lane.workers()}
+    lane.cluster.leaving = set(lane.cluster.leaving) - {worker["name"] for worker in workers}
+    addresses = [worker["address"] for worker in workers if worker["address"] in there]
+    if addresses:
+        lane.client.run(_go_on(), workers=addresses)
+
+
+@cache
 def _packages() -> Launch:
     def parsl_packages() -> dict[str, str]:
         """What is installed where a worker runs."""

@@ -67,3 +67,16 @@ def test_checkpoints_are_opened(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     medians = {line["name"]: line["medians"]["ours"] for line in json.loads(found.read_text())["lines"]}
     assert len(medians) == 4 and all(value is not None for value in medians.values()), ended.stderr
+
+
+def test_blocks_that_only_exist_and_workers_of_an_existing_cluster(tmp_path: Path) -> None:
+    found = tmp_path / "run.json"
+    ended = run_benchmarks(
+        *("--only", "blocks-50,workers-20", "--set", "blocks-50.n=3", "--set", "workers-20.n=2"),
+        *("--set", "workers-20.calls=20", "--quick", "--systems", "ours,dask", "--json", str(found)),
+    )
+    assert ended.returncode == 0, ended.stderr
+    lines = {line["name"]: line for line in json.loads(found.read_text())["lines"]}
+    assert {*lines} == {"blocks-50", "blocks-50-idle", "blocks-50-whole", "blocks-50-whole-idle", "workers-20"}
+    assert all(line["medians"]["ours"] is not None and not line["problems"] for line in lines.values())
+    assert lines["workers-20"]["medians"]["dask"] is not None

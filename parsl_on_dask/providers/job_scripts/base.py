@@ -131,11 +131,12 @@ class BlockJob(Job):
 
     def before(self) -> list[str]:
         """Shell lines before the launcher's."""
-        keep = f"echo $? 2>/dev/null >{shlex.quote(self.provider.exit_code_path(self.job_name))}"
+        code = shlex.quote(self.provider.exit_code_path(self.job_name))
+        keep = f"echo $? 2>/dev/null >{code}"
         where = shlex.quote(self.provider.nodes_path(self.job_name))
         return [
-            # Several systems forget a job at its end; what is left is what it wrote itself.
-            f"trap {shlex.quote(keep)} EXIT; {{ {self.nodes}; }} >{where} 2>/dev/null",
+            # Several systems forget a job at its end; what is left is what it wrote itself. It may be run again.
+            f"trap {shlex.quote(keep)} EXIT; rm -f {code}; {{ {self.nodes}; }} >{where} 2>/dev/null",
             *noting(self.command),
             *self.site.prologue,
             self.provider.worker_init.strip("\n"),
