@@ -41,6 +41,8 @@ class DataFuture(PoliteFuture[File], PlainFuture[File], DaskProtocol[File]):
 
     Examples
     --------
+    >>> from concurrent.futures import Future
+    >>> from parsl_on_dask import File
     >>> task = Future()
     >>> data = DataFuture(task, File("out.txt"), tid=7)
     >>> data.filepath, data.done()

@@ -31,7 +31,7 @@ def get(path: str):
 @pytest.mark.parametrize(
     ("path", "arguments", "instead"),
     [
-        ("executors.FluxExecutor", {}, r"MPIExecutor.*DaskExecutor\(scheduler_file="),
+        ("executors.FluxExecutor", {}, r"MPIExecutor.*DaskExecutor\(hosts='allocation'\)"),
         ("executors.flux.FluxExecutor", {"provider": None, "managed": True}, "HighThroughputExecutor"),
         ("executors.radical.RadicalPilotExecutor", {"resource": "local.localhost"}, "SlurmProvider"),
         ("executors.RadicalPilotExecutor", {"resource": "x", "queue": "debug"}, "HighThroughputExecutor"),

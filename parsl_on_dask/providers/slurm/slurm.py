@@ -140,7 +140,7 @@ class SlurmProvider(BatchProvider):
     Examples
     --------
     >>> provider = SlurmProvider("debug", nodes_per_block=2, walltime="01:30:00", exclusive=False)
-    >>> [line for line in provider.script().splitlines() if "nodes" in line or "time" in line]
+    >>> [line for line in provider.script().splitlines() if "--nodes" in line or "--time" in line]
     ['#SBATCH --nodes=2', '#SBATCH --time=90']
     """
 
