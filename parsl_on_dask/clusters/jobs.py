@@ -262,7 +262,7 @@ class Jobs:
         for block in self.open_blocks():
             if block.name in seen or (word := left_word(block.job_id)) is None:
                 continue
-            if block.connected and word.exit_code:
+            if block.connected:
                 # the batch system knows more about the end of one that worked, and whether it will run again
                 if not block.left_word:
                     block.left_word = True
