@@ -90,8 +90,8 @@ def test_accelerators_and_affinity_of_each_worker(slurm: Slurm, run_slurm: Load)
 def test_the_arguments_reach_slurm(slurm: Slurm, run_slurm: Load) -> None:
     one = executor(
         partition="short",
-        account="physics",
-        qos="high",
+        account="other",
+        qos="urgent",
         constraint="ci",
         gres="gpu:1",
         cores_per_node=3,
@@ -106,7 +106,7 @@ def test_the_arguments_reach_slurm(slurm: Slurm, run_slurm: Load) -> None:
     facts = slurm.facts(job.id)
     wanted = {
         "Partition": "short",
-        "Account": "physics",
+        "Account": "other",
         "Features": "ci",
         "NumNodes": "2",
         "CPUs/Task": "3",
@@ -119,7 +119,7 @@ def test_the_arguments_reach_slurm(slurm: Slurm, run_slurm: Load) -> None:
     shown = {name: facts.get(name) for name in wanted}
     shown["NumNodes"] = facts["NumNodes"].split("-")[0]
     assert shown == wanted
-    assert "gpu:1" in facts["TresPerNode"] and "#SBATCH --qos=high" in slurm.script(job.id)
+    assert "gpu:1" in facts["TresPerNode"] and "#SBATCH --qos=urgent" in slurm.script(job.id)
 
 
 def test_loading_waits_for_no_job(slurm: Slurm, run_slurm: Load) -> None:
