@@ -78,7 +78,7 @@ def test_a_lost_call_names_its_block(slurm: Slurm, run_slurm: Load, tmp_path: Pa
     run_slurm(one)
     call = parsl.python_app(hold)(str(tmp_path / "started"), gate)
     eventually((tmp_path / "started").exists, "it runs", WAIT)
-    slurm.cancel(slurm.jobs()[0].id)
+    slurm.call("scancel", "--signal=KILL", slurm.jobs()[0].id)  # without a notice
     with pytest.raises(WorkerLost, match="slurm-block0-"):
         call.result(WAIT)
 
