@@ -23,6 +23,10 @@ ABSENCE = 5.0
 #: Seconds that leaving may take.
 GOODBYE = 10.0
 
+#: Modules that stay on the workers. Users' classes derive from theirs. A class that travelled by value serves later
+#: clients too, as long as something in the worker holds it, and its base has to be the one that they know.
+STAY = ("parsl_on_dask.data_provider.files", "parsl_on_dask.serialize.base")
+
 _users: dict[str, int] = {}
 _lock = threading.Lock()
 
@@ -203,6 +207,8 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
 def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> Any:
     from distributed import WorkerPlugin
 
+    kept = STAY
+
     class ParslOnDask(WorkerPlugin):
         """Makes parsl_on_dask.remote importable on a worker that does not have the package."""
 
@@ -211,6 +217,7 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
             self.client = client
             self.texts = texts
             self.mark = mark
+            self.kept = kept
 
         def setup(self, worker: Any) -> None:
             import importlib
@@ -220,8 +227,8 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
             top = sys.modules.get("parsl_on_dask")
             if top is None and importlib.util.find_spec("parsl_on_dask") is not None:
                 top = importlib.import_module("parsl_on_dask")
-            # installed here (versions are compared by the client), or sent before
-            if top is None or (hasattr(top, "__sent_by__") and top.__sent_by__ != self.mark):
+            # otherwise it is installed here, and the client compares versions
+            if top is None or hasattr(top, "__sent_by__"):
                 self.make_modules()
             from parsl_on_dask.remote import presence
 
@@ -235,6 +242,8 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
                 "parsl_on_dask",
                 *(f"parsl_on_dask.{room}" for room in ("remote", "data_provider", "serialize")),
             ):
+                if getattr(sys.modules.get(package), "__sent_by__", None) == self.mark:
+                    continue
                 module = types.ModuleType(package)
                 module.__path__ = []
                 module.__package__ = package
@@ -242,7 +251,10 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
                 sys.modules[package] = module
             for name, text in self.texts.items():
                 full = "parsl_on_dask." + name
+                if getattr(sys.modules.get(full), "__sent_by__", None) == self.mark:
+                    continue
                 module = types.ModuleType(full)
+                module.__dict__["__sent_by__"] = self.mark
                 module.__package__ = full.rpartition(".")[0]
                 sys.modules[full] = module
                 setattr(sys.modules[module.__package__], full.rpartition(".")[2], module)
@@ -255,8 +267,10 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
 
             top = sys.modules["parsl_on_dask"]
             if presence.leave(worker, self.client) and hasattr(top, "__sent_by__"):
-                for module in [m for m in sys.modules if m == "parsl_on_dask" or m.startswith("parsl_on_dask.")]:
-                    del sys.modules[module]
+                ours = [m for m in sys.modules if m == "parsl_on_dask" or m.startswith("parsl_on_dask.")]
+                for module in ours:
+                    if not any(kept == module or kept.startswith(f"{module}.") for kept in self.kept):
+                        del sys.modules[module]
 
     ParslOnDask.__module__ = "__main__"
     ParslOnDask.__qualname__ = "ParslOnDask"

@@ -54,10 +54,15 @@ def on_worker(dask_worker: Any) -> dict[str, list[str]]:
     import sys
     import threading
 
+    # the homes of users' base classes
+    stay = [
+        f"parsl_on_dask{rest}"
+        for rest in ("", ".data_provider", ".data_provider.files", ".serialize", ".serialize.base")
+    ]
     ours = {
         "plugins": list(dask_worker.plugins),
         "handlers": list(dask_worker.handlers),
-        "modules": list(sys.modules),
+        "modules": [name for name in sys.modules if name not in stay],
         "threads": [thread.name for thread in threading.enumerate()],
         "keys": [str(key) for key in dask_worker.data],
     }
@@ -114,6 +119,29 @@ def test_after_clear(given: str, existing_cluster: str, existing_client: Any, tm
         parsl.clear()
         settled(existing_client, "nothing is left of it")
     assert existing_client.submit(abs, -4, pure=False).result(WAIT) == 4
+
+
+def test_a_class_that_derives_from_one_of_ours_has_its_base_at_the_next_client(
+    existing_cluster: str, existing_client: Any, tmp_path: Path
+) -> None:
+    class Named(parsl.File):
+        """Goes by value."""
+
+    @python_app
+    def known(named: Any) -> bool:
+        import sys
+
+        from parsl_on_dask.data_provider.files import File
+
+        sys.something_that_keeps_the_class = type(named)  # type: ignore[attr-defined]
+        return isinstance(named, File)
+
+    settled(existing_client, "what other tests had there has gone")
+    for _ in range(2):
+        parsl.load(config([DaskExecutor(existing_cluster)], tmp_path))
+        assert all(f.result(WAIT) for f in [known(Named(f"/{i}")) for i in range(20)])
+        parsl.clear()
+        settled(existing_client, "nothing else is left of it")
 
 
 def test_with_monitoring(existing_cluster: str, existing_client: Any, tmp_path: Path) -> None:
