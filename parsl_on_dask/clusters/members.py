@@ -209,17 +209,30 @@ def _outlive_notices() -> None:
     """
     for number in NOTICES:
         signal.signal(number, _go_on)
-    os.register_at_fork(after_in_child=_end_by_them)
+    os.register_at_fork(before=_hold_notices, after_in_parent=_release_notices, after_in_child=_end_by_them)
 
 
 def _go_on(*_: Any) -> None:
     pass
 
 
+_held = threading.local()
+
+
+def _hold_notices() -> None:
+    # one that comes to a child before it can end by it would be lost
+    _held.before = signal.pthread_sigmask(signal.SIG_BLOCK, NOTICES)
+
+
+def _release_notices() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _held.before)
+
+
 def _end_by_them() -> None:
     for number in NOTICES:
         if signal.getsignal(number) is _go_on:
             signal.signal(number, signal.SIG_DFL)
+    _release_notices()
 
 
 def _serve_worker(

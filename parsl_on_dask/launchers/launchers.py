@@ -22,10 +22,10 @@ _SLURM_JOB = "${JOBNAME:-$SLURM_JOB_NAME}"
 
 
 _PASS_ON = (
-    r"child=\$!",
-    r"trap 'kill -TERM \$child 2>/dev/null' TERM USR1 USR2",
-    r"wait \$child; code=\$?",
-    r"while kill -0 \$child 2>/dev/null; do wait \$child; code=\$?; done",
+    r"child=\$! told=1 code=127",
+    r"trap 'told=1; kill -TERM \$child 2>/dev/null' TERM USR1 USR2",
+    # a signal ends a wait, and 127 is the answer to one too many
+    r'while [ -n "\$told" ]; do told=; wait \$child; got=\$?; [ "\$got" -eq 127 ] || code=\$got; done',
     r"exit \$code",
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -19,6 +21,7 @@ from parsl_on_dask.launchers import (
     SrunMPILauncher,
     WrappedLauncher,
 )
+from tests.helpers import eventually
 
 STARTERS = ("srun", "aprun", "jsrun", "mpiexec", "mpirun", "parallel")
 ENVIRONMENT = {"JOBNAME": "job", "SLURM_JOB_NAME": "job", "SLURM_CPUS_ON_NODE": "8", "SLURM_JOB_NUM_NODES": "2"}
@@ -44,6 +47,29 @@ def run(tmp_path):
         )
 
     return run
+
+
+def command_in(path):
+    """The command of a file; what follows there of signals, for ``srun`` alone, is in a test of its own."""
+    return path.read_text().partition(" &\nchild=")[0].rstrip("\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_srun_passes_signals_on_and_waits(run, tmp_path, number):
+    """To a command that ends in its own time; its exit code is that of the task."""
+    code = (
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(7)); open('up', 'w').close(); time.sleep(60)"
+    )
+    run(SrunLauncher()(f'export A=1\nenv B=2 {sys.executable} -c "{code}"', 1, 1))
+    task = subprocess.Popen(["/bin/bash", "cmd_job.sh"], cwd=tmp_path)
+    eventually((tmp_path / "up").exists, "the command runs")
+    task.send_signal(number)
+    assert task.wait(30) == 7
+
+
+def test_a_command_of_srun_that_fails(run, tmp_path):
+    run(SrunLauncher()("exit 3", 1, 1))
+    assert subprocess.run(["/bin/bash", "cmd_job.sh"], cwd=tmp_path, timeout=30).returncode == 3
 
 
 def test_simple():
@@ -95,19 +121,19 @@ def test_starters(run, tmp_path, launcher, called):
     launcher.debug = False
     done = run(launcher("echo hello from $JOBNAME", 2, 2))
     assert (done.stdout.strip(), done.stderr, done.returncode) == (called, "", 0)
-    assert (tmp_path / "cmd_job.sh").read_text().startswith("echo hello from job")
+    assert command_in(tmp_path / "cmd_job.sh") == "echo hello from job"
 
 
 def test_files_go_to_the_script_directory(run, tmp_path):
     (tmp_path / "my scripts").mkdir()
     done = run(SrunLauncher(debug=False)("work", 1, 1, str(tmp_path / "my scripts")))
-    assert (tmp_path / "my scripts" / "cmd_job.sh").read_text().startswith("work")
+    assert command_in(tmp_path / "my scripts" / "cmd_job.sh") == "work"
     assert done.stdout.strip() == f"srun --ntasks 1 -l bash {tmp_path}/my scripts/cmd_job.sh"
 
 
 def test_without_the_script_directory_on_the_node_files_go_to_where_the_job_runs(run, tmp_path):
     done = run(SrunLauncher(debug=False)("work", 1, 1, str(tmp_path / "not here")))
-    assert (tmp_path / "cmd_job.sh").read_text().startswith("work")
+    assert command_in(tmp_path / "cmd_job.sh") == "work"
     assert done.stdout.strip() == "srun --ntasks 1 -l bash cmd_job.sh"
 
 
@@ -162,7 +188,7 @@ def test_nothing_is_written_outside_the_script_directory(run, tmp_path, launcher
 def test_blocks_whose_jobs_have_one_name_have_their_own_commands(run, tmp_path):
     for block in ("one", "two"):
         run(SrunLauncher()(f"work for {block}", 1, 1), JOBNAME=block, SLURM_JOB_NAME="mine")
-    assert (tmp_path / "cmd_one.sh").read_text().startswith("work for one")
+    assert command_in(tmp_path / "cmd_one.sh") == "work for one"
     run(SrunLauncher()("work", 1, 1), JOBNAME="", SLURM_JOB_NAME="mine")
     assert (tmp_path / "cmd_mine.sh").exists()
 
