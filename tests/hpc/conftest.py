@@ -70,6 +70,14 @@ def slurm_conf(nothing_left_behind: None) -> Iterator[str]:
     os.rmdir(parent)
 
 
+@pytest.fixture(autouse=True)
+def not_asked_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test may ask the batch system as often as a script that has just begun."""
+    from parsl_on_dask.clusters import polling
+
+    monkeypatch.setattr(polling, "_desks", {})
+
+
 @pytest.fixture
 def slurm(slurm_conf: str) -> Iterator[Slurm]:
     """The running Slurm, with no job in it. What a test leaves in the queue is a failure of that test."""
