@@ -71,11 +71,14 @@ def slurm_conf(nothing_left_behind: None) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def not_asked_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test may ask the batch system as often as a script that has just begun."""
+def asked_soon(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """These batch systems may be asked every five seconds, in each test anew; but where just that is looked at."""
     from parsl_on_dask.clusters import polling
+    from parsl_on_dask.providers.batch import BatchProvider
 
     monkeypatch.setattr(polling, "_desks", {})
+    if not request.module.__name__.endswith("kindness"):
+        monkeypatch.setattr(BatchProvider, "status_polling_interval", 5)
 
 
 @pytest.fixture
