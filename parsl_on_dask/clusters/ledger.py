@@ -10,10 +10,9 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from parsl_on_dask import overrides
 from parsl_on_dask.clusters.blockspec import seconds_of
@@ -55,8 +54,6 @@ class Ledger:
         self.due = FIRST
         self.lock, self.writing = threading.Lock(), threading.Lock()
         self.number, self.on_disk = 0, 0
-        self._members: Any = None
-        self._slots: Counter[str | None] = Counter()
 
     def look(self, busy: Mapping[str | None, float]) -> None:
         """Take the time since the last look into account.
@@ -84,7 +81,7 @@ class Ledger:
                 new = BlockHours(name, self.nodes, walltime=self.walltime, asked=time.time())
                 self.open[name] = new
                 self.hours.blocks.append(new)
-        slots = self._count()
+        slots = self.cluster.roster.of_blocks
         for name, hours in list(self.open.items()):
             block = blocks[name]
             state = block.status.state
@@ -99,15 +96,6 @@ class Ledger:
                 hours.queued += passed
             if block.gone:
                 del self.open[name]
-
-    def _count(self) -> Counter[str | None]:
-        """Slots of each block's workers."""
-        members = self.cluster.roster.workers
-        if members is not self._members:
-            self._members, self._slots = members, Counter()
-            for worker in members.values():
-                self._slots[worker.block] += worker.nthreads
-        return self._slots
 
     def now(self) -> NodeHours:
         """What is known so far."""

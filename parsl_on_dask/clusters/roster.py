@@ -64,6 +64,8 @@ class Roster:
         goes through it takes a copy, :meth:`members`.
     slots : int
         Number of calls that they can run at a time.
+    of_blocks : Counter
+        The same for each block that has workers.
     """
 
     def __init__(self, cluster: BlockCluster) -> None:
@@ -71,7 +73,7 @@ class Roster:
         self.workers: dict[str, Member] = {}
         self.slots = 0
         self.refreshed = 0.0
-        self._of_blocks: Counter[str | None] = Counter()
+        self.of_blocks: Counter[str | None] = Counter()
         self._machines: dict[str | None, str] = {}
         self._changing = threading.Lock()
 
@@ -131,7 +133,7 @@ class Roster:
                 self._machines[worker.node] = worker.machine
             for worker in old.values():
                 self._count(worker, -worker.nthreads)
-            deserted = {worker.block for worker in old.values()} - self._of_blocks.keys()
+            deserted = {worker.block for worker in old.values()} - self.of_blocks.keys()
         for worker in new.values():
             self.cluster.greet(worker)
         if deserted:
@@ -141,9 +143,9 @@ class Roster:
 
     def _count(self, worker: Member, slots: int) -> None:
         self.slots += slots
-        self._of_blocks[worker.block] += slots
-        if not self._of_blocks[worker.block]:
-            del self._of_blocks[worker.block]
+        self.of_blocks[worker.block] += slots
+        if not self.of_blocks[worker.block]:
+            del self.of_blocks[worker.block]
 
     def members(self) -> list[tuple[str, Member]]:
         """The workers by address, for any thread."""
@@ -155,8 +157,8 @@ class Roster:
 
     def blocks(self) -> set[str | None]:
         """Ids of the blocks that have workers."""
-        return set(list(self._of_blocks))
+        return set(list(self.of_blocks))
 
     def largest_block(self) -> int:
         """Number of calls that the largest block can run at a time."""
-        return max(list(self._of_blocks.values()), default=0)
+        return max(list(self.of_blocks.values()), default=0)

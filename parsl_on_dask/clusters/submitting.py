@@ -108,7 +108,12 @@ class Submissions:
                 return None
             wait = self.governor.wait()
             if not wait:
-                return self.queue.popleft()
+                submission = self.queue.popleft()
+                if self.governor.trial and len(submission.blocks) > 1:  # one is enough to see whether they live
+                    one, *others = submission.blocks
+                    self.queue.appendleft(submission._replace(blocks=others))
+                    return submission._replace(blocks=[one])
+                return submission
             self.changed.wait(wait)
 
     def _work(self) -> None:
@@ -145,10 +150,14 @@ class Submissions:
                 if len(blocks) == 1:
                     jobs.arrays.single(True)
         except Exception as error:
+            if len(blocks) > 1 and refusal_of(error) is Refusal.FULL:  # some of them may find room
+                self._divide(submission)
+                return True
             if self._is_passing(error):
                 return False
             if len(blocks) > 1:
-                self._divide(submission, error)
+                self.jobs.arrays.refused(error)
+                self._divide(submission)
                 return True
             jobs.arrays.single(False)
             for block in blocks:
@@ -157,9 +166,8 @@ class Submissions:
             self._settle(blocks)
         return True
 
-    def _divide(self, submission: Submission, error: Exception) -> None:
+    def _divide(self, submission: Submission) -> None:
         """Have the blocks of an array that was not taken submitted one by one."""
-        self.jobs.arrays.refused(error)
         with self.changed:
             self.queue.extendleft(Submission([block], submission.scheduler) for block in reversed(submission.blocks))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +35,7 @@ class Account:
             home=str(folder / "cpu"),
             provider=SimpleNamespace(**provider),
             jobs=SimpleNamespace(blocks=self.blocks),
-            roster=SimpleNamespace(workers={}),
+            roster=SimpleNamespace(of_blocks=Counter()),
         )
         (folder / "cpu").mkdir(exist_ok=True)
         self.ledger = Ledger(self.cluster, lambda: self.now)
@@ -45,9 +46,7 @@ class Account:
         return block
 
     def workers(self, block: Block, count: int) -> None:
-        others = {k: w for k, w in self.cluster.roster.workers.items() if w.block != block.name}
-        came = {f"{block.name}-{n}": SimpleNamespace(block=block.name, nthreads=1) for n in range(count)}
-        self.cluster.roster.workers = {**others, **came}
+        self.cluster.roster.of_blocks[block.name] = count
         if count:
             block.has_workers()
 
