@@ -324,7 +324,7 @@ class BlockCluster(Cluster):
 
     def submit(self, block: Block, scheduler: dict[str, Any] | None) -> Any:
         """Submit a block's job; returns its id. One thread at a time, unless the provider allows more."""
-        name = f"parsl.{self.label}.block-{block.name}"
+        name = self._job_name(block)
         if getattr(self.provider, "takes_stdin", False):
             os.makedirs(block.folder, exist_ok=True)
             text = spec_text(self._spec(block, scheduler)) + "\n"
@@ -333,9 +333,12 @@ class BlockCluster(Cluster):
             return self.provider.submit(command, 1, name, stdin=text.encode())
         return self.provider.submit(self._describe(block, scheduler), 1, name)
 
+    def _job_name(self, block: Block) -> str:
+        return f"parsl.{self.label}.block-{block.name}"
+
     def submit_array(self, blocks: Sequence[Block]) -> list[Any]:
         """Submit blocks as one job array; returns the id of each."""
-        names = [f"parsl.{self.label}.block-{block.name}" for block in blocks]
+        names = [self._job_name(block) for block in blocks]
         together = f"parsl.{self.label}.blocks-{blocks[0].name}-{blocks[-1].name}"
         commands = [self._describe(block, None) for block in blocks]
         return list(self.provider.submit_array(commands, 1, names, together))

@@ -15,7 +15,7 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from parsl_on_dask import overrides
-from parsl_on_dask.clusters.blockspec import seconds_of
+from parsl_on_dask.clusters.blockspec import job_seconds
 from parsl_on_dask.jobs.node_hours import NODE_HOURS, BlockHours, NodeHours, dump
 from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.remote.sidefiles import replacing
@@ -47,8 +47,7 @@ class Ledger:
         system = str(getattr(provider, "label", type(provider).__name__))
         self.hours = NodeHours(cluster.label, system, clusters=getattr(provider, "clusters", None))
         self.nodes = int(getattr(provider, "nodes_per_block", 1))
-        own = getattr(provider, "walltime_seconds", None)
-        self.walltime = seconds_of(getattr(provider, "walltime", None)) if own is None else float(own)
+        self.walltime = job_seconds(provider)
         self.open: dict[str, BlockHours] = {}
         self.looked = self.written = clock()
         self.due = FIRST

@@ -150,18 +150,17 @@ class Submissions:
                 if len(blocks) == 1:
                     jobs.arrays.single(True)
         except Exception as error:
-            if len(blocks) > 1 and refusal_of(error) is Refusal.FULL:  # some of them may find room
-                self._divide(submission)
-                return True
-            if self._is_passing(error):
+            several = len(blocks) > 1
+            room_for_some = several and refusal_of(error) is Refusal.FULL
+            if not room_for_some and self._is_passing(error):
                 return False
-            if len(blocks) > 1:
-                self.jobs.arrays.refused(error)
+            if several:
+                if not room_for_some:
+                    jobs.arrays.refused(error)
                 self._divide(submission)
-                return True
-            jobs.arrays.single(False)
-            for block in blocks:
-                self._refused(block, error)
+            else:
+                jobs.arrays.single(False)
+                self._refused(blocks[0], error)
         finally:
             self._settle(blocks)
         return True

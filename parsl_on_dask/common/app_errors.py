@@ -29,6 +29,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from parsl_on_dask.common.homes import known_at
 from parsl_on_dask.errors import ParslError, TypeCheckError
 from parsl_on_dask.legacy import MISSING, renamed
 
@@ -336,7 +337,4 @@ def wrap_error(func: Callable[P, R]) -> Callable[P, R | RemoteExceptionWrapper]:
     return wrapper
 
 
-# Tracebacks and pickles name the place where Parsl has them.
-for _value in list(vars().values()):
-    if isinstance(_value, type) and _value.__module__ == __name__ and not _value.__name__.startswith("_"):
-        _value.__module__ = "parsl_on_dask.app.errors"
+known_at("app.errors", vars())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import EnumMeta, IntEnum
 from typing import Any
 
+from parsl_on_dask.common.homes import known_at
+
 _OLD = {"unsched": "pending", "done": "exec_done"}
 
 
@@ -79,7 +81,4 @@ FINAL_STATES: set[States] = {States.exec_done, States.memo_done} | FINAL_FAILURE
 """States that a task never leaves."""
 
 
-# Tracebacks and pickles name the place where Parsl has them.
-for _value in list(vars().values()):
-    if isinstance(_value, type) and _value.__module__ == __name__ and not _value.__name__.startswith("_"):
-        _value.__module__ = "parsl_on_dask.dataflow.states"
+known_at("dataflow.states", vars())

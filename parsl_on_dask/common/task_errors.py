@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from parsl_on_dask.common.homes import known_at
 from parsl_on_dask.errors import ParslError
 from parsl_on_dask.legacy import MISSING, renamed
 from parsl_on_dask.remote.errors import shortened
@@ -328,7 +329,4 @@ def _without_cause(error: PropagatedException) -> list[PropagatedException]:
     return path
 
 
-# Tracebacks and pickles name the place where Parsl has them.
-for _value in list(vars().values()):
-    if isinstance(_value, type) and _value.__module__ == __name__ and not _value.__name__.startswith("_"):
-        _value.__module__ = "parsl_on_dask.dataflow.errors"
+known_at("dataflow.errors", vars())

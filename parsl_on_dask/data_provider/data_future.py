@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any
 
+from parsl_on_dask.common.homes import known_at
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture, when_done
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol
@@ -154,7 +155,4 @@ class DataFuture(PoliteFuture[File], PlainFuture[File], DaskProtocol[File]):
         return f"<{kind.__module__}.{kind.__qualname__} object at {id(self):#x} representing {self.file_obj!r} {done}>"
 
 
-# Tracebacks and pickles name the place where Parsl has them.
-for _value in list(vars().values()):
-    if isinstance(_value, type) and _value.__module__ == __name__ and not _value.__name__.startswith("_"):
-        _value.__module__ = "parsl_on_dask.app.futures"
+known_at("app.futures", vars())

@@ -257,7 +257,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
 
     def _check_hosts(self, owner: str) -> None:
         hosts, example = self.hosts, "Write for example hosts=['node1', 'me@node2'], or hosts='allocation'."
-        if hosts == "allocation":
+        if hosts == ALLOCATION:
             return
         if isinstance(hosts, str) or not isinstance(hosts, Sequence):
             raise wrong_type(owner, "hosts", hosts, "a list of names of hosts", example)
