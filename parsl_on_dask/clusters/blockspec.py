@@ -58,7 +58,7 @@ def node_spec(
     config : str, optional
         Dask's settings, as JSON. Default: those of this process.
     """
-    from parsl_on_dask import alias
+    from parsl_on_dask.importing import alias
 
     provider, site = executor.provider, site_of(executor.provider)
     options = site("worker") or WorkerOptions()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import parsl_on_dask as parsl
-from parsl_on_dask import explaining
+from parsl_on_dask.check import explaining
 
 DOCS = Path(__file__).parents[2] / "docs"
 KINDS = ("python", "bash")
