@@ -1,7 +1,7 @@
 """Interpreters for scripts that tests start: forked from a process that has imported Dask and the package already.
 
-:func:`run` and :class:`Popen` are called as those of :mod:`subprocess`. What begins with ``sys.executable`` and asks for
-nothing that only a fresh interpreter can give becomes a fork: it has the folder, environment, arguments, pipes and
+:func:`run` and :class:`Popen` are called as those of :mod:`subprocess`. What begins with ``sys.executable`` and asks
+for nothing that only a fresh interpreter can give becomes a fork: it has the folder, environment, arguments, pipes and
 session that it was given, signals at their defaults, and a ``__main__`` of its own. It takes a tenth of the time.
 
 Tests about imports, the start of interpreters, or hash seeds call :mod:`subprocess` itself.
@@ -17,6 +17,7 @@ import re
 import select
 import shlex
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -80,7 +81,7 @@ def socket_path() -> str:
             folder = tempfile.mkdtemp(prefix="forks")
             read, write = os.pipe()
             _process = subprocess.Popen(
-                [sys.executable, "-c", f"from tests.warm_parent import main; main({folder!r}, {write})"],
+                [sys.executable, "-c", f"from tests.forks import main; main({folder!r}, {write})"],
                 cwd=Path(__file__).parents[1],
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1", ROOM: "." * 100_000},
                 stdin=subprocess.PIPE,
@@ -145,7 +146,9 @@ class Popen(subprocess.Popen[Any]):
             self._order["cwd"] = os.path.abspath(options.get("cwd") or os.getcwd())
             self._order["environment"] = environment
             self._order["session"] = bool(options.get("start_new_session"))
-            assert not options.get("preexec_fn") and not options.get("shell")
+        elif words[:1] == [sys.executable]:
+            # where the tests run in the background, a shell has them and their children ignore Ctrl-C
+            options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         super().__init__(args, **options)
 
     def _execute_child(self, *args: Any) -> None:

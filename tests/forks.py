@@ -176,7 +176,7 @@ def main(folder: str, ready: int) -> None:
         return
     except Child as child:
         [order] = child.args
-    from parsl_on_dask import run_as_main
+    from parsl_on_dask.front_door import run_as_main
 
     start = {"-c": run_as_main.run_code, "-m": run_as_main.run_module, "script": run_as_main.run_script}
     start[order["kind"]](order["target"], order["args"])
