@@ -16,7 +16,7 @@ import pytest
 from tests import interpreters
 
 FACTS = """
-import os, pickle, random, signal, sys, threading, warnings
+import os, pickle, random, signal, sys, threading
 
 class Here:
     pass
@@ -26,7 +26,8 @@ def facts():
     main = sys.modules["__main__"]
     yield "arguments", sys.argv, sys.executable, os.getcwd()
     yield "path", sys.path
-    yield "main", __name__, globals().get("__file__"), __spec__ and __spec__.name, main.__dict__ is globals(), type(__loader__)
+    yield "main", __name__, globals().get("__file__"), __spec__ and __spec__.name, main.__dict__ is globals()
+    yield "loader", type(__loader__)
     yield "names", sorted(k for k in globals() if k.startswith("__"))
     yield "pickled", pickle.loads(pickle.dumps(Here)) is Here
     yield "environment", sorted(os.environ.items())
@@ -34,8 +35,8 @@ def facts():
     yield "mask", signal.pthread_sigmask(signal.SIG_BLOCK, []), signal.set_wakeup_fd(-1)
     yield "files", sorted(int(n) for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}"))
     yield "session", os.getsid(0) == os.getpid(), os.getpgid(0) == os.getpid()
-    yield "threads", [each.name for each in threading.enumerate()], threading.main_thread() is threading.current_thread()
-    yield "bytecode", sys.dont_write_bytecode, warnings.filters[:1]
+    yield "threads", [t.name for t in threading.enumerate()], threading.main_thread() is threading.current_thread()
+    yield "bytecode", sys.dont_write_bytecode
     for name in ("stdin", "stdout", "stderr"):
         stream = getattr(sys, name)
         yield name, stream.name, stream.mode, stream.encoding, stream.errors, stream.line_buffering, stream.fileno()
