@@ -131,7 +131,7 @@ def become(order: dict[str, Any], files: list[int]) -> NoReturn:
     time.tzset()
     unbuffered = order["unbuffered"] or bool(environment.get("PYTHONUNBUFFERED"))
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        fresh_stream(number, name, unbuffered and number > 0)
+        fresh_stream(number, name, unbuffered)
     raise Child(order)
 
 
@@ -142,8 +142,11 @@ def search_path(environment: Any) -> list[str]:
 def fresh_stream(number: int, name: str, unbuffered: bool) -> None:
     """Give this process a standard stream as it has one at its start."""
     old = getattr(sys, name)
-    raw: Any = open(number, "wb" if number else "rb", 0 if unbuffered else -1, closefd=False)
-    stream = io.TextIOWrapper(raw, old.encoding, old.errors, line_buffering=number == 2, write_through=unbuffered)
+    raw: Any = open(number, "wb" if number else "rb", 0 if unbuffered and number else -1, closefd=False)
+    getattr(raw, "raw", raw).name = f"<{name}>"
+    stream = io.TextIOWrapper(
+        raw, old.encoding, old.errors, line_buffering=number == 2 and not unbuffered, write_through=unbuffered
+    )
     stream.mode = "w" if number else "r"
     setattr(sys, name, stream)
     setattr(sys, f"__{name}__", stream)

@@ -195,13 +195,18 @@ class Script:
 
 
 def start_script(
-    directory: Path, text: str, *args: str, python_args: tuple[str, ...] = (), env: dict[str, str] | None = None
+    directory: Path,
+    text: str,
+    *args: str,
+    python_args: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
+    fresh: bool = False,
 ) -> Script:
-    """Write `text` to `directory`/script.py and start it there."""
+    """Write `text` to `directory`/script.py and start it there; in a `fresh` interpreter its processes are, too."""
     (directory / "script.py").write_text(textwrap.dedent(text))
     tag = uuid.uuid4().hex
     with open(directory / "stdout.txt", "wb") as out, open(directory / "stderr.txt", "wb") as err:
-        process = interpreters.Popen(
+        process = (subprocess.Popen if fresh else interpreters.Popen)(
             [sys.executable, "-u", *python_args, "script.py", *args],
             cwd=directory,
             env={**os.environ, **(env or {}), SCRIPT_TAG: tag},

@@ -67,7 +67,7 @@ def alike(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("session", [False, True])
 def test_what_a_script_sees(how: list[str], session: bool, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(FACTS)
-    environment = {**os.environ, "ONLY": "here", "PYTHONPATH": str(tmp_path / "more")}
+    environment = {**os.environ, "ONLY": "here", "PYTHONPATH": str(tmp_path / "more"), "PYTHONUNBUFFERED": ""}
     done = alike(*how, "a", "-b", cwd=tmp_path, env=environment, input="words", start_new_session=session)
     assert "said | words" in done.stdout and done.stderr == "error\n" and not done.returncode
 

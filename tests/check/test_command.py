@@ -16,6 +16,7 @@ from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, Thread
 from parsl_on_dask.launchers import SrunLauncher, WrappedLauncher
 from parsl_on_dask.providers import KubernetesProvider, LocalProvider, SlurmProvider
 from tests.front_door.programs import FRONT, forked
+from tests.kernels import own_children
 
 
 def command(folder, *arguments, before=()):
@@ -83,9 +84,9 @@ def test_a_users_own_executor():
 
 
 def test_nothing_is_started():
-    before = len(psutil.Process().children(recursive=True))
+    before = own_children()
     explain(parsl.Config(executors=[HighThroughputExecutor()]))
-    assert len(psutil.Process().children(recursive=True)) == before
+    assert own_children() == before
     with pytest.raises(parsl.errors.NoDataFlowKernelError):
         parsl.dfk()
 

@@ -19,6 +19,7 @@ from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.providers import LocalProvider
 from tests.clusters.jobs import ShellProvider
 from tests.helpers import eventually
+from tests.kernels import own_children
 
 Start = Callable[..., tuple[Any, HighThroughputExecutor, ShellProvider]]
 
@@ -39,11 +40,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
         kernel = parsl.load(parsl.Config(executors=[executor], strategy=strategy, **settings))
         return kernel, executor, jobs
 
-    before = set(psutil.Process().children())
+    before = own_children()
     yield begin
     parsl.clear()
     assert [p.left() for p in providers] == [[]] * len(providers)
-    eventually(lambda: set(psutil.Process().children()) <= before, "every process has ended")
+    eventually(lambda: own_children() <= before, "every process has ended")
 
 
 def where() -> tuple[str, str, str, str, str]:
@@ -61,10 +62,10 @@ def seen(kernel: Any, count: int = 60) -> set[tuple[str, ...]]:
 
 @pytest.mark.parametrize(("nodes", "encrypted"), [(1, True), (2, False)], ids=["tls", "plain"])
 def test_every_node_of_a_block_works(start: Start, nodes: int, encrypted: bool) -> None:
-    others = set(psutil.Process().children(recursive=True))
+    others = own_children()
     kernel, executor, _ = start(provider={"nodes_per_block": nodes}, encrypted=encrypted)
     eventually(lambda: len(executor.lane.workers()) == 2 * nodes, "all workers are there", 60)
-    nothing_listens_off_loopback(set(psutil.Process().children(recursive=True)) - others)
+    nothing_listens_off_loopback(own_children() - others)
     assert os.getpid() != executor.lane.workers()[0]["pid"]
     found = eventually(lambda: len(places := seen(kernel)) == 2 * nodes and places, "calls on all of them", 60)
     assert {block for block, *_ in found} == {"0"}

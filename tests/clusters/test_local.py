@@ -17,8 +17,8 @@ import parsl_on_dask as parsl
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.providers import LocalProvider
-from tests import interpreters
 from tests.helpers import eventually
+from tests.kernels import own_children
 
 
 def processes(**options: object) -> HighThroughputExecutor:
@@ -47,7 +47,7 @@ time.sleep(300)
 
 
 def test_kill_9_of_the_script_ends_everything(tmp_path: Path) -> None:
-    with interpreters.Popen([sys.executable, "-c", SCRIPT], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as script:
+    with subprocess.Popen([sys.executable, "-c", SCRIPT], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as script:
         assert script.stdout is not None
         worker = psutil.Process(int(script.stdout.readline()))
 
@@ -104,10 +104,10 @@ def test_a_dead_scheduler_fails_the_calls(tmp_path: Path) -> None:
 
 def test_a_failing_worker_init_is_an_error_at_load(tmp_path: Path) -> None:
     provider = LocalProvider(worker_init="echo module not found >&2; exit 3")
-    before = set(psutil.Process().children())
+    before = own_children()
     with pytest.raises(ExecutorError, match=r"(?s)exit code 3.*module not found"):
         parsl.load(parsl.Config(executors=[processes(provider=provider)], run_dir=str(tmp_path)))
-    assert set(psutil.Process().children()) <= before
+    assert own_children() <= before
     parsl.clear()
 
 

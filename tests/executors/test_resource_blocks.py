@@ -15,6 +15,7 @@ from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.taskvine import TaskVineFactoryConfig
 from parsl_on_dask.providers import LocalProvider
 from tests.helpers import eventually
+from tests.kernels import own_children
 
 
 def test_two_blocks_share_the_calls(tmp_path):
@@ -54,11 +55,11 @@ def test_the_users_provider_stays_as_it_is(tmp_path):
 
 
 def test_nothing_is_left_behind(tmp_path):
-    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    before = own_children()
     with parsl.load(parsl.Config(executors=[WorkQueueExecutor()], run_dir=str(tmp_path))):
         assert parsl.python_app(divmod)(7, 2).result() == (3, 1)
-    left = {p.pid for p in psutil.Process().children(recursive=True)} - before
-    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in left if psutil.pid_exists(pid)], timeout=20)
+    left = own_children() - before
+    _, alive = psutil.wait_procs(left, timeout=20)
     assert not alive
 
 

@@ -57,7 +57,7 @@ if __name__ == "__main__":
 
 
 def test_a_killed_cluster_is_told_in_our_words(script: Callable[..., Script]) -> None:
-    killed = script(KILLED)
+    killed = script(KILLED, fresh=True)
     assert killed.ends() == 0
     assert killed.stdout == "True\n"
     assert killed.stderr == ""

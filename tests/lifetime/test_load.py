@@ -26,7 +26,7 @@ from parsl_on_dask.errors import ConfigurationError, ExecutorError, NoDataFlowKe
 from parsl_on_dask.executors import DaskExecutor, ThreadPoolExecutor
 from parsl_on_dask.executors.base import ParslExecutor
 from tests.helpers import WAIT, alive, append, eventually, hold
-from tests.kernels import unload
+from tests.kernels import own_children, unload
 
 
 @pytest.fixture(autouse=True)
@@ -243,10 +243,10 @@ def test_what_is_started_listens_on_loopback_and_not_to_everybody(
 ) -> None:
     if config_name == "existing":
         pytest.skip("its owner chose where it listens")
-    old = listeners([psutil.Process()]), set(psutil.Process().children(recursive=True))
+    old = listeners([psutil.Process()]), own_children()
     parsl.load(make_config())
     assert value(1).result(WAIT) == 1
-    started = set(psutil.Process().children(recursive=True)) - old[1]
+    started = own_children() - old[1]
     found = listeners([psutil.Process(), *started]) - old[0]
     assert {ip for ip, _ in found} <= {"127.0.0.1", "::1"}, found
     assert bool(started) == (config_name == "processes")
