@@ -46,8 +46,24 @@ SELDOM = {
 """How often Dask looks at itself; as it is set otherwise, a cluster takes an eighth of a core for doing nothing."""
 
 
+EXTENDED = (
+    *("tests/benchmark", "tests/benchmarks", "tests/chaos", "tests/conformance", "tests/hpc", "tests/programs"),
+    *("tests/checkpoint/test_parsl_itself.py", "tests/monitoring/test_parsl_itself.py"),
+    *("tests/monitoring/test_pages_browser.py", "tests/monitoring/test_postgres.py"),
+)
+"""Folders and files whose tests are not part of the core suite; single ones are marked ``extended``."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--everything", action="store_true", help="run the extended tests beside the core suite, too")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes more than ten seconds; leave out with -m 'not slow'")
+    # what the command line names is run; without that, it is the core suite
+    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS or config.option.markexpr
+    if not hasattr(config, "workerinput"):
+        config.option.core = not (named or config.option.everything)
+    config.addinivalue_line("markers", "extended: not part of the core suite, which pytest runs when nothing is named")
     config.addinivalue_line("markers", "timeout: seconds after which pytest-timeout ends the test")
     config.addinivalue_line("markers", "xdist_group: tests that one process runs, when several share the work")
     os.environ[SESSION_TAG] = uuid.uuid4().hex
@@ -58,11 +74,20 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     # what a test module defines travels by value: no worker can import the module
     if item.get_closest_marker("timeout") is None:
         item.add_marker(pytest.mark.timeout(180))
-    # a module's kernel is started once, and there is one batch system
-    item.add_marker(pytest.mark.xdist_group("hpc" if "tests/hpc/" in item.nodeid else item.nodeid.partition("::")[0]))
+    # a module's kernel, or its batch system, is started once
+    item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    if item.nodeid.startswith(EXTENDED):
+        item.add_marker(pytest.mark.extended)
     module = getattr(item, "module", None)
     if isinstance(module, types.ModuleType) and module.__name__ in sys.modules:
         cloudpickle.register_pickle_by_value(module)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.core:
+        extended = [item for item in items if item.get_closest_marker("extended")]
+        config.hook.pytest_deselected(items=extended)
+        items[:] = [item for item in items if item not in {*extended}]
 
 
 @pytest.hookimpl(hookwrapper=True)

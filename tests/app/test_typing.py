@@ -55,7 +55,7 @@ def bad(x: int) -> int:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.timeout(300)
 def test_mypy_sees_what_an_app_returns(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     api = pytest.importorskip("mypy.api")

@@ -285,7 +285,7 @@ def test_many_tasks_of_a_host_fetch_a_file_once(load: Any, isolated: Cluster, mo
 # -- large files, and faults -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.timeout(600)
 def test_a_very_large_file_in_little_memory(load: Any, isolated: Cluster, tmp_path: Path) -> None:
     """As large as PARSL_ON_DASK_LARGE says, in GB; what was tried is 2."""

@@ -255,7 +255,7 @@ def test_a_long_chain() -> None:
     assert x.result(120) == 2000
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.timeout(400)
 def test_a_chain_of_100000(config_name: str) -> None:
     if config_name != "threads":

@@ -13,7 +13,7 @@ from tests.hpc.blocks import counted, counts, executor, here
 from tests.hpc.slurm import Slurm
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_a_campaign_longer_than_its_jobs(slurm: Slurm, run_slurm: Callable[..., Any], tmp_path: Path) -> None:
     """No retry is spent, no call is lost, and hardly one is cut off."""
     one = executor(init_blocks=1, max_blocks=1, walltime="00:01:00")

@@ -47,7 +47,7 @@ def kill(executor: Any, block: str) -> None:
     os.killpg(executor.lane.cluster.blocks[block].process.pid, signal.SIGKILL)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("journals", [True, False])
 def test_blocks_killed_at_random(executor: Any, tmp_path: Path, journals: bool) -> None:

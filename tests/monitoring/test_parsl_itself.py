@@ -135,7 +135,7 @@ def fetched(url: str) -> tuple[int, str]:
         return 0, ""
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_every_page_of_parsl_visualize(site: tuple[str, Record]) -> None:
     base, record = site
     run = record.one("workflow")["run_id"]
