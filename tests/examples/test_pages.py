@@ -84,7 +84,9 @@ def test_the_page_on_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         if executor is not None:
             text = explaining.explain(parsl.Config(executors=[executor]))
             assert re.search(
-                rf"^ *\\| {re.escape(executor.python)} RUN_DIRECTORY\S*/start.py RUN_DIRECTORY\S*/node.json( &)?$", str(text), re.MULTILINE
+                rf"^ *\\| {re.escape(executor.python)} RUN_DIRECTORY\S*/start.py RUN_DIRECTORY\S*/node.json( &)?$",
+                str(text),
+                re.MULTILINE,
             )
             shown += 1
     assert shown == 3
