@@ -89,8 +89,8 @@ def _check_simple_lane(owner: str, executor: HighThroughputExecutor) -> None:
     for what, is_asked in asked.items():
         if is_asked:
             hint = (
-                f"Dask then chooses the worker of each call, and {what} would change nothing. Leave out batching=False, "
-                f"or {what}."
+                f"Dask then chooses the worker of each call, and {what} would change nothing. "
+                f"Leave out batching=False, or {what}."
             )
             raise wrong_value(owner, "batching", False, hint)
 
