@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask import interrupts
+from parsl_on_dask.common import interrupts
 from parsl_on_dask.clusters import open_cluster
 from parsl_on_dask.clusters.badnodes import REST
 from parsl_on_dask.clusters.presence import enter, topic_of
