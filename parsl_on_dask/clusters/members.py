@@ -23,8 +23,8 @@ from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, NOTICES, worker_n
 from parsl_on_dask.clusters.orphans import OWNER
 from parsl_on_dask.clusters.roster import TOPIC
 from parsl_on_dask.clusters.unpickling import survive_exits
+from parsl_on_dask.remote.execution import keep_journal
 from parsl_on_dask.remote.journal import Journal
-from parsl_on_dask.remote.runner import keep_journal
 
 #: What Dask's workers give as the reason for their end when they have lost their scheduler.
 LOST_SCHEDULER = {

@@ -17,8 +17,8 @@ from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import LONG, TARGET
 from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.remote.execution import COPIES, NONE, OWN, PROMISES
 from parsl_on_dask.remote.packing import dumps
-from parsl_on_dask.remote.runner import COPIES, NONE, OWN, PROMISES
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.batches import BatchLane

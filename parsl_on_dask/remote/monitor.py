@@ -21,7 +21,8 @@ from .packing import dumps
 from .usage import PACKED, Meter, Sample
 
 if TYPE_CHECKING:
-    from .runner import CallData, Shift
+    from .execution import CallData
+    from .runner import Shift
 
 SAMPLES, MESSAGE = 6, 7
 
