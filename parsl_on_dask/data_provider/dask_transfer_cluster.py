@@ -99,7 +99,7 @@ class ClusterTransfers:
     def copy_to(self, key: str, part: str) -> None:
         """Write a file that is on a worker here. Not in the event loop."""
         reasons = []
-        for copy in list(self.copies[key].places.values()) if key in self.copies else ():
+        for copy in list(self.copies[key].workers.values()) if key in self.copies else ():
             try:
                 self._pull(copy.worker, key, copy.known, part)
                 return
