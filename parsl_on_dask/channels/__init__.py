@@ -10,7 +10,7 @@ from parsl_on_dask.channels.local.local import LocalChannel
 from parsl_on_dask.channels.oauth_ssh.oauth_ssh import OAuthSSHChannel
 from parsl_on_dask.channels.ssh.ssh import SSHChannel
 from parsl_on_dask.channels.ssh_il.ssh_il import SSHInteractiveLoginChannel
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 
 __all__ = ["Channel", "LocalChannel", "OAuthSSHChannel", "SSHChannel", "SSHInteractiveLoginChannel"]
 

@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from parsl_on_dask.arguments import short, wrong_type
+from parsl_on_dask.common.arguments import short, wrong_type
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 
 class Channel(ABC):

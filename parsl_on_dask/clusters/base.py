@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parsl_on_dask import late_threads
+from parsl_on_dask.common import late_threads
 
 if TYPE_CHECKING:
     from distributed import Client

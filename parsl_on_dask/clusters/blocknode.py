@@ -319,9 +319,9 @@ def main(path: str, same: bool = True) -> None:
     import dask
     import distributed.worker  # noqa: F401
 
-    dask.config.update(dask.config.config, spec["config"])
+    dask.config.update(dask.config.config, json.loads(spec["config"]))
     if spec["alias"]:
-        from parsl_on_dask.alias import install_from_environment
+        from parsl_on_dask.importing.alias import install_from_environment
 
         os.environ.update(spec["alias"])
         install_from_environment()

@@ -16,7 +16,7 @@ from parsl_on_dask.errors import ConfigurationError, ExecutorError
 if TYPE_CHECKING:
     from distributed import Client
 
-    from parsl_on_dask.overrides import ClusterOverride
+    from parsl_on_dask.common.overrides import ClusterOverride
 
 logger = logging.getLogger("parsl.clusters.existing")
 

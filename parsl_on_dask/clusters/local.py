@@ -239,10 +239,10 @@ class _Block(Supervisor):
             write_archive(archive)
         folder = os.path.join(self.scratch, f"start-{self.name or 'scheduler'}")
         os.mkdir(folder)
-        start = Start("node", path, "", archive, 0)
+        start = Start("node", archive, 0)
         for place, text in start_files(folder, start, python_of(self.executor)).items():
             write_private(place, text)
-        return node_command(self.executor, folder)
+        return node_command(self.executor, folder, path)
 
     def shell_text(self, command: str, job: str, folder: str) -> str:
         init = self.cluster.provider_hint("worker_init") or ""

@@ -374,7 +374,7 @@ def main(path: str, same: bool = True) -> None:
     spec = json.loads(second)
     dask.config.update(dask.config.config, spec["config"])
     if spec["alias"]:
-        from parsl_on_dask.alias import install_from_environment
+        from parsl_on_dask.importing.alias import install_from_environment
 
         os.environ.update(spec["alias"])
         install_from_environment()

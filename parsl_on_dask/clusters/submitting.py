@@ -69,6 +69,7 @@ class Submissions:
     def wake(self) -> None:
         """Look at the queue again: something about it, or about the governor, has changed."""
         with self.changed:
+            self._drop()
             self.changed.notify_all()
 
     def close(self) -> None:
@@ -102,7 +103,7 @@ class Submissions:
     def _next(self) -> Submission | None:
         """The submission whose turn it is; None when there is none left. Under the lock."""
         while True:
-            if self.closed or any(block.given_back for item in self.queue for block in item.blocks):
+            if self.queue and (self.closed or any(block.given_back for block in self.queue[0].blocks)):
                 self._drop()
             if not self.queue:
                 return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsl_on_dask.legacy import refused
+from parsl_on_dask.old_spellings.legacy import refused
 
 __getattr__ = refused(
     __name__,

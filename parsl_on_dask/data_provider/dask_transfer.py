@@ -7,7 +7,7 @@ import weakref
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need
+from parsl_on_dask.common.arguments import need
 from parsl_on_dask.data_provider.dask_transfer_files import Exchange, OutputFuture, TransferFile
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.destinations import working_dir

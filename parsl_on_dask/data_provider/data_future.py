@@ -10,11 +10,11 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.common.homes import known_at
+from parsl_on_dask.common.raising import PlainFuture, as_it_came, hide_this_frame
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture, when_done
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol
 from parsl_on_dask.lanes.values import just
-from parsl_on_dask.raising import PlainFuture, as_it_came, hide_this_frame
 
 logger = logging.getLogger("parsl.app.futures")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.data_provider.destinations import working_dir
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.provider_bases import WrappingStaging

@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from parsl_on_dask import overrides, version
+from parsl_on_dask import version
 from parsl_on_dask.checkpoint.policy import Cache
 from parsl_on_dask.clusters.scaling import Scaler
+from parsl_on_dask.common import overrides
 from parsl_on_dask.common.states import FINAL_STATES, States
 from parsl_on_dask.data_provider.data_manager import DataManager
 from parsl_on_dask.dataflow import arguments, exits, runinfo

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsl_on_dask.legacy import moved
+from parsl_on_dask.old_spellings.legacy import moved
 
 __getattr__ = moved(
     __name__,

@@ -16,6 +16,7 @@ from datetime import datetime
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.common.raising import as_it_came
 from parsl_on_dask.common.states import FINAL_STATES, States
 from parsl_on_dask.common.task_errors import DependencyError
 from parsl_on_dask.dataflow.ahead import Ahead
@@ -30,7 +31,6 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
-from parsl_on_dask.raising import as_it_came
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel

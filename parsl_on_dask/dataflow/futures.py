@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from parsl_on_dask.common.raising import Raising, below, hide_this_frame
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.lanes.call import Call
@@ -17,8 +18,7 @@ from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol, asked_by
 from parsl_on_dask.lanes.peeking import peeking
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
-from parsl_on_dask.legacy import MISSING, renamed
-from parsl_on_dask.raising import Raising, below, hide_this_frame
+from parsl_on_dask.old_spellings.legacy import MISSING, renamed
 from parsl_on_dask.remote.packing import Promise
 from parsl_on_dask.remote.standin import FinishedFuture
 
@@ -185,7 +185,7 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
     @property
     def task_def(self) -> TaskRecord:
         """The task's record, by the name it had until 2023."""
-        from parsl_on_dask.legacy import warn_once
+        from parsl_on_dask.old_spellings.legacy import warn_once
 
         warn_once("AppFuture.task_def", "AppFuture.task_def is now AppFuture.task_record")
         return self.task_record
@@ -223,7 +223,7 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
                 from parsl_on_dask.lanes.dask_futures import dask_future_of
 
                 return dask_future_of(self).key
-            from parsl_on_dask.mistakes import asked_by_dask
+            from parsl_on_dask.common.mistakes import asked_by_dask
 
             raise AttributeError(asked_by_dask(self.task_record.func_name, name))
         part: Any = self.task_record.dfk.submit_internal(_attribute, (self, name))
@@ -321,7 +321,7 @@ class _Part(AppFuture[Any]):
     _of: tuple[str, str] = ("", "")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from parsl_on_dask.mistakes import called_part
+        from parsl_on_dask.common.mistakes import called_part
 
         whole, name = self._of
         raise TypeError(called_part(whole, name))
@@ -329,7 +329,7 @@ class _Part(AppFuture[Any]):
     # `while future.status != "finished"`, as of Dask's futures, would never end
     def __eq__(self, other: object) -> bool:
         if isinstance(other, str) and self._of[1] == "status":
-            from parsl_on_dask.mistakes import compared_status
+            from parsl_on_dask.common.mistakes import compared_status
 
             raise TypeError(compared_status(self._of[0]))
         return self is other
@@ -339,7 +339,7 @@ class _Part(AppFuture[Any]):
 
 def _refusing(symbol: str) -> Callable[[Any, Any], Any]:
     def refuse(self: Any, other: Any) -> Any:
-        from parsl_on_dask.mistakes import operator_on_future
+        from parsl_on_dask.common.mistakes import operator_on_future
 
         raise TypeError(operator_on_future(self.task_record.func_name, symbol))
 

@@ -6,8 +6,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from parsl_on_dask.common.misspelt import explains
 from parsl_on_dask.errors import AlreadyLoadedError, ConfigurationError, NoDataFlowKernelError
-from parsl_on_dask.misspelt import explains
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
@@ -141,9 +141,9 @@ class DataFlowKernelLoader:
 
 def as_config(given: Any) -> Config:
     """The Config that an argument of ``load`` stands for."""
-    from parsl_on_dask.arguments import short
+    from parsl_on_dask.common.arguments import short
+    from parsl_on_dask.common.mistakes import is_client, is_cluster
     from parsl_on_dask.config import Config
-    from parsl_on_dask.mistakes import is_client, is_cluster
 
     if given is None:
         return Config()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from parsl_on_dask.executors.dask import DaskExecutor
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.threads import ThreadPoolExecutor
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 
 __all__ = ["DaskExecutor", "HighThroughputExecutor", "ThreadPoolExecutor"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.threads import check_managed
-from parsl_on_dask.legacy import note_once, warn_once
+from parsl_on_dask.old_spellings.legacy import note_once, warn_once
 from parsl_on_dask.providers.base import ExecutionProvider
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 
 class Controller:

@@ -30,9 +30,9 @@ def open_lane(executor: Any) -> Lane:
     ConfigurationError
         When the command line says that everything runs in a place where it cannot.
     """
+    from parsl_on_dask.common.overrides import cluster_override
     from parsl_on_dask.lanes.dask_noise import to_our_log
     from parsl_on_dask.lanes.dask_patches import take_our_futures
-    from parsl_on_dask.overrides import cluster_override
 
     take_our_futures()
     to_our_log()

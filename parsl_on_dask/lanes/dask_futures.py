@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 from dask._task_spec import Alias, DataNode, GraphNode, TaskRef
 
 from parsl_on_dask.clusters.bootstrap import by_value
+from parsl_on_dask.common.mistakes import pickled_for_dask
 from parsl_on_dask.lanes.values import RemoteValue
-from parsl_on_dask.mistakes import pickled_for_dask
 from parsl_on_dask.remote.packing import looks_large
 
 if TYPE_CHECKING:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from parsl_on_dask.legacy import moved
+from parsl_on_dask.old_spellings.legacy import moved
 
 __getattr__ = moved(__name__, {"BadLauncher": "launchers.errors:BadLauncher"})

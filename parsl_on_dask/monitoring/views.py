@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from parsl_on_dask import overrides
 from parsl_on_dask.clusters import dask_page
+from parsl_on_dask.common import overrides
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel

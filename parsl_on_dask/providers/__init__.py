@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 from parsl_on_dask.providers.condor.condor import CondorProvider
 from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
 from parsl_on_dask.providers.local.local import LocalProvider

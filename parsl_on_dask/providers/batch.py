@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from parsl_on_dask.arguments import need, need_number, wrong_value
+from parsl_on_dask.common.arguments import need, need_number, wrong_value
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
 from parsl_on_dask.providers.asking import AskingProvider, batches

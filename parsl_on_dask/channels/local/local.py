@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 
 from parsl_on_dask.channels.base import Channel
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.utils import RepresentationMixin, execute_wait
 
 

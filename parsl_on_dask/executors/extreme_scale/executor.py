@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.providers.base import ExecutionProvider
 
 

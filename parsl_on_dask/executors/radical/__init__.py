@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parsl_on_dask.executors.radical.executor import RadicalPilotExecutor
 from parsl_on_dask.executors.radical.rpex_resources import ResourceConfig
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 
 __all__ = ["RadicalPilotExecutor", "ResourceConfig"]
 

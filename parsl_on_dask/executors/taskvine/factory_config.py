@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from parsl_on_dask.arguments import need_whole_numbers
+from parsl_on_dask.common.arguments import need_whole_numbers
 
 
 @dataclass

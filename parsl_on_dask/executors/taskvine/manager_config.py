@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from parsl_on_dask.arguments import need_whole_numbers
+from parsl_on_dask.common.arguments import need_whole_numbers
 
 
 @dataclass

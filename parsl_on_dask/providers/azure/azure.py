@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from parsl_on_dask.arguments import need
+from parsl_on_dask.common.arguments import need
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.legacy import note_once
+from parsl_on_dask.old_spellings.legacy import note_once
 from parsl_on_dask.providers.cloud import CloudProvider, refuse, set_environment, without_secrets
 
 _CREDENTIALS = ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from parsl_on_dask.arguments import need
-from parsl_on_dask.legacy import note_once
+from parsl_on_dask.common.arguments import need
+from parsl_on_dask.old_spellings.legacy import note_once
 from parsl_on_dask.providers.cloud import CloudProvider, credentials_in
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import name_of, need
 from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.common.arguments import name_of, need
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.legacy import refused
+from parsl_on_dask.old_spellings.legacy import refused
 
 
 class JetstreamProvider:

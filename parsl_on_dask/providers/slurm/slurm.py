@@ -8,13 +8,13 @@ import shlex
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number, wrong_value
 from parsl_on_dask.channels.base import Channel
+from parsl_on_dask.common.arguments import need, need_number, wrong_value
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.providers.arrays import SLURM
 from parsl_on_dask.providers.asking import StatusCommandFailed, listed
 from parsl_on_dask.providers.batch import BatchProvider
