@@ -181,10 +181,10 @@ def existing_cluster(nothing_left_behind: None, tmp_path_factory: pytest.TempPat
 @pytest.fixture(scope="session")
 def warm_workers(nothing_left_behind: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A cluster of two worker processes that kernels share in modules with ``WARM = True``."""
-    from parsl_on_dask.lanes import batches
+    from parsl_on_dask.lanes import remote_lane
     from tests import warm
 
-    batches.open_cluster = kernels.open_cluster
+    remote_lane.open_cluster = kernels.open_cluster
     directory = tmp_path_factory.mktemp("warm")
     with warm.started(executor_for("processes", None), directory) as cluster:
         cluster_processes.append(psutil.Process(cluster.hub.process.pid))

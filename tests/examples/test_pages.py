@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask.check import explaining
-from tests import interpreters
 
 DOCS = Path(__file__).parents[2] / "docs"
 KINDS = ("python", "bash")
@@ -26,7 +26,7 @@ def test_the_page_on_checkpoints(tmp_path: Path) -> None:
     script.write_text("\n".join(blocks).replace("return steps *", "print('simulating'); return steps *"))
     outputs = []
     for _ in range(2):
-        done = interpreters.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0 and not done.stderr, done.stderr
         outputs.append(done.stdout)
     first, second = outputs
@@ -83,11 +83,8 @@ def test_the_page_on_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         executor = names.pop("executor", None) or (names.pop("config").executors[0] if "config" in names else None)
         if executor is not None:
             text = explaining.explain(parsl.Config(executors=[executor]))
-            assert re.search(
-                rf"^ *\\| {re.escape(executor.python)} RUN_DIRECTORY\S*/start.py RUN_DIRECTORY\S*/node.json( &)?$",
-                str(text),
-                re.MULTILINE,
-            )
+            started = rf"{re.escape(executor.python)} RUN_DIRECTORY\S*/start.py RUN_DIRECTORY\S*/node.json"
+            assert re.search(rf"^ *\\| {started}( &)?$", str(text), re.MULTILINE)
             shown += 1
     assert shown == 3
     launched = names["provider"].launcher("work", 1, 1)
@@ -100,6 +97,6 @@ def test_the_page_on_files(tmp_path: Path) -> None:
     assert len(blocks) >= 3
     script = tmp_path / "page.py"
     script.write_text("\n".join(blocks))
-    done = interpreters.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert done.stdout == "apple\n" and (tmp_path / "sorted.txt").read_text() == "apple\npear\n"
