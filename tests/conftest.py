@@ -56,13 +56,15 @@ EXTENDED = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--everything", action="store_true", help="run the extended tests beside the core suite, too")
+    parser.addoption("--core", action="store_true", help="leave extended tests out of what is named")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # what the command line names is run; without that, it is the core suite
-    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS or config.option.markexpr
-    if not hasattr(config, "workerinput"):
-        config.option.core = not (named or config.option.everything)
+    if hasattr(config, "workerinput"):
+        config.option.core = config.workerinput["core"]
+    elif config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.markexpr:
+        config.option.core = not config.option.everything
     config.addinivalue_line("markers", "extended: not part of the core suite, which pytest runs when nothing is named")
     config.addinivalue_line("markers", "timeout: seconds after which pytest-timeout ends the test")
     config.addinivalue_line("markers", "xdist_group: tests that one process runs, when several share the work")
@@ -81,6 +83,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     module = getattr(item, "module", None)
     if isinstance(module, types.ModuleType) and module.__name__ in sys.modules:
         cloudpickle.register_pickle_by_value(module)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["core"] = node.config.option.core
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -123,7 +130,7 @@ def nothing_left_behind() -> Iterator[None]:
     interpreters.close()
     session = os.environ[SESSION_TAG]
     try:
-        eventually(lambda: not remaining(session), "every process of the session has ended", 15)
+        eventually(lambda: not remaining(session), "every process of the session has ended")
     except AssertionError as error:
         raise AssertionError(f"{error}\n{describe(remaining(session))}") from None
     assert listening_ports() <= ports
@@ -243,7 +250,7 @@ def kernel(make_config: Callable[..., Any], request: pytest.FixtureRequest) -> I
     yield kernels.load(config)
     unload()
     try:
-        eventually(lambda: own_children() <= before, "the processes of the kernel have ended", 5)
+        eventually(lambda: own_children() <= before, "the processes of the kernel have ended")
     except AssertionError as error:
         raise AssertionError(f"{error}\n{describe([*own_children() - before])}") from None
 

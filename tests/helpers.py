@@ -26,7 +26,7 @@ WAIT = 60.0
 """Seconds that any single result may take before the test fails instead of hanging."""
 
 
-def eventually(check: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+def eventually(check: Callable[[], Any], what: str, seconds: float = WAIT) -> Any:
     """The first true value of `check()`, or an AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -178,7 +178,7 @@ class Script:
                 continue
         return list(found.values())
 
-    def leaves_nothing(self, seconds: float = 10.0) -> None:
+    def leaves_nothing(self, seconds: float = WAIT) -> None:
         try:
             eventually(lambda: not self.leftovers(), "no process of the script remains", seconds)
         except AssertionError as error:
@@ -191,7 +191,7 @@ class Script:
             except psutil.NoSuchProcess:
                 continue
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(WAIT)
 
 
 def start_script(

@@ -83,8 +83,8 @@ def test_an_executor_that_cannot_start_is_shut_down_with_the_others(
     with pytest.raises(NoDataFlowKernelError):
         parsl.dfk()
     if close:
-        eventually(lambda: own_children() <= before, "no process remains", 10)
-        eventually(lambda: threading.active_count() <= threads + 2, "no thread remains", 10)
+        eventually(lambda: own_children() <= before, "no process remains")
+        eventually(lambda: threading.active_count() <= threads + 2, "no thread remains")
     else:
         try:
             assert good.submit(abs, {}, -3).result(WAIT) == 3

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import pickle
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -273,7 +274,7 @@ class TestTravel:
             "try: helper(3)\n"
             "except RuntimeError as e: print(e)\n"
         )
-        done = interpreters.run([sys.executable, "-c", script], input=sent, capture_output=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", script], input=sent, capture_output=True, timeout=60)
         lines = done.stdout.decode().splitlines()
         assert lines[0] == "4 4 SentApp", done.stderr.decode()
         assert "app 'helper' was called on a worker" in lines[1]

@@ -56,13 +56,11 @@ def test_in_time() -> None:
 def test_too_long(thread: bool) -> None:
     def call() -> Any:
         try:
-            return timeout(spin, 0.1)(20)
+            return timeout(spin, 0.1)(100)
         except Failure as e:
             return e
 
-    began = time.monotonic()
     e = in_thread(call) if thread else call()
-    assert time.monotonic() - began < 5
     assert e.args == ("AppTimeout", "spin", 0.1)
     assert isinstance(e, AppTimeout) and str(e) == "App spin exceeded walltime: 0.1 seconds"
     frames = []

@@ -148,7 +148,7 @@ def test_the_client_is_killed(campaign: Callable[..., Campaign], config_name: st
         time.sleep(moment)
         one.signal(signal.SIGKILL)
         one.ends()
-        one.leaves_nothing(20)
+        one.leaves_nothing()
         whole.check(number, one)
     whole.finish()
 
@@ -181,7 +181,7 @@ def test_workers_are_killed(campaign: Callable[..., Campaign]) -> None:
     # a large value whose worker dies, and then the worker that makes it again, is lost
     assert one.stdout.count("done ") + one.stdout.count("failed ") == CALLS
     assert one.stdout.count("done ") > CALLS - 10
-    one.leaves_nothing(20)
+    one.leaves_nothing()
     whole.check(0, one)
     whole.finish()
 

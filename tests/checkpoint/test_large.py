@@ -92,7 +92,7 @@ def test_they_never_visit_the_client(run: Run, log: str, fetches: list[int], mod
 def test_a_result_that_was_seen_is_recorded_soon(run: Run, log: str) -> None:
     with run(memoizer()) as kernel:
         assert block(log, SIZE).result(WAIT) == b"b" * SIZE
-        eventually(lambda: recorded(os.path.join(kernel.run_dir, "checkpoint")) == ["block"], "it is recorded", 5)
+        eventually(lambda: recorded(os.path.join(kernel.run_dir, "checkpoint")) == ["block"], "it is recorded")
 
 
 @on_processes_too
@@ -111,7 +111,7 @@ def test_also_while_the_workers_are_busy(run: Run, log: str, gate: str, tmp_path
         assert len(large.result(WAIT)) == SIZE
         place = os.path.join(kernel.run_dir, "checkpoint")
         try:
-            eventually(lambda: recorded(place) == ["block"], "it is recorded", 5)
+            eventually(lambda: recorded(place) == ["block"], "it is recorded")
         finally:
             Path(gate).touch()
         for future in futures:

@@ -69,7 +69,7 @@ def test_a_second_run_takes_what_the_first_recorded(run: Run, log: str, mode: An
         if mode == "task_exit":
             assert len(recorded(place)) == 5, "at once"
         elif mode == "periodic":
-            eventually(lambda: len(recorded(place)) == 5, "the period is over", 10)
+            eventually(lambda: len(recorded(place)) == 5, "the period is over")
         elif mode == "dfk_exit":
             assert recorded(place) == []
         else:

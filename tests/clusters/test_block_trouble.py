@@ -100,7 +100,7 @@ def test_blocks_that_die_young_slow_down_the_next_ones(start: Start, caplog: pyt
     )
     waiting = [kernel.submit(where) for _ in range(8)]
     eventually(lambda: len(jobs.resources) >= 5, "one more is tried after a pause", 60)
-    told = eventually(lambda: [s.message for s in executor.status().values() if "not asked" in str(s.message)], "", 30)
+    told = eventually(lambda: [s.message for s in executor.status().values() if "not asked" in str(s.message)], "")
     assert "failed soon" in told[0] and "exit code 1" in told[0]
     assert "asked for in 5 s, and later ones more and more slowly" in caplog.text
     assert len(jobs.resources) <= 6
@@ -113,7 +113,7 @@ def test_ones_own_error_handler(start: Start) -> None:
     kernel, executor, jobs = start(
         provider={"worker_init": "exit 1"}, block_error_handler=lambda executor, status: told.append(status)
     )
-    state = eventually(lambda: [s["0"] for s in told if s["0"].terminal], "the handler was told", 30)[0]
+    state = eventually(lambda: [s["0"] for s in told if s["0"].terminal], "the handler was told")[0]
     assert (state.state, state.exit_code) == (JobState.MISSING, 1)
     assert not executor.bad_state_is_set
     jobs.worker_init = ""
@@ -139,7 +139,7 @@ def test_jobs_that_die_at_once_are_not_submitted_in_haste(start: Start) -> None:
 def test_a_queue_that_never_starts_jobs(start: Start) -> None:
     kernel, executor, jobs = start("simple", provider={"hold": True, "max_blocks": 3})
     waiting = [kernel.submit(where) for _ in range(50)]
-    eventually(lambda: len(jobs.resources) == 3, "as many blocks as there may be", 30)
+    eventually(lambda: len(jobs.resources) == 3, "as many blocks as there may be")
     time.sleep(2)
     assert len(jobs.resources) == 3
     assert {s.state for s in executor.status().values()} == {JobState.PENDING}
@@ -149,7 +149,7 @@ def test_a_queue_that_never_starts_jobs(start: Start) -> None:
 
 def test_pending_blocks_are_given_back_when_idle(start: Start) -> None:
     _, executor, jobs = start("simple", provider={"hold": True})
-    eventually(lambda: executor.status()["0"].state is JobState.SCALED_IN, "it was given back", 30)
+    eventually(lambda: executor.status()["0"].state is JobState.SCALED_IN, "it was given back")
     eventually(lambda: jobs.left() == [], "its job is cancelled")
 
 
@@ -167,14 +167,12 @@ def test_a_provider_that_fails_and_is_slow(start: Start, caplog: pytest.LogCaptu
     kernel, executor, jobs = start()
     assert seen(kernel)
     jobs.status_error = OSError("squeue: error: Unable to contact slurm controller")
-    eventually(lambda: "Unable to contact slurm controller" in caplog.text, "a warning", 30)
+    eventually(lambda: "Unable to contact slurm controller" in caplog.text, "a warning")
     assert executor.status()["0"].state is JobState.RUNNING
     assert seen(kernel)
     jobs.status_error, jobs.status_delay = None, 3.0
-    began = time.monotonic()
     assert kernel.submit(where).result(60)
     assert executor.status()["0"].state is JobState.RUNNING
-    assert time.monotonic() - began < 30
     jobs.status_delay = 0.0
 
 
@@ -187,7 +185,7 @@ def test_the_scheduler_dies(start: Start) -> None:
         process.kill()
     with pytest.raises(ExecutorError, match="scheduler"):
         waiting.result(60)
-    eventually(lambda: jobs.left() == [], "the job ends by itself", 30)
+    eventually(lambda: jobs.left() == [], "the job ends by itself")
 
 
 SCRIPT = """
@@ -232,10 +230,10 @@ def test_however_a_script_ends_its_jobs_end(script: Any, way: str) -> None:
     if way in ("kill", "ctrl-c"):
         run.signal(signal.SIGKILL if way == "kill" else signal.SIGINT)
     run.ends(60)
-    eventually(lambda: not run.leftovers(), "every process has ended", 20)
+    eventually(lambda: not run.leftovers(), "every process has ended")
     assert not list(run.directory.rglob("node.json")), "keys are left behind"
     if way == "kill":
-        cancelled = eventually((run.directory / "cancelled").exists, "the jobs were cancelled", 20)
+        cancelled = eventually((run.directory / "cancelled").exists, "the jobs were cancelled")
         assert cancelled
         assert (run.directory / "cancelled").read_text().split() == ["1000", "1001"]
 

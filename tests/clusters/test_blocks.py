@@ -123,8 +123,8 @@ def test_scaling_out_and_in_by_hand(start: Start) -> None:
     assert executor.scale_in(1) == ["1"], "then the newest"
     states = {b: s.state for b, s in executor.status().items()}
     assert states == {"0": JobState.RUNNING, "1": JobState.SCALED_IN, "2": JobState.SCALED_IN}
-    eventually(lambda: len(executor.lane.workers()) == 2, "its workers are gone", 30)
-    eventually(lambda: len(jobs.left()) == 1, "one job is left", 30)
+    eventually(lambda: len(executor.lane.workers()) == 2, "its workers are gone")
+    eventually(lambda: len(jobs.left()) == 1, "one job is left")
     assert {block for block, *_ in seen(kernel)} == {"0"}
 
 
@@ -132,10 +132,10 @@ def test_only_blocks_that_have_been_idle_for_long_are_given_back(start: Start, g
     kernel, executor, _ = start(provider={"init_blocks": 2}, max_workers_per_node=1)
     eventually(lambda: len(executor.lane.workers()) == 2, "two blocks of one worker", 60)
     busy = kernel.submit(hold_and_tell, str(tmp_path / "started"), gate)
-    eventually((tmp_path / "started").exists, "it runs", 30)
-    eventually(lambda: any(m["tasks"] for m in executor.connected_managers()), "and that is known", 30)
+    eventually((tmp_path / "started").exists, "it runs")
+    eventually(lambda: any(m["tasks"] for m in executor.connected_managers()), "and that is known")
     assert executor.scale_in(2, max_idletime=3600) == []
-    (idle,) = eventually(lambda: executor.scale_in(2, max_idletime=1.0), "one was idle for a second", 30)
+    (idle,) = eventually(lambda: executor.scale_in(2, max_idletime=1.0), "one was idle for a second")
     managers = {m["block_id"]: (m["tasks"], m["draining"]) for m in executor.connected_managers()}
     Path(gate).touch()
     assert busy.result(60) != idle
@@ -160,7 +160,7 @@ def test_values_survive_the_end_of_their_block(start: Start) -> None:
     for future in kept:
         assert future.exception(60) is None
     assert executor.scale_in(1) == ["1"]
-    eventually(lambda: len(executor.lane.workers()) == 1, "one worker is gone", 30)
+    eventually(lambda: len(executor.lane.workers()) == 1, "one worker is gone")
     assert all(len(f.result(60)) == 1_000_000 for f in kept)
 
 
@@ -168,8 +168,8 @@ def test_a_busy_block_stays_when_another_one_is_idle(start: Start, gate: str, tm
     kernel, executor, _ = start(provider={"init_blocks": 2}, max_workers_per_node=1)
     eventually(lambda: len(executor.lane.workers()) == 2, "two blocks of one worker", 60)
     busy = kernel.submit(hold_and_tell, str(tmp_path / "started"), gate)
-    eventually((tmp_path / "started").exists, "it runs", 30)
-    eventually(lambda: any(m["tasks"] for m in executor.connected_managers()), "and that is known", 30)
+    eventually((tmp_path / "started").exists, "it runs")
+    eventually(lambda: any(m["tasks"] for m in executor.connected_managers()), "and that is known")
     (idle,) = executor.scale_in(1)
     Path(gate).touch()
     assert busy.result(60) != idle
@@ -189,7 +189,7 @@ def test_a_lost_block_is_replaced(start: Start) -> None:
     kernel, executor, jobs = start("simple", provider={"max_blocks": 1}, config={"retries": 2})
     assert seen(kernel)
     jobs.time_out("1000")
-    eventually(lambda: executor.status()["0"].terminal, "the loss is seen", 30)
+    eventually(lambda: executor.status()["0"].terminal, "the loss is seen")
     assert {block for block, *_ in seen(kernel)} == {"1"}
     assert {b: s.state for b, s in executor.status().items()} == {"0": JobState.TIMEOUT, "1": JobState.RUNNING}
 
@@ -216,7 +216,7 @@ def test_a_killed_worker_is_replaced_and_costs_its_call_only(start: Start, tmp_p
         killer.result(60)
     assert [f.result(60) for f in quick] == list(range(100))
     assert sorted(map(int, runs.read_text().split())) == list(range(100)), "none ran twice"
-    eventually(lambda: [w["name"][-2:] for w in executor.lane.workers()] == [".1"], "there is a new worker", 30)
+    eventually(lambda: [w["name"][-2:] for w in executor.lane.workers()] == [".1"], "there is a new worker")
 
 
 def test_a_worker_that_a_call_ends_without_an_error_is_replaced(start: Start) -> None:

@@ -56,7 +56,7 @@ def ssh_options(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.3", port)) == 0
 
-        eventually(answers, "sshd answers", 20)
+        eventually(answers, "sshd answers")
         yield [
             *("-p", str(port), "-i", str(folder / "key")),
             *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"),
@@ -90,7 +90,7 @@ def test_each_host_is_a_block(ssh_options: list[str], tmp_path: Path) -> None:
         refused = eventually(lambda: executor.status()["3"].terminal and executor.status()["3"], "no fourth")
         assert "all 3 hosts are in use" in refused.message
         (gone,) = executor.scale_in(1)
-        eventually(lambda: len(executor.lane.workers()) == 2, "one is given back", 30)
+        eventually(lambda: len(executor.lane.workers()) == 2, "one is given back")
         assert executor.status()[gone].state is JobState.SCALED_IN
         for file in [p for p in Path(executor.run_dir).rglob("*") if p.is_file()]:
             assert "PRIVATE KEY" not in file.read_text(errors="replace"), "keys go through the connection"
@@ -99,7 +99,7 @@ def test_each_host_is_a_block(ssh_options: list[str], tmp_path: Path) -> None:
         new = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before]
         return [p for p in new if "main('-')" in " ".join(p.info["cmdline"] or ())]
 
-    eventually(lambda: not left(), "nothing of ours runs on the hosts", 20)
+    eventually(lambda: not left(), "nothing of ours runs on the hosts")
 
 
 @needs_sshd

@@ -62,7 +62,7 @@ def test_kill_9_of_the_script_ends_everything(tmp_path: Path) -> None:
         scratch = Path(found[1])
         assert scratch.is_dir()
         os.kill(script.pid, signal.SIGKILL)
-        eventually(lambda: not any(running(p) for p in family), "every process has ended", 15)
+        eventually(lambda: not any(running(p) for p in family), "every process has ended")
         eventually(lambda: not scratch.exists(), "its temporary files are gone")
 
 

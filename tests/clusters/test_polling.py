@@ -130,13 +130,13 @@ def test_executors_on_one_batch_system_share_a_command(waiting_slurm: Path, tmp_
 
     executors = [one("a"), one("b"), one("c", clusters="other")]
     with parsl.load(parsl.Config(executors=executors, strategy="none", run_dir=str(tmp_path / "runinfo"))):
-        eventually(lambda: len(text(waiting_slurm / "sbatch.log").split()) == 6, "six jobs were submitted", 30)
+        eventually(lambda: len(text(waiting_slurm / "sbatch.log").split()) == 6, "six jobs were submitted")
         desks = {executor.lane.cluster.jobs.desk for executor in executors}
         assert len(desks) == 2, "one for each batch system"
         for desk in desks:
             desk.table._due = 0.0
             desk.table._left = 3.0
-            eventually(lambda desk=desk: desk.table._left < 3.0, "it was asked", 10)
+            eventually(lambda desk=desk: desk.table._left < 3.0, "it was asked")
         eventually(
             lambda: all(s.message == "Priority" for e in executors for s in e.status().values()), "all know why", 10
         )

@@ -48,7 +48,6 @@ def test_htex_auto_scale_gives_blocks_back_early() -> None:
 
 def block() -> str:
     import os
-    import time
 
     time.sleep(0.4)
     return os.environ["PARSL_WORKER_BLOCK_ID"]
@@ -63,9 +62,7 @@ def test_local_blocks_come_and_go(tmp_path: Path) -> None:
     )
     with parsl.load(config) as kernel:
         assert executor.status() == {}
-        began = time.monotonic()
         assert kernel.submit(block).result(60) == "0"
-        assert time.monotonic() - began < 30
         calls = [kernel.submit(block) for _ in range(10)]
         eventually(lambda: len(executor.status()) == 2, "a second block was asked for")
         assert {c.result(60) for c in calls} <= {"0", "1"}

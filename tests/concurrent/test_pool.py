@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,10 +72,8 @@ def test_map_with_a_timeout(pool: ParslPoolExecutor) -> None:
     assert list(pool.map(add_one, [1, 2], timeout=WAIT)) == [2, 3]
     release = threading.Event()
     results = pool.map(lambda x: release.wait(WAIT), [1], timeout=0.2)
-    began = time.monotonic()
     with pytest.raises(concurrent.futures.TimeoutError):
         next(results)
-    assert time.monotonic() - began < 5
     release.set()
 
 

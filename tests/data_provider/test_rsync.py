@@ -67,7 +67,7 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             return subprocess.run([*command, "127.0.0.1", "true"], capture_output=True).returncode == 0
 
         try:
-            eventually(answers, "the ssh server answers", 15)
+            eventually(answers, "the ssh server answers")
         except AssertionError as e:
             pytest.skip(f"needs an ssh server that lets {getpass.getuser()} in: {e}")
         yield shlex.join(command)

@@ -33,7 +33,7 @@ def run(directory: Path, name: str, *args: str, before: tuple[str, ...] = (), st
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr and "rror" not in done.stderr, done.stderr
     try:
-        eventually(lambda: not tagged(SCRIPT_TAG, tag), "nothing is left running", 10)
+        eventually(lambda: not tagged(SCRIPT_TAG, tag), "nothing is left running")
     except AssertionError as error:
         raise AssertionError(f"{error}\n{describe(tagged(SCRIPT_TAG, tag))}") from None
     return done.stdout

@@ -220,14 +220,14 @@ def test_walltime_ends_the_whole_process_group(tmp_path: Path) -> None:
         limited(command, walltime=2).result(WAIT)
     started = [int(pid) for pid in pids.read_text().split()]
     assert len(started) == 3
-    eventually(lambda: not any(alive(pid) for pid in started), "the command and its children are gone", 5)
+    eventually(lambda: not any(alive(pid) for pid in started), "the command and its children are gone")
 
 
 def test_walltime_ends_a_command_that_ignores_sigterm(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     with pytest.raises(AppTimeout):
         limited(f"trap '' TERM; echo $$ > {pids}; while true; do sleep 0.2; done", walltime=1.5).result(WAIT)
-    eventually(lambda: not alive(int(pids.read_text())), "the stubborn command is gone", 15)
+    eventually(lambda: not alive(int(pids.read_text())), "the stubborn command is gone")
 
 
 def test_walltime_that_is_not_reached() -> None:

@@ -164,7 +164,7 @@ def test_an_idle_worker_takes_what_waits_behind_a_busy_one(kernel: Any, tmp_path
         eventually(lambda: any((tmp_path / f"brief {i}").exists() for i in range(2)), "the other one is busy, too")
         (tmp_path / "gate of the occupant").touch()
         first.result(WAIT)
-        eventually(lambda: all((tmp_path / f"brief {i}").exists() for i in range(2)), "both run, for there are two", 10)
+        eventually(lambda: all((tmp_path / f"brief {i}").exists() for i in range(2)), "both run, for there are two")
     finally:
         for gate in ("gate", "gate of the occupant"):
             (tmp_path / gate).touch()

@@ -68,7 +68,7 @@ def test_timeouts(tmp_path: Path, gate: str) -> None:
         slow.result(timeout=0.1)
     with pytest.raises(concurrent.futures.TimeoutError):
         slow.exception(timeout=0.1)
-    assert 0.2 <= time.monotonic() - began < 10
+    assert time.monotonic() - began >= 0.2
     assert not slow.done()
 
 

@@ -108,7 +108,7 @@ def test_a_call_goes_ahead_while_it_is_launched(
         assert stop.reached.wait(WAIT)
         Path(gate).touch()
         assert leader.result(WAIT) == 1
-        eventually(lambda: text_of(log) or where == "prepare", "the call to be launched", 5)
+        eventually(lambda: text_of(log) or where == "prepare", "the call to be launched")
         stop.go.set()
         maker.join(WAIT)
     assert made[0].result(WAIT) == 1

@@ -49,9 +49,7 @@ def test_clean_up_with_many_that_wait(
         behind = [same(f) for f in waiting[:100]]
         if config_name == "threads":
             gate.touch()
-        began = time.monotonic()
         kernel.cleanup()
-        assert time.monotonic() - began < 20
         assert all(f.done() for f in [*waiting, *behind]), "no future stays pending"
         gate.touch()
     if config_name == "threads":

@@ -236,7 +236,7 @@ def test_a_provider_is_a_source_of_blocks(seen: Seen) -> None:
 
 def test_an_error_handler_sees_the_blocks(seen: Seen) -> None:
     python_app(environment, executors=["shell"])("HOME").result()
-    eventually(lambda: {"0": JobState.RUNNING} in seen.states, "the handler was told of the block", 30)
+    eventually(lambda: {"0": JobState.RUNNING} in seen.states, "the handler was told of the block")
 
 
 def test_a_launcher_starts_the_workers(seen: Seen) -> None:

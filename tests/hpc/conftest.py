@@ -91,7 +91,7 @@ def slurm(slurm_conf: str) -> Iterator[Slurm]:
     yield slurm
     unload()
     try:
-        eventually(lambda: not slurm.jobs(), "no job is left in the queue", 20)
+        eventually(lambda: not slurm.jobs(), "no job is left in the queue")
     except AssertionError as error:
         left = slurm.jobs()
         slurm.clear()
@@ -145,7 +145,7 @@ def ssh(tmp_path: Path) -> Iterator[list[str]]:
     def answers() -> bool:
         return subprocess.run([*command, "anywhere", "true"], capture_output=True, timeout=30).returncode == 0
 
-    eventually(answers, "the SSH daemon answers", 30)
+    eventually(answers, "the SSH daemon answers")
     yield command
     daemon.terminate()
     daemon.wait(10)

@@ -65,7 +65,7 @@ class Slurm:
         """End a job, and wait until it has ended."""
         self.call("scancel", job)
         left = (*ALIVE, "COMPLETING")  # until then its processes may still be there
-        eventually(lambda: job not in {j.id for j in self.jobs(*left)}, f"job {job} has ended", 30)
+        eventually(lambda: job not in {j.id for j in self.jobs(*left)}, f"job {job} has ended")
 
     def node(self, name: str, state: str) -> None:
         """Take a node away (DOWN), or out of use for new jobs (DRAIN)."""
@@ -83,12 +83,12 @@ class Slurm:
                 self.call("scontrol", "update", f"NodeName={name}", "State=RESUME", check=False)
             return not bad
 
-        eventually(fresh, "every node can be used", 30)
+        eventually(fresh, "every node can be used")
 
     def clear(self) -> None:
         """End every job."""
         self.call("scancel", "-f", "-u", "root", check=False)
-        eventually(lambda: not self.jobs(*ALIVE, "COMPLETING"), "the queue is empty", 30)
+        eventually(lambda: not self.jobs(*ALIVE, "COMPLETING"), "the queue is empty")
 
     def taken(self) -> list[str]:
         """Names of the nodes on which jobs run."""

@@ -147,7 +147,7 @@ def test_an_unmodified_script(slurm: Slurm, script: Callable[..., Script], site:
     one = script(SCRIPT, python_args=command)
     assert one.ends(120) == 0, one.stderr
     assert one.stdout.splitlines() == ["processes 1 slurm", "threads 1 slurm"]
-    one.leaves_nothing(20)
+    one.leaves_nothing()
 
 
 def test_an_unmodified_script_keeps_its_number_of_blocks(

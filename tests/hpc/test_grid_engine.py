@@ -75,7 +75,7 @@ def test_a_job_that_is_deleted_is_replaced(run: Callable[..., Any]) -> None:
     where = parsl.python_app(environment)
     first = where("JOB_ID").result(WAIT)["JOB_ID"]
     words("qdel", first)
-    eventually(lambda: first not in jobs(), "it has gone", 30)
+    eventually(lambda: first not in jobs(), "it has gone")
     assert where("JOB_ID").result(WAIT)["JOB_ID"] != first
 
 

@@ -70,8 +70,8 @@ def test_leaving(slurm: Slurm, script: Callable[..., Script], how: str) -> None:
     code = one.ends(90)
     assert (code == 0) == (how == "clear"), one.stderr
     # a dead script's workers notice by themselves, and end their jobs
-    eventually(lambda: not slurm.jobs(), "no job stays in the queue", 45)
-    one.leaves_nothing(30)
+    eventually(lambda: not slurm.jobs(), "no job stays in the queue")
+    one.leaves_nothing()
     ours = {"script.py", "stdout.txt", "stderr.txt", "runinfo"}
     assert {path.name for path in one.directory.iterdir()} <= ours
     secrets = [path for path in one.directory.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]

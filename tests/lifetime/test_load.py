@@ -223,7 +223,7 @@ def test_loading_again_and_again_leaks_nothing(make_config: Callable[..., Any], 
         return now[0] <= threads + 2 and now[1] <= files + 4
 
     try:
-        eventually(settled, "threads and open files are as many as before", 10)
+        eventually(settled, "threads and open files are as many as before")
     except AssertionError:
         names = sorted(t.name for t in threading.enumerate())
         raise AssertionError(f"before {threads, files}, after {times} more loads {usage()}: {names}") from None
@@ -425,4 +425,4 @@ def test_nothing_remains_on_an_existing_cluster(
             lambda dask_scheduler: ([str(k) for k in dask_scheduler.tasks], len(dask_scheduler.clients))
         )
 
-    eventually(lambda: remains()[0] == [] and remains()[1] <= 2, f"no task and no client remains: {remains()}", 10)
+    eventually(lambda: remains()[0] == [] and remains()[1] <= 2, f"no task and no client remains: {remains()}")

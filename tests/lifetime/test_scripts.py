@@ -97,7 +97,7 @@ def test_calls_still_running_at_the_end(run: Callable[..., Script], config_name:
     one.said("end")
     if config_name == "threads":
         Path(gate).touch()
-    assert one.ends(40) == 0, one.stderr
+    assert one.ends() == 0, one.stderr
     one.leaves_nothing()
 
 
@@ -152,7 +152,7 @@ future.result()
     if config_name == "threads":
         eventually(lambda: "KeyboardInterrupt" in one.stderr or one.process.poll() is not None, "it was interrupted")
         Path(gate).touch()
-    assert one.ends(30) in (1, 130, -signal.SIGINT), one.stderr
+    assert one.ends() in (1, 130, -signal.SIGINT), one.stderr
     assert "KeyboardInterrupt" in one.stderr
     one.leaves_nothing()
 
@@ -177,7 +177,7 @@ print(double(4).result())
     )
     one.said("waiting")
     one.signal(signal.SIGINT, group=True)
-    assert one.ends(30) == 0, one.stderr
+    assert one.ends() == 0, one.stderr
     assert one.stdout.split() == ["waiting", "caught", "8"], one.stderr
     one.leaves_nothing()
 
@@ -197,8 +197,8 @@ future.result()
     one.said("waiting")
     assert one.leftovers(), "the script itself at least"
     one.signal(number)
-    assert one.ends(20) != 0
-    one.leaves_nothing(20)
+    assert one.ends() != 0
+    one.leaves_nothing()
 
 
 def test_a_script_killed_while_idle(run: Callable[..., Script], config_name: str) -> None:
@@ -208,8 +208,8 @@ def test_a_script_killed_while_idle(run: Callable[..., Script], config_name: str
     if config_name == "processes":  # whoever looks for leftovers of a script finds them: they inherit its environment
         assert worker in {p.pid for p in one.leftovers()} and worker != one.process.pid
     one.signal(signal.SIGKILL)
-    one.ends(10)
-    one.leaves_nothing(20)
+    one.ends()
+    one.leaves_nothing()
     if config_name == "existing":
         assert alive(worker), "not ours to end"
 
@@ -231,7 +231,7 @@ time.sleep(300)
     )
     one.said("waiting")
     one.signal(signal.SIGKILL)
-    one.ends(10)
+    one.ends()
     Path(gate).touch()
     assert existing_client.submit(pow, 2, 5, pure=False).result(30) == 32
 
@@ -239,7 +239,7 @@ time.sleep(300)
         count = existing_client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
         return bool(count <= 1)
 
-    eventually(forgotten, "the scheduler forgot the calls of the killed script", 20)
+    eventually(forgotten, "the scheduler forgot the calls of the killed script")
 
 
 def test_nothing_is_printed_by_itself(run: Callable[..., Script]) -> None:

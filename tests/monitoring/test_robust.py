@@ -58,13 +58,11 @@ def recorded(record: Record) -> int:
 def test_a_locked_database_is_waited_for(run: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
     _, record = run()
     calls()
-    eventually(lambda: recorded(record) == 20, "the first calls are recorded", 30)
+    eventually(lambda: recorded(record) == 20, "the first calls are recorded")
     blocker = sqlite3.connect(record.path, isolation_level=None)
     blocker.execute("BEGIN EXCLUSIVE")
-    before = time.monotonic()
     calls()
-    assert time.monotonic() - before < 60
-    eventually(lambda: "cannot be written" in caplog.text, "the log says that the records wait", 30)
+    eventually(lambda: "cannot be written" in caplog.text, "the log says that the records wait")
     blocker.execute("ROLLBACK")
     blocker.close()
     eventually(lambda: recorded(record) == 40, "the rest is recorded when the lock is gone", 60)
@@ -82,11 +80,11 @@ def test_the_begin_of_a_call_survives_a_lock(run: Callable[..., Any], tmp_path: 
             time.sleep(0.01)
 
     _, record = run()
-    eventually(lambda: len(record.rows("workflow")) == 1, "the run is recorded", 30)
+    eventually(lambda: len(record.rows("workflow")) == 1, "the run is recorded")
     blocker = sqlite3.connect(record.path, isolation_level=None)
     blocker.execute("BEGIN EXCLUSIVE")
     held = hold(str(tmp_path / "gate"))
-    eventually(lambda: "cannot be written" in caplog.text, "the log says that the records wait", 30)
+    eventually(lambda: "cannot be written" in caplog.text, "the log says that the records wait")
     blocker.execute("ROLLBACK")
     blocker.close()
     eventually(lambda: record.on_worker(held.tid) == [(0, "running")], "it is recorded as running", 60)
@@ -102,7 +100,7 @@ def test_a_database_that_stays_locked_costs_its_records_and_a_warning(
 ) -> None:
     monkeypatch.setattr(writing, "LAST_CHANCE", 0.5)
     _, record = run()
-    eventually(lambda: len(record.rows("workflow")) == 1, "the run is recorded", 30)
+    eventually(lambda: len(record.rows("workflow")) == 1, "the run is recorded")
     blocker = sqlite3.connect(record.path, isolation_level=None)
     blocker.execute("BEGIN EXCLUSIVE")
     calls()
@@ -119,7 +117,7 @@ def test_a_database_that_stays_locked_costs_its_records_and_a_warning(
 def test_only_so_many_records_wait(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "LIMIT", 50)
     _, record = run()
-    eventually(lambda: len(record.rows("workflow")) == 1, "the run is recorded", 30)
+    eventually(lambda: len(record.rows("workflow")) == 1, "the run is recorded")
     blocker = sqlite3.connect(record.path, isolation_level=None)
     blocker.execute("BEGIN EXCLUSIVE")
     calls(100)
@@ -138,7 +136,7 @@ def test_only_so_many_records_wait(run: Callable[..., Any], monkeypatch: pytest.
 def test_a_database_that_is_deleted_is_made_anew(run: Callable[..., Any]) -> None:
     _, record = run()
     calls()
-    eventually(lambda: recorded(record) == 20, "the first calls are recorded", 30)
+    eventually(lambda: recorded(record) == 20, "the first calls are recorded")
     os.remove(record.path)
     calls(10)
     with warnings.catch_warnings():
@@ -224,7 +222,7 @@ def test_kill_of_the_script_leaves_a_readable_database(script: Callable[..., Scr
     run.said("ready", 90)
     time.sleep(1.5)
     run.signal(signal.SIGKILL)
-    run.ends(20)
+    run.ends()
     path = run.directory / "runinfo" / "monitoring.db"
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -6,7 +6,6 @@ import logging
 import os
 import pickle
 import threading
-import time
 
 import pytest
 
@@ -173,14 +172,12 @@ def test_a_slow_system_is_given_cmd_timeout(make, system, caplog):
     fake, provider = make(system)
     job = provider.submit("exec sleep 100", 1)
     until(provider, job, JobState.RUNNING)
-    fake.set("slow", 100)
+    fake.set("slow", 1000)
     provider.cmd_timeout = 0.5
-    start = time.monotonic()
     assert state(provider, job) is JobState.RUNNING
     assert provider.cancel([job]) == [False]
     with pytest.raises(SubmitException, match="cmd_timeout"):
         provider.submit("true", 1)
-    assert time.monotonic() - start < 50
 
 
 @pytest.mark.parametrize("system", [name for name in PROVIDERS if name != "condor"])  # which has a history

@@ -74,7 +74,7 @@ def test_children_that_have_ended_count() -> None:
 def test_children_of_children(tmp_path: Path) -> None:
     with subprocess.Popen(["/bin/bash", "-c", "sleep 61 & sleep 62 & wait"]) as shell:
         try:
-            eventually(lambda: len(list(descendants(shell.pid))) == 2, "both sleeps run", 20)
+            eventually(lambda: len(list(descendants(shell.pid))) == 2, "both sleeps run")
             found = set(descendants(shell.pid))
             assert found == {p.pid for p in psutil.Process(shell.pid).children(recursive=True)}
         finally:
