@@ -135,7 +135,9 @@ class ScaledCluster(ExistingCluster):
                 asked.watch(job_id, name)
             self.seen = dict(zip(jobs, asked.status(list(jobs.values())), strict=True))
             busy = {self.block_of(str(worker["name"])) for worker in list(self.table.values())}
-            deserted = {name for name in self.had_workers if name in jobs} - busy
+            # workers may have come and gone between two looks
+            runs = {name for name, seen in self.seen.items() if seen.state is JobState.RUNNING}
+            deserted = {name for name in runs.union(self.had_workers) if name in jobs} - busy
             self.questions.asked(settled=not deserted, really=bool(jobs))
 
     def close(self) -> None:
