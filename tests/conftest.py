@@ -47,9 +47,21 @@ SELDOM = {
 
 
 EXTENDED = (
-    *("tests/benchmark", "tests/benchmarks", "tests/chaos", "tests/conformance", "tests/hpc", "tests/programs"),
+    # long runs, other people's tests and programs, batch systems
+    *("tests/benchmark/", "tests/benchmarks/", "tests/chaos/", "tests/conformance/", "tests/hpc/", "tests/programs/"),
+    # blocks of nodes, each with interpreters of its own; how they are asked for is core
+    *(f"tests/clusters/test_{name}.py" for name in ("allocated", "block_trouble", "blocks", "draining", "hosts")),
+    *(f"tests/clusters/test_{name}.py" for name in ("notice", "pythons")),
+    *("tests/features/test_walltime_of_jobs.py", "tests/lanes/test_blocks_come_and_go.py"),
+    # servers of S3, SSH and others; workers that share no disk
+    *("tests/data_provider/test_fsspec_staging.py", "tests/data_provider/test_dask_transfer_isolated.py"),
+    # a browser, a database, a real Parsl
+    *(
+        "tests/clusters/test_dask_page.py",
+        "tests/monitoring/test_pages_browser.py",
+        "tests/monitoring/test_postgres.py",
+    ),
     *("tests/checkpoint/test_parsl_itself.py", "tests/monitoring/test_parsl_itself.py"),
-    *("tests/monitoring/test_pages_browser.py", "tests/monitoring/test_postgres.py"),
 )
 """Folders and files whose tests are not part of the core suite; single ones are marked ``extended``."""
 

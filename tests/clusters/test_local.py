@@ -20,6 +20,8 @@ from parsl_on_dask.providers import LocalProvider
 from tests.helpers import eventually
 from tests.kernels import own_children
 
+pytestmark = pytest.mark.usefixtures("fresh_supervisors")
+
 
 def processes(**options: object) -> HighThroughputExecutor:
     return HighThroughputExecutor(label="here", max_workers_per_node=2, **options)  # type: ignore[arg-type]
