@@ -52,6 +52,7 @@ EXTENDED = (
     # blocks of nodes, each with interpreters of its own; how they are asked for is core
     *(f"tests/clusters/test_{name}.py" for name in ("allocated", "block_trouble", "blocks", "draining", "hosts")),
     *(f"tests/clusters/test_{name}.py" for name in ("notice", "pythons")),
+    "tests/executors/test_mpi.py",
     *("tests/features/test_walltime_of_jobs.py", "tests/lanes/test_blocks_come_and_go.py"),
     # servers of S3, SSH and others; workers that share no disk
     *("tests/data_provider/test_fsspec_staging.py", "tests/data_provider/test_dask_transfer_isolated.py"),

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.lanes.waits import WouldWaitForItself, check_may_wait, never_wait_here
-from parsl_on_dask.python_internals.light_future import LightFuture
+from parsl_on_dask.lanes.waits import CheckedFuture, WouldWaitForItself, check_may_wait, never_wait_here
 
 
 def on_a_forbidden_thread(function: Callable[[], Any]) -> Any:
@@ -29,15 +28,15 @@ def on_a_forbidden_thread(function: Callable[[], Any]) -> Any:
     return got[0]
 
 
-@pytest.mark.parametrize("ask", [LightFuture.result, LightFuture.exception])
+@pytest.mark.parametrize("ask", [CheckedFuture.result, CheckedFuture.exception])
 def test_waiting_there_is_an_error(ask: Callable[[Any], Any]) -> None:
-    future: LightFuture[int] = LightFuture()
+    future: CheckedFuture[int] = CheckedFuture()
     error = on_a_forbidden_thread(lambda: ask(future))
     assert isinstance(error, WouldWaitForItself) and "the thread of this test" in str(error)
 
 
 def test_looking_is_none() -> None:
-    future: LightFuture[int] = LightFuture()
+    future: CheckedFuture[int] = CheckedFuture()
     with pytest.raises(TimeoutError):
         raise on_a_forbidden_thread(lambda: future.result(timeout=0))
     future.set_result(3)
@@ -46,10 +45,10 @@ def test_looking_is_none() -> None:
 
 def test_other_threads_may_wait() -> None:
     on_a_forbidden_thread(lambda: None)
-    future: LightFuture[int] = LightFuture()
+    future: CheckedFuture[int] = CheckedFuture()
     threading.Timer(0.01, future.set_result, (1,)).start()
     assert future.result(10) == 1
-    check_may_wait(LightFuture())
+    check_may_wait(CheckedFuture())
 
 
 def test_the_kernel_does_not_wait_for_a_task_when_it_takes_its_value() -> None:
