@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -149,10 +150,8 @@ class Script:
         eventually(check, f"the script says {line!r}; stderr so far:\n{self.stderr}", seconds)
 
     def signal(self, number: int, group: bool = False) -> None:
-        if group:
-            os.killpg(self.process.pid, number)
-        else:
-            os.kill(self.process.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            (os.killpg if group else os.kill)(self.process.pid, number)
 
     def ends(self, seconds: float = WAIT) -> int:
         """The exit code; the script has this many seconds from now."""

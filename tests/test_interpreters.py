@@ -54,10 +54,10 @@ Run = Callable[..., subprocess.CompletedProcess[Any]]
 def alike(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """What the command gives; it is the same from a fresh interpreter."""
     command = [sys.executable, *words]
-    fresh, forked = (
-        run(command, capture_output=True, text=True, timeout=100, **options)
-        for run in (subprocess.run, interpreters.run)
-    )
+    options.update(capture_output=True, text=True, timeout=100)
+    # where the tests run in the background, this process ignores Ctrl-C
+    fresh = subprocess.run(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
+    forked = interpreters.run(command, **options)
     assert forked.stdout.splitlines() == fresh.stdout.splitlines()
     assert (forked.stderr, forked.returncode) == (fresh.stderr, fresh.returncode)
     return fresh
