@@ -10,6 +10,7 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -176,6 +177,7 @@ def main(folder: str, ready: int) -> None:
     os.close(ready)
     try:
         serve(listener)
+        shutil.rmtree(folder, ignore_errors=True)
         return
     except Child as child:
         [order] = child.args

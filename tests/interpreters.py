@@ -16,7 +16,6 @@ import os
 import re
 import select
 import shlex
-import shutil
 import signal
 import socket
 import struct
@@ -108,7 +107,6 @@ def close() -> None:
             assert _process.stdin is not None
             _process.stdin.close()
             _process.wait()
-            shutil.rmtree(folder, ignore_errors=True)
             _process, folder = None, ""
 
 
