@@ -1,12 +1,17 @@
-"""dask-jobqueue is imported without what its import does to Ctrl-C."""
+"""dask-jobqueue is imported without what its import does to Ctrl-C, and its private parts are as they were."""
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
+
+from parsl_on_dask.dask_internals.jobqueue import apply_specification, condor_template, job_id_in, slots_of_job
+from tests.helpers import WAIT
 
 
 def run(program):
@@ -70,3 +75,51 @@ def test_any_thread_can_import_it():
 def test_it_is_still_needed(program):
     """When this fails, dask-jobqueue has changed: the guard in dask_internals/jobqueue.py can go."""
     assert run(program).returncode != 0
+
+
+def test_job_id_in():
+    from parsl_on_dask.dask_internals.jobqueue import SLURMJob
+
+    job = SLURMJob.__new__(SLURMJob)
+    assert job_id_in(job, "Submitted batch job 8123") == "8123"
+    assert job_id_in(job, "no more jobs today") is None
+
+
+def test_condor_template():
+    from parsl_on_dask.dask_internals.jobqueue import HTCondorJob
+
+    places = {"shebang": "#!/bin/sh", "job_header": "Log = x", "quoted_arguments": '"a b"', "executable": "/bin/env"}
+    text = condor_template(HTCondorJob.__new__(HTCondorJob)) % places
+    assert all(value in text for value in places.values())
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A cluster object whose jobs are submitted to nobody."""
+    from dask_jobqueue import SLURMCluster
+
+    options = {"host": "127.0.0.1", "dashboard_address": ":0"}
+    with SLURMCluster(cores=4, processes=2, memory="1GB", scheduler_options=options) as cluster:
+        yield cluster
+
+
+def test_slots_of_job(slurm):
+    assert slots_of_job(slurm) == 4
+
+
+def test_apply_specification(slurm, monkeypatch):
+    ended = threading.Event()
+    specified = dict(slurm.worker_spec)
+    assert not specified
+
+    async def correct() -> None:
+        ended.set()
+
+    monkeypatch.setattr(slurm, "_correct_state", correct)
+    apply_specification(slurm)
+    assert ended.wait(WAIT)
+    monkeypatch.undo()
+    assert (
+        inspect.iscoroutinefunction(slurm._correct_state_internal)
+        and not inspect.signature(slurm._correct_state).parameters
+    )
