@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.jobs import Block
+    from parsl_on_dask.clusters.block import Block
 
 logger = logging.getLogger("parsl.clusters.wills")
 

@@ -14,7 +14,7 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask.clusters import ledger as module
-from parsl_on_dask.clusters.jobs import Block
+from parsl_on_dask.clusters.block import Block
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.executors import HighThroughputExecutor, ThreadPoolExecutor
 from parsl_on_dask.jobs.node_hours import NODE_HOURS, BlockHours, read

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask.clusters import wills
-from parsl_on_dask.clusters.jobs import Block
+from parsl_on_dask.clusters.block import Block
 from parsl_on_dask.clusters.wills import Estate, Will
 from parsl_on_dask.providers import SlurmProvider
 
