@@ -259,9 +259,9 @@ def test_a_scheduler_in_a_job_that_fails(start: Start) -> None:
 
 
 def test_a_scheduler_in_a_job_ends_without_its_client(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from parsl_on_dask.clusters import blocks
+    from parsl_on_dask.clusters import block_scheduler
 
-    monkeypatch.setattr(blocks, "LONELY", 2.0)
+    monkeypatch.setattr(block_scheduler, "LONELY", 2.0)
     kernel, executor, jobs = start(scheduler_in_job=True)
     assert seen(kernel)
     executor.lane.client.close()
