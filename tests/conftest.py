@@ -169,7 +169,7 @@ def warm_workers(nothing_left_behind: None, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def fresh_supervisors(monkeypatch: pytest.MonkeyPatch) -> None:
     """The processes that keep local workers are started by a fresh Python."""
-    monkeypatch.setattr("parsl_on_dask.clusters.hub.subprocess", subprocess)
+    monkeypatch.setattr("parsl_on_dask.clusters.supervisor.subprocess", subprocess)
 
 
 @pytest.fixture

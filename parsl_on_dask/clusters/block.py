@@ -99,7 +99,7 @@ class Block:
             os.unlink(self.spec_file)
 
 
-def told(status: JobStatus) -> str:
+def describe_end(status: JobStatus) -> str:
     """All that is known about a job that ended, in a few lines."""
     lines = [str(status)]
     if status.exit_code is not None:

@@ -9,10 +9,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.addressing import ANYWHERE, Place, contacts_of, place_for, ports_for, url
-from parsl_on_dask.clusters.block import Block, told
-from parsl_on_dask.clusters.hub import Supervisor, pems_of
+from parsl_on_dask.clusters.addressing import ANYWHERE, SchedulerAddress, contacts_of, ports_for, scheduler_address, url
+from parsl_on_dask.clusters.block import Block, describe_end
 from parsl_on_dask.clusters.roster import TOPIC
+from parsl_on_dask.clusters.supervisor import Supervisor, pems_of
 from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
 
@@ -68,7 +68,7 @@ class BlockScheduler:
         place = self._place()
         self.loopback = place.loopback
         self._warn_of_plain_text(place.host)
-        supervisor = self.supervisor = _Supervisor(self.cluster)
+        supervisor = self.supervisor = _SchedulerProcess(self.cluster)
         supervisor.launch()
         security = self._security()
         settings = self._settings(place.host, place.ports)
@@ -87,7 +87,7 @@ class BlockScheduler:
         ExecutorError
             When that block ends before.
         """
-        place = place_for(self.executor, self.cluster.site("interface")) if self.executor.address else None
+        place = scheduler_address(self.executor, self.cluster.site("interface")) if self.executor.address else None
         self.loopback = place is not None and place.loopback
         host = "127.0.0.1" if self.loopback else ANYWHERE
         self._warn_of_plain_text(host)
@@ -109,16 +109,16 @@ class BlockScheduler:
                 self.cluster.ledger.look({})
                 if block.over:
                     raise ExecutorError(
-                        self.executor, f"the block that was to run its scheduler ended: {told(block.status)}"
+                        self.executor, f"the block that was to run its scheduler ended: {describe_end(block.status)}"
                     ) from None
         self._connect(self.addresses, security)
         self.block = block
         jobs.ask_for(int(self.cluster.provider.init_blocks) - 1)
 
-    def _place(self) -> Place:
+    def _place(self) -> SchedulerAddress:
         if self.executor.address is None and not getattr(self.cluster.provider, "reaches_others", True):
-            return Place("127.0.0.1", ["127.0.0.1"], ports_for(self.executor))
-        return place_for(self.executor, self.cluster.site("interface"))
+            return SchedulerAddress("127.0.0.1", ["127.0.0.1"], ports_for(self.executor))
+        return scheduler_address(self.executor, self.cluster.site("interface"))
 
     def _settings(self, host: str, ports: list[int]) -> dict[str, Any]:
         in_job = bool(getattr(self.executor, "scheduler_in_job", False))
@@ -167,14 +167,14 @@ class BlockScheduler:
         logger.info("Executor %s runs on the Dask cluster %s", self.label, address)
 
 
-class _Supervisor(Supervisor):
+class _SchedulerProcess(Supervisor):
     """The process that keeps the scheduler of blocks elsewhere."""
 
     def __init__(self, cluster: BlockCluster) -> None:
         super().__init__(cluster.executor, cluster.sockets, None)
         self.cluster = cluster
 
-    def heard(self, message: dict[str, Any]) -> None:
+    def received(self, message: dict[str, Any]) -> None:
         if "error" in message:
             logger.error("Executor %s: %s", self.cluster.label, message["error"])
             self.cluster.error = message["error"]

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.block import Block, told
+from parsl_on_dask.clusters.block import Block, describe_end
 from parsl_on_dask.clusters.block_scheduler import BlockScheduler
 from parsl_on_dask.clusters.blockspec import (
     node_command,
@@ -32,12 +32,12 @@ from parsl_on_dask.clusters.blockspec import (
     warn_of_idle_nodes,
     write_private,
 )
-from parsl_on_dask.clusters.hub import dask_config
 from parsl_on_dask.clusters.jobs import Jobs
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.remains import Remains
 from parsl_on_dask.clusters.roster import Member, Roster, parts_of
 from parsl_on_dask.clusters.startup import Start, first_file, start_files, stdin_command, write_archive
+from parsl_on_dask.clusters.supervisor import dask_config
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.providers.job_scripts.preamble import LATE
@@ -182,7 +182,7 @@ class BlockCluster(Cluster):
     def trouble(self) -> BaseException | None:
         error = self.error or self.cut_off()
         if not error and self.scheduler.block is not None and self.scheduler.block.over:
-            error = f"the block that ran its scheduler ended: {told(self.scheduler.block.status)}"
+            error = f"the block that ran its scheduler ended: {describe_end(self.scheduler.block.status)}"
         return ExecutorError(self.executor, error) if error else None
 
     # -- blocks ------------------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ class BlockCluster(Cluster):
         except Exception as e:  # no time, nobody to hand over to, or the workers have just gone
             logger.info("Executor %s: workers could not hand over all they have: %r", self.label, e)
 
-    def tell_hub(self, message: dict[str, Any]) -> None:
+    def tell_supervisor(self, message: dict[str, Any]) -> None:
         """Tell the process of the scheduler something, if that is on this machine."""
         if self.scheduler.supervisor is not None:
             with suppress(OSError):

@@ -21,8 +21,8 @@ from parsl_on_dask.clusters.badnodes import BadNodes
 from parsl_on_dask.clusters.block import Block
 from parsl_on_dask.clusters.governor import Governor
 from parsl_on_dask.clusters.judging import Judge
+from parsl_on_dask.clusters.last_will import LastWill
 from parsl_on_dask.clusters.submitting import Submissions
-from parsl_on_dask.clusters.wills import Will
 from parsl_on_dask.common.late_threads import beside
 from parsl_on_dask.executors.errors import ScalingFailed
 from parsl_on_dask.jobs.states import JobState, JobStatus
@@ -68,7 +68,7 @@ class Jobs:
         self.judge = Judge(self)
         self.arrays = Arrays(self.provider, self.label)
         self.submissions = Submissions(self, self.governor)
-        self.will = Will(self.provider, cluster.tell_hub)
+        self.will = LastWill(self.provider, cluster.tell_supervisor)
         self.closing = threading.Event()
         self.news = threading.Event()
         self.failed_looks = 0

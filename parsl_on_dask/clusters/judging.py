@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
-from parsl_on_dask.clusters.block import Block, told
+from parsl_on_dask.clusters.block import Block, describe_end
 from parsl_on_dask.clusters.blockspec import job_seconds
 from parsl_on_dask.jobs.error_handlers import YOUNG
 from parsl_on_dask.jobs.states import JobState
@@ -36,7 +36,7 @@ class Judge:
                 jobs.bad_nodes.lived(nodes)
                 jobs.governor_learns(jobs.governor.lived)
             elif not block.given_back:
-                why = told(block.status).splitlines()[0]
+                why = describe_end(block.status).splitlines()[0]
                 jobs.bad_nodes.died(nodes, why)
                 jobs.governor_learns(partial(jobs.governor.died, block.trial, why))
 

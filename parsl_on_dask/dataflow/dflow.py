@@ -24,14 +24,14 @@ from parsl_on_dask.dataflow.dependency_resolvers import DEFAULT_DEPENDENCY_RESOL
 from parsl_on_dask.dataflow.ending import last_steps, steps_back, take_all
 from parsl_on_dask.dataflow.flow import Flow
 from parsl_on_dask.dataflow.futures import AppFuture
-from parsl_on_dask.dataflow.idle import settle, wait_for_tasks
+from parsl_on_dask.dataflow.idle import wait_for_tasks, wait_until_settled
 from parsl_on_dask.dataflow.internal import LABEL as INTERNAL
 from parsl_on_dask.dataflow.internal import InternalExecutor
 from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.dataflow.memoization import Memoizer
 from parsl_on_dask.dataflow.rundirs import make_rundir
 from parsl_on_dask.dataflow.starting import memoizer_of, start_executor
-from parsl_on_dask.dataflow.submission import chosen, new_record, prepare
+from parsl_on_dask.dataflow.submission import choose_executor, new_record, prepare
 from parsl_on_dask.dataflow.tasklog import TaskLog
 from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError
 from parsl_on_dask.lanes.callbacks import Callbacks
@@ -84,7 +84,7 @@ class DataFlowKernel:
         if config is None:
             config = Config()
         if overrides.checking():
-            overrides.reached(config)
+            overrides.config_reached(config)
         config.validate()
         self.cleanup_called = False
         self.cleared = False
@@ -247,7 +247,7 @@ class DataFlowKernel:
         with self.submitter_lock:
             number = self.task_count
             self.task_count += 1
-        label = INTERNAL if join else chosen(executors, self._labels, number)
+        label = INTERNAL if join else choose_executor(executors, self._labels, number)
         record = new_record(self, number, label, func, app_args or (), app_kwargs or {})
         record.memoize = bool(cache)
         if type(cache) is Cache:
@@ -311,7 +311,7 @@ class DataFlowKernel:
     def wait_until_idle(self) -> None:
         """Wait for all tasks, also for those that join apps and callbacks make meanwhile."""
         self.wait_for_current_tasks()
-        settle(self)
+        wait_until_settled(self)
 
     def checkpoint(self, tasks: Sequence[TaskRecord] | None = None) -> str:
         """Write what is to be checkpointed now; the spelling of ``memoizer.checkpoint()`` until 2025."""

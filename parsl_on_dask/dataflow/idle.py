@@ -25,7 +25,7 @@ def wait_for_tasks(kernel: DataFlowKernel) -> None:
                     raise
 
 
-def settle(kernel: DataFlowKernel) -> None:
+def wait_until_settled(kernel: DataFlowKernel) -> None:
     """Wait for all tasks, also for those that join apps and callbacks make meanwhile."""
     while True:
         moving = kernel.flow.moves()  # first: what it has made by then is among the tasks

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 
-def chosen(executors: str | Sequence[str], known: Sequence[str], number: int) -> str:
+def choose_executor(executors: str | Sequence[str], known: Sequence[str], number: int) -> str:
     """The label of the executor of a new task; of several, one at random.
 
     Raises

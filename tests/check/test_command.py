@@ -11,7 +11,7 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask.check.command import check
-from parsl_on_dask.check.explaining import explain
+from parsl_on_dask.check.plan import explain
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor, WorkQueueExecutor
 from parsl_on_dask.launchers import SrunLauncher, WrappedLauncher
 from parsl_on_dask.providers import KubernetesProvider, LocalProvider, SlurmProvider

@@ -13,8 +13,8 @@ import pytest
 from parsl_on_dask import join_app, python_app
 from parsl_on_dask.checkpoint import Store
 from parsl_on_dask.checkpoint.entry import CheckpointWarning
+from parsl_on_dask.dataflow.checkpoint_schedule import Recorder
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
-from parsl_on_dask.dataflow.recorder import Recorder
 from parsl_on_dask.lanes import sidevalues
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.utils import get_all_checkpoints

@@ -70,7 +70,7 @@ def period_of(text: Any) -> int:
     return period
 
 
-class Recorder:
+class CheckpointSchedule:
     """Reads and writes the checkpoints of one run.
 
     Parameters

@@ -56,7 +56,7 @@ class ExecutorPlan:
 
 
 @dataclass(repr=False)
-class Explanation:
+class Plan:
     """What :func:`explain` and :func:`~parsl_on_dask.check.command.check` found; its ``repr`` is text for people.
 
     Attributes
@@ -106,7 +106,7 @@ class Explanation:
         return "\n\n".join(parts) or "Nothing was found."
 
 
-def explain(config: Config | None = None) -> Explanation:
+def explain(config: Config | None = None) -> Plan:
     """Tell what each executor of a Config becomes, without starting anything.
 
     Parameters
@@ -125,7 +125,7 @@ def explain(config: Config | None = None) -> Explanation:
     from parsl_on_dask.errors import ParslError
 
     config = Config() if config is None else config
-    found = Explanation(dialect=dialect_in_use())
+    found = Plan(dialect=dialect_in_use())
     override = cluster_override()
     for executor in config.executors:
         try:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.dataflow.kept import Gone, is_small, loose_args, loose_kwargs
+from parsl_on_dask.dataflow.kept_arguments import Gone, is_small, loose_args, loose_kwargs
 from parsl_on_dask.remote.standin import FinishedFuture
 
 

@@ -23,7 +23,7 @@ from parsl_on_dask.clusters.startup import package_folder, places
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote.children import keep_socket
 
-logger = logging.getLogger("parsl.clusters.hub")
+logger = logging.getLogger("parsl.clusters.supervisor")
 
 #: Seconds for the process to answer. Generous: a loaded machine, or a worker_init that activates something large.
 START_TIMEOUT = 120.0
@@ -95,7 +95,7 @@ class Supervisor:
         """The shell text that starts the process."""
         return f"exec {command}\n"
 
-    def heard(self, message: dict[str, Any]) -> None:
+    def received(self, message: dict[str, Any]) -> None:
         """The process reports something. In a thread of its own."""
 
     def over(self) -> None:
@@ -200,7 +200,7 @@ class Supervisor:
     def _listen(self, lines: Any) -> None:
         try:
             for line in lines:
-                self.heard(json.loads(line))
+                self.received(json.loads(line))
         except (OSError, ValueError):
             pass
         if not self.closing:

@@ -40,7 +40,7 @@ _CONTAINERS = (list, tuple, set, frozenset, deque)
 _HEAP = 1 << 9
 
 
-class Gone:
+class Dropped:
     """Stands in a record for an argument that nobody keeps any more; whoever uses it is told so.
 
     Parameters
@@ -72,15 +72,15 @@ class Gone:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __lt__ = __gt__ = _told
 
 
-def is_gone(value: Any) -> bool:
+def is_dropped(value: Any) -> bool:
     """Whether a value of a record, or a part of it, is not kept any more.
 
     Examples
     --------
-    >>> is_gone([1, Gone("ndarray")]), is_gone([1, 2])
+    >>> is_dropped([1, Dropped("ndarray")]), is_dropped([1, 2])
     (True, False)
     """
-    return type(value) is Gone or (type(value) in (list, tuple) and any(map(is_gone, value)))
+    return type(value) is Dropped or (type(value) in (list, tuple) and any(map(is_dropped, value)))
 
 
 class _Weak:
@@ -104,7 +104,7 @@ class _Weak:
             except Exception:  # its cluster is gone
                 value = None
         if value is None:
-            return Gone(self.kind)
+            return Dropped(self.kind)
         return FinishedFuture(value) if self.stand_in else value
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.block import Block
 
-logger = logging.getLogger("parsl.clusters.wills")
+logger = logging.getLogger("parsl.clusters.last_will")
 
 #: Seconds that the cancelling of jobs may take whose script was killed.
 PATIENCE = 120
@@ -28,7 +28,7 @@ PATIENCE = 120
 FRESH = 5.0
 
 
-class Will:
+class LastWill:
     """The side of the script.
 
     Parameters
@@ -92,15 +92,15 @@ def _text(value: Any) -> str:
         return ""
 
 
-class Estate:
+class Orders:
     """The side of the process that is left."""
 
     def __init__(self) -> None:
         self.heir = ""
         self.left: dict[str, tuple[str, str]] = {}
 
-    def heard(self, message: dict[str, Any]) -> None:
-        """Take note of what :class:`Will` tells."""
+    def received(self, message: dict[str, Any]) -> None:
+        """Take note of what :class:`LastWill` tells."""
         if "heir" in message:
             self.heir = message["heir"]
         elif "leave" in message:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.clusters import wills
+from parsl_on_dask.clusters import last_will
 from parsl_on_dask.clusters.block import Block
-from parsl_on_dask.clusters.wills import Estate, Will
+from parsl_on_dask.clusters.last_will import LastWill, Orders
 from parsl_on_dask.providers import SlurmProvider
 
 
@@ -31,11 +31,11 @@ class Mine:
 @pytest.fixture(autouse=True)
 def no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """The alarm is for a process that has nothing else to do."""
-    monkeypatch.setattr(wills.signal, "alarm", lambda seconds: 0)
-    monkeypatch.setattr(wills.signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(last_will.signal, "alarm", lambda seconds: 0)
+    monkeypatch.setattr(last_will.signal, "signal", lambda number, handler: None)
 
 
-def submitted(will: Will, provider: Any, folder: Path, number: int) -> Block:
+def submitted(will: LastWill, provider: Any, folder: Path, number: int) -> Block:
     block = Block(str(number), str(folder / f"block-{number}"))
     (folder / f"block-{number}").mkdir()
     Path(block.spec_file).write_text("keys")
@@ -48,11 +48,11 @@ def submitted(will: Will, provider: Any, folder: Path, number: int) -> Block:
 
 def test_what_was_not_settled_is_cancelled_and_removed(tmp_path: Path) -> None:
     note = tmp_path / "cancelled"
-    estate, provider = Estate(), Mine(str(note))
-    will = Will(provider, estate.heard)
+    orders_at_death, provider = Orders(), Mine(str(note))
+    will = LastWill(provider, orders_at_death.received)
     blocks = [submitted(will, provider, tmp_path, number) for number in range(4)]
     will.remove(blocks[:2])
-    estate.execute()
+    orders_at_death.execute()
     assert note.read_text() == "job2 h2\njob3 h3\n"
     assert [Path(block.spec_file).exists() for block in blocks] == [True, True, False, False]
 
@@ -60,14 +60,14 @@ def test_what_was_not_settled_is_cancelled_and_removed(tmp_path: Path) -> None:
 def test_nothing_is_done_when_it_was_revoked_or_the_provider_cannot_travel(tmp_path: Path) -> None:
     note = tmp_path / "cancelled"
     for way in ("revoked", "stays"):
-        estate, provider = Estate(), Mine(str(note))
+        orders_at_death, provider = Orders(), Mine(str(note))
         provider.lock = threading.Lock() if way == "stays" else None
-        will = Will(provider, estate.heard)
+        will = LastWill(provider, orders_at_death.received)
         (tmp_path / way).mkdir()
         submitted(will, provider, tmp_path / way, 0)
         if way == "revoked":
             will.revoke()
-        estate.execute()
+        orders_at_death.execute()
     assert not note.exists()
 
 
@@ -75,7 +75,7 @@ def test_nothing_is_done_when_it_was_revoked_or_the_provider_cannot_travel(tmp_p
 def test_the_last_of_many_blocks_costs_no_more_than_the_first(tmp_path: Path, make: Any) -> None:
     told: list[int] = []
     provider = make()
-    will = Will(provider, lambda message: told.append(len(str(message))))
+    will = LastWill(provider, lambda message: told.append(len(str(message))))
     sizes = []
     for number in range(200):
         told.clear()

@@ -19,7 +19,7 @@ from parsl_on_dask.dask_internals.schedulers import forget_topics, forget_wishes
 if TYPE_CHECKING:
     from distributed import Client
 
-logger = logging.getLogger("parsl.clusters.presence")
+logger = logging.getLogger("parsl.clusters.client_plugins")
 
 #: Seconds for which a client's connection may be lost before it counts as gone.
 ABSENCE = 5.0
