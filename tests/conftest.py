@@ -162,7 +162,7 @@ def warm_workers(nothing_left_behind: None, tmp_path_factory: pytest.TempPathFac
     remote_lane.open_cluster = kernels.open_cluster
     directory = tmp_path_factory.mktemp("warm")
     with warm.started(executor_for("processes", None), directory) as cluster:
-        cluster_processes.append(psutil.Process(cluster.hub.process.pid))
+        cluster_processes.append(psutil.Process(cluster.keeper.process.pid))
         yield cluster
 
 

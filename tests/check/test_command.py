@@ -49,7 +49,7 @@ def test_jobs_show_their_script():
     assert "jobs of SlurmProvider" in plan.becomes
     assert plan.facts["nodes of a block"] == "3"
     assert plan.facts["workers of a node"].startswith("its cores / 1, at the most 4")
-    for text in ("#SBATCH", "module load x", "srun", "block-0/start.sh", "debug"):
+    for text in ("#SBATCH", "module load x", "srun", "/start.sh", "debug"):
         assert text in plan.script
     assert "  | #SBATCH" in repr(explain(parsl.Config(executors=[HighThroughputExecutor(provider=provider)])))
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.dataflow.kept_arguments import Gone, is_small, loose_args, loose_kwargs
+from parsl_on_dask.dataflow.kept_arguments import Dropped, is_small, loose_args, loose_kwargs
 from parsl_on_dask.remote.standin import FinishedFuture
 
 
@@ -87,13 +87,13 @@ def test_what_stands_for_large_arguments() -> None:
     del dropped
     shown = args.shown()
     assert shown[0] == 1 and shown[1] is held and shown[3][:2] == [2, held] and shown[5].result() is held
-    assert [type(x) for x in (shown[2], shown[3][2], shown[4])] == [Gone] * 3
+    assert [type(x) for x in (shown[2], shown[3][2], shown[4])] == [Dropped] * 3
     assert repr(shown[4]) == "<an argument that was let go of, a str>"
-    assert kwargs.shown()["held"] is held and type(kwargs.shown()["dropped"]) is Gone
+    assert kwargs.shown()["held"] is held and type(kwargs.shown()["dropped"]) is Dropped
     assert kwargs["stdout"] == "o" * 100_000, "which futures have as an attribute"
 
 
 @pytest.mark.parametrize("use", [len, list, bool, float, lambda x: x[0], lambda x: x + 1, lambda x: x.shape])
 def test_use_of_one_that_is_gone_says_why(use: Any) -> None:
     with pytest.raises(ReferenceError, match="garbage_collect=False"):
-        use(Gone("ndarray"))
+        use(Dropped("ndarray"))
