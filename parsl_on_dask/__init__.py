@@ -62,7 +62,7 @@ _WHERE = {
     "bash_app": "app.app:bash_app",
     "clear": f"{_LOADER}.clear",
     "dfk": f"{_LOADER}.dfk",
-    "explain": "check.explaining:explain",
+    "explain": "check.plan:explain",
     "install": "importing.alias:install",
     "join_app": "app.app:join_app",
     "load": f"{_LOADER}.load",

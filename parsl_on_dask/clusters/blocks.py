@@ -71,7 +71,7 @@ class BlockCluster(Cluster):
         When the scheduler does not start. Blocks that do not start are seen in :meth:`status`.
     """
 
-    ours = True
+    started_here = True
     parsl_page = True
 
     def __init__(self, executor: Any) -> None:

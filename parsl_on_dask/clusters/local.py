@@ -42,7 +42,7 @@ class LocalCluster(Cluster):
         When the processes do not come up; the text has the end of their error output.
     """
 
-    ours = True
+    started_here = True
     trusts_slurm = False
     parsl_page = True
 

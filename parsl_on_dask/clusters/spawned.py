@@ -38,7 +38,7 @@ class SpawnedCluster(Cluster):
         When the processes do not come up.
     """
 
-    ours = True
+    started_here = True
     parsl_page = True
 
     def __init__(self, executor: Any) -> None:

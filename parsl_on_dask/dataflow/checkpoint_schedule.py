@@ -178,7 +178,7 @@ class CheckpointSchedule:
     def _keep(self, ended: Ended, value: RemoteValue) -> Future[Any] | None:
         """Have a value's worker write it, or fetch it where that does not see the directory."""
         from parsl_on_dask.lanes.failures import as_exception
-        from parsl_on_dask.lanes.sidevalues import ValueLost, keep_on_worker
+        from parsl_on_dask.lanes.value_files import ValueLost, keep_on_worker
 
         assert self.recording is not None
         self._make_probe()

@@ -202,7 +202,7 @@ class Flow:
             if not record.take(call, Stage.LAUNCHING):  # cancelled meanwhile
                 return
         call.refs = refs
-        call.deep = bool(record.depends)
+        call.waited = bool(record.depends)
         if refs and not kernel.config.retries and kernel.config.retry_handler is None:  # a try may change its values
             call.own = let_go_of(record, refs)
         # before the lane has it: its outcome may come while this thread is still here

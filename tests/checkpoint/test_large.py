@@ -15,7 +15,7 @@ from parsl_on_dask.checkpoint import Store
 from parsl_on_dask.checkpoint.entry import CheckpointWarning
 from parsl_on_dask.dataflow.checkpoint_schedule import Recorder
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
-from parsl_on_dask.lanes import sidevalues
+from parsl_on_dask.lanes import value_files as sidevalues
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.utils import get_all_checkpoints
 from tests.checkpoint.runs import Run, block, length, ran, recorded, squares

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def files_in(text: str) -> list[str]:
-    return re.findall(r"`([\w./]+\.(?:py|md|toml))`", text)
+    return re.findall(r"`(\w[\w.]*/[\w./]+\.(?:py|md|toml))`", text)
 
 
 def is_there(name: str) -> bool:
@@ -59,10 +60,12 @@ def test_each_word_has_a_file_to_begin_with() -> None:
 def test_the_picture_has_all_rooms_in_the_order_of_the_layers() -> None:
     picture = section("The rooms").split("```")[1]
     assert len(picture.splitlines()) < 30, "it fits on a screen"
-    layers = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    layers = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0][
+        "layers"
+    ]
     order = {name.strip(): n for n, layer in enumerate(layers) for name in layer.split(":")}
     drawn = [line[21:] for line in picture.splitlines() if line.strip()]
     found = [[order[name.strip("/")] for name in line.split() if name.strip("/") in order] for line in drawn]
-    assert all(max(above) < min(below) for above, below in zip(found, found[1:], strict=False) if above and below)
+    assert all(max(above) < min(below) for above, below in pairwise(found) if above and below)
     rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
     assert rooms <= set(re.findall(r"(\w+)/", picture))

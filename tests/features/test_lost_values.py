@@ -15,7 +15,7 @@ import pytest
 from parsl_on_dask import python_app
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
-from parsl_on_dask.lanes.keeping import Keeping
+from parsl_on_dask.lanes.large_results import Keeping
 from tests.helpers import WAIT, append, eventually, text_of
 
 SIZE = 1_000_000

@@ -10,9 +10,9 @@ from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.bundles import key_of
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception
-from parsl_on_dask.lanes.losses import story_of
-from parsl_on_dask.lanes.shift import Batch
+from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.lanes.worker_deaths import story_of
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.batches import BatchLane
@@ -26,7 +26,7 @@ class Large(NamedTuple):
 
     Attributes
     ----------
-    batch : Batch
+    shift : Shift
         The shift in which its call ran.
     fed : bool
         Whether the call was sent to that shift while it ran. Such a call is no part of the Dask task, which therefore
@@ -37,13 +37,13 @@ class Large(NamedTuple):
         In bytes.
     """
 
-    batch: Batch
+    shift: Shift
     fed: bool
     address: str
     size: int
 
 
-class Keeping:
+class LargeResults:
     """The calls of a lane that have run, and whose large results Dask does not have yet.
 
     The value of a call that was part of a Dask task is that task's result. For the value of any other call Dask gets a
@@ -74,16 +74,16 @@ class Keeping:
         large: Large = outcome.large
         if large.fed:
             self._adopt(call, large)
-        elif large.batch.ended:
-            self._settle(number, large.batch.future, large.batch.ended)
+        elif large.shift.ended:
+            self._settle(number, large.shift.future, large.shift.ended)
         else:
-            large.batch.held.append(number)
+            large.shift.held.append(number)
 
-    def batch_ended(self, batch: Batch) -> None:
+    def shift_ended(self, shift: Shift) -> None:
         """Settle what was part of a Dask task that has ended."""
-        held, batch.held = batch.held, []
+        held, shift.held = shift.held, []
         for number in held:
-            self._settle(number, batch.future, batch.ended)
+            self._settle(number, shift.future, shift.ended)
 
     def adopted(self, number: int, future: Any) -> None:
         """Settle a value that got a Dask task of its own, when this has ended."""
@@ -122,12 +122,12 @@ class Keeping:
             if call.promises:  # elsewhere nobody keeps these
                 call.promises = False
                 self.lane.packer.pack(call)
-            batch = Batch(uuid.uuid4().hex, call.name, False)
+            shift = Shift(uuid.uuid4().hex, call.name, False)
             future = self.lane.client.submit(
                 launch(),
-                self.lane.dispatcher.bundle(batch, [call], False, adopt=number),
+                self.lane.dispatcher.bundle(shift, [call], False, adopt=number),
                 [ref.future for ref in call.refs],
-                key=key_of(call.name, batch.id),
+                key=key_of(call.name, shift.id),
                 workers=[large.address],
                 allow_other_workers=True,
                 priority=URGENT,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask.lanes.failures import unpack_error
-from parsl_on_dask.lanes.frames import traceback_of
+from parsl_on_dask.lanes.traceback_frames import traceback_of
 from parsl_on_dask.remote.errors import pack_error
 
 

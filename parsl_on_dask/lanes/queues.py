@@ -74,9 +74,9 @@ class Queues:
         calls = self.waiting.get(key)
         if calls is None:
             calls = self.waiting[key] = deque()
-        if first or call.deep:
+        if first or call.waited:
             calls.appendleft(call)
-            if call.deep:
+            if call.waited:
                 self.waiting.move_to_end(key, last=False)
         else:
             calls.append(call)

@@ -14,7 +14,7 @@ from typing import Any
 from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.lanes.values import RemoteValue
 
-logger = logging.getLogger("parsl.lanes.sidevalues")
+logger = logging.getLogger("parsl.lanes.value_files")
 
 #: Dask runs the highest first: what a call that need not run waits for goes before new calls.
 URGENT = 10

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask.clusters.base import End
-from parsl_on_dask.lanes.losses import story_of, told
+from parsl_on_dask.lanes.worker_deaths import describe_death, story_of
 
 GIB = 2**30
 
@@ -21,13 +21,13 @@ GIB = 2**30
 def test_memory_may_have_run_out_when_the_workers_together_came_near_the_limit(
     peak: float, workers: int, out: bool
 ) -> None:
-    said = told(End("signal SIGKILL", int(peak * GIB), 8 * GIB, workers, "/logs/worker_0.log"))
+    said = describe_death(End("signal SIGKILL", int(peak * GIB), 8 * GIB, workers, "/logs/worker_0.log"))
     assert ("Out of memory?" in said) is out
     assert f"up to {peak} GiB of 8.0 GiB" in said and said.endswith("Its log: /logs/worker_0.log")
 
 
 def test_other_signals_are_no_sign_of_it() -> None:
-    assert "memory" not in told(End("signal SIGSEGV", 8 * GIB, 8 * GIB))
+    assert "memory" not in describe_death(End("signal SIGSEGV", 8 * GIB, 8 * GIB))
 
 
 class FakeCluster:

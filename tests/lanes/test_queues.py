@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from parsl_on_dask.lanes.call import Call
-from parsl_on_dask.lanes.sizes import ALONE, LONG, TARGET, Queues
+from parsl_on_dask.lanes.queues import ALONE, LONG, TARGET, Queues
 
 
 def queues(**options: Any) -> Queues:

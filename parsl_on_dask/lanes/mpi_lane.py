@@ -18,14 +18,14 @@ from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import (
     environment_of,
     validate_resource_spec,
 )
-from parsl_on_dask.lanes.admission import Amounts, Grant, Group, Ledger, NodeId
+from parsl_on_dask.lanes.admission import AdmissionControl, Amounts, Grant, Group, NodeId
 from parsl_on_dask.lanes.call import Call, Outcome
-from parsl_on_dask.lanes.resourceful import ResourceLane
+from parsl_on_dask.lanes.resource_lane import ResourceLane
 
-logger = logging.getLogger("parsl.lanes.nodes")
+logger = logging.getLogger("parsl.lanes.mpi_lane")
 
 
-class NodeLedger(Ledger):
+class NodePool(AdmissionControl):
     """The blocks, which of their nodes nobody has, and the calls that wait for some.
 
     Attributes
@@ -39,13 +39,13 @@ class NodeLedger(Ledger):
 
     Examples
     --------
-    >>> ledger = NodeLedger()
-    >>> ledger.add(("0",), ("n1", "n2", "n3"), slots=2)
+    >>> pool = NodePool()
+    >>> pool.add(("0",), ("n1", "n2", "n3"), slots=2)
     >>> for number, nodes in enumerate((2, 2, 1)):
     ...     call = Call("app", print, (), {}, {"num_nodes": nodes}, print)
     ...     call.number = number
-    ...     ledger.wait(call)
-    >>> [(call.number, ledger.granted[call.number].names) for call, block in ledger.place()]
+    ...     pool.wait(call)
+    >>> [(call.number, pool.granted[call.number].names) for call, block in pool.place()]
     [(2, ('n1',)), (0, ('n2', 'n3'))]
     """
 
@@ -121,17 +121,17 @@ class MpiLane(ResourceLane):
         Or a ``HighThroughputExecutor`` with ``enable_mpi_mode=True``.
     """
 
-    ledger: NodeLedger
+    admission: NodePool
 
     def __init__(self, executor: Any) -> None:
         self.found: dict[NodeId, dict[str, Any]] = {}
         self.closed: set[NodeId] = set()
         super().__init__(executor)
 
-    def new_ledger(self) -> NodeLedger:
-        ledger = NodeLedger()
-        ledger.may = self._may
-        return ledger
+    def new_admission(self) -> NodePool:
+        pool = NodePool()
+        pool.may = self._may
+        return pool
 
     def submit(self, call: Call) -> None:
         try:
@@ -148,7 +148,7 @@ class MpiLane(ResourceLane):
         if node not in self.addresses:
             return
         self.found[node] = measured
-        self.ledger.add(node, measured["nodes"], len(self.addresses[node]))
+        self.admission.add(node, measured["nodes"], len(self.addresses[node]))
         logger.info("Executor %s: block %s has the nodes %s", self.label, node[0], ", ".join(measured["nodes"]))
         if measured["error"]:
             logger.error("Executor %s: block %s: %s", self.label, node[0], _no_list(measured))
@@ -164,20 +164,20 @@ class MpiLane(ResourceLane):
                 open_blocks.add(block)
         for block in set(there) & set(self.addresses):
             if set(there[block]).isdisjoint(self.addresses[block]):
-                self.ledger.capacity.pop(block, None)  # its job may have been started again, on other nodes
+                self.admission.capacity.pop(block, None)  # its job may have been started again, on other nodes
         self.addresses = there
         self.closed = set(there) - open_blocks
-        self.ledger.nodes(there)
-        for block in set(self.ledger.slots):
-            self.ledger.slots[block] = len(there[block])
+        self.admission.nodes(there)
+        for block in set(self.admission.slots):
+            self.admission.slots[block] = len(there[block])
         self.measure_new()
 
     def busy(self) -> Mapping[str | None, float]:
         """A block works as far as its nodes are with calls: it has few slots, and they may all have one node each."""
-        ledger = self.ledger
+        pool = self.admission
         return {
-            str(block[0]): ledger.slots[block] * (1 - len(ledger.free(block)) / len(names))
-            for block, names in ledger.names.items()
+            str(block[0]): pool.slots[block] * (1 - len(pool.free(block)) / len(names))
+            for block, names in pool.names.items()
             if names
         }
 
@@ -189,13 +189,13 @@ class MpiLane(ResourceLane):
         """Whether a call may go to a block: it is not given back, and its job lasts long enough."""
         if block in self.closed:
             return False
-        where = self.ends.where_for(self.ends.need_of(call)) if self.ends.near else None
+        where = self.ends.where_for(self.ends.need_of(call)) if self.ends.any_soon else None
         return where is None or not set(where.addresses).isdisjoint(self.addresses.get(block, ()))
 
     def place(self) -> None:
         """Hand over the calls that there are nodes for."""
-        for call, block in self.ledger.place():
-            asked, hosts = self.asked[call.number], self.ledger.granted[call.number].names
+        for call, block in self.admission.place():
+            asked, hosts = self.asked[call.number], self.admission.granted[call.number].names
             call.spec = {
                 # if its workers are gone when it gets there, another block's say so
                 "prefer": self.addresses[block],
@@ -204,11 +204,11 @@ class MpiLane(ResourceLane):
             }
             logger.debug("Lane %s: call %s of app %s gets %s", self.label, call.number, call.name, hosts)
             self.queues.admit(call)
-        for call in self.ledger.impossible():
+        for call in self.admission.impossible():
             self.finish(call, Outcome(error=self._refusal(call)))
 
     def _refusal(self, call: Call) -> BaseException:
-        block, names = max(self.ledger.names.items(), key=lambda item: len(item[1]))
+        block, names = max(self.admission.names.items(), key=lambda item: len(item[1]))
         found = self.found[block]
         if found["error"]:
             text = _no_list(found)

@@ -39,18 +39,18 @@ def story_of(call: Call, cluster: Cluster, worker: str, why: str = "") -> str:
     ran = f"it ran app {call.name!r}" + ("" if task is None else f", task {task}")
     if block is not None:
         ran += f", in block {block}"
-    return "; ".join([ran, why or told(cluster.end_of(worker))])
+    return "; ".join([ran, why or describe_death(cluster.end_of(worker))])
 
 
-def told(end: End | None) -> str:
+def describe_death(end: End | None) -> str:
     """How a process ended, in words.
 
     Examples
     --------
     >>> from parsl_on_dask.clusters.base import End
-    >>> told(End("exit code 3", log="worker_0.log"))
+    >>> describe_death(End("exit code 3", log="worker_0.log"))
     'its process ended with exit code 3 (os._exit, or a library that ends the process). Its log: worker_0.log'
-    >>> told(End("signal SIGKILL", peak=7 * 2**30, limit=8 * 2**30))
+    >>> describe_death(End("signal SIGKILL", peak=7 * 2**30, limit=8 * 2**30))
     'signal SIGKILL ended its process. Out of memory? It had used up to 7.0 GiB of 8.0 GiB'
     """
     if end is None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
-from parsl_on_dask.lanes.admission import KINDS, Ledger, NodeId
+from parsl_on_dask.lanes.admission import KINDS, AdmissionControl, NodeId
 from parsl_on_dask.lanes.batches import BatchLane
 from parsl_on_dask.lanes.call import Call, Outcome
-from parsl_on_dask.lanes.sizes import Queues
+from parsl_on_dask.lanes.queues import Queues
 
-logger = logging.getLogger("parsl.lanes.resourceful")
+logger = logging.getLogger("parsl.lanes.resource_lane")
 
 
 def _measure() -> Launch:
@@ -50,17 +50,17 @@ class _AdmittedQueues(Queues):
     """Queues that a call enters when there is room for it on a node."""
 
     def __init__(self, lane: ResourceLane) -> None:
-        super().__init__(lane.executor, lane.cluster.ours)
+        super().__init__(lane.executor, lane.cluster.started_here)
         self.lane = lane
 
     def add(self, call: Call, first: bool = False) -> None:
-        ledger = self.lane.ledger
-        ledger.release(call)  # one that was sent and not run
+        admission = self.lane.admission
+        admission.release(call)  # one that was sent and not run
         call.spec = self.lane.asked.setdefault(call.number, call.spec)
         lasting = call.spec.get("running_time_min")
         if lasting:
             self.at_least(call.function_key, float(lasting))
-        ledger.wait(call, first)
+        admission.wait(call, first)
         self.lane.place()
 
     def admit(self, call: Call) -> None:
@@ -70,7 +70,7 @@ class _AdmittedQueues(Queues):
 
     def clear(self) -> None:
         super().clear()
-        self.lane.ledger.clear()
+        self.lane.admission.clear()
 
 
 class ResourceLane(BatchLane):
@@ -85,7 +85,7 @@ class ResourceLane(BatchLane):
     queues: _AdmittedQueues
 
     def __init__(self, executor: Any) -> None:
-        self.ledger = self.new_ledger()
+        self.admission = self.new_admission()
         self.asked: dict[int, Any] = {}
         self.addresses: dict[NodeId, list[str]] = {}
         self.measuring: set[NodeId] = set()
@@ -110,9 +110,9 @@ class ResourceLane(BatchLane):
             if kind in ("tick", "change"):
                 self.look()
 
-    def new_ledger(self) -> Ledger:
+    def new_admission(self) -> AdmissionControl:
         """The books of this lane, with nothing in them."""
-        return Ledger()
+        return AdmissionControl()
 
     def probe(self) -> Launch:
         """What a worker runs to find out what its node has."""
@@ -121,9 +121,9 @@ class ResourceLane(BatchLane):
     def learn(self, node: NodeId, measured: Any) -> None:
         """Put into the books what the probe found."""
         amounts, gpus = measured
-        self.ledger.capacity[node] = {**amounts, **self.executor.node_resources()}
-        self.ledger.gpus[node] = gpus if len(gpus) >= self.ledger.capacity[node]["gpus"] else ()
-        logger.debug("Lane %s: node %s has %s", self.label, node, self.ledger.capacity[node])
+        self.admission.capacity[node] = {**amounts, **self.executor.node_resources()}
+        self.admission.gpus[node] = gpus if len(gpus) >= self.admission.capacity[node]["gpus"] else ()
+        logger.debug("Lane %s: node %s has %s", self.label, node, self.admission.capacity[node])
 
     @property
     def goes_ahead(self) -> bool:  # type: ignore[override]
@@ -136,15 +136,15 @@ class ResourceLane(BatchLane):
         for worker in self.workers():
             found.setdefault((worker["block"], worker["node"] or worker["host"]), []).append(worker["address"])
         self.addresses = found
-        self.ledger.nodes(found)
+        self.admission.nodes(found)
         self.measure_new()
 
     def measure_new(self) -> None:
         """Ask the nodes that nothing is known of yet, and hand over what there is room for on the others."""
-        for node in set(self.addresses) - set(self.ledger.capacity) - self.measuring:
+        for node in set(self.addresses) - set(self.admission.capacity) - self.measuring:
             self.measuring.add(node)
             threading.Thread(target=self._measure, args=(node, self.addresses[node][0]), daemon=True).start()
-        if self.ledger.waiting:
+        if self.admission.waiting:
             self.place()
 
     def _measure(self, node: NodeId, address: str) -> None:
@@ -157,23 +157,23 @@ class ResourceLane(BatchLane):
 
     def place(self) -> None:
         """Hand over the calls that there is room for."""
-        if not self.ledger.capacity:
+        if not self.admission.capacity:
             return
-        for call, node in self.ledger.place():
+        for call, node in self.admission.place():
             # where it is not the only node: Dask is told where the call's share is, and may choose if it is gone
             spec: dict[str, Any] = {}
             if len(self.addresses) > 1 and node in self.addresses:
                 spec["prefer"] = self.addresses[node]
-            gpus = self.ledger.granted[call.number].names
+            gpus = self.admission.granted[call.number].names
             if gpus:
                 spec["environment"] = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
             call.spec = spec
             self.queues.admit(call)
-        for call in self.ledger.impossible():
+        for call in self.admission.impossible():
             self.finish(call, Outcome(error=self._refusal(call)))
 
     def _refusal(self, call: Call) -> BaseException:
-        most = {kind: max(c[kind] for c in self.ledger.capacity.values()) for kind in KINDS}
+        most = {kind: max(c[kind] for c in self.admission.capacity.values()) for kind in KINDS}
         beyond = {kind for kind in KINDS if (call.spec.get(kind) or 0) > most[kind]}
         listed = ", ".join(
             f"{kind}={call.spec[kind]:g} (a node has {most[kind]:g})" for kind in KINDS if kind in beyond
@@ -184,13 +184,13 @@ class ResourceLane(BatchLane):
         )
 
     def _forget(self, call: Call) -> None:
-        self.ledger.release(call)
+        self.admission.release(call)
         self.asked.pop(call.number, None)
 
     def finish(self, call: Call, outcome: Outcome) -> None:
         super().finish(call, outcome)
         self._forget(call)
-        if self.ledger.waiting:
+        if self.admission.waiting:
             self.inbox.put(("released", call))
 
     def withdraw(self, call: Call) -> None:

@@ -11,10 +11,10 @@ from parsl_on_dask.lanes.stages import DROP, FINISH, GO, RETURN, SUBMIT, Stage
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.batches import BatchLane
-    from parsl_on_dask.lanes.shift import Batch
+    from parsl_on_dask.lanes.shift import Shift
 
 
-class Waiting:
+class CallsAhead:
     """The calls of a lane that went ahead and have not been submitted.
 
     A submission comes from any thread, and what happens to a call that was sent is seen by the lane's thread. Which
@@ -45,12 +45,12 @@ class Waiting:
                 self.lane.live[call.number] = call
             return stage
 
-    def go(self, call: Call, batch: Batch) -> bool:
+    def go(self, call: Call, shift: Shift) -> bool:
         """Have a call sent with a shift. False when it was cancelled, or submitted meanwhile."""
         with stages.lock:
-            if call.batch is not None or call.step(GO) is None:
+            if call.shift is not None or call.step(GO) is None:
                 return False
-            call.batch = batch
+            call.shift = shift
             return True
 
     def end(self, call: Call, outcome: Outcome) -> Stage | None:
@@ -67,7 +67,7 @@ class Waiting:
         with stages.lock:
             if call.stage is Stage.DROPPED:
                 return None
-            call.batch = None
+            call.shift = None
             return call.step(RETURN)
 
     def drop(self, call: Call) -> None:
