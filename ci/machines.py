@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from parsl_on_dask.check.command import check
-from parsl_on_dask.check.explaining import Explanation
+from parsl_on_dask.check.plan import Plan
 
 FOLDER = Path(__file__).parents[1] / "docs" / "machines"
 PAGE = FOLDER / "README.md"
@@ -101,7 +101,7 @@ def page() -> str:
     return HEAD + "\n".join(rows) + "\n" + FOOT
 
 
-def look() -> Explanation:
+def look() -> Plan:
     """What all of them become. Each plan's ``config`` is the name of its file."""
     imports = "\n".join(f"from {path.stem} import config as {path.stem}" for path in sorted(FOLDER.glob("*.py")))
     with tempfile.TemporaryDirectory() as folder:

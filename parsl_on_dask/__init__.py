@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from parsl_on_dask.app.app import App as App
     from parsl_on_dask.app.app import bash_app, join_app, python_app
-    from parsl_on_dask.check.explaining import explain
+    from parsl_on_dask.check.plan import explain
     from parsl_on_dask.config import Config
     from parsl_on_dask.data_provider.files import File
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -62,7 +62,7 @@ _WHERE = {
     "bash_app": "app.app:bash_app",
     "clear": f"{_LOADER}.clear",
     "dfk": f"{_LOADER}.dfk",
-    "explain": "check.explaining:explain",
+    "explain": "check.plan:explain",
     "install": "importing.alias:install",
     "join_app": "app.app:join_app",
     "load": f"{_LOADER}.load",

@@ -15,7 +15,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from parsl_on_dask.common import not_here
+from parsl_on_dask.common import check_notes
 from parsl_on_dask.common.overrides import checking
 from parsl_on_dask.old_spellings.legacy import warn_once
 
@@ -51,7 +51,7 @@ def _found(call: str, name: str, find: Callable[[], str]) -> str:
     except OSError as error:
         if not checking():
             raise
-        return not_here.address(call, name, error)
+        return check_notes.address(call, name, error)
 
 
 def address_by_query(timeout: float = 30) -> str:

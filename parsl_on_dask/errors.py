@@ -1,18 +1,83 @@
-"""The roots of the exception tree.
+"""All exceptions, and the roots of their tree.
 
-::
+Each with the module that it is imported from. What is below :class:`ParslError` can be caught by that::
 
-    ParslError
-    ├── ConfigurationError
-    │   ├── TypeCheckError        (also a TypeError; ArgumentTypeError is the same class)
-    │   └── AlreadyLoadedError    (also a RuntimeError)
-    ├── ExecutorError             (the family is in parsl_on_dask.executors.errors)
-    ├── OptionalModuleMissing
-    ├── InternalConsistencyError
-    └── NoDataFlowKernelError
+    ParslError (errors)
+    ├── AppBadFormatting (app.errors)
+    ├── AppException (app.errors)
+    │   ├── AppTimeout (app.errors)
+    │   ├── BashAppNoReturn (app.errors)
+    │   ├── BashExitFailure (app.errors)
+    │   ├── RemoteException (app.errors)
+    │   ├── StagingError (app.errors)
+    │   ├── TaskVineTaskFailure (executors.taskvine.errors)
+    │   └── WorkQueueTaskFailure (executors.workqueue.errors)
+    ├── BadMessage (executors.errors)
+    ├── BadStdStreamFile (app.errors)
+    │   └── BadStdStreamSpec (app.errors)
+    ├── ChannelError (channels.errors)
+    │   ├── AuthException (channels.errors)
+    │   ├── BadHostKeyException (channels.errors)
+    │   ├── BadPermsScriptPath (channels.errors)
+    │   ├── BadScriptPath (channels.errors)
+    │   ├── FileCopyException (channels.errors)
+    │   ├── FileExists (channels.errors)
+    │   └── SSHException (channels.errors)
+    ├── ChannelRequired (channels.errors)
+    ├── ConfigurationError (errors)
+    │   ├── AlreadyLoadedError (errors, also RuntimeError)
+    │   ├── MonitoringHubStartError (monitoring.errors)
+    │   ├── TypeCheckError (errors, also TypeError)
+    │   │   └── BadStdStreamSpec (app.errors)
+    │   └── UnknownMPILauncher (executors.high_throughput.errors, also ValueError)
+    ├── DamagedEntry (checkpoint.entry)
+    ├── DataFlowException (dataflow.errors)
+    │   ├── BadCheckpoint (dataflow.errors)
+    │   ├── DuplicateTaskError (dataflow.old_errors)
+    │   └── PropagatedException (dataflow.errors)
+    │       ├── DependencyError (dataflow.errors)
+    │       └── JoinError (dataflow.errors)
+    ├── DatabaseProblem (monitoring.pages.database)
+    ├── DeserializationError (serialize.errors)
+    ├── DeserializerPluginError (serialize.errors)
+    ├── ExecutionProviderException (providers.errors)
+    │   ├── BadLauncher (launchers.errors, also TypeError)
+    │   ├── ScaleOutFailed (providers.errors)
+    │   ├── SchedulerMissingArgs (providers.errors)
+    │   ├── ScriptPathError (providers.errors)
+    │   └── SubmitException (providers.errors)
+    ├── ExecutorError (errors)
+    │   ├── BadStateException (executors.errors)
+    │   ├── ControllerError (executors.old_errors)
+    │   ├── InvalidResourceSpecification (executors.errors)
+    │   ├── ScalingFailed (executors.errors)
+    │   └── UnsupportedFeatureError (executors.errors)
+    ├── InsufficientMPIRanks (executors.old_errors)
+    ├── InternalConsistencyError (errors)
+    ├── MissingInputs (app.errors, also FileNotFoundError)
+    ├── MissingOutputs (app.errors)
+    ├── MonitoringRouterStartError (monitoring.errors)
+    ├── NoDataFlowKernelError (errors)
+    ├── NotFutureError (app.errors)
+    ├── OptionalModuleMissing (errors)
+    ├── RadioRequiredError (monitoring.errors)
+    ├── SerializationError (serialize.errors)
+    ├── TaskVineFactoryFailure (executors.taskvine.errors)
+    ├── TaskVineManagerFailure (executors.taskvine.errors)
+    ├── TooManyJobFailuresError (jobs.errors)
+    ├── WorkQueueFailure (executors.workqueue.errors)
+    └── ZipAuthorityError (data_provider.zip)
 
-The rest of the tree is beside what raises it: ``app.errors``, ``dataflow.errors``, ``executors.errors``,
-``executors.high_throughput.errors``, ``jobs.errors``, ``launchers.errors``, ``providers.errors``, ``serialize.errors``.
+The others derive from what Python has for it, as in Parsl::
+
+    CommandClientBadError (executors.high_throughput.errors)
+    CommandClientTimeoutError (executors.high_throughput.errors)
+    ManagerLost (executors.high_throughput.errors)
+    VersionMismatch (executors.high_throughput.errors)
+    WorkerLost (executors.high_throughput.errors)
+    └── AppExit (executors.high_throughput.errors)
+    MPINodesUnavailable (executors.high_throughput.mpi_resource_management)
+    AliasError (importing.alias)
 """
 
 from __future__ import annotations

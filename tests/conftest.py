@@ -212,14 +212,14 @@ def warm_workers(nothing_left_behind: None, tmp_path_factory: pytest.TempPathFac
     remote_lane.open_cluster = kernels.open_cluster
     directory = tmp_path_factory.mktemp("warm")
     with warm.started(executor_for("processes", None), directory) as cluster:
-        cluster_processes.append(psutil.Process(cluster.hub.process.pid))
+        cluster_processes.append(psutil.Process(cluster.keeper.process.pid))
         yield cluster
 
 
 @pytest.fixture
 def fresh_supervisors(monkeypatch: pytest.MonkeyPatch) -> None:
     """The processes that keep local workers are started by a fresh Python."""
-    monkeypatch.setattr("parsl_on_dask.clusters.hub.subprocess", subprocess)
+    monkeypatch.setattr("parsl_on_dask.clusters.supervisor.subprocess", subprocess)
 
 
 @pytest.fixture

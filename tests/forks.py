@@ -38,7 +38,7 @@ IMPORTED = (
     "parsl_on_dask.app.bash",
     "parsl_on_dask.app.python",
     "parsl_on_dask.clusters.local",
-    "parsl_on_dask.clusters.members",
+    "parsl_on_dask.clusters.processes",
     "parsl_on_dask.clusters.node",
     "parsl_on_dask.config",
     "parsl_on_dask.dataflow.dflow",

@@ -218,7 +218,7 @@ def run(
 
 def warm_supervisors() -> None:
     """Have those processes forked, too, that this process starts for local blocks."""
-    from parsl_on_dask.clusters import hub
+    from parsl_on_dask.clusters import supervisor
 
     names = {**vars(subprocess), "Popen": Popen}
-    hub.subprocess = SimpleNamespace(**names)  # type: ignore[attr-defined]
+    supervisor.subprocess = SimpleNamespace(**names)  # type: ignore[attr-defined]

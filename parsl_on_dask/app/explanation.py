@@ -15,7 +15,7 @@ from parsl_on_dask.checkpoint.keys import make_key
 from parsl_on_dask.checkpoint.parts import Part
 from parsl_on_dask.checkpoint.policy import FilePolicy
 from parsl_on_dask.dataflow.futures import AppFuture
-from parsl_on_dask.dataflow.kept import is_gone
+from parsl_on_dask.dataflow.kept_arguments import is_dropped
 
 #: Columns of the table are no wider than this.
 WIDEST = 44
@@ -35,7 +35,7 @@ class RecordedCall(Protocol):
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedPart:
     """One part of the key, here and there; None on the side that has no such part."""
 
     part: str
@@ -58,7 +58,7 @@ class Explanation:
         The recorded call with the most equal parts, the newest of several; None when there is none of this app.
     compared : int
         Number of recorded calls of this app.
-    rows : tuple of Row
+    rows : tuple of ComparedPart
         The parts.
     """
 
@@ -66,7 +66,7 @@ class Explanation:
     key: str
     nearest: RecordedCall | None
     compared: int
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedPart, ...]
 
     @property
     def found(self) -> bool:
@@ -198,7 +198,7 @@ def _forgotten(app: str) -> ValueError:
     )
 
 
-def _rows(here: Sequence[Part], there: Sequence[tuple[str, ...]] | None) -> tuple[Row, ...]:
+def _rows(here: Sequence[Part], there: Sequence[tuple[str, ...]] | None) -> tuple[ComparedPart, ...]:
     ours = {part[0]: part for part in here}
     theirs = {part[0]: part for part in there or ()}
     rows = []
@@ -208,7 +208,7 @@ def _rows(here: Sequence[Part], there: Sequence[tuple[str, ...]] | None) -> tupl
         texts = [None if p is None else p[2] for p in (a, b)]
         if not same and a is not None and b is not None and texts[0] == texts[1]:  # two different "ndarray"
             texts = [f"{a[2]} {a[1][:6]}", f"{b[2]} {b[1][:6]}"]
-        rows.append(Row(label, texts[0], texts[1], same))
+        rows.append(ComparedPart(label, texts[0], texts[1], same))
     return tuple(rows)
 
 
@@ -219,7 +219,7 @@ def parts_of(record: Mapping[str, Any], identity: str, files: FilePolicy) -> tup
     if known is not None and record.get("hashsum"):
         return app, record["hashsum"], known
     values = (*record["args"], *record["kwargs"].values())
-    if any(map(is_gone, values)):
+    if any(map(is_dropped, values)):
         if record.get("from_memo") and record.get("hashsum"):
             return app, record["hashsum"], None
         raise _forgotten(app)

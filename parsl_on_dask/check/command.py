@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from parsl_on_dask.check.explaining import ExecutorPlan, Explanation, dialect_in_use
+from parsl_on_dask.check.plan import ExecutorPlan, Plan, dialect_in_use
 from parsl_on_dask.check.reading import read, units_of
 from parsl_on_dask.common.overrides import CHECKING, cluster_override
 
@@ -24,9 +24,7 @@ from parsl_on_dask.common.overrides import CHECKING, cluster_override
 TIME_LIMIT = 120.0
 
 
-def check(
-    path: str | os.PathLike[str], arguments: Sequence[str] = (), *, time_limit: float = TIME_LIMIT
-) -> Explanation:
+def check(path: str | os.PathLike[str], arguments: Sequence[str] = (), *, time_limit: float = TIME_LIMIT) -> Plan:
     """Run a file as far as its first ``parsl.load()``, and tell what it becomes.
 
     That far its own statements have their effects. No app of it runs, and nothing is started. Of the rest its imports
@@ -58,7 +56,7 @@ def check(
     return found
 
 
-def _tried(path: str, arguments: Sequence[str], time_limit: float) -> tuple[Explanation, list[str]]:
+def _tried(path: str, arguments: Sequence[str], time_limit: float) -> tuple[Plan, list[str]]:
     """Run a file in a process of its own. Returns what it found, and the labels of all executors."""
     import psutil
 
@@ -100,10 +98,10 @@ def _tried(path: str, arguments: Sequence[str], time_limit: float) -> tuple[Expl
                     f"{path} had loaded no Config after {time_limit:g} seconds, and was ended. If it does much before "
                     "parsl.load(), write check --time-limit SECONDS"
                 )
-            return Explanation(unseen=[why]), []
+            return Plan(unseen=[why]), []
     labels = written.pop("labels")
     plans = [ExecutorPlan(**plan) for plan in written.pop("executors")]
-    return Explanation(executors=plans, **written), labels
+    return Plan(executors=plans, **written), labels
 
 
 def main(arguments: Sequence[str]) -> int:

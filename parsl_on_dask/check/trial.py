@@ -18,9 +18,9 @@ from dataclasses import asdict
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
-from parsl_on_dask.check.explaining import Explanation, explain
+from parsl_on_dask.check.plan import Plan, explain
 from parsl_on_dask.check.reading import Unit, makes_a_config, units_of
-from parsl_on_dask.common import not_here
+from parsl_on_dask.common import check_notes
 from parsl_on_dask.common.overrides import CHECKING, ClusterOverride, set_cluster_override
 from parsl_on_dask.errors import NoDataFlowKernelError, ParslError
 from parsl_on_dask.old_spellings.legacy import reported, without_effect
@@ -49,7 +49,7 @@ class _Trial:
         if _is_refusal(error):
             self.refused.append(f"{where}: {type(error).__name__}: {error}")
         elif isinstance(error, FileNotFoundError) and _starts_a_program(error):
-            not_here.note(f"{where}: there is no command {error.filename}; what follows from it was not looked at")
+            check_notes.note(f"{where}: there is no command {error.filename}; what follows from it was not looked at")
         else:
             self.unseen.append(f"{where}: could not be run this far, because {_why(error)}")
 
@@ -72,7 +72,7 @@ def main() -> None:
     try:
         units = units_of(path)
     except (OSError, ValueError) as e:
-        _write({**asdict(Explanation(unseen=[str(e)])), "labels": []})
+        _write({**asdict(Plan(unseen=[str(e)])), "labels": []})
         return
     trial = _trial = _Trial(path, units)
     main_module = ModuleType("__main__")
@@ -175,7 +175,7 @@ def _tell(loaded: Any, place: str) -> None:
         while True:  # the other one ends this process
             time.sleep(1)
     trial = _trial or _Trial(place.rpartition(":")[0], [])
-    found = Explanation(refused=trial.refused, unseen=trial.unseen)
+    found = Plan(refused=trial.refused, unseen=trial.unseen)
     configs: list[tuple[str, Any]] = []
     if loaded is not None:
         try:
@@ -192,7 +192,7 @@ def _tell(loaded: Any, place: str) -> None:
         found.executors += part.executors
         found.not_here += [line if len(configs) == 1 else f"{name}, {line}" for line in part.not_here]
         found.refused += part.refused if len(configs) == 1 else [f"{name}: {line}" for line in part.refused]
-    found.not_here[:0] = not_here.notes
+    found.not_here[:0] = check_notes.notes
     if not configs and not found.refused and not found.unseen:
         without = " without what this machine does not have" if found.not_here else ""
         found.unseen.append(f"{trial.path} loads no Config, and defines none{without}")

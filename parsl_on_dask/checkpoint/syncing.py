@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from parsl_on_dask.common.late_threads import refused
+from parsl_on_dask.common.late_threads import no_more_threads
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 
@@ -30,7 +30,7 @@ class Syncer:
         self._woken = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoint-sync", daemon=True)
-        self._started = not refused()  # else only the last round is left
+        self._started = not no_more_threads()  # else only the last round is left
         if self._started:
             self._thread.start()
 

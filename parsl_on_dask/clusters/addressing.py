@@ -18,7 +18,7 @@ ATTEMPTS = 40
 ANYWHERE = "0.0.0.0"
 
 
-class Place(NamedTuple):
+class SchedulerAddress(NamedTuple):
     """Where a scheduler is to be.
 
     Attributes
@@ -41,7 +41,7 @@ class Place(NamedTuple):
         return self.host != ANYWHERE and ipaddress.ip_address(self.host).is_loopback
 
 
-def place_for(executor: Any, interface: str | None = None) -> Place:
+def scheduler_address(executor: Any, interface: str | None = None) -> SchedulerAddress:
     """The place of an executor's scheduler on this machine.
 
     Parameters
@@ -59,15 +59,17 @@ def place_for(executor: Any, interface: str | None = None) -> Place:
     address = getattr(executor, "address", None)
     ports = ports_for(executor)
     if address is not None:
-        return Place(*_listening_at(executor, address), ports)
+        return SchedulerAddress(*_listening_at(executor, address), ports)
     if interface is not None:
         try:
             found = address_by_interface(interface)
         except OSError as e:
             raise ExecutorError(executor, f"interface {interface!r} of the site's settings: {e}") from e
-        return Place(found, [found], ports)
+        return SchedulerAddress(found, [found], ports)
     contacts = outside_addresses()
-    return Place(ANYWHERE, contacts, ports) if contacts else Place("127.0.0.1", ["127.0.0.1"], ports)
+    return (
+        SchedulerAddress(ANYWHERE, contacts, ports) if contacts else SchedulerAddress("127.0.0.1", ["127.0.0.1"], ports)
+    )
 
 
 def outside_addresses() -> list[str]:

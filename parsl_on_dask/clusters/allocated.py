@@ -26,7 +26,7 @@ from parsl_on_dask.providers.local.local import LocalProvider
 HOW = "Start the script in one (sbatch, salloc, qsub, bsub, flux batch), or name the machines: hosts=['node1', 'node2']"
 
 
-class Start(NamedTuple):
+class StartCommand(NamedTuple):
     """How a command is started on nodes.
 
     Attributes
@@ -46,12 +46,12 @@ class NodesLauncher(Launcher):
 
     Parameters
     ----------
-    start : Start
+    start : StartCommand
     """
 
     several_nodes = True
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: StartCommand) -> None:
         super().__init__()
         self.start = start
 
@@ -135,7 +135,7 @@ class AllocationProvider(LocalProvider):
         most = there // each if max_blocks is None else max_blocks
         super().__init__(
             nodes_per_block=each,
-            launcher=launcher or NodesLauncher(Start("")),
+            launcher=launcher or NodesLauncher(StartCommand("")),
             init_blocks=min(there // each, most) if init_blocks is None else init_blocks,
             min_blocks=min_blocks,
             max_blocks=most,
@@ -196,38 +196,40 @@ class AllocationProvider(LocalProvider):
         return NodesLauncher(start_on(self.found, nodes))
 
 
-def start_on(found: Allocation, nodes: Sequence[str]) -> Start:
+def start_on(found: Allocation, nodes: Sequence[str]) -> StartCommand:
     """How a command is started once on each of some nodes of a job."""
     count = len(nodes)
     one_each = {"num_nodes": count, "ranks_per_node": 1}
     if found.system == "Slurm":
         each = f"--nodes={count} --ntasks={count} --ntasks-per-node=1 --nodelist={','.join(nodes)}"
-        return Start(f"srun --overlap --whole --cpu-bind=none {each}")
+        return StartCommand(f"srun --overlap --whole --cpu-bind=none {each}")
     if found.system == "Flux" and not found.job:  # beside the instance's own jobs, which keep all cores of the nodes
         ranks = [str(found.nodes.index(node)) for node in nodes]
-        return Start(f"flux exec --noinput --rank={','.join(ranks)}")
+        return StartCommand(f"flux exec --noinput --rank={','.join(ranks)}")
     if found.system == "LSF" and shutil.which("jsrun"):
-        return Start(f"jsrun --nrs={count} --rs_per_host=1 --tasks_per_rs=1 --cpu_per_rs=ALL_CPUS --bind=none")
+        return StartCommand(f"jsrun --nrs={count} --rs_per_host=1 --tasks_per_rs=1 --cpu_per_rs=ALL_CPUS --bind=none")
     if found.system == "LSF" and shutil.which("blaunch"):
-        return Start(f"blaunch -z {shlex.quote(' '.join(nodes))}")
+        return StartCommand(f"blaunch -z {shlex.quote(' '.join(nodes))}")
     if shutil.which("mpiexec"):
         return _mpiexec(one_each, nodes)
     if shutil.which("aprun"):
-        return Start(compose_aprun_launch_cmd(one_each, nodes)[1])
+        return StartCommand(compose_aprun_launch_cmd(one_each, nodes)[1])
     words = shlex.join(["ssh", "-tt", *OPTIONS])
-    return Start(
+    return StartCommand(
         f'_on() {{ for host in {" ".join(nodes)}; do {words} "$host" "$@" </dev/null & done; wait; }}; _on', False
     )
 
 
-def _mpiexec(one_each: dict[str, int], nodes: Sequence[str]) -> Start:
+def _mpiexec(one_each: dict[str, int], nodes: Sequence[str]) -> StartCommand:
     try:
         done = subprocess.run(["mpiexec", "--version"], capture_output=True, text=True, timeout=20)
         version = done.stdout + done.stderr
     except (OSError, subprocess.SubprocessError):
         version = ""
     if re.search("open.?(mpi|rte)|prrte", version, re.IGNORECASE):
-        return Start(compose_open_mpi({**one_each, "launcher_options": "--bind-to none"}, nodes)[1], carries=False)
+        return StartCommand(
+            compose_open_mpi({**one_each, "launcher_options": "--bind-to none"}, nodes)[1], carries=False
+        )
     cray = re.search("pals|cray", f"{version} {os.path.realpath(shutil.which('mpiexec') or '')}", re.IGNORECASE)
     options = "--cpu-bind none" if cray else "-bind-to none"
-    return Start(compose_mpiexec_launch_cmd({**one_each, "launcher_options": options}, nodes)[1])
+    return StartCommand(compose_mpiexec_launch_cmd({**one_each, "launcher_options": options}, nodes)[1])

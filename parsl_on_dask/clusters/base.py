@@ -61,7 +61,7 @@ class Cluster(abc.ABC):
 
     client: Client
     #: whether this process started the cluster, so that its settings are ours
-    ours: bool = False
+    started_here: bool = False
     #: whether what Slurm says about the end of the workers' job is to be believed, see remote.jobend
     trusts_slurm: bool = True
     #: whether its dashboard has the Parsl page (:mod:`parsl_on_dask.clusters.dask_page`)

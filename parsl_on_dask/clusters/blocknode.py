@@ -112,7 +112,7 @@ class BlockNode(Node):
         read, write = os.pipe()
         pid = self.fork()
         if pid == 0:
-            from parsl_on_dask.clusters.members import sentinel_main
+            from parsl_on_dask.clusters.processes import sentinel_main
 
             os.close(read)
             run_in_child(sentinel_main, self.spec, addresses, lambda address: tell(write, address))
@@ -144,9 +144,9 @@ class BlockNode(Node):
             self.say({"warning": str(e)})
             return None
 
-    def heard(self, pipe: int) -> None:
+    def received(self, pipe: int) -> None:
         if pipe != self.sentinel_pipe:
-            super().heard(pipe)
+            super().received(pipe)
             return
         self.awaited.pop(pipe)
         address = os.read(pipe, 4096).decode().strip()
@@ -226,7 +226,7 @@ class BlockNode(Node):
         self.say({"error": text})
         print(f"parsl_on_dask: {text}", file=sys.stderr, flush=True)
 
-    def obey(self) -> bool:
+    def take_command(self) -> bool:
         self.hung_up = not self.link.read(4096)
         return not self.hung_up
 

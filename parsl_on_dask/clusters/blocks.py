@@ -1,8 +1,8 @@
 """Workers in blocks of nodes that a provider gives: what ``HighThroughputExecutor`` with any provider becomes.
 
 A block is one job of the provider's. On each of its nodes the launcher starts a supervisor
-(:mod:`parsl_on_dask.clusters.blocknode`), which finds the scheduler by itself. The scheduler has a process of its own
-on this machine, or is part of the first block. Asking for blocks, looking after them and giving them back is done by
+(:mod:`parsl_on_dask.clusters.blocknode`), which finds the scheduler (:mod:`parsl_on_dask.clusters.block_scheduler`) by
+itself. Asking for blocks, looking after them and giving them back is done by
 :class:`~parsl_on_dask.clusters.jobs.Jobs`.
 """
 
@@ -19,8 +19,9 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.addressing import ANYWHERE, Place, contacts_of, place_for, ports_for, url
 from parsl_on_dask.clusters.base import Cluster, End, close_client
+from parsl_on_dask.clusters.block import Block, describe_end
+from parsl_on_dask.clusters.block_scheduler import BlockScheduler
 from parsl_on_dask.clusters.blockspec import (
     node_command,
     node_spec,
@@ -31,16 +32,16 @@ from parsl_on_dask.clusters.blockspec import (
     warn_of_idle_nodes,
     write_private,
 )
-from parsl_on_dask.clusters.hub import Supervisor, dask_config, pems_of
-from parsl_on_dask.clusters.jobs import Block, Jobs, told
+from parsl_on_dask.clusters.jobs import Jobs
 from parsl_on_dask.clusters.ledger import Ledger
-from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
+from parsl_on_dask.clusters.remains import Remains
+from parsl_on_dask.clusters.roster import Member, Roster, parts_of
 from parsl_on_dask.clusters.startup import Start, first_file, start_files, stdin_command, write_archive
-from parsl_on_dask.dask_internals.intervals import shorten
+from parsl_on_dask.clusters.supervisor import dask_config
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.providers.job_scripts.preamble import LATE
-from parsl_on_dask.remote import journal, scratch
+from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.jobend import EXTENDED
 
 if TYPE_CHECKING:
@@ -51,10 +52,6 @@ logger = logging.getLogger("parsl.clusters.blocks")
 
 #: This process's Python; functions travel as bytecode, which differs between minor versions.
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-#: Seconds that the journal of a dead worker may take to arrive.
-JOURNAL = 1.0
-#: Seconds after which a scheduler in a job ends when no client is there.
-LONELY = 60.0
 #: Seconds that workers have for handing values over.
 RETIRE = 10.0
 #: A block that would have fewer seconds than this is not asked for.
@@ -74,7 +71,7 @@ class BlockCluster(Cluster):
         When the scheduler does not start. Blocks that do not start are seen in :meth:`status`.
     """
 
-    ours = True
+    started_here = True
     parsl_page = True
 
     def __init__(self, executor: Any) -> None:
@@ -86,10 +83,9 @@ class BlockCluster(Cluster):
         self.site = site_of(self.provider)
         self.error: str | None = None
         self.closed = False
-        self.pems: dict[str, str] | None = None
-        self.hub: _Hub | None = None
+        self.scheduler = BlockScheduler(self)
         self.roster = Roster(self)
-        self.silent: dict[str, float] = {}
+        self.remains = Remains()
         #: when the job ends in which this script and all blocks are
         self.limit: float | None = None
         self.leaving = set()
@@ -108,119 +104,15 @@ class BlockCluster(Cluster):
         warn_of_idle_nodes(executor)
         try:
             if getattr(executor, "scheduler_in_job", False):
-                self._start_in_job()
+                self.scheduler.start_in_job()
             else:
-                self._start_here()
+                self.scheduler.start_here()
+            self.client = self.scheduler.client
+            self.roster.begin(self.client)
             self.jobs.start()
         except BaseException:
             self.close()
             raise
-
-    # -- the scheduler -----------------------------------------------------------------------------------
-
-    def _start_here(self) -> None:
-        place = self._place()
-        self.loopback = place.loopback
-        self._warn_of_plain_text(place.host)
-        hub = _Hub(self)
-        self.hub = hub
-        hub.launch()
-        security = self._security()
-        address = hub.begin(
-            {
-                "scheduler": self._settings(place.host, place.ports),
-                "address": "",
-                "workers": [],
-                "security": self.pems,
-            }
-        )
-        self.addresses = contacts_of(address, place.contacts)
-        self.jobs.ask_for(int(self.provider.init_blocks))
-        port = int(address.rpartition(":")[2])
-        here = "127.0.0.1" if place.host == ANYWHERE else place.host
-        self._connect([url(self.pems is not None, here, port)], security)
-
-    def _place(self) -> Place:
-        if self.executor.address is None and not getattr(self.provider, "reaches_others", True):
-            return Place("127.0.0.1", ["127.0.0.1"], ports_for(self.executor))
-        return place_for(self.executor, self.site("interface"))
-
-    def _start_in_job(self) -> None:
-        place = place_for(self.executor, self.site("interface")) if self.executor.address else None
-        self.loopback = place is not None and place.loopback
-        self._warn_of_plain_text("127.0.0.1" if self.loopback else ANYWHERE)
-        security = self._security()
-        self.addresses = []
-        where = os.path.join(self.home, "block-0", "scheduler.json")
-        for left_over in (where, where + ".claim"):
-            with suppress(FileNotFoundError):
-                os.unlink(left_over)
-        block = self.jobs.ask_for(
-            1, self._settings("127.0.0.1" if self.loopback else ANYWHERE, ports_for(self.executor))
-        )
-        logger.info("Executor %s waits for its first block, which is to run the scheduler", self.label)
-        while not self.addresses:
-            try:
-                with open(where) as file:
-                    self.addresses = json.load(file)
-            except FileNotFoundError:
-                time.sleep(0.1)
-                self.jobs.look_if_due()
-                self.ledger.look({})
-                if block[0].over:
-                    raise ExecutorError(
-                        self.executor, f"the block that was to run its scheduler ended: {told(block[0].status)}"
-                    ) from None
-        self._connect(self.addresses, security)
-        self.jobs.scheduler_block = block[0]
-        self.jobs.ask_for(int(self.provider.init_blocks) - 1)
-
-    def _settings(self, host: str, ports: list[int]) -> dict[str, Any]:
-        in_job = bool(getattr(self.executor, "scheduler_in_job", False))
-        return {
-            "host": host,
-            "ports": ports,
-            "announce": TOPIC,
-            "lonely": LONELY if in_job else None,
-            "contacts": ["127.0.0.1"] if host == "127.0.0.1" else None,
-        }
-
-    def _security(self) -> Any:
-        from distributed.security import Security
-
-        if not self.executor.encrypted:
-            return None
-        security = Security.temporary()
-        self.pems = pems_of(security)
-        return security
-
-    def _warn_of_plain_text(self, host: str) -> None:
-        if not self.executor.encrypted and not host.startswith("127."):
-            logger.warning(
-                "Executor %s: encrypted=False, so whoever can connect to this network can run code as you, on this "
-                "machine and on the nodes",
-                self.label,
-            )
-
-    def _connect(self, addresses: list[str], security: Any) -> None:
-        from distributed import Client
-
-        for address in addresses:
-            try:
-                self.client = Client(
-                    address,
-                    security=security,
-                    set_as_default=False,
-                    name=f"parsl-{self.label}",
-                    timeout=30 if len(addresses) == 1 else 10,
-                )
-                break
-            except OSError:
-                if address is addresses[-1]:
-                    raise
-        shorten(self.client)
-        self.roster.begin(self.client)
-        logger.info("Executor %s runs on the Dask cluster %s", self.label, address)
 
     # -- workers -----------------------------------------------------------------------------------------
 
@@ -280,44 +172,17 @@ class BlockCluster(Cluster):
         self.jobs.look_soon()
 
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
-        name = self.block_of(worker)
-        block = self.jobs.blocks.get(name or "")
-        if block is None:
-            return None
-        path = os.path.join(block.folder, worker + ".journal")
-        # a node that is gone writes no journals: its other workers' are not waited for
-        patient = time.monotonic() - self.silent.get(block.name, -100.0) > 10
-        deadline = time.monotonic() + (JOURNAL if patient else 0.0)
-        while True:
-            found = journal.read(path)
-            if found is not None:
-                with suppress(OSError):
-                    os.unlink(path)
-                return found
-            if time.monotonic() >= deadline:
-                break
-            time.sleep(0.01)
-        if patient:
-            self.silent[block.name] = time.monotonic()
-        return None
+        block = self.jobs.blocks.get(self.block_of(worker) or "")
+        return None if block is None else self.remains.last_of(block, worker)
 
     def end_of(self, worker: str) -> End | None:
         block = self.jobs.blocks.get(self.block_of(worker) or "")
-        if block is None:
-            return None
-        path = os.path.join(block.folder, worker + ".end")
-        try:  # it is written before the journal, for which last_of() has waited
-            with open(path) as file:
-                end = End(**json.load(file))
-            os.unlink(path)
-        except (OSError, ValueError, TypeError):
-            return None
-        return end
+        return None if block is None else self.remains.end_of(block, worker)
 
     def trouble(self) -> BaseException | None:
         error = self.error or self.cut_off()
-        if not error and self.jobs.scheduler_block is not None and self.jobs.scheduler_block.over:
-            error = f"the block that ran its scheduler ended: {told(self.jobs.scheduler_block.status)}"
+        if not error and self.scheduler.block is not None and self.scheduler.block.over:
+            error = f"the block that ran its scheduler ended: {describe_end(self.scheduler.block.status)}"
         return ExecutorError(self.executor, error) if error else None
 
     # -- blocks ------------------------------------------------------------------------------------------
@@ -347,10 +212,10 @@ class BlockCluster(Cluster):
         spec = node_spec(
             self.executor,
             block.name,
-            self.addresses,
-            self.pems,
+            self.scheduler.addresses,
+            self.scheduler.pems,
             block.folder,
-            self.loopback,
+            self.scheduler.loopback,
             scheduler,
             self.config,
         )
@@ -410,11 +275,11 @@ class BlockCluster(Cluster):
         except Exception as e:  # no time, nobody to hand over to, or the workers have just gone
             logger.info("Executor %s: workers could not hand over all they have: %r", self.label, e)
 
-    def tell_hub(self, message: dict[str, Any]) -> None:
+    def tell_supervisor(self, message: dict[str, Any]) -> None:
         """Tell the process of the scheduler something, if that is on this machine."""
-        if self.hub is not None:
+        if self.scheduler.supervisor is not None:
             with suppress(OSError):
-                self.hub.tell(message)
+                self.scheduler.supervisor.tell(message)
 
     def blocks_with_workers(self) -> Collection[str | None]:
         """Ids of the blocks that have workers now."""
@@ -427,28 +292,12 @@ class BlockCluster(Cluster):
             return
         self.closed = True
         self.jobs.close()  # so that nothing new comes, and the nodes write nothing more for us
-        if hasattr(self, "client"):
-            close_client(self.client)
-        if self.hub is not None:
+        if hasattr(self.scheduler, "client"):
+            close_client(self.scheduler.client)
+        if self.scheduler.supervisor is not None:
             self.jobs.will.revoke()
-            self.hub.close()
+            self.scheduler.supervisor.close()
         self.jobs.cancel_all()
         self.ledger.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
         scratch.remove(self.sockets)
-
-
-class _Hub(Supervisor):
-    """The process that keeps the scheduler of blocks elsewhere."""
-
-    def __init__(self, cluster: BlockCluster) -> None:
-        super().__init__(cluster.executor, cluster.sockets, None)
-        self.cluster = cluster
-
-    def heard(self, message: dict[str, Any]) -> None:
-        if "error" in message:
-            logger.error("Executor %s: %s", self.cluster.label, message["error"])
-            self.cluster.error = message["error"]
-
-    def over(self) -> None:
-        self.cluster.error = self.cluster.error or "the process that keeps its scheduler ended"

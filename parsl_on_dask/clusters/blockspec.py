@@ -12,8 +12,8 @@ import random
 import re
 from typing import Any
 
-from parsl_on_dask.clusters.hub import dask_config
 from parsl_on_dask.clusters.startup import first_file, places, start_command
+from parsl_on_dask.clusters.supervisor import dask_config
 from parsl_on_dask.providers.worker_args import WorkerOptions
 from parsl_on_dask.remote.sidefiles import replacing
 

@@ -133,7 +133,7 @@ def plain_worker() -> Any:
         @staticmethod
         def _is_finalizing() -> bool:
             # Dask asks its own name of sys.is_finalizing whether threads of the worker can be ended by another one
-            return sys.is_finalizing() or late_threads.refused()
+            return sys.is_finalizing() or late_threads.no_more_threads()
 
     return PlainWorker
 

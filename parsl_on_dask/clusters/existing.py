@@ -63,7 +63,7 @@ class ExistingCluster(Cluster):
             )
         try:
             check_versions(self.client, executor.label)
-            from parsl_on_dask.clusters.presence import enter
+            from parsl_on_dask.clusters.client_plugins import enter
 
             enter(self.client, foreign=True)
             self.entered = True
@@ -133,7 +133,7 @@ class ExistingCluster(Cluster):
 
     def close(self) -> None:
         if self.entered:
-            from parsl_on_dask.clusters.presence import leave
+            from parsl_on_dask.clusters.client_plugins import leave
 
             self.entered = False
             leave(self.client)

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters import polling
 from parsl_on_dask.clusters.arrays import Arrays
 from parsl_on_dask.clusters.badnodes import BadNodes
-from parsl_on_dask.clusters.blockspec import job_seconds
+from parsl_on_dask.clusters.block import Block
 from parsl_on_dask.clusters.governor import Governor
+from parsl_on_dask.clusters.judging import Judge
+from parsl_on_dask.clusters.last_will import LastWill
 from parsl_on_dask.clusters.submitting import Submissions
-from parsl_on_dask.clusters.wills import Will
 from parsl_on_dask.common.late_threads import beside
 from parsl_on_dask.executors.errors import ScalingFailed
-from parsl_on_dask.jobs.error_handlers import YOUNG
 from parsl_on_dask.jobs.states import JobState, JobStatus
 
 if TYPE_CHECKING:
@@ -45,94 +45,6 @@ CANCEL, GONE = 30.0, 15.0
 #: States in which a job is not said to run.
 WAITING = (JobState.PENDING, JobState.UNKNOWN)
 
-NEVER_CONNECTED = (
-    "The job ended before any of its workers had connected to the scheduler; its output, in the submit_scripts "
-    "directory of the run, may say why"
-)
-
-
-class Block:
-    """One job.
-
-    Attributes
-    ----------
-    name : str
-        Its id, a number.
-    folder : str
-        Directory that its nodes and this process share.
-    job_id : object
-        The provider's; None before the submission.
-    status : JobStatus
-        As it is shown.
-    connected : bool
-        Whether it ever had workers.
-    since : float
-        When the first of them came, by the monotonic clock.
-    trial : int
-        Which trial of the governor's it belongs to.
-    counted : bool
-        Whether the governor knows what became of it.
-    left_word : bool
-        Whether its job was seen to have left an exit code.
-    given_back : bool
-        Whether it is, or is about to be, cancelled.
-    gone : bool
-        Whether the provider says that the job has ended.
-    """
-
-    def __init__(self, name: str, folder: str) -> None:
-        self.name = name
-        self.folder = folder
-        self.spec_file = os.path.join(folder, "node.json")
-        self.job_id: Any = None
-        self.status = JobStatus(JobState.PENDING)
-        self.connected = False
-        self.since = 0.0
-        self.given_back = False
-        self.gone = False
-        self.trial = 0
-        self.counted = False
-        self.left_word = False
-        self.submitted = threading.Event()
-
-    @property
-    def over(self) -> bool:
-        """Whether it runs no more and never will."""
-        return self.status.terminal
-
-    @property
-    def running(self) -> bool:
-        return self.connected or self.status.state is JobState.RUNNING
-
-    def has_workers(self) -> None:
-        """A worker of it is there."""
-        if not self.connected:
-            self.since = time.monotonic()
-        self.connected = True
-        if self.status.state in (JobState.PENDING, JobState.HELD, JobState.UNKNOWN):
-            self.status = JobStatus(JobState.RUNNING)
-
-    def ended(self, status: JobStatus) -> None:
-        """The provider says so."""
-        self.gone = True
-        if not self.given_back:
-            if not self.connected:
-                message = status.message or NEVER_CONNECTED
-                status = JobStatus(JobState.MISSING, message, status.exit_code, status.stdout_path, status.stderr_path)
-            status.served = self.served()
-            status.trial = self.trial
-            self.status = status
-        self.forget()
-
-    def served(self) -> float:
-        """For how many seconds it has had workers."""
-        return time.monotonic() - self.since if self.connected else 0.0
-
-    def forget(self) -> None:
-        """Remove the file that its nodes start from: it holds keys."""
-        with contextlib.suppress(OSError):
-            os.unlink(self.spec_file)
-
 
 class Jobs:
     """All blocks of an executor, and the thread that looks after them.
@@ -148,15 +60,15 @@ class Jobs:
         self.provider = cluster.provider
         self.label = cluster.label
         self.blocks: dict[str, Block] = {}
-        self.scheduler_block: Block | None = None
         self.lock = threading.Lock()
         self.parallel = bool(getattr(self.provider, "parallel", False))
         self.turn: Any = contextlib.nullcontext() if self.parallel else threading.Lock()
         self.governor = Governor(self.label)
         self.bad_nodes = BadNodes(self.label)
+        self.judge = Judge(self)
         self.arrays = Arrays(self.provider, self.label)
         self.submissions = Submissions(self, self.governor)
-        self.will = Will(self.provider, cluster.tell_hub)
+        self.will = LastWill(self.provider, cluster.tell_supervisor)
         self.closing = threading.Event()
         self.news = threading.Event()
         self.failed_looks = 0
@@ -212,7 +124,7 @@ class Jobs:
             self.news.clear()
             try:
                 self.look_if_due()
-                self._judge()
+                self.judge.look(self._known())
                 self._handle_errors(changed or self.news.is_set())
             except Exception:
                 logger.exception("Executor %s: looking after its blocks failed", self.label)
@@ -316,38 +228,6 @@ class Jobs:
             for tell in what:
                 tell()
             self.submissions.changed.notify_all()
-
-    def _judge(self) -> None:
-        """Tell the governor which blocks have died young, and which have not."""
-        for block in self._known():
-            if block.counted or block.job_id is None:
-                continue
-            fate = self._fate(block)
-            if fate is None:
-                continue
-            block.counted = True
-            nodes = self.provider.nodes_of(block.job_id) if hasattr(self.provider, "nodes_of") else []
-            if fate:
-                self.bad_nodes.lived(nodes)
-                self.governor_learns(self.governor.lived)
-            elif not block.given_back:
-                why = told(block.status).splitlines()[0]
-                self.bad_nodes.died(nodes, why)
-                self.governor_learns(lambda block=block, why=why: self.governor.died(block.trial, why))  # type: ignore[misc]
-
-    def _fate(self, block: Block) -> bool | None:
-        """Whether a block has lived long enough; None when it may yet."""
-        if not block.gone:
-            return True if block.served() >= self.young() else None
-        if block.given_back:
-            return block.connected
-        served = block.status.served or 0.0
-        return block.connected and (served >= self.young() or block.status.state is JobState.TIMEOUT)
-
-    def young(self) -> float:
-        """Seconds for which a block has to have workers not to have died young."""
-        limits = [job_seconds(self.provider), getattr(self.executor, "drain_period", None)]
-        return min([YOUNG, *[limit / 2 for limit in limits if limit]])
 
     def _handle_errors(self, changed: bool) -> None:
         """Hand the states of the blocks that were submitted to the error handler."""
@@ -473,13 +353,3 @@ class Jobs:
                 return
             time.sleep(pause)
             pause = min(pause * slower, 1.0 if slower < 3 else 5.0)
-
-
-def told(status: JobStatus) -> str:
-    """All that is known about a job that ended, in a few lines."""
-    lines = [str(status)]
-    if status.exit_code is not None:
-        lines.append(f"exit code {status.exit_code}")
-    if status.stderr_summary:
-        lines.append(f"the job's stderr:\n{status.stderr_summary}")
-    return "; ".join(lines)

@@ -12,8 +12,8 @@ from typing import Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, warn_of_idle_nodes, write_private
-from parsl_on_dask.clusters.hub import Supervisor, pems_of
 from parsl_on_dask.clusters.startup import Start, start_files, write_archive
+from parsl_on_dask.clusters.supervisor import Supervisor, pems_of
 from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.launchers.launchers import SimpleLauncher
@@ -42,7 +42,7 @@ class LocalCluster(Cluster):
         When the processes do not come up; the text has the end of their error output.
     """
 
-    ours = True
+    started_here = True
     trusts_slurm = False
     parsl_page = True
 
@@ -53,7 +53,7 @@ class LocalCluster(Cluster):
         self.lock = threading.Lock()
         self.error: str | None = None
         self.closed = False
-        self.blocks: dict[str, _Block] = {}
+        self.blocks: dict[str, _LocalBlock] = {}
         self.numbers = 0
         self.pids: dict[str, int] = {}
         self.addresses: dict[str, str] = {}
@@ -71,8 +71,8 @@ class LocalCluster(Cluster):
 
     def _start(self) -> None:
         wanted = int(self.provider.init_blocks)
-        hub = self._prepare("0" if wanted else None)
-        hub.launch()
+        keeper = self._prepare("0" if wanted else None)
+        keeper.launch()
         # both sides import distributed at the same time
         from distributed import Client
         from distributed.security import Security
@@ -81,18 +81,18 @@ class LocalCluster(Cluster):
         if self.executor.encrypted:
             security = Security.temporary()
             self.pems = pems_of(security)
-        self.address = hub.start({"host": "127.0.0.1", "ports": [0]}, "")
-        self.hub = hub
+        self.address = keeper.start({"host": "127.0.0.1", "ports": [0]}, "")
+        self.keeper = keeper
         for _ in range(1, wanted):
             self._add()
         self.client = Client(self.address, security=security, set_as_default=False, name=f"parsl-{self.label}")
         shorten(self.client)
         logger.info("Executor %s runs on the Dask cluster %s", self.label, self.address)
 
-    def _prepare(self, block: str | None) -> _Block:
+    def _prepare(self, block: str | None) -> _LocalBlock:
         if block is not None:
             self.numbers = max(self.numbers, int(block) + 1)
-        made = _Block(self, block)
+        made = _LocalBlock(self, block)
         if block is not None:
             self.blocks[block] = made
         return made
@@ -187,7 +187,7 @@ class LocalCluster(Cluster):
             gone = [b for b in reversed(self.blocks) if among is None or b in among][:blocks]
             for block in gone:
                 ended = self.blocks.pop(block)
-                if ended is self.hub:
+                if ended is self.keeper:
                     ended.drop_workers()
                 else:
                     ended.close()
@@ -210,14 +210,14 @@ class LocalCluster(Cluster):
         if hasattr(self, "client"):
             close_client(self.client)
         blocks = list(self.blocks.values())
-        if hasattr(self, "hub") and self.hub not in blocks:
-            blocks.append(self.hub)
+        if hasattr(self, "keeper") and self.keeper not in blocks:
+            blocks.append(self.keeper)
         for block in reversed(blocks):
             block.close()
         scratch.remove(self.scratch)
 
 
-class _Block(Supervisor):
+class _LocalBlock(Supervisor):
     """One supervisor process with its workers."""
 
     def __init__(self, cluster: LocalCluster, name: str | None) -> None:
@@ -295,7 +295,7 @@ class _Block(Supervisor):
             )
         return made
 
-    def heard(self, message: dict[str, Any]) -> None:
+    def received(self, message: dict[str, Any]) -> None:
         if "up" in message:
             self.cluster.pids[message["name"]] = message["pid"]
             self.cluster.addresses[message["name"]] = message["address"]
@@ -310,7 +310,7 @@ class _Block(Supervisor):
             self.cluster.error = message["error"]
 
     def over(self) -> None:
-        if not self.cluster.closed and self is getattr(self.cluster, "hub", None):
+        if not self.cluster.closed and self is getattr(self.cluster, "keeper", None):
             self.cluster.error = self.cluster.error or "the process that keeps its scheduler and workers ended"
 
     def drop_workers(self) -> None:

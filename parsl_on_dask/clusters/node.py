@@ -24,8 +24,8 @@ import time
 from typing import Any, NoReturn
 
 from parsl_on_dask.clusters import orphans
+from parsl_on_dask.clusters.last_will import Orders
 from parsl_on_dask.clusters.startup import import_from
-from parsl_on_dask.clusters.wills import Estate
 from parsl_on_dask.remote.jobend import is_leaving
 
 #: A worker that lives shorter than this many seconds failed to start.
@@ -68,7 +68,7 @@ class Node:
         self.closing = False
         self.unread = b""
         self.awaited: dict[int, int] = {}
-        self.estate = Estate()
+        self.orders_at_death = Orders()
         self.sweep: orphans.Sweep | None = None
         #: children that were there before: the shell that became this process started them
         self.foreign: set[int] = set()
@@ -91,10 +91,10 @@ class Node:
                 if self.link is not None:
                     inputs.append(self.link)
                 ready, _, _ = select.select(inputs, [], [], self.patience())
-                if self.link in ready and not self.obey():
+                if self.link in ready and not self.take_command():
                     break
                 for pipe in [p for p in self.awaited if p in ready]:
-                    self.heard(pipe)
+                    self.received(pipe)
                 if wake_read in ready:
                     os.read(wake_read, 4096)
                     self.reap()
@@ -105,7 +105,7 @@ class Node:
             self.stop()
             self.end_children()
             self.clean_up()
-            self.estate.execute()
+            self.orders_at_death.execute()
 
     def begin(self) -> None:
         """Start the scheduler, if it is to be here, and the workers."""
@@ -136,7 +136,7 @@ class Node:
         except OSError:  # the other side is gone; the loop ends on its own
             self.closing = True
 
-    def obey(self) -> bool:
+    def take_command(self) -> bool:
         """Read a command. False when the other side is gone."""
         assert self.link is not None
         part = self.link.recv(4096)
@@ -148,7 +148,7 @@ class Node:
                 for pid in workers:
                     kill(pid, signal.SIGKILL)
             else:
-                self.estate.heard(command)
+                self.orders_at_death.received(command)
         return bool(part)
 
     def stop(self) -> None:
@@ -177,7 +177,7 @@ class Node:
         read, write = os.pipe()
         pid = self.fork()
         if pid == 0:
-            from parsl_on_dask.clusters.members import scheduler_main
+            from parsl_on_dask.clusters.processes import scheduler_main
 
             os.close(read)
             run_in_child(scheduler_main, self.spec, lambda address: tell(write, address))
@@ -194,7 +194,7 @@ class Node:
         read, write = os.pipe()
         pid = self.fork()
         if pid == 0:
-            from parsl_on_dask.clusters.members import worker_main
+            from parsl_on_dask.clusters.processes import worker_main
 
             for pipe in (read, *self.awaited):
                 os.close(pipe)
@@ -203,7 +203,7 @@ class Node:
         self.awaited[read] = number
         self.workers[pid] = (number, life, time.monotonic())
 
-    def heard(self, pipe: int) -> None:
+    def received(self, pipe: int) -> None:
         """A worker has registered with the scheduler, or ended before that."""
         number = self.awaited.pop(pipe)
         address = os.read(pipe, 4096).decode().strip()

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.providers.asking import AskingProvider, ask_together
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.jobs import Block, Jobs
+    from parsl_on_dask.clusters.block import Block
+    from parsl_on_dask.clusters.jobs import Jobs
 
 #: Seconds between two questions where a provider does not say.
 INTERVAL = 60.0

@@ -46,7 +46,7 @@ def parts_of(worker: str) -> tuple[str | None, str | None]:
 
 
 def member_of(known: dict[str, Any]) -> Member:
-    """A worker, from what its scheduler tells (:func:`parsl_on_dask.clusters.members.about`)."""
+    """A worker, from what its scheduler tells (:func:`parsl_on_dask.clusters.processes.about`)."""
     name = str(known["name"])
     host = str(known["hostname"] or known["host"])
     return Member(
@@ -116,7 +116,7 @@ class Roster:
             self.cluster.on_notice(leaving, seconds)
 
     def _take(self, identities: dict[str, Any]) -> None:
-        from parsl_on_dask.clusters.members import about
+        from parsl_on_dask.clusters.processes import about
 
         there = {address: member_of(about(known)) for address, known in identities.items()}
         self._change(there, self.workers.keys() - there.keys())

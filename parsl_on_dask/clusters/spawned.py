@@ -38,7 +38,7 @@ class SpawnedCluster(Cluster):
         When the processes do not come up.
     """
 
-    ours = True
+    started_here = True
     parsl_page = True
 
     def __init__(self, executor: Any) -> None:
@@ -47,7 +47,7 @@ class SpawnedCluster(Cluster):
         from distributed import LocalCluster as DaskLocalCluster
         from distributed.security import Security
 
-        from parsl_on_dask.clusters.hub import DASK_CONFIG
+        from parsl_on_dask.clusters.supervisor import DASK_CONFIG
 
         if getattr(executor.provider, "worker_init", "") or executor.python or executor.cpu_affinity != "none":
             raise ConfigurationError(

@@ -15,7 +15,8 @@ from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.refusals import Refusal, refusal_of
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.jobs import Block, Jobs
+    from parsl_on_dask.clusters.block import Block
+    from parsl_on_dask.clusters.jobs import Jobs
 
 logger = logging.getLogger("parsl.clusters.submitting")
 

@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from parsl_on_dask.common.homes import known_at
+from parsl_on_dask.common.parsl_paths import known_at
 from parsl_on_dask.errors import ParslError, TypeCheckError
 from parsl_on_dask.old_spellings.legacy import MISSING, renamed
 

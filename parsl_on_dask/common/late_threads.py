@@ -15,7 +15,7 @@ from typing import Any
 LATE = (3, 12) <= sys.version_info[:2] < (3, 13) and sys.version_info < (3, 12, 3)
 
 
-def refused() -> bool:
+def no_more_threads() -> bool:
     """Whether no thread can be started any more."""
     if not LATE:
         return False
@@ -46,7 +46,7 @@ def beside(function: Callable[..., Any], *args: Any, name: str, patience: float 
         Seconds that its end is waited for. Default 0.
     """
     thread = threading.Thread(target=function, args=args, name=name, daemon=True)
-    if refused():
+    if no_more_threads():
         function(*args)
         return
     thread.start()

@@ -115,7 +115,7 @@ def checking() -> bool:
     return CHECKING in os.environ
 
 
-def reached(config: Any) -> None:
+def config_reached(config: Any) -> None:
     """Write down what a Config becomes, for the check that this process belongs to, and end the process."""
     # by name: what checks a script knows all of the package, and nothing of that knows the check
     importlib.import_module("parsl_on_dask.check.trial").reached(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import EnumMeta, IntEnum
 from typing import Any
 
-from parsl_on_dask.common.homes import known_at
+from parsl_on_dask.common.parsl_paths import known_at
 
 _OLD = {"unsched": "pending", "done": "exec_done"}
 

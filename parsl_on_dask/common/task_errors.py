@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from parsl_on_dask.common.homes import known_at
+from parsl_on_dask.common.parsl_paths import known_at
 from parsl_on_dask.errors import ParslError
 from parsl_on_dask.old_spellings.legacy import MISSING, renamed
 from parsl_on_dask.remote.errors import shortened

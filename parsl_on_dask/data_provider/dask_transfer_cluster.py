@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.presence import topic_of
+from parsl_on_dask.clusters.client_plugins import topic_of
 from parsl_on_dask.data_provider.dask_transfer_connections import Connections
 from parsl_on_dask.remote.chunks import CONNECT, Message, PeerError, describe, from_thread, pull, push
 from parsl_on_dask.remote.placing import place

@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any
 
-from parsl_on_dask.common.homes import known_at
+from parsl_on_dask.common.parsl_paths import known_at
 from parsl_on_dask.common.raising import PlainFuture, as_it_came, hide_this_frame
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture, when_done

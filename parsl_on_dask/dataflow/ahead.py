@@ -76,7 +76,7 @@ class Ahead:
 
     def offer(self, record: TaskRecord, lane: Any) -> bool:
         """Send a waiting task's call ahead, if all that it waits for is on its lane. Whether that was done."""
-        if lane.ahead_size() >= WINDOW or not all(_is_near(future, lane) for future in record.depends):
+        if lane.ahead_size() >= WINDOW or not all(_is_on_lane(future, lane) for future in record.depends):
             return False
         try:
             with promises() as leaders:
@@ -113,7 +113,7 @@ class Ahead:
                 self.held.discard(leader.id)
 
 
-def _is_near(future: Any, lane: Any) -> bool:
+def _is_on_lane(future: Any, lane: Any) -> bool:
     if type(future) is not AppFuture:
         return False
     if future.done():

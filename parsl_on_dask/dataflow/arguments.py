@@ -13,8 +13,8 @@ from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.dataflow.dependency_resolvers import copied_containers, with_futures_taken
 from parsl_on_dask.dataflow.futures import AppFuture
-from parsl_on_dask.dataflow.kept import Depended
-from parsl_on_dask.lanes.interop import adopt, is_dask_object
+from parsl_on_dask.dataflow.kept_arguments import Depended
+from parsl_on_dask.lanes.dask_arguments import adopt, is_dask_object
 from parsl_on_dask.lanes.peeking import values_for
 from parsl_on_dask.python_internals.futures import value_of
 from parsl_on_dask.remote.shell import Checked, is_bash

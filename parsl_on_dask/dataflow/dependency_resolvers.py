@@ -42,7 +42,7 @@ class DependencyResolver:
     traverse_to_unwrap: Callable[[object], object]
 
 
-def value_of(future: Future[Any]) -> Any:
+def peeked(future: Future[Any]) -> Any:
     """The result of a finished future, or what stands for a result that stays on a worker."""
     peek = getattr(type(future), "peek", None)
     return _result(future) if peek is None else peek(future)
@@ -128,7 +128,7 @@ class _Copier:
         self._rule = rule
         self._counts = counts
         self._replace = replace
-        self.read: Callable[[Future[Any]], Any] = value_of
+        self.read: Callable[[Future[Any]], Any] = peeked
         # by id of the original container
         self._found: dict[int, tuple[Any, type, list[Any]]] = {}
         self._holders: dict[int, list[int]] = {}
@@ -141,7 +141,7 @@ class _Copier:
         changed = self._changed(self._survey(argument))
         if id(argument) not in changed:
             return argument
-        if self.read is value_of and any(self._hashes_changed(key, changed) for key in changed):
+        if self.read is peeked and any(self._hashes_changed(key, changed) for key in changed):
             # what goes into a set or becomes a key is hashed here, so its value has to be here
             self.read = _result
         for key in changed:
@@ -302,7 +302,7 @@ def _gather_shallow(argument: object) -> list[Future[Any]]:
 
 
 def _unwrap_shallow(argument: object) -> object:
-    return value_of(argument) if isinstance(argument, Future) else argument
+    return peeked(argument) if isinstance(argument, Future) else argument
 
 
 def _gather_deep(argument: object) -> list[Future[Any]]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,21 +15,24 @@ from parsl_on_dask import version
 from parsl_on_dask.checkpoint.policy import Cache
 from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.common import overrides
-from parsl_on_dask.common.states import FINAL_STATES, States
+from parsl_on_dask.common.states import States
 from parsl_on_dask.data_provider.data_manager import DataManager
 from parsl_on_dask.dataflow import arguments, exits, runinfo
 from parsl_on_dask.dataflow.arguments import AUTO_LOGNAME
+from parsl_on_dask.dataflow.counts import StateCounts
 from parsl_on_dask.dataflow.dependency_resolvers import DEFAULT_DEPENDENCY_RESOLVER
-from parsl_on_dask.dataflow.ending import Step, never_ran, take_all
+from parsl_on_dask.dataflow.ending import last_steps, steps_back, take_all
 from parsl_on_dask.dataflow.flow import Flow
 from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.idle import wait_for_tasks, wait_until_settled
 from parsl_on_dask.dataflow.internal import LABEL as INTERNAL
 from parsl_on_dask.dataflow.internal import InternalExecutor
 from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
-from parsl_on_dask.dataflow.memoization import BasicMemoizer, Memoizer
+from parsl_on_dask.dataflow.memoization import Memoizer
 from parsl_on_dask.dataflow.rundirs import make_rundir
+from parsl_on_dask.dataflow.starting import memoizer_of, start_executor
+from parsl_on_dask.dataflow.submission import choose_executor, new_record, prepare
 from parsl_on_dask.dataflow.tasklog import TaskLog
-from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError
 from parsl_on_dask.lanes.callbacks import Callbacks
 from parsl_on_dask.logconfigs.start import start_logging
@@ -40,6 +40,7 @@ from parsl_on_dask.monitoring.views import Views
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
+    from parsl_on_dask.dataflow.taskrecord import TaskRecord
     from parsl_on_dask.executors.base import ParslExecutor
     from parsl_on_dask.monitoring.monitoring import MonitoringHub
     from parsl_on_dask.monitoring.watch import Watch
@@ -47,11 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["AUTO_LOGNAME", "AppFuture", "DataFlowKernel", "DataFlowKernelLoader", "make_rundir"]
 
 logger = logging.getLogger("parsl.dataflow.dflow")
-
-#: Seconds between two looks at whether callbacks of finished tasks have ended.
-SETTLING = 0.002
-#: Seconds that the end of a kernel waits for done-callbacks, when all tasks are done.
-PARTING = 5.0
 
 
 class DataFlowKernel:
@@ -88,7 +84,7 @@ class DataFlowKernel:
         if config is None:
             config = Config()
         if overrides.checking():
-            overrides.reached(config)
+            overrides.config_reached(config)
         config.validate()
         self.cleanup_called = False
         self.cleared = False
@@ -116,10 +112,10 @@ class DataFlowKernel:
         logger.info("Starting DataFlowKernel with config\n%r", config)
         logger.info("Parsl version: %s (parsl_on_dask %s)", version.VERSION, version.PACKAGE_VERSION)
         logger.info("Run id is: %s", self.run_id)
-        self.task_state_counts = dict.fromkeys(States, 0)
-        #: The same for each app, by the number of the state.
-        self.app_state_counts: dict[str, list[int]] = {}
-        self.task_state_counts_lock = threading.Lock()
+        self.counts = StateCounts()
+        self.task_state_counts = self.counts.of_tasks
+        self.app_state_counts = self.counts.of_apps
+        self.task_state_counts_lock = self.counts.lock
         self.submitter_lock = threading.Lock()
         self.task_count = 0
         self.tasks: dict[int, TaskRecord] = {}
@@ -138,12 +134,7 @@ class DataFlowKernel:
                 self.monitoring = config.monitoring
                 self.monitoring_radio = self.monitoring.resource_msgs
                 self.watch = self.monitoring.begin(self, info).watch
-            self.memoizer: Memoizer = config.memoizer or BasicMemoizer(
-                checkpoint_files=config.checkpoint_files,
-                checkpoint_mode=config.checkpoint_mode,
-                checkpoint_period=config.checkpoint_period,
-                memoize=config.app_cache is not False,
-            )
+            self.memoizer: Memoizer = config.memoizer or memoizer_of(config)
             self.memoizer.start(run_dir=self.run_dir, config_run_dir=os.fspath(config.run_dir))
             self.scaler = Scaler(config)
             self.add_executors([*config.executors, InternalExecutor(config.internal_tasks_max_threads)])
@@ -151,7 +142,7 @@ class DataFlowKernel:
             logger.exception("the kernel could not be started")
             self.cleanup_called = True
             try:
-                take_all(self._undo_start(close_bad_executors))
+                take_all(steps_back(self, close_bad_executors))
             except BaseException:  # what the steps met is in the log, and the caller is told why there was no start
                 logger.debug("the start could not be undone in full")
             self._ended.set()
@@ -186,22 +177,9 @@ class DataFlowKernel:
                 raise ConfigurationError(
                     f"Executors must have unique labels (label={executor.label!r}): give one of them another label="
                 )
-            kind = runinfo.type_name(executor)
-            extra = {"parsl.executor.label": executor.label, "parsl.executor.type": kind}
-            logger.info("Adding executor %s of type %s", executor.label, kind, extra=extra)
-            executor.run_id = self.run_id
-            executor.run_dir = self.run_dir
-            executor.log_config = self.log_config
-            if hasattr(executor, "provider") and hasattr(executor.provider, "script_dir"):
-                executor.provider.script_dir = os.path.join(self.run_dir, "submit_scripts")
-                os.makedirs(executor.provider.script_dir, exist_ok=True)
             # first, so that one which fails half-way is shut down too
             self.executors[executor.label] = executor
-            if self.monitoring is not None:
-                self.monitoring.prepare(executor)
-            executor.start()
-            if self.monitoring is not None:
-                self.monitoring.join(executor)
+            start_executor(self, executor)
             self._labels = [label for label in self.executors if label != INTERNAL]
             self.scaler.add(executor)
 
@@ -263,78 +241,29 @@ class DataFlowKernel:
             app_args, app_kwargs = args, kwargs
         elif args or kwargs:
             raise TypeError("submit() takes either app_args= and app_kwargs=, or the arguments themselves, not both")
-        record = self._record(func, app_args or (), executors, cache, ignore_for_cache, app_kwargs or {}, join)
-        future = record.app_fu
-        depends: Sequence[Future[Any]] = ()
-        light = arguments.are_plain(record)
-        if not light:
-            settled = arguments.are_settled(record)
-            if not settled:
-                arguments.fill_in_lognames(self, record)
-                arguments.stage_in(self, record)
-                arguments.stage_out(self, record)
-                arguments.adopt_dask_objects(self, record)
-            depends = arguments.gather(self, record)
-            if depends and not settled:
-                arguments.take(self, record)
-            if self.watch is not None:
-                self.watch.submitted(record, depends)
-        self.tasks[record.id] = record
-        self.tasklog.submitted(record, depends)
-        self.set_state(record, States.pending, new=True)
-        self.flow.admit(record, depends, light)
-        return future
-
-    def _record(
-        self,
-        func: Callable[..., Any],
-        args: Sequence[Any],
-        executors: str | Sequence[str],
-        cache: bool | Cache,
-        ignore_for_cache: Sequence[str] | None,
-        kwargs: dict[str, Any],
-        join: bool,
-    ) -> TaskRecord:
         if self.cleanup_called:
             why = exits.too_late() or "parsl.load() a Config before calling apps again"
             raise NoDataFlowKernelError(f"Cannot submit to a DFK that has been cleaned up: {why}")
         with self.submitter_lock:
             number = self.task_count
             self.task_count += 1
-        if join:
-            label = INTERNAL
-        elif isinstance(executors, str):
-            if executors.lower() != "all":
-                raise ValueError(f"Task {number} supplied executors={executors!r}: write executors=[{executors!r}]")
-            choices = self._labels
-            if not choices:
-                raise ConfigurationError(
-                    f"Task {number} has no executor to run on: the kernel was made with Config(executors=[]). Call its "
-                    "add_executors([...]) before apps."
-                )
-            label = choices[0] if len(choices) == 1 else random.choice(choices)
-        elif isinstance(executors, (list, tuple)):
-            label = executors[0] if len(executors) == 1 else random.choice(executors)
-        else:
-            raise ValueError(f"Task {number} supplied invalid type for executors: {type(executors)}; write a list")
-        record = TaskRecord()
-        record.id = number
-        record.dfk = self
-        record.func = func
-        record.func_name = getattr(func, "__name__", None) or type(func).__name__
-        record.args = args
-        record.kwargs = dict(kwargs)
-        record.executor = label
-        record.resource_specification = kwargs.get("parsl_resource_specification") or {}
+        label = INTERNAL if join else choose_executor(executors, self._labels, number)
+        record = new_record(self, number, label, func, app_args or (), app_kwargs or {})
         record.memoize = bool(cache)
         if type(cache) is Cache:
             record["cache_policy"] = cache
             record["cache_version"] = cache.version
         record.ignore_for_cache = ignore_for_cache or ()
         record.join = join
-        record.time_invoked = datetime.now()
-        record.app_fu = AppFuture(record)
-        return record
+        future = record.app_fu
+        depends, light = prepare(self, record)
+        if self.watch is not None and not light:
+            self.watch.submitted(record, depends)
+        self.tasks[record.id] = record
+        self.tasklog.submitted(record, depends)
+        self.set_state(record, States.pending, new=True)
+        self.flow.admit(record, depends, light)
+        return future
 
     def submit_internal(self, func: Callable[..., Any], args: Sequence[Any]) -> AppFuture[Any]:
         """Make a task that runs in this process."""
@@ -346,20 +275,9 @@ class DataFlowKernel:
 
     def set_state(self, record: TaskRecord, state: States, new: bool = False) -> bool:
         """Change a task's state, with all that counts and logs states. False when it has ended, and nothing changes."""
-        with self.task_state_counts_lock:
-            before: States | None = None if new else getattr(record, "status", None)
-            if before in FINAL_STATES:
-                return False
-            if before is not None:
-                self.task_state_counts[before] -= 1
-            self.task_state_counts[state] += 1
-            counts = self.app_state_counts.get(record.func_name)
-            if counts is None:
-                counts = self.app_state_counts[record.func_name] = [0] * (max(States) + 1)
-            elif before is not None:
-                counts[before] -= 1
-            counts[state] += 1
-            record.status = state
+        moved, before = self.counts.move(record, state, new)
+        if not moved:
+            return False
         self.tasklog.state(record, before, state)
         if self.watch is not None:
             self.watch.state(record, state)
@@ -372,10 +290,7 @@ class DataFlowKernel:
 
     def log_task_states(self) -> None:
         """Log how many tasks are in each state."""
-        logger.info("Summary of tasks in DFK:")
-        with self.task_state_counts_lock:
-            for state in States:
-                logger.info("Tasks in state %s: %s", state, self.task_state_counts[state])
+        self.counts.log()
 
     def wait_for_current_tasks(self, progress: bool = False) -> None:
         """Wait for all tasks that were submitted before this call, and for nothing that they raise.
@@ -390,29 +305,13 @@ class DataFlowKernel:
             from parsl_on_dask.monitoring.progress import progress as show
 
             show([f for r in list(self.tasks.values()) if (f := getattr(r, "app_fu", None)) is not None])
-        for record in list(self.tasks.values()):
-            future = getattr(record, "app_fu", None)
-            if future is not None:
-                try:
-                    future.exception()
-                except BaseException as e:
-                    if isinstance(e, (KeyboardInterrupt, SystemExit)):
-                        raise
+        wait_for_tasks(self)
         logger.info("All remaining tasks completed")
 
     def wait_until_idle(self) -> None:
         """Wait for all tasks, also for those that join apps and callbacks make meanwhile."""
         self.wait_for_current_tasks()
-        while True:
-            moving = self.flow.moves()  # first: what it has made by then is among the tasks
-            futures = [getattr(r, "app_fu", None) for r in list(self.tasks.values())]
-            left = [f for f in futures if f is not None and not f.done()]
-            if left:
-                wait(left)
-            elif moving:
-                time.sleep(SETTLING)
-            else:
-                return
+        wait_until_settled(self)
 
     def checkpoint(self, tasks: Sequence[TaskRecord] | None = None) -> str:
         """Write what is to be checkpointed now; the spelling of ``memoizer.checkpoint()`` until 2025."""
@@ -467,61 +366,11 @@ class DataFlowKernel:
             return
         logger.info("DFK cleanup initiated")
         try:
-            take_all(self._last_steps())
+            take_all(last_steps(self))
         finally:
             logger.info("DFK cleanup complete")
             self._ended.set()
             self._end_logging()
-
-    def _last_steps(self) -> Iterator[Step]:
-        """What ends a kernel, in order."""
-        yield "the summary of tasks", self.log_task_states
-        yield "the hook at exit", lambda: exits.forget(self)
-        yield "the views", self.views.close
-        if self.monitoring is not None:
-            yield "monitoring", self.monitoring.look
-        yield "scaling", self.scaler.close
-        if isinstance(self.memoizer, BasicMemoizer) and self.memoizer.checkpoint_mode is not None:
-            # while there are workers that hold large results
-            yield "the checkpoint", self.memoizer.checkpoint
-        yield "staging", self.data_manager.close
-        yield from self._shut_executors_down()
-        yield "the unfinished tasks", self._fail_unfinished
-        yield "the callbacks", self._finish_callbacks
-        yield "the memoizer", self.memoizer.close
-        self.time_completed = datetime.now()
-        yield "the end of the log", lambda: runinfo.log_end(self)
-        yield from self._close_monitoring()
-        yield "the loaded kernel", lambda: DataFlowKernelLoader.unregister(self)
-
-    def _undo_start(self, executors: bool) -> Iterator[Step]:
-        """What undoes a start that failed half-way."""
-        if hasattr(self, "scaler"):
-            yield "scaling", self.scaler.close
-        if executors:
-            yield from self._shut_executors_down()
-        if hasattr(self, "memoizer"):
-            yield "the memoizer", self.memoizer.close
-        self.time_completed = datetime.now()
-        yield from self._close_monitoring()
-
-    def _shut_executors_down(self) -> Iterator[Step]:
-        for executor in list(self.executors.values()):
-            yield f"executor {executor.label}", executor.shutdown
-
-    def _close_monitoring(self) -> Iterator[Step]:
-        if self.monitoring is not None:
-            yield "monitoring", self.monitoring.close
-
-    def _finish_callbacks(self) -> None:
-        if not self.callbacks.wait(PARTING):
-            logger.warning("Done-callbacks of this kernel's tasks still run, and are not waited for")
-
-    def _fail_unfinished(self) -> None:
-        """No future stays pending for ever."""
-        for record in list(self.tasks.values()):
-            if not record.app_fu.done():
-                self.flow.soon(self.flow.complete_failure, record, States.failed, never_ran(record))
 
     @property
     def dashboard_link(self) -> str | None:

@@ -1,18 +1,27 @@
-"""The end of a kernel: every step of it is taken, and tasks that it finds unfinished get an error."""
+"""The end of a kernel: its steps, each of which is taken, and the error of tasks that it finds unfinished."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common import interrupts
+from parsl_on_dask.common.states import States
+from parsl_on_dask.dataflow import exits, runinfo
+from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
+from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.errors import ExecutorError
 
 if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
 logger = logging.getLogger("parsl.dataflow.dflow")
+
+#: Seconds that the end of a kernel waits for done-callbacks, when all tasks are done.
+PARTING = 5.0
 
 #: What a step shuts down, and how.
 Step = tuple[str, Callable[[], Any]]
@@ -45,6 +54,62 @@ def take_all(steps: Iterable[Step]) -> None:
                 first = first or e
     if first is not None:
         raise first
+
+
+def last_steps(kernel: DataFlowKernel) -> Iterator[Step]:
+    """What ends a kernel, in order."""
+    yield "the summary of tasks", kernel.log_task_states
+    yield "the hook at exit", lambda: exits.forget(kernel)
+    yield "the views", kernel.views.close
+    if kernel.monitoring is not None:
+        yield "monitoring", kernel.monitoring.look
+    yield "scaling", kernel.scaler.close
+    if isinstance(kernel.memoizer, BasicMemoizer) and kernel.memoizer.checkpoint_mode is not None:
+        # while there are workers that hold large results
+        yield "the checkpoint", kernel.memoizer.checkpoint
+    yield "staging", kernel.data_manager.close
+    yield from _executors(kernel)
+    yield "the unfinished tasks", lambda: _fail_unfinished(kernel)
+    yield "the callbacks", lambda: _finish_callbacks(kernel)
+    yield "the memoizer", kernel.memoizer.close
+    kernel.time_completed = datetime.now()
+    yield "the end of the log", lambda: runinfo.log_end(kernel)
+    yield from _monitoring(kernel)
+    yield "the loaded kernel", lambda: DataFlowKernelLoader.unregister(kernel)
+
+
+def steps_back(kernel: DataFlowKernel, executors: bool) -> Iterator[Step]:
+    """What undoes a start that failed half-way, with the executors or without."""
+    if hasattr(kernel, "scaler"):
+        yield "scaling", kernel.scaler.close
+    if executors:
+        yield from _executors(kernel)
+    if hasattr(kernel, "memoizer"):
+        yield "the memoizer", kernel.memoizer.close
+    kernel.time_completed = datetime.now()
+    yield from _monitoring(kernel)
+
+
+def _executors(kernel: DataFlowKernel) -> Iterator[Step]:
+    for executor in list(kernel.executors.values()):
+        yield f"executor {executor.label}", executor.shutdown
+
+
+def _monitoring(kernel: DataFlowKernel) -> Iterator[Step]:
+    if kernel.monitoring is not None:
+        yield "monitoring", kernel.monitoring.close
+
+
+def _finish_callbacks(kernel: DataFlowKernel) -> None:
+    if not kernel.callbacks.wait(PARTING):
+        logger.warning("Done-callbacks of this kernel's tasks still run, and are not waited for")
+
+
+def _fail_unfinished(kernel: DataFlowKernel) -> None:
+    """No future stays pending for ever."""
+    for record in list(kernel.tasks.values()):
+        if not record.app_fu.done():
+            kernel.flow.soon(kernel.flow.complete_failure, record, States.failed, never_ran(record))
 
 
 def never_ran(record: TaskRecord) -> BaseException:

@@ -1,19 +1,12 @@
-"""What moves tasks on: launching, tries, completion.
-
-Whatever happens to a task happens in :meth:`Flow.settle`'s loop of the thread that noticed it. Completing a task
-may complete or launch others; those are put into the loop's list instead of being called, so a chain of any length
-is walked without recursion.
-"""
+"""What moves tasks on: launching, tries, completion. All of it happens in the steps of a :class:`Loop`."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.raising import as_it_came
@@ -24,7 +17,8 @@ from parsl_on_dask.dataflow.arguments import app_names, describe, let_go_of, rem
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
 from parsl_on_dask.dataflow.joins import Joins
 from parsl_on_dask.dataflow.lookup import Recalled
-from parsl_on_dask.dataflow.tasklog import log_failure, shown
+from parsl_on_dask.dataflow.loop import Loop
+from parsl_on_dask.dataflow.retries import Retries
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import when_done
@@ -46,39 +40,15 @@ class Flow:
     def __init__(self, kernel: DataFlowKernel) -> None:
         self.kernel = kernel
         self.lock = threading.Lock()
-        #: the lists of the threads that are in the loop
-        self.work: dict[int, deque[Any]] = {}
+        self.loop = Loop(self.broken)
+        self.soon = self.loop.soon
+        self.retries = Retries(self)
         self.joins = Joins(self)
         self.ahead = Ahead(self)
 
-    # -- the loop ------------------------------------------------------------------------------------------
-
-    def soon(self, step: Callable[..., None], *args: Any) -> None:
-        """Do a step now, or, inside a step, after the current one. The first of the arguments is the task's record."""
-        me = get_ident()
-        work = self.work.get(me)
-        if work is not None:
-            work.append((step, args))
-            return
-        work = self.work[me] = deque(((step, args),))
-        interrupt: BaseException | None = None
-        try:
-            while work:
-                step, args = work.popleft()
-                try:
-                    step(*args)
-                except BaseException as e:  # of one task; the others in the list must not suffer
-                    self.broken(args[0], e)
-                    if isinstance(e, KeyboardInterrupt):
-                        interrupt = e
-        finally:
-            del self.work[me]
-        if interrupt is not None:
-            raise interrupt
-
     def moves(self) -> bool:
         """Whether another thread moves tasks on, or runs callbacks of theirs, which may call more apps."""
-        return bool(set(self.work) - {get_ident()}) or self.kernel.callbacks.busy
+        return self.loop.busy or self.kernel.callbacks.busy
 
     def broken(self, record: TaskRecord, error: BaseException) -> None:
         """End a task that cannot be moved on."""
@@ -109,7 +79,7 @@ class Flow:
                     when_done(future, lambda _: self.one_done(record))
             self.ahead.hold(record)
         # a known result is quicker taken than handed to another thread
-        elif light and not record.memoize and get_ident() not in self.work:
+        elif light and not record.memoize and not self.loop.is_here():
             lane = getattr(self.kernel.executors.get(record.executor), "lane", None)
             if lane is None or not lane.knows(record.func):
                 self.soon(self.launch, record)
@@ -170,14 +140,14 @@ class Flow:
                 try:
                     record.args, record.kwargs, failures = unwrap(kernel, record, lane)
                 except Exception as e:
-                    self.failed(record, e)
+                    self.retries.failed(record, e)
                     return
                 refs = remote_values(record.depends, lane)
             if failures:
                 logger.info("Task %s failed due to dependency failure", record.id)
                 names = app_names(record.depends, failures)
                 error = DependencyError(failures, record.id, app_name=record.func_name, dependency_app_names=names)
-                self.failed(record, error)
+                self.retries.failed(record, error)
                 return
         record.try_time_launched = datetime.now()
         try:
@@ -200,7 +170,7 @@ class Flow:
                     )
                 self.hand_over(record, executor, lane, refs)
         except Exception as e:
-            self.failed(record, e)
+            self.retries.failed(record, e)
         else:
             if known is not None:
                 self.reuse(record, known)
@@ -232,7 +202,7 @@ class Flow:
             if not record.take(call, Stage.LAUNCHING):  # cancelled meanwhile
                 return
         call.refs = refs
-        call.deep = bool(record.depends)
+        call.waited = bool(record.depends)
         if refs and not kernel.config.retries and kernel.config.retry_handler is None:  # a try may change its values
             call.own = let_go_of(record, refs)
         # before the lane has it: its outcome may come while this thread is still here
@@ -282,7 +252,7 @@ class Flow:
         if self.kernel.watch is not None:
             self.kernel.watch.ran(record, outcome)
         if outcome.error is not None:
-            self.failed(record, outcome.error)
+            self.retries.failed(record, outcome.error)
         else:
             self.succeeded(record, outcome.value)
 
@@ -290,7 +260,7 @@ class Flow:
         record.try_time_returned = datetime.now()
         error = outcome_of(future)
         if error is not None:
-            self.failed(record, error)
+            self.retries.failed(record, error)
             return
         value = future.result()
         reraise = getattr(value, "reraise", None)
@@ -298,7 +268,7 @@ class Flow:
             try:
                 reraise()
             except Exception as e:
-                self.failed(record, e)
+                self.retries.failed(record, e)
                 return
         self.succeeded(record, value)
 
@@ -314,7 +284,7 @@ class Flow:
             record.exec_fu = None
             self.soon(self.launch, record)
         elif error is not None:
-            self.failed(record, error)
+            self.retries.failed(record, error)
         else:
             value = value_of(known) if isinstance(known, LightFuture) else known.result()
             self.reused(record, value)
@@ -329,48 +299,6 @@ class Flow:
             self.joins.begin(record, value)
         else:
             self.complete(record, States.exec_done, value)
-
-    def failed(self, record: TaskRecord, error: BaseException) -> None:
-        """A try failed: try again, or let the task fail."""
-        logger.info("Task %s try %s failed with exception of type %s", record.id, record.try_id, type(error).__name__)
-        record.fail_history.append(shown(error))
-        record.fail_count += 1
-        if self.kernel.config.retry_handler is None:
-            record.fail_cost += 1
-            self.judge(record, error)
-        else:  # which may take long, or call apps and wait for them
-            self.kernel.callbacks.run(self.ask, record, error)
-
-    def ask(self, record: TaskRecord, error: BaseException) -> None:
-        """Ask the user's ``retry_handler`` what a failed try costs."""
-        handler: Any = self.kernel.config.retry_handler
-        try:
-            record.fail_cost += handler(error, record)
-        except BaseException as e:  # also when what it returned is no number
-            logger.exception("retry_handler raised an exception - will not retry")
-            record.fail_cost = self.kernel.config.retries + 1
-            error = e
-        self.soon(self.judge, record, error)
-
-    def judge(self, record: TaskRecord, error: BaseException) -> None:
-        """Begin the next try of a task whose last one failed, or let the task fail."""
-        kernel = self.kernel
-        if isinstance(error, DependencyError):
-            logger.info("Task %s failed due to dependency failure so skipping retries", record.id)
-            self.complete_failure(record, States.dep_fail, error)
-        elif record.fail_cost <= kernel.config.retries and not kernel.cleanup_called:
-            if not kernel.set_state(record, States.fail_retryable):  # cancelled meanwhile
-                return
-            record.try_id += 1
-            record.try_time_launched = None
-            record.try_time_returned = None
-            record.fail_history = []
-            record.try_again()
-            kernel.set_state(record, States.pending)
-            self.soon(self.launch, record)
-        else:
-            log_failure(record, error)
-            self.complete_failure(record, States.failed, error)
 
     # -- completion ----------------------------------------------------------------------------------------------
 
@@ -395,7 +323,7 @@ class Flow:
         if error is None:
             self.conclude(record, state, value)
         else:
-            self.failed(record, error)
+            self.retries.failed(record, error)
 
     def conclude(self, record: TaskRecord, state: States, value: Any) -> None:
         """Let everybody see a task's result."""

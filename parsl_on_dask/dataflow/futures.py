@@ -15,9 +15,9 @@ from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol
+from parsl_on_dask.lanes.forbidden_waits import CheckedFuture
 from parsl_on_dask.lanes.peeking import peeking
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
-from parsl_on_dask.lanes.waits import CheckedFuture
 from parsl_on_dask.old_spellings.legacy import MISSING, renamed
 from parsl_on_dask.python_internals.futures import FINISHED, remove_callbacks
 from parsl_on_dask.remote.packing import Promise

@@ -121,7 +121,7 @@ class Lookup:
         place = (id(lane), os.path.dirname(path))
         if lane is None or place in self._hidden or (not self.recording.trust and distrust(path)):
             return False
-        from parsl_on_dask.lanes.sidevalues import load_on_worker
+        from parsl_on_dask.lanes.value_files import load_on_worker
 
         def read_here(error: BaseException) -> None:
             if self._read(found, future) and isinstance(error, OSError):

@@ -15,9 +15,9 @@ from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash, make_key_first
 from parsl_on_dask.checkpoint.parts import Part
 from parsl_on_dask.checkpoint.policy import FILE_POLICIES, IDENTITIES, FilePolicy, Identity
 from parsl_on_dask.checkpoint.recording import Recording
+from parsl_on_dask.dataflow.checkpoint_schedule import CheckpointSchedule, Ended, period_of
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.old_memo import OldMemoizer, ParslsCheckpointing
-from parsl_on_dask.dataflow.recorder import Ended, Recorder, period_of
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 from parsl_on_dask.utils import SaysWhatItTakes
 
@@ -187,7 +187,7 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
         self._checkpointing = threading.Lock()
         self._running: dict[str, Future[Any]] = {}
         self._waiting: list[Ended] = []
-        self._recorder: Recorder | None = None
+        self._recorder: CheckpointSchedule | None = None
 
     def start(self, *, run_dir: str, config_run_dir: str) -> None:
         """Open the checkpoints; called by the kernel.
@@ -205,7 +205,7 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
         self._running = {}
         self._waiting = []
         period = period_of(self.checkpoint_period) if self.checkpoint_mode == "periodic" else 0
-        self._recorder = Recorder(self)
+        self._recorder = CheckpointSchedule(self)
         if self.memoize:
             logger.info("App caching initialized")
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.checkpoint.keys import make_hash
 from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
-from parsl_on_dask.dataflow.recorder import Ended, Recorder
+from parsl_on_dask.dataflow.checkpoint_schedule import CheckpointSchedule, Ended
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.old_spellings.legacy import warn_once
 
@@ -101,7 +101,7 @@ class CheckpointCommand:
 class ParslsCheckpointing(OldMemoizer):
     """The steps of Parsl's checkpointing, which subclasses of its ``BasicMemoizer`` may call."""
 
-    _recorder: Recorder | None
+    _recorder: CheckpointSchedule | None
 
     def checkpoint_one(self, cc: CheckpointCommand) -> None:
         """Record one result now. Failures are never recorded."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.states import States
-from parsl_on_dask.dataflow.kept import LOOSE, NUMBERS, SHORT, Depended, is_small, loose_args, loose_kwargs
+from parsl_on_dask.dataflow.kept_arguments import LOOSE, NUMBERS, SHORT, Depended, is_small, loose_args, loose_kwargs
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.stages import Move, Stage, illegal
 

@@ -53,11 +53,11 @@ def open_lane(executor: Any) -> Lane:
 
         return ThreadsLane(executor)
     if mpi:
-        from parsl_on_dask.lanes.nodes import MpiLane
+        from parsl_on_dask.lanes.mpi_lane import MpiLane
 
         return MpiLane(executor)
     if getattr(executor, "by_resources", False):
-        from parsl_on_dask.lanes.resourceful import ResourceLane
+        from parsl_on_dask.lanes.resource_lane import ResourceLane
 
         return ResourceLane(executor)
     if not executor.batching:

@@ -99,7 +99,7 @@ class Group:
         return known[1]
 
 
-class Ledger:
+class AdmissionControl:
     """The nodes, what they have left, and the calls that wait for it.
 
     Calls that ask for the same are in one group. What one of them does not fit into does for none of them, so

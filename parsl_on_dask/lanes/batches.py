@@ -12,19 +12,19 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.calls_ahead import CallsAhead
 from parsl_on_dask.lanes.dispatch import Dispatcher
 from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.jobends import JobEnds
-from parsl_on_dask.lanes.keeping import Keeping
+from parsl_on_dask.lanes.large_results import LargeResults
 from parsl_on_dask.lanes.links import Links
 from parsl_on_dask.lanes.preference import preference_of
+from parsl_on_dask.lanes.queues import Queues
 from parsl_on_dask.lanes.remote_lane import RemoteLane
 from parsl_on_dask.lanes.reports import Reports
-from parsl_on_dask.lanes.shift import Batch
-from parsl_on_dask.lanes.sizes import Queues
+from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.stages import Stage
 from parsl_on_dask.lanes.values import pickling
-from parsl_on_dask.lanes.waiting import Waiting
 from parsl_on_dask.remote.packing import dumps, loads
 
 logger = logging.getLogger("parsl.lanes.batches")
@@ -47,30 +47,30 @@ class BatchLane(RemoteLane):
         super().__init__(executor)
         self.preference = preference_of(self)
         self.queues = self.new_queues()
-        self.batches: dict[str, Batch] = {}
-        self.shifts: dict[str, Batch] = {}
+        self.shifts: dict[str, Shift] = {}
+        self.open_shifts: dict[str, Shift] = {}
         self.links = Links(self.client, self.topic, lambda kind, item: self.inbox.put((kind, item)))
         self.steps: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self.waiting = Waiting(self)
+        self.calls_ahead = CallsAhead(self)
         self.ends = JobEnds(self)
         self.dispatcher = Dispatcher(self)
-        self.keeping = Keeping(self)
+        self.large_results = LargeResults(self)
         self.reports = Reports(self)
         self.ended = False
         self.begin()
 
     def new_queues(self) -> Queues:
         """What the calls wait in, empty."""
-        return Queues(self.executor, self.cluster.ours)
+        return Queues(self.executor, self.cluster.started_here)
 
-    def heard(self, message: Any) -> None:
-        self.links.heard(message)
+    def received(self, message: Any) -> None:
+        self.links.received(message)
 
     # -- from any thread ---------------------------------------------------------------------------------
 
     def submit(self, call: Call) -> None:
         if call.number:  # it went ahead
-            stage = self.waiting.arrive(call)
+            stage = self.calls_ahead.arrive(call)
             if stage is Stage.DONE:
                 outcome, call.early = call.early, None
                 self._deliver(call, outcome or Outcome())
@@ -99,7 +99,7 @@ class BatchLane(RemoteLane):
 
     def withdraw(self, call: Call) -> None:
         super().withdraw(call)
-        self.waiting.drop(call)
+        self.calls_ahead.drop(call)
 
     def outstanding(self) -> int:
         return super().outstanding() + len(self.steps)
@@ -107,12 +107,12 @@ class BatchLane(RemoteLane):
     def working(self) -> list[tuple[str, str]]:
         """Of each Dask task that has begun, the first call that has not reported."""
         found = []
-        for batch in list(self.batches.values()):
+        for shift in list(self.shifts.values()):
             try:
-                if batch.started and batch.calls:
-                    found.append((batch.worker, next(iter(batch.calls.values())).name))
+                if shift.started and shift.calls:
+                    found.append((shift.worker, next(iter(shift.calls.values())).name))
             except (RuntimeError, StopIteration):  # it changed meanwhile
-                found.append((batch.worker, batch.name))
+                found.append((shift.worker, shift.name))
         return found
 
     @property
@@ -122,7 +122,7 @@ class BatchLane(RemoteLane):
 
     def ahead_size(self) -> int:
         """Number of calls that were prepared ahead and not submitted yet."""
-        return len(self.waiting.calls)
+        return len(self.calls_ahead.calls)
 
     def prepare(self, call: Call) -> None:
         """Pack a call that is to go ahead, with promises among its arguments.
@@ -142,13 +142,13 @@ class BatchLane(RemoteLane):
 
     def follow(self, call: Call, leaders: Sequence[Call]) -> bool:
         """Send a prepared call after its leaders. False when one of these has a follower already."""
-        if not self.waiting.add(call, leaders):
+        if not self.calls_ahead.add(call, leaders):
             return False
         self.inbox.put(("follow", call))
         return True
 
     def drop(self, call: Call) -> None:
-        self.waiting.drop(call)
+        self.calls_ahead.drop(call)
 
     def workers(self) -> list[dict[str, Any]]:
         found = super().workers()
@@ -160,7 +160,7 @@ class BatchLane(RemoteLane):
         return self.ends.leaving_blocks()
 
     def end_shifts(self, addresses: Collection[str]) -> None:
-        for shift in list(self.shifts.values()):
+        for shift in list(self.open_shifts.values()):
             if shift.link is not None and shift.link.address in addresses:
                 self.links.send(shift.link, dumps((shift.id, {}, [])))
 
@@ -214,9 +214,9 @@ class BatchLane(RemoteLane):
         elif kind == "ended":
             self.reports.ended(*item)
         elif kind == "kept":
-            self.keeping.begin(item)
+            self.large_results.begin(item)
         elif kind == "adopted":
-            self.keeping.adopted(*item)
+            self.large_results.adopted(*item)
         elif kind == "looked":
             self.ends.looked()
         elif kind == "notice":
@@ -230,19 +230,19 @@ class BatchLane(RemoteLane):
     def fail_all(self, error: BaseException) -> None:
         self.queues.clear()
         super().fail_all(error)
-        for number in list(self.keeping.calls):
-            self.keeping.fail(number, each_its_own(error))
+        for number in list(self.large_results.calls):
+            self.large_results.fail(number, each_its_own(error))
 
     def forget_tasks(self) -> None:
-        for batch in list(self.batches.values()):
+        for shift in list(self.shifts.values()):
             with suppress(Exception):  # the client's loop was closed
-                batch.future.release()
-        self.batches.clear()
+                shift.future.release()
         self.shifts.clear()
+        self.open_shifts.clear()
 
     def again(self, call: Call) -> None:
         """Let a call wait again that was sent and not run."""
-        if self.waiting.back(call) is not Stage.READY:  # it waits for its leaders, or is not wanted any more
+        if self.calls_ahead.back(call) is not Stage.READY:  # it waits for its leaders, or is not wanted any more
             return
         if call.promises:
             call.promises = False
@@ -255,11 +255,11 @@ class BatchLane(RemoteLane):
 
     def finish(self, call: Call, outcome: Outcome) -> None:
         """Give a call its outcome, unless it has one."""
-        if self.waiting.end(call, outcome) is Stage.DONE:
+        if self.calls_ahead.end(call, outcome) is Stage.DONE:
             self._deliver(call, outcome)
 
     def _deliver(self, call: Call, outcome: Outcome) -> None:
         if outcome.large is not None:
-            self.keeping.take(call, outcome)
+            self.large_results.take(call, outcome)
         else:
             self.end(call, outcome)

@@ -50,7 +50,7 @@ def bundle(
             "slurm": lane.cluster.trusts_slurm,
             "need": need,
             # without a journal that outlives the worker, its report is all that tells which call was running
-            "careful": not lane.cluster.ours,
+            "careful": not lane.cluster.started_here,
             # calls that have one are Dask tasks of their own
             "environment": first.spec.get("environment"),
             "items": [ref.item for ref in first.refs],

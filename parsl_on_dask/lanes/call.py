@@ -50,18 +50,16 @@ class Call:
         Names the function to workers: a digest of its pickle.
     packed : bytes or None
         That pickle, which all calls of the function share, until the call is done.
-    batch
+    shift
         The shift that it was sent to.
     own : bool
         Whether nobody else can see the values on the cluster that it takes, so that it may have them without a copy.
-    deep : bool
+    waited : bool
         Whether it waited for others: then it goes first, so that what was begun gets finished.
     """
 
     __slots__ = (
         "args",
-        "batch",
-        "deep",
         "done",
         "early",
         "follower",
@@ -77,10 +75,12 @@ class Call:
         "payload",
         "promises",
         "refs",
+        "shift",
         "solo",
         "spec",
         "stage",
         "uncharged",
+        "waited",
     )
 
     def __init__(
@@ -112,8 +112,8 @@ class Call:
         self.follower: Call | None = None
         self.promises = False
         self.early: Outcome | None = None
-        self.batch: Any = None
-        self.deep = False
+        self.shift: Any = None
+        self.waited = False
         self.own = False
 
     @property
@@ -165,7 +165,7 @@ class Outcome:
     value
         The result; a :class:`~parsl_on_dask.lanes.values.RemoteValue` when it stayed on its worker.
     large : Large or None
-        Where the value is, while Dask does not have it (:class:`~parsl_on_dask.lanes.keeping.Large`).
+        Where the value is, while Dask does not have it (:class:`~parsl_on_dask.lanes.large_results.Large`).
     error : BaseException or None
     worker : str
         Name of the worker that ran the call, "" when none did.

@@ -10,8 +10,8 @@ from parsl_on_dask.lanes.bundles import as_data, bundle, give_to_dask, key_of
 from parsl_on_dask.lanes.call import Call, Outcome, step_all
 from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.jobends import Where
-from parsl_on_dask.lanes.shift import Batch
-from parsl_on_dask.lanes.sizes import LONG, TARGET
+from parsl_on_dask.lanes.queues import LONG, TARGET
+from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.remote.packing import dumps
 
@@ -37,20 +37,20 @@ class Dispatcher:
         slots = self.lane.cluster.slots()
         ends = self.lane.ends
         shifts = others = 0  # that do not count, as they are where nothing new goes
-        if ends.near:
+        if ends.any_soon:
             slots, shifts, others = ends.without_leaving(slots)
         placed = True
         where = None
         while placed:
             placed = False
             for key, alone in self.lane.queues.heads():
-                if ends.near:
+                if ends.any_soon:
                     where = ends.where(key)
                     if where is not None and not where.addresses:
                         continue
                 if alone:
-                    room = self._limit(key, slots) - (len(self.lane.batches) - len(self.lane.shifts) - others)
-                    if room > 0 and len(self.lane.batches) >= slots:
+                    room = self._limit(key, slots) - (len(self.lane.shifts) - len(self.lane.open_shifts) - others)
+                    if room > 0 and len(self.lane.shifts) >= slots:
                         self._make_way()
                     if where is not None:
                         placed = self._send_to_one(key, where) or placed
@@ -64,14 +64,14 @@ class Dispatcher:
                 refers = bool(key[2])
                 shift = None if refers else self._room(key, count, where)
                 if refers:
-                    if len(self.lane.batches) - len(self.lane.shifts) - others < 2 * slots + 2:
+                    if len(self.lane.shifts) - len(self.lane.open_shifts) - others < 2 * slots + 2:
                         self._send([self.lane.queues.take(key, count)], False, where)
                         placed = True
                 elif shift is not None:
                     self._feed(shift, self.lane.queues.take(key, count))
                     placed = True
-                elif len(self.lane.shifts) - shifts < self._shifts(key, slots):
-                    known = self.lane.cluster.ours or bool(self.lane.queues.mean(key))
+                elif len(self.lane.open_shifts) - shifts < self._shifts(key, slots):
+                    known = self.lane.cluster.started_here or bool(self.lane.queues.mean(key))
                     self._send([self.lane.queues.take(key, count)], known, where)
                     placed = True
 
@@ -80,13 +80,13 @@ class Dispatcher:
         most: int | None = self.lane.executor.in_flight
         if most is None:
             return self.lane.queues.max_batch
-        return max(0, most - sum([len(batch.calls) for batch in self.lane.batches.values()]))
+        return max(0, most - sum([len(shift.calls) for shift in self.lane.shifts.values()]))
 
     def _shifts(self, key: Any, slots: int) -> int:
         """How many shifts there may be. More than run at a time where others may add workers, as demand shows."""
         waiting = len(self.lane.queues.waiting[key]) + len(self.lane.steps)
         backlog = waiting * self.lane.queues.mean(key) / slots
-        return slots if self.lane.cluster.ours or backlog < BACKLOG else 2 * slots
+        return slots if self.lane.cluster.started_here or backlog < BACKLOG else 2 * slots
 
     def _limit(self, key: Any, slots: int) -> int:
         """How many Dask tasks with one call each may be under way: enough to keep the workers busy meanwhile."""
@@ -106,16 +106,16 @@ class Dispatcher:
         """Send a call to the worker that should have it, if one has nothing to do."""
         address = self.lane.ends.free(where) if self._allowed() else ""
         if address:
-            self._send([self.lane.queues.take(key, 1)], False, Where([address], where.hope))
+            self._send([self.lane.queues.take(key, 1)], False, Where([address], where.more_may_come))
         return bool(address)
 
-    def _room(self, key: Any, count: int, where: Where | None) -> Batch | None:
+    def _room(self, key: Any, count: int, where: Where | None) -> Shift | None:
         """The open shift that should take the next calls of a queue."""
         known = self.lane.queues.mean(key)
         if where is None and self.lane.preference is not None:
             where = self.lane.preference.where()  # a worker that waits for more is not given it for that alone
         best, load = None, 0.0
-        for shift in self.lane.shifts.values():
+        for shift in self.lane.open_shifts.values():
             if not shift.open or (where is not None and shift.link.address not in where.addresses):  # type: ignore[union-attr]
                 continue
             waiting = len(shift.calls)
@@ -130,11 +130,11 @@ class Dispatcher:
         leaders = call.leaders
         if not leaders:
             return
-        batch = leaders[0].batch
-        if batch is None or not batch.open or any(leader.batch is not batch for leader in leaders):
+        shift = leaders[0].shift
+        if shift is None or not shift.open or any(leader.shift is not shift for leader in leaders):
             return
-        if len(batch.calls) < self._most(call) and self.lane.waiting.go(call, batch):
-            self._feed_claimed(batch, self._with_followers(batch, [call]))
+        if len(shift.calls) < self._most(call) and self.lane.calls_ahead.go(call, shift):
+            self._feed_claimed(shift, self._with_followers(shift, [call]))
 
     def _most(self, call: Call) -> int:
         """How many calls there may be in a shift for one like this to go there ahead."""
@@ -143,31 +143,35 @@ class Dispatcher:
             return 16
         return 0 if known > LONG else min(self.lane.queues.max_batch, int(2 * TARGET / known))
 
-    def _with_followers(self, batch: Batch, calls: list[Call]) -> list[Call]:
+    def _with_followers(self, shift: Shift, calls: list[Call]) -> list[Call]:
         """The calls, and behind them those that wait for nothing else."""
         for call in calls:  # which grows meanwhile
-            call.batch = batch
+            call.shift = shift
             following = call.follower
-            if following is None or following.batch is not None or len(calls) >= self._most(following):
+            if following is None or following.shift is not None or len(calls) >= self._most(following):
                 continue
             leaders = following.leaders
-            if leaders and all(leader.batch is batch for leader in leaders) and self.lane.waiting.go(following, batch):
+            if (
+                leaders
+                and all(leader.shift is shift for leader in leaders)
+                and self.lane.calls_ahead.go(following, shift)
+            ):
                 calls.append(following)
         return calls
 
     def _make_way(self) -> None:
         """End the shifts that wait for more: Dask has other use for their slots."""
-        for shift in self.lane.shifts.values():
+        for shift in self.lane.open_shifts.values():
             if shift.open and not shift.calls and shift.link is not None:
                 shift.stuck = True
                 self.lane.links.send(shift.link, dumps((shift.id, {}, [])))
 
-    def _feed(self, shift: Batch, calls: list[Call]) -> None:
+    def _feed(self, shift: Shift, calls: list[Call]) -> None:
         calls = step_all(calls, CLAIM)
         if calls:
             self._feed_claimed(shift, self._with_followers(shift, calls))
 
-    def _feed_claimed(self, shift: Batch, calls: list[Call]) -> None:
+    def _feed_claimed(self, shift: Shift, calls: list[Call]) -> None:
         link = shift.link
         assert link is not None
         functions = {}
@@ -190,18 +194,18 @@ class Dispatcher:
             self._send_claimed(groups, feed, where)
 
     def _send_claimed(self, groups: list[list[Call]], feed: bool, where: Where | None) -> None:
-        batches = [Batch(uuid.uuid4().hex, calls[0].name, feed) for calls in groups]
-        for batch, calls in zip(batches, groups, strict=True):
-            batch.begin_with(self._with_followers(batch, calls) if feed else calls)
-        hope = where is not None and where.hope
-        bundles = [self.bundle(*parts, hope) for parts in zip(batches, groups, strict=True)]
+        shifts = [Shift(uuid.uuid4().hex, calls[0].name, feed) for calls in groups]
+        for shift, calls in zip(shifts, groups, strict=True):
+            shift.begin_with(self._with_followers(shift, calls) if feed else calls)
+        more_may_come = where is not None and where.more_may_come
+        bundles = [self.bundle(*parts, more_may_come) for parts in zip(shifts, groups, strict=True)]
         # the calls of a group refer to the same values, if to any
         refs = [calls[0].refs for calls in groups]
-        keys = [key_of(b.name if len(b.calls) == 1 else f"{b.name} x{len(b.calls)}", b.id) for b in batches]
+        keys = [key_of(b.name if len(b.calls) == 1 else f"{b.name} x{len(b.calls)}", b.id) for b in shifts]
         first = groups[0][0]
         workers = None if where is None else where.addresses
         if workers is not None and len(workers) == 1 and not (first.spec.get("workers") or first.spec.get("prefer")):
-            batches[0].place = workers[0]
+            shifts[0].place = workers[0]
         try:
             futures = give_to_dask(self.lane, bundles, refs, keys, first.spec, workers)
         except Exception as e:
@@ -209,14 +213,14 @@ class Dispatcher:
             for call in [call for calls in groups for call in calls]:
                 self.lane.finish(call, Outcome(error=each_its_own(error)))
             return
-        for batch, future in zip(batches, futures, strict=True):
-            batch.future = future
-            self.lane.batches[batch.id] = batch
+        for shift, future in zip(shifts, futures, strict=True):
+            shift.future = future
+            self.lane.shifts[shift.id] = shift
             if feed:
-                self.lane.shifts[batch.id] = batch
-            future.add_done_callback(lambda f, b=batch: self.lane.inbox.put(("ended", (b, f))))
+                self.lane.open_shifts[shift.id] = shift
+            future.add_done_callback(lambda f, b=shift: self.lane.inbox.put(("ended", (b, f))))
 
-    def bundle(self, batch: Batch, calls: list[Call], hope: bool, adopt: int = 0) -> bytes:
+    def bundle(self, shift: Shift, calls: list[Call], more_may_come: bool, adopt: int = 0) -> bytes:
         """What a Dask task is given; ``adopt`` is the number of its only call, if that has run already."""
-        need = 0.0 if hope else self.lane.ends.need_of(calls[0])
-        return bundle(self.lane, batch.id, calls, feed=batch.feed, need=need, adopt=adopt)
+        need = 0.0 if more_may_come else self.lane.ends.need_of(calls[0])
+        return bundle(self.lane, shift.id, calls, feed=shift.feed, need=need, adopt=adopt)

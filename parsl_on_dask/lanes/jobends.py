@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from parsl_on_dask.clusters.bootstrap import KEY_MARK
 from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.jobs.states import JobState
-from parsl_on_dask.lanes.sizes import SPARE
+from parsl_on_dask.lanes.queues import SPARE
 from parsl_on_dask.remote.jobend import EXTENDED, JobEnd
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.batches import BatchLane
     from parsl_on_dask.lanes.call import Call
-    from parsl_on_dask.lanes.shift import Batch
-    from parsl_on_dask.lanes.sizes import Key
+    from parsl_on_dask.lanes.queues import Key
+    from parsl_on_dask.lanes.shift import Shift
 
 logger = logging.getLogger("parsl.lanes.jobends")
 
@@ -64,15 +64,15 @@ class Where(NamedTuple):
     ----------
     addresses : list of str
         Of workers, those with the most time left first; none when the calls have to wait.
-    hope : bool
+    more_may_come : bool
         Whether no worker has enough time, and the calls are to be tried all the same.
     """
 
     addresses: list[str]
-    hope: bool
+    more_may_come: bool
 
 
-class Place:
+class EndingWorker:
     """A worker in a job that ends.
 
     Attributes
@@ -109,8 +109,8 @@ class JobEnds:
 
     def __init__(self, lane: BatchLane) -> None:
         self.lane = lane
-        self.near = False
-        self.places: dict[str, Place] = {}
+        self.any_soon = False
+        self.places: dict[str, EndingWorker] = {}
         #: name and slots of each worker, by address; kept up to date while :attr:`near`
         self.present: dict[str, tuple[str, int]] = {}
         self.cut: dict[int, tuple[int, float]] = {}
@@ -134,17 +134,17 @@ class JobEnds:
         now = time.monotonic()
         end = JobEnd(*[now + seconds for seconds in left])
         if place is None:
-            place = self.places[address] = Place(address, name, end)
+            place = self.places[address] = EndingWorker(address, name, end)
             self.length = max(self.length, end.last - now)
         place.end = end
-        if not self.near:
+        if not self.any_soon:
             self.tick()
 
     def told(self, workers: Collection[tuple[str, str]], seconds: float) -> None:
         """The jobs of workers (addresses, names) are about to be ended, in so many seconds."""
         now = time.monotonic()
         for address, name in workers:
-            place = self.places.setdefault(address, Place(address, name, JobEnd(now, now, now + seconds)))
+            place = self.places.setdefault(address, EndingWorker(address, name, JobEnd(now, now, now + seconds)))
             place.end = JobEnd(now, now, now + seconds)
             place.told = place.leaving = True
         self.tick()
@@ -152,13 +152,13 @@ class JobEnds:
     def tick(self) -> None:
         """See to the workers whose jobs end soon; called every second."""
         if not self.places:
-            self.near = False
+            self.any_soon = False
             return
         now = time.monotonic()
         most = max(self.lane.queues.longest_need(), max([ran for _, ran in self.cut.values()], default=0.0) * SPARE)
         ends = [place.end for place in self.places.values()]
-        self.near = any(end.stop < now + AHEAD or end.last < now + most + AHEAD for end in ends)
-        if not self.near:
+        self.any_soon = any(end.stop < now + AHEAD or end.last < now + most + AHEAD for end in ends)
+        if not self.any_soon:
             return
         self._answers.clear()
         self.cut = {number: cut for number, cut in self.cut.items() if number in self.lane.live}
@@ -173,12 +173,12 @@ class JobEnds:
             loop: Any = self.lane.client.loop
             loop.add_callback(self._look)
 
-    def _is_useless(self, place: Place, now: float) -> bool:
+    def _is_useless(self, place: EndingWorker, now: float) -> bool:
         """Whether a block had better end, for another one to begin, as it has no time for any call that waits."""
         needs = [self.need(key) for key in self.lane.queues.waiting]
-        busy = any(b.link is not None and b.link.address == place.address for b in self.lane.batches.values())
+        busy = any(b.link is not None and b.link.address == place.address for b in self.lane.shifts.values())
         cluster = self.lane.cluster
-        useless = self.lane.scaled and cluster.ours and cluster.renews and needs and not busy
+        useless = self.lane.scaled and cluster.started_here and cluster.renews and needs and not busy
         if not useless or any(self.fits(place.address, need, now) or need > self.length for need in needs):
             place.useless = 0.0
             return False
@@ -223,21 +223,21 @@ class JobEnds:
         fitting = [address for address in self.present if self.fits(address, need, now)]
         if fitting and len(fitting) == len(self.present):
             return None
-        hope = False
+        more_may_come = False
         if not fitting and (need > self.length or not self.grows):
-            hope = True
+            more_may_come = True
             fitting = [address for address in self.present if self.fits(address, 0.0, now)]
         fitting.sort(key=lambda a: self.places[a].end.last if a in self.places else float("inf"), reverse=True)
-        return Where(fitting, hope)
+        return Where(fitting, more_may_come)
 
     def free(self, where: Where) -> str:
         """The worker with the most time left that has nothing to do; "" when there is none."""
         busy: Counter[str] = Counter()
-        for batch in self.lane.batches.values():
-            if batch.started and batch.calls and batch.link is not None:
-                busy[batch.link.address] += 1
-            elif not batch.started and batch.place:
-                busy[batch.place] += 1
+        for shift in self.lane.shifts.values():
+            if shift.started and shift.calls and shift.link is not None:
+                busy[shift.link.address] += 1
+            elif not shift.started and shift.place:
+                busy[shift.place] += 1
         for address in where.addresses:
             if busy[address] < self.present[address][1]:
                 return address
@@ -246,8 +246,8 @@ class JobEnds:
     def without_leaving(self, slots: int) -> tuple[int, int, int]:
         """How many of the slots take calls, and how many shifts and other batches are in the other ones."""
         going = {address for address, place in self.places.items() if place.leaving}
-        there = [b for b in self.lane.batches.values() if b.link is not None and not b.over and b.link.address in going]
-        shifts = sum([batch.id in self.lane.shifts for batch in there])
+        there = [b for b in self.lane.shifts.values() if b.link is not None and not b.over and b.link.address in going]
+        shifts = sum([shift.id in self.lane.open_shifts for shift in there])
         lost = sum([self.present[address][1] for address in going if address in self.present])
         return max(1, slots - lost), shifts, len(there) - shifts
 
@@ -284,7 +284,7 @@ class JobEnds:
         """Take note of the workers that there are."""
         self._answers.clear()
         now = time.monotonic()
-        used = {batch.link.address for batch in self.lane.batches.values() if batch.link is not None}
+        used = {shift.link.address for shift in self.lane.shifts.values() if shift.link is not None}
         for place in list(self.places.values()):
             if place.address not in self.present:
                 # what was lost with it may still have to be told from what failed
@@ -296,9 +296,9 @@ class JobEnds:
             elif place.leaving and not place.going:
                 place.going = True
                 loop: Any = self.lane.client.loop
-                loop.add_callback(self._leave if self.lane.cluster.ours else self._copy, place)
+                loop.add_callback(self._leave if self.lane.cluster.started_here else self._copy, place)
 
-    async def _leave(self, place: Place) -> None:
+    async def _leave(self, place: EndingWorker) -> None:
         """Have a worker's values move off, and, when nothing runs on it any more, have it go."""
         client: Any = self.lane.client
         here = [place.address]
@@ -320,7 +320,7 @@ class JobEnds:
         finally:
             place.going = False
 
-    async def _copy(self, place: Place) -> None:
+    async def _copy(self, place: EndingWorker) -> None:
         """Have other workers of a cluster that is not ours take our values, too; the worker itself is left alone."""
         scheduler: Any = self.lane.client.scheduler
         others = [a for a in self.present if a not in self.places or not self.places[a].leaving]
@@ -338,15 +338,15 @@ class JobEnds:
 
     # -- calls that were cut off ---------------------------------------------------------------------------------
 
-    def cut_off(self, batch: Batch) -> bool:
+    def cut_off(self, shift: Shift) -> bool:
         """Whether a batch that was just lost was lost because its worker's job ended."""
-        place = self.places.get(batch.link.address) if batch.link is not None else None
+        place = self.places.get(shift.link.address) if shift.link is not None else None
         # by the worker's reckoning, which may be off by the time that it took to start
         return place is not None and time.monotonic() >= 2 * place.end.last - place.end.end
 
-    def again(self, call: Call, batch: Batch, running: bool) -> str:
+    def again(self, call: Call, shift: Shift, running: bool) -> str:
         """Take note of a call that was cut off. "" when it is to run again, else why not."""
-        ran = time.monotonic() - batch.since if running or len(batch.calls) == 1 else 0.0
+        ran = time.monotonic() - shift.since if running or len(shift.calls) == 1 else 0.0
         times, before = self.cut.get(call.number, (0, 0.0))
         self.lane.queues.at_least(call.function_key, ran)
         self._warn(call, ran)
@@ -362,7 +362,7 @@ class JobEnds:
         logger.info(
             "A call of app %s was cut off by the end of the job of worker %s; it runs again elsewhere (%s of %s)",
             call.name,
-            batch.worker,
+            shift.worker,
             times + 1,
             most,
         )

@@ -85,7 +85,7 @@ class Links:
         except Exception:
             logger.debug("connection to %s is gone", link.address)
 
-    def heard(self, message: Any) -> None:
+    def received(self, message: Any) -> None:
         """Take what came through the scheduler. In the client's event loop.
 
         That is a message, or one that a worker sent by a connection before this broke, with its number there.

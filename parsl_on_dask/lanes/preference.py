@@ -55,9 +55,9 @@ class Preference:
     def _taken(self) -> Counter[str]:
         """How many Dask tasks there are on each worker, or on their way there."""
         taken: Counter[str] = Counter()
-        for batch in self.lane.batches.values():
-            address = batch.link.address if batch.started and batch.link is not None else batch.place
-            if batch.calls and address:
+        for shift in self.lane.shifts.values():
+            address = shift.link.address if shift.started and shift.link is not None else shift.place
+            if shift.calls and address:
                 taken[address] += 1
         return taken
 

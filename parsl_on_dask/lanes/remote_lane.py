@@ -21,19 +21,19 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import open_cluster
 from parsl_on_dask.clusters.badnodes import REST
-from parsl_on_dask.clusters.presence import enter, topic_of
+from parsl_on_dask.clusters.client_plugins import enter, topic_of
 from parsl_on_dask.common import interrupts
 from parsl_on_dask.dask_internals.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
-from parsl_on_dask.lanes.direct import hold, resume
 from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.faults import Faults
+from parsl_on_dask.lanes.forbidden_waits import never_wait_here
 from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.stages import FINISH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue, pickling
-from parsl_on_dask.lanes.waits import never_wait_here
+from parsl_on_dask.lanes.worker_control import hold, resume
 
 if TYPE_CHECKING:
     from parsl_on_dask.jobs.node_hours import NodeHours
@@ -69,7 +69,7 @@ class RemoteLane(Lane):
         self.cluster = open_cluster(executor)
         self.client = self.cluster.client
         self.parsl_page = self.cluster.parsl_page
-        if self.cluster.ours:  # else it has entered already
+        if self.cluster.started_here:  # else it has entered already
             enter(self.client, foreign=False)
         survive_exits()
         self.topic = topic_of(self.client, uuid.uuid4().hex)
@@ -86,7 +86,7 @@ class RemoteLane(Lane):
 
     def begin(self) -> None:
         """Listen to the cluster and start the thread. The last step of construction."""
-        self.client.subscribe_topic(self.topic, lambda event: self.heard(event[1]))
+        self.client.subscribe_topic(self.topic, lambda event: self.received(event[1]))
         self.cluster.idle = self.idle_blocks  # type: ignore[method-assign]
         self.cluster.busy = self.busy  # type: ignore[method-assign]
         self.cluster.on_change = lambda: self.inbox.put(("change", None))  # type: ignore[method-assign]
@@ -96,7 +96,7 @@ class RemoteLane(Lane):
     # -- what kinds of lanes differ in ------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def heard(self, message: Any) -> None:
+    def received(self, message: Any) -> None:
         """Take what a worker told through the scheduler. In the client's event loop."""
 
     @abc.abstractmethod

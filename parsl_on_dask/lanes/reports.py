@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception, each_its_own, unpack_error
-from parsl_on_dask.lanes.keeping import Large
-from parsl_on_dask.lanes.losses import story_of
-from parsl_on_dask.lanes.shift import Batch
+from parsl_on_dask.lanes.large_results import Large
+from parsl_on_dask.lanes.shift import Shift
+from parsl_on_dask.lanes.worker_deaths import story_of
 from parsl_on_dask.remote.execution import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STARTED, VALUE
 from parsl_on_dask.remote.monitor import MESSAGE, SAMPLES
 from parsl_on_dask.remote.packing import loads
@@ -79,27 +79,27 @@ class Reports:
         self.released: deque[tuple[float, str]] = deque()
 
     def read(self, message: tuple[Any, ...]) -> None:
-        batch_id, worker, address, host, _, reports = message
-        batch = self.lane.batches.get(batch_id)
-        if batch is None:  # Dask ran it again to recompute a value; all its calls are done
+        shift_id, worker, address, host, _, reports = message
+        shift = self.lane.shifts.get(shift_id)
+        if shift is None:  # Dask ran it again to recompute a value; all its calls are done
             return
-        batch.host = host
-        batch.since = time.monotonic()
-        self._take(batch, worker, address, host, reports)
-        if batch.over and not batch.calls:
-            self._done(batch)
+        shift.host = host
+        shift.since = time.monotonic()
+        self._take(shift, worker, address, host, reports)
+        if shift.over and not shift.calls:
+            self._done(shift)
 
-    def _done(self, batch: Batch) -> None:
+    def _done(self, shift: Shift) -> None:
         """Let go of a batch whose Dask task has ended and whose calls have all reported."""
-        self.lane.batches.pop(batch.id, None)
-        if not batch.keeps:
-            batch.future = None
-            self.released.append((time.monotonic(), batch.id))
+        self.lane.shifts.pop(shift.id, None)
+        if not shift.keeps:
+            shift.future = None
+            self.released.append((time.monotonic(), shift.id))
 
-    def _take(self, batch: Batch, worker: str, address: str, host: str, reports: Iterable[tuple[Any, ...]]) -> None:
+    def _take(self, shift: Shift, worker: str, address: str, host: str, reports: Iterable[tuple[Any, ...]]) -> None:
         for report in reports:
             try:
-                self._take_one(batch, worker, address, host, report)
+                self._take_one(shift, worker, address, host, report)
             except Exception as e:  # the other reports are about other calls
                 logger.exception("A report of worker %s cannot be read", worker)
                 self._give_up(report, e)
@@ -109,55 +109,55 @@ class Reports:
         call = self.lane.live.get(report[1]) if report[0] in (VALUE, KEPT, ERROR) else None
         if call is not None:
             self.lane.finish(call, Outcome(error=error))
-            self.lane.keeping.fail(call.number, error)
+            self.lane.large_results.fail(call.number, error)
 
-    def _take_one(self, batch: Batch, worker: str, address: str, host: str, report: tuple[Any, ...]) -> None:
+    def _take_one(self, shift: Shift, worker: str, address: str, host: str, report: tuple[Any, ...]) -> None:
         kind = report[0]
         if kind == STARTED:
-            self._started(batch, worker, address, report[1:])
+            self._started(shift, worker, address, report[1:])
         elif kind == HANDED_BACK:
             for number in report[1]:
-                self._not_begun(batch, number)
-            batch.stuck = bool(batch.calls)
+                self._not_begun(shift, number)
+            shift.stuck = bool(shift.calls)
         elif kind in WATCHED:
-            watched(self.lane, batch.calls.get(report[1]), worker, host, report)
+            watched(self.lane, shift.calls.get(report[1]), worker, host, report)
         elif kind == FORGOTTEN:
-            if batch.link is not None:
-                batch.link.known.pop(report[2], None)
-            self._not_begun(batch, report[1])
+            if shift.link is not None:
+                shift.link.known.pop(report[2], None)
+            self._not_begun(shift, report[1])
         else:
             number = report[1]
-            batch.stuck = False
-            call = batch.calls.pop(number, None)
+            shift.stuck = False
+            call = shift.calls.pop(number, None)
             if call is None:
                 return
-            outcome = outcome_of(report, call.name, worker, host)
+            outcome = outcome_of_report(report, call.name, worker, host)
             self.lane.queues.learn(call, outcome.ended - outcome.began, kind == KEPT)
-            if batch.link is not None:
-                batch.link.knows(call.function_key)
+            if shift.link is not None:
+                shift.link.knows(call.function_key)
             self.lane.take_note(call, outcome)
             if kind == KEPT:
-                fed = number not in batch.initial
-                batch.keeps = batch.keeps or not fed
-                outcome.large = Large(batch, fed, address, report[2])
+                fed = number not in shift.initial
+                shift.keeps = shift.keeps or not fed
+                outcome.large = Large(shift, fed, address, report[2])
             self.lane.finish(call, outcome)
 
-    def _not_begun(self, batch: Batch, number: int) -> None:
+    def _not_begun(self, shift: Shift, number: int) -> None:
         """Let a call wait again that its worker gave back."""
-        call = batch.calls.pop(number, None)
+        call = shift.calls.pop(number, None)
         if call is not None:
             self.lane.again(call)
 
-    def _started(self, batch: Batch, worker: str, address: str, left: tuple[float, ...]) -> None:
-        again = batch.started and batch.worker != worker
-        batch.started = True
+    def _started(self, shift: Shift, worker: str, address: str, left: tuple[float, ...]) -> None:
+        again = shift.started and shift.worker != worker
+        shift.started = True
         if left or self.lane.ends.places:
             self.lane.ends.heard(address, worker, left)
-        batch.worker = worker
-        batch.link = self.lane.links.to(address)
+        shift.worker = worker
+        shift.link = self.lane.links.to(address)
         if again:  # its worker died, and this cluster's Dask runs lost tasks again: what was sent later was lost
-            for number in set(batch.calls) - batch.initial:
-                self._again(batch.calls.pop(number))
+            for number in set(shift.calls) - shift.initial:
+                self._again(shift.calls.pop(number))
 
     def _again(self, call: Call, charged: int = 1) -> None:
         if not call.ahead:
@@ -165,36 +165,36 @@ class Reports:
             call.solo = True
         self.lane.again(call)
 
-    def ended(self, batch: Batch, future: Any) -> None:
-        batch.over = True
-        batch.ended = future.status
-        self.lane.keeping.batch_ended(batch)
-        self.lane.shifts.pop(batch.id, None)
-        if not batch.calls:
-            self._done(batch)
+    def ended(self, shift: Shift, future: Any) -> None:
+        shift.over = True
+        shift.ended = future.status
+        self.lane.large_results.shift_ended(shift)
+        self.lane.open_shifts.pop(shift.id, None)
+        if not shift.calls:
+            self._done(shift)
             return
         status = future.status
         if status == "finished" or (status != "error" and self.lane.client.status != "running"):
             # the last reports, or calls that came too late for it, are on the direct way; or the scheduler is gone,
             # and the lane sees that at its next look
-            batch.ended_at = self.clock.time
+            shift.ended_at = self.clock.time
             return
         error = future.exception() if status == "error" else None
         killed: Any = error if is_loss(error) else None
         if killed is not None:
-            batch.worker, host = whereabouts(killed)
-            batch.host = batch.host or host
-            if not batch.started:
+            shift.worker, host = whereabouts(killed)
+            shift.host = shift.host or host
+            if not shift.started:
                 # if it had begun, that it had is still on the direct way, which may be slower than the scheduler's word
-                batch.ended_at = self.clock.time
+                shift.ended_at = self.clock.time
                 return
-        self.lane.batches.pop(batch.id, None)
+        self.lane.shifts.pop(shift.id, None)
         if killed is not None or error is None:
             # where there is no error: it had ended, and its worker died before Dask or we were done with it; or all is
             # lost, which is seen soon
-            self._lost(batch, batch.worker, batch.host)
+            self._lost(shift, shift.worker, shift.host)
         else:
-            self._unreported(batch, error)
+            self._unreported(shift, error)
 
     def late(self) -> None:
         """Find the calls of ended Dask tasks whose reports do not come: their worker died, or they came too late.
@@ -207,25 +207,25 @@ class Reports:
             self.lane.cluster.done_with(self.released.popleft()[1])
         if self.lane.client.status != "running":
             return
-        for batch in [b for b in self.lane.batches.values() if b.over and counted - b.ended_at > LATE]:
-            del self.lane.batches[batch.id]
-            self._lost(batch, batch.worker, batch.host)
+        for shift in [b for b in self.lane.shifts.values() if b.over and counted - b.ended_at > LATE]:
+            del self.lane.shifts[shift.id]
+            self._lost(shift, shift.worker, shift.host)
 
-    def _lost(self, batch: Batch, worker: str, host: str) -> None:
+    def _lost(self, shift: Shift, worker: str, host: str) -> None:
         """Charge the call that was running with a lost worker; send the others again."""
         last = self.lane.cluster.last_of(worker)
         running = None
         if last is not None:
             running, records = last
             # calls that had ended, and whose reports died with the worker
-            unsent = [report for number, report in map(loads, records) if number == batch.id]
-            self._take(batch, worker, "", host, unsent)
-        cut_off = self.lane.ends.cut_off(batch)
-        for number, call in list(batch.calls.items()):
-            guilty = running == number if running is not None else batch.started and batch.alone
+            unsent = [report for number, report in map(loads, records) if number == shift.id]
+            self._take(shift, worker, "", host, unsent)
+        cut_off = self.lane.ends.cut_off(shift)
+        for number, call in list(shift.calls.items()):
+            guilty = running == number if running is not None else shift.started and shift.alone
             why = ""
             if cut_off and (guilty or running is None):
-                why = self.lane.ends.again(call, batch, running == number)
+                why = self.lane.ends.again(call, shift, running == number)
                 guilty = bool(why)
             if guilty or call.uncharged >= UNCHARGED:
                 outcome = worker_lost(call, self.lane.cluster, worker, host, why)
@@ -235,19 +235,19 @@ class Reports:
                 self._again(call, charged=0)
             else:
                 self._again(call)
-        batch.calls.clear()
+        shift.calls.clear()
 
-    def _unreported(self, batch: Batch, error: BaseException) -> None:
-        first = next(iter(batch.calls.values()))
-        self._fail(batch, not_run(self.lane.executor, first, error))
+    def _unreported(self, shift: Shift, error: BaseException) -> None:
+        first = next(iter(shift.calls.values()))
+        self._fail(shift, not_run(self.lane.executor, first, error))
 
-    def _fail(self, batch: Batch, error: BaseException) -> None:
-        for call in list(batch.calls.values()):
+    def _fail(self, shift: Shift, error: BaseException) -> None:
+        for call in list(shift.calls.values()):
             self.lane.finish(call, Outcome(error=each_its_own(error)))
-        batch.calls.clear()
+        shift.calls.clear()
 
 
-def outcome_of(report: tuple[Any, ...], name: str, worker: str, host: str) -> Outcome:
+def outcome_of_report(report: tuple[Any, ...], name: str, worker: str, host: str) -> Outcome:
     """What a report about a call that ran tells: its value, unless that has stayed on its worker, or its error.
 
     Parameters

@@ -8,7 +8,7 @@ from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.links import Link
 
 
-class Batch:
+class Shift:
     """Calls that are with Dask as one task: a shift, from the client's side.
 
     Attributes

@@ -23,7 +23,7 @@ from parsl_on_dask.lanes.reports import (
     WATCHED,
     is_loss,
     not_run,
-    outcome_of,
+    outcome_of_report,
     watched,
     whereabouts,
     worker_lost,
@@ -83,7 +83,7 @@ class SimpleLane(RemoteLane):
         if self.take(call):
             self.inbox.put(("call", call))
 
-    def heard(self, message: Any) -> None:
+    def received(self, message: Any) -> None:
         self.inbox.put(("event", message))
 
     def working(self) -> list[tuple[str, str]]:
@@ -142,7 +142,7 @@ class SimpleLane(RemoteLane):
             elif report[0] in WATCHED:
                 watched(self, sent.call, worker, host, report)
             elif report[0] in (VALUE, KEPT, ERROR):
-                sent.outcome = outcome_of(report, sent.call.name, worker, host)
+                sent.outcome = outcome_of_report(report, sent.call.name, worker, host)
                 sent.size = report[2] if report[0] == KEPT else None
 
     def ended(self, sent: Sent, future: Any) -> None:
@@ -175,7 +175,7 @@ class SimpleLane(RemoteLane):
             running = last[0] == call.number
             for number, report in map(loads, last[1]):
                 if number == sent.id:
-                    self.complete(sent, outcome_of(report, call.name, sent.worker, sent.host))
+                    self.complete(sent, outcome_of_report(report, call.name, sent.worker, sent.host))
                     return
         if running or call.uncharged >= UNCHARGED:
             self.complete(sent, worker_lost(call, self.cluster, sent.worker, sent.host))

@@ -11,7 +11,7 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask.check.command import check
-from parsl_on_dask.check.explaining import explain
+from parsl_on_dask.check.plan import explain
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor, WorkQueueExecutor
 from parsl_on_dask.launchers import SrunLauncher, WrappedLauncher
 from parsl_on_dask.providers import KubernetesProvider, LocalProvider, SlurmProvider
@@ -50,7 +50,7 @@ def test_jobs_show_their_script():
     assert "jobs of SlurmProvider" in plan.becomes
     assert plan.facts["nodes of a block"] == "3"
     assert plan.facts["workers of a node"].startswith("its cores / 1, at the most 4")
-    for text in ("#SBATCH", "module load x", "srun", "block-0/start.sh", "debug"):
+    for text in ("#SBATCH", "module load x", "srun", "/start.sh", "debug"):
         assert text in plan.script
     assert "  | #SBATCH" in repr(explain(parsl.Config(executors=[HighThroughputExecutor(provider=provider)])))
 

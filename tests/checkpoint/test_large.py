@@ -13,9 +13,9 @@ import pytest
 from parsl_on_dask import join_app, python_app
 from parsl_on_dask.checkpoint import Store
 from parsl_on_dask.checkpoint.entry import CheckpointWarning
+from parsl_on_dask.dataflow.checkpoint_schedule import CheckpointSchedule
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
-from parsl_on_dask.dataflow.recorder import Recorder
-from parsl_on_dask.lanes import sidevalues
+from parsl_on_dask.lanes import value_files as in_files
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.utils import get_all_checkpoints
 from tests.checkpoint.runs import Run, block, length, ran, recorded, squares
@@ -191,13 +191,13 @@ def test_workers_that_do_not_see_the_directory(
     run: Run, log: str, fetches: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The values come through the client, once each."""
-    make_probe = Recorder._make_probe
+    make_probe = CheckpointSchedule._make_probe
 
-    def hidden(self: Recorder) -> None:
+    def hidden(self: CheckpointSchedule) -> None:
         make_probe(self)
         self._probe = str(tmp_path / "not" / "seen" / "there")
 
-    monkeypatch.setattr(Recorder, "_make_probe", hidden)
+    monkeypatch.setattr(CheckpointSchedule, "_make_probe", hidden)
     for mode in ("task_exit", "dfk_exit"):
         with run(memoizer(mode, checkpoint_files=[])) as kernel:
             assert [f.result(WAIT) for f in [length(block(log, SIZE + i)) for i in range(3)]]
@@ -215,8 +215,8 @@ def test_workers_that_do_not_see_what_was_recorded(
     with run(memoizer()):
         assert [f.result(WAIT) for f in [length(block(log, SIZE + i)) for i in range(3)]]
     assert fetches == []
-    load_on_worker = sidevalues.load_on_worker
-    monkeypatch.setattr(sidevalues, "load_on_worker", lambda lane, path, *a: load_on_worker(lane, "/not" + path, *a))
+    load_on_worker = in_files.load_on_worker
+    monkeypatch.setattr(in_files, "load_on_worker", lambda lane, path, *a: load_on_worker(lane, "/not" + path, *a))
     with run(memoizer()):
         hits = [block(log, SIZE + i) for i in range(3)]
         assert [f.result(WAIT) for f in [length(hit) for hit in hits]] == [SIZE, SIZE + 1, SIZE + 2]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import parsl_on_dask as parsl
-from parsl_on_dask.check.explaining import explain
+from parsl_on_dask.check.plan import explain
 from parsl_on_dask.clusters import allocated
 from parsl_on_dask.clusters.allocated import AllocationProvider, start_on
 from parsl_on_dask.errors import ConfigurationError

@@ -180,7 +180,7 @@ def test_the_scheduler_dies(start: Start) -> None:
     kernel, executor, jobs = start()
     assert seen(kernel)
     waiting = kernel.submit(time.sleep, 60)
-    hub = psutil.Process(executor.lane.cluster.hub.process.pid)
+    hub = psutil.Process(executor.lane.cluster.scheduler.supervisor.process.pid)
     for process in hub.children():
         process.kill()
     with pytest.raises(ExecutorError, match="scheduler"):

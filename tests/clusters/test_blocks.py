@@ -244,7 +244,7 @@ def note(path: str, number: int) -> int:
 
 def test_the_scheduler_in_the_first_block(start: Start) -> None:
     kernel, executor, jobs = start(provider={"init_blocks": 2, "nodes_per_block": 2}, scheduler_in_job=True)
-    assert executor.lane.cluster.hub is None
+    assert executor.lane.cluster.scheduler.supervisor is None
     eventually(lambda: len(executor.lane.workers()) == 8, "the workers of both blocks", 60)
     assert seen(kernel)
     scheduler = executor.lane.client.run_on_scheduler(os.getpid)
@@ -260,9 +260,9 @@ def test_a_scheduler_in_a_job_that_fails(start: Start) -> None:
 
 
 def test_a_scheduler_in_a_job_ends_without_its_client(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from parsl_on_dask.clusters import blocks
+    from parsl_on_dask.clusters import block_scheduler
 
-    monkeypatch.setattr(blocks, "LONELY", 2.0)
+    monkeypatch.setattr(block_scheduler, "LONELY", 2.0)
     kernel, executor, jobs = start(scheduler_in_job=True)
     assert seen(kernel)
     executor.lane.client.close()
@@ -343,7 +343,7 @@ def test_without_an_address_nodes_try_all_there_are(start: Start) -> None:
     kernel, executor, _ = start(address=None)
     host, port = executor.lane.client.scheduler.address.removeprefix("tls://").split(":")
     assert (host, 54000 <= int(port) <= 55000) == ("127.0.0.1", True)
-    assert len(executor.lane.cluster.addresses) >= 1
+    assert len(executor.lane.cluster.scheduler.addresses) >= 1
     assert seen(kernel)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask.clusters import ledger as module
-from parsl_on_dask.clusters.jobs import Block
+from parsl_on_dask.clusters.block import Block
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.executors import HighThroughputExecutor, ThreadPoolExecutor
 from parsl_on_dask.jobs.node_hours import NODE_HOURS, BlockHours, read
@@ -188,7 +188,14 @@ def test_waiting_for_the_block_of_the_scheduler_is_the_queue(tmp_path: Path) -> 
     executor = HighThroughputExecutor(
         "hpc", max_workers_per_node=1, address="127.0.0.1", provider=provider, scheduler_in_job=True
     )
-    threading.Timer(2.0, lambda: [provider.run(number) for number in list(provider.resources)]).start()
+
+    def run_when_it_has_waited() -> None:
+        eventually(lambda: provider.resources, "the block is submitted")
+        threading.Event().wait(1.5)
+        for number in list(provider.resources):
+            provider.run(number)
+
+    threading.Thread(target=run_when_it_has_waited).start()
     with parsl.load(parsl.Config([executor], run_dir=str(tmp_path / "runinfo"), strategy="none")) as kernel:
         assert kernel.submit(divmod, 7, 2).result(60) == (3, 1)
     hours = executor.node_hours()

@@ -98,7 +98,7 @@ def test_a_dead_scheduler_fails_the_calls(tmp_path: Path) -> None:
         kernel.submit(own_pid).result(30)
         future = kernel.submit(time.sleep, 60)
         time.sleep(0.5)
-        node = psutil.Process(executor.lane.cluster.hub.process.pid)
+        node = psutil.Process(executor.lane.cluster.keeper.process.pid)
         min(node.children(), key=lambda p: p.pid).kill()
         with pytest.raises(ExecutorError, match="scheduler"):
             future.result(60)
@@ -119,7 +119,7 @@ def test_encrypted_is_tls_and_nothing_listens_elsewhere(tmp_path: Path) -> None:
         with parsl.load(parsl.Config(executors=[executor], run_dir=str(tmp_path))) as kernel:
             kernel.submit(own_pid).result(30)
             assert executor.lane.client.scheduler.address.startswith(scheme)
-            node = psutil.Process(executor.lane.cluster.hub.process.pid)
+            node = psutil.Process(executor.lane.cluster.keeper.process.pid)
             for process in (node, *node.children(recursive=True)):
                 for connection in process.net_connections("inet"):
                     if connection.status == psutil.CONN_LISTEN:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from parsl_on_dask.clusters.arrays import Arrays
+from parsl_on_dask.clusters.block import Block
 from parsl_on_dask.clusters.governor import Governor
-from parsl_on_dask.clusters.jobs import Block
 from parsl_on_dask.clusters.submitting import TOGETHER, Submissions
 from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.providers.arrays import SLURM

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.clusters import hub
-from parsl_on_dask.clusters.hub import Supervisor
+from parsl_on_dask.clusters.supervisor import Supervisor
 from parsl_on_dask.errors import ExecutorError
 from tests.helpers import eventually
 
 
 def test_one_that_says_nothing_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "START_TIMEOUT", 0.1)
+    monkeypatch.setattr("parsl_on_dask.clusters.supervisor.START_TIMEOUT", 0.1)
     executor: Any = SimpleNamespace(label="silent", run_dir=str(tmp_path))
     supervisor = Supervisor(executor, str(tmp_path), "0")
     supervisor.stderr = str(tmp_path / "none")

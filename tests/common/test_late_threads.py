@@ -82,13 +82,13 @@ def test_as_long_as_threads_can_be_started_they_are() -> None:
         seen.append((args, threading.current_thread().name))
 
     late_threads.beside(note, 1, 2, name="aside", patience=9)
-    assert seen == [((1, 2), "aside")] and not late_threads.refused()
+    assert seen == [((1, 2), "aside")] and not late_threads.no_more_threads()
 
 
 def test_without_threads_it_is_done_at_once(no_more_threads: None) -> None:
     seen: list[int] = []
     late_threads.beside(seen.append, 1, name="aside")
-    assert seen == [1] and late_threads.refused()
+    assert seen == [1] and late_threads.no_more_threads()
 
 
 def test_a_pool_has_all_its_threads_before(monkeypatch: pytest.MonkeyPatch) -> None:

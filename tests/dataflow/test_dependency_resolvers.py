@@ -14,7 +14,7 @@ from parsl_on_dask.dataflow.dependency_resolvers import (
     DEFAULT_DEPENDENCY_RESOLVER,
     SHALLOW_DEPENDENCY_RESOLVER,
     DependencyResolver,
-    value_of,
+    peeked,
 )
 from parsl_on_dask.remote.standin import FinishedFuture
 
@@ -189,7 +189,7 @@ class Peeking(Future):  # type: ignore[type-arg]
 def test_a_value_that_stays_on_a_worker_is_not_fetched() -> None:
     f = Peeking()
     f.set_result(None)
-    assert value_of(f) == unwrap("shallow", f) == unwrap("default", f) == "on a worker"
+    assert peeked(f) == unwrap("shallow", f) == unwrap("default", f) == "on a worker"
     assert unwrap("default", [f])[0].result() == "on a worker"
     assert unwrap("deep", [f]) == ["on a worker"]
 

@@ -11,7 +11,7 @@ import cloudpickle
 import pytest
 
 import parsl_on_dask as parsl
-from parsl_on_dask.check.explaining import explain
+from parsl_on_dask.check.plan import explain
 from parsl_on_dask.errors import OptionalModuleMissing, TypeCheckError
 from parsl_on_dask.executors import GlobusComputeExecutor
 

@@ -97,7 +97,7 @@ def sent_ahead(kernel: Any, folder: Path, length: int, deed: str, at: int) -> li
     lane = lane_of(kernel)
     if not hasattr(lane, "links"):
         return chain(folder, length, 0, deed, at)
-    eventually(lambda: not lane.shifts, "no worker waits for more calls")
+    eventually(lambda: not lane.open_shifts, "no worker waits for more calls")
     with Traffic(lane) as traffic:
         with at_rest(lane):
             for times in lane.queues.times.values():
@@ -173,7 +173,7 @@ def test_joins_of_calls_in_one_batch(kernel: Any, config_name: str) -> None:
     if config_name == "threads":
         return
     lane = lane_of(kernel)
-    eventually(lambda: not lane.shifts, "no worker waits for more calls")
+    eventually(lambda: not lane.open_shifts, "no worker waits for more calls")
     with Traffic(lane) as traffic:
         with at_rest(lane):
             a = increment(1)
@@ -286,7 +286,7 @@ def test_a_prepared_link_can_be_cancelled(kernel: Any, config_name: str, tmp_pat
     assert [f.result(WAIT) for f in futures[:5]] == [1, 2, 3, 4, 5]
     assert isinstance(futures[9].exception(WAIT), DependencyError)
     assert set(how_often(tmp_path)) == set(range(5))
-    assert not lane.waiting.calls and not lane.live
+    assert not lane.calls_ahead.calls and not lane.live
 
 
 def test_links_behind_busy_workers(kernel: Any, tmp_path: Path) -> None:

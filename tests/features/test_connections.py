@@ -80,7 +80,7 @@ def test_a_large_result_outlives_the_connection(load: Callable[..., Any], config
         started = tmp_path / f"started{number}"
         future = counted(str(tmp_path / f"ran{number}"), 300_000, str(started), str(tmp_path / f"gate{number}"))
         eventually(started.exists, "the call runs", WAIT)
-        return future, any(set(batch.calls) - batch.initial for batch in list(lane.batches.values()))
+        return future, any(set(batch.calls) - batch.initial for batch in list(lane.shifts.values()))
 
     for number in range(50):
         future, fed = held(number)

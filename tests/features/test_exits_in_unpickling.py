@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask import python_app
-from parsl_on_dask.clusters import unpickling
+from parsl_on_dask.dask_internals import unpickling
 from tests.helpers import WAIT
 
 WARM = True

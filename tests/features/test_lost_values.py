@@ -15,7 +15,7 @@ import pytest
 from parsl_on_dask import python_app
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
-from parsl_on_dask.lanes.keeping import Keeping
+from parsl_on_dask.lanes.large_results import LargeResults
 from tests.helpers import WAIT, append, eventually, text_of
 
 SIZE = 1_000_000
@@ -92,10 +92,10 @@ def test_a_value_that_is_lost_before_dask_has_it_is_a_failed_try(
     log = str(tmp_path / "log")
     lane(kernel).client.wait_for_workers(2, timeout=WAIT)
     pids = lane(kernel).client.run(os.getpid)
-    begin = Keeping.begin
+    begin = LargeResults.begin
     killed: list[int] = []
 
-    def after_a_kill(self: Keeping, number: int) -> None:
+    def after_a_kill(self: LargeResults, number: int) -> None:
         entry = self.calls.get(number)
         if entry is not None and not killed and entry[1].large.fed:
             pid = pids[entry[1].large.address]
@@ -104,7 +104,7 @@ def test_a_value_that_is_lost_before_dask_has_it_is_a_failed_try(
             eventually(lambda: not os.path.exists(f"/proc/{pid}/exe") or _is_dead(pid), "the worker's end")
         begin(self, number)
 
-    monkeypatch.setattr(Keeping, "begin", after_a_kill)
+    monkeypatch.setattr(LargeResults, "begin", after_a_kill)
     made = fed(lambda: big(SIZE, log))
     assert len(made.result(WAIT)[1]) == SIZE
     if killed:
@@ -124,7 +124,7 @@ def _is_dead(pid: int) -> bool:
 def test_no_tries_are_left(load: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Dask says of a value that it did not get is the call's error."""
     load()
-    monkeypatch.setattr(Keeping, "adopted", lambda self, number, future: self._settle(number, future, "error"))
+    monkeypatch.setattr(LargeResults, "adopted", lambda self, number, future: self._settle(number, future, "error"))
     made = fed(lambda: big(SIZE, str(tmp_path / "log")))
     error = made.exception(WAIT)
     if error is None:  # it went alone

@@ -507,7 +507,7 @@ class FakeCluster(Cluster):
     def __init__(self, scheduler: Scheduler, scratch: str = "") -> None:
         self.scheduler = scheduler
         self.client: Any = Client(scheduler)
-        self.ours = scheduler.ours
+        self.started_here = scheduler.ours
         self.scratch = scratch if scheduler.ours else ""
         self.error: BaseException | None = None
         self.closed = False
@@ -522,7 +522,7 @@ class FakeCluster(Cluster):
         return max(1, len(self.scheduler.workers))
 
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
-        dead = self.scheduler.dead.get(worker) if self.ours else None
+        dead = self.scheduler.dead.get(worker) if self.started_here else None
         return None if dead is None else (dead.journal.number, dead.journal.records)
 
     def trouble(self) -> BaseException | None:
@@ -538,7 +538,7 @@ class _Turning:
     turning = False
 
     def begin(self: Any) -> None:
-        self.client.subscribe_topic(self.topic, lambda event: self.heard(event[1]))
+        self.client.subscribe_topic(self.topic, lambda event: self.received(event[1]))
         self.thread = SimpleNamespace(is_alive=lambda: not self.gone, join=self._join, ident=None)
         self.gone = False
 

@@ -10,7 +10,7 @@ import pytest
 
 from parsl_on_dask import python_app
 from parsl_on_dask.clusters.bootstrap import KEY_MARK
-from parsl_on_dask.lanes.sizes import ALONE, LONG
+from parsl_on_dask.lanes.queues import ALONE, LONG
 from tests.helpers import WAIT, eventually
 from tests.lanes.traffic import Traffic, at_rest, occupied
 
@@ -66,7 +66,7 @@ def test_a_batch_says_how_many(kernel: Any, tmp_path: Path) -> None:
     lane = lane_of(kernel)
     for _ in range(2):
         assert [f.result(WAIT) for f in [double(i) for i in range(100)]] == [2 * i for i in range(100)]
-    eventually(lambda: not lane.shifts, "no worker waits for more calls")
+    eventually(lambda: not lane.open_shifts, "no worker waits for more calls")
     gate = str(tmp_path / "gate")
     with Traffic(lane) as traffic:
         with at_rest(lane):

@@ -1,4 +1,4 @@
-"""What `dask_futures` and `dask_patches` rely on in Dask, and what they leave to it."""
+"""Dask futures that stand for futures of ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import parsl_on_dask
 from parsl_on_dask import python_app
 from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.lanes.dask_futures import calling_client, dask_future_of
+from parsl_on_dask.lanes.dask_futures import dask_future_of
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol
 from tests.helpers import WAIT, eventually
 
@@ -92,22 +92,6 @@ def test_a_client_that_restarts_cancels_nothing(client: Client) -> None:
     assert again.result(WAIT).filepath == "x.txt"
 
 
-def test_the_calling_client_is_found(client: Client) -> None:
-    found: list[Any] = []
-
-    class Asks:
-        def __dask_tokenize__(self) -> str:
-            found.append((calling_client(), calling_client("submit"), calling_client("map")))
-            return "asks"
-
-        def __reduce__(self) -> Any:
-            return (int, ())
-
-    assert calling_client() is None
-    client.submit(str, Asks(), pure=True).result(WAIT)
-    assert found[0] == (client, client, None)
-
-
 def test_without_a_client_there_is_a_type_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("parsl_on_dask.lanes.dask_futures.default_client", lambda: None)
     future, _ = held()
@@ -115,26 +99,11 @@ def test_without_a_client_there_is_a_type_error(monkeypatch: pytest.MonkeyPatch)
         dask_future_of(future)
 
 
-def test_dask_by_itself_asks_nothing_in_gather_and_as_completed(client: Client) -> None:
-    """When this fails, `dask_patches` is not needed any more."""
-    future, task = held()
-    gather: Any = Client._gather.__wrapped__  # type: ignore[attr-defined]
-
-    async def ask() -> Any:
-        return await gather(client, [future])
-
-    assert client.sync(ask, callback_timeout=WAIT) == [future]
-    update: Any = distributed.as_completed.update.__wrapped__  # type: ignore[attr-defined]
-    with pytest.raises(TypeError, match="must be a future"):
-        update(distributed.as_completed([]), [future])
-    task.set_result(0)
-
-
 def test_what_holds_no_future_of_ours_goes_to_dask_as_it_is() -> None:
-    from parsl_on_dask.lanes.dask_patches import _replaced
+    from parsl_on_dask.lanes.dask_futures import with_dask_futures
 
     for given in ([1, {"a": (2,)}], {"a": {3}}, (), frozenset({4}), "text", None):
-        assert _replaced(given, None) is given
+        assert with_dask_futures(given, None) is given
 
 
 def test_pickling_a_pending_one_in_an_event_loop_is_refused(client: Client) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from parsl_on_dask.lanes import reports as module
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.reports import LATE, Clock, Reports
-from parsl_on_dask.lanes.shift import Batch
+from parsl_on_dask.lanes.shift import Shift
 
 
 class Time:
@@ -22,14 +22,14 @@ class Time:
 def test_a_process_that_was_stopped_does_not_take_calls_for_lost() -> None:
     time = Time()
     lost: list[Any] = []
-    lane = SimpleNamespace(client=SimpleNamespace(status="running"), batches={}, shifts={}, cluster=None)
-    lane.keeping = SimpleNamespace(batch_ended=lambda batch: None)
+    lane = SimpleNamespace(client=SimpleNamespace(status="running"), shifts={}, open_shifts={}, cluster=None)
+    lane.large_results = SimpleNamespace(shift_ended=lambda batch: None)
     reports = Reports(lane)  # type: ignore[arg-type]
     reports.clock = Clock(time)
     reports._lost = lambda batch, *_: lost.append(batch.id)  # type: ignore[method-assign]
-    batch = Batch("b", "app", feed=True)
+    batch = Shift("b", "app", feed=True)
     batch.begin_with([Call("app", print, (), {}, {}, print)])
-    lane.batches["b"] = batch
+    lane.shifts["b"] = batch
     reports.ended(batch, SimpleNamespace(status="finished"))
     time.now += 3600  # SIGSTOP, and an hour later SIGCONT
     reports.late()
@@ -61,11 +61,11 @@ def test_a_report_that_cannot_be_dealt_with_ends_its_own_call_alone() -> None:
         if call.number == 1:
             raise ZeroDivisionError
 
-    lane = SimpleNamespace(batches={}, live={1: calls[0], 2: calls[1]}, queues=SimpleNamespace(learn=learn))
+    lane = SimpleNamespace(shifts={}, live={1: calls[0], 2: calls[1]}, queues=SimpleNamespace(learn=learn))
     lane.finish = lambda call, outcome: ended.append((call.number, type(outcome.error)))
-    lane.keeping = SimpleNamespace(fail=lambda number, error: None)
+    lane.large_results = SimpleNamespace(fail=lambda number, error: None)
     lane.take_note = lambda call, outcome: None
-    batch = lane.batches["b"] = Batch("b", "app", feed=True)
+    batch = lane.shifts["b"] = Shift("b", "app", feed=True)
     batch.begin_with(calls)
     value = (module.VALUE, b"\x80\x04K\x01.", 0.0, 0.1)
     Reports(lane).read(("b", "w", "a", "h", 1, [(value[0], n, *value[1:]) for n in (1, 2)]))  # type: ignore[arg-type]

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from ci.machines import FOLDER, PAGE, directives, look, machines, page
-from parsl_on_dask.check.explaining import ExecutorPlan, Explanation
+from parsl_on_dask.check.plan import ExecutorPlan, Plan
 
 EXPECTED = Path(__file__).parent / "expected"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
 @pytest.fixture(scope="module")
-def seen() -> Explanation:
+def seen() -> Plan:
     return look()
 
 
@@ -36,11 +36,11 @@ def as_written(plan: ExecutorPlan) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_directives_are_those_that_the_site_wants(seen: Explanation, name: str) -> None:
+def test_directives_are_those_that_the_site_wants(seen: Plan, name: str) -> None:
     assert [as_written(plan) for plan in seen.executors if plan.config == name] == list(written_down(name))
 
 
-def test_nothing_is_refused(seen: Explanation) -> None:
+def test_nothing_is_refused(seen: Plan) -> None:
     """Only what this machine lacks is told, and no old or useless argument is in any of them."""
     assert not seen.refused and not seen.unseen and not seen.old and not seen.without_effect
     assert sorted({plan.config for plan in seen.executors}) == NAMES
@@ -65,6 +65,6 @@ def test_the_page_is_made_from_the_files() -> None:
         ("gadi", "select="),
     ],
 )
-def test_what_a_site_refuses_is_not_asked_for(seen: Explanation, name: str, unwanted: str) -> None:
+def test_what_a_site_refuses_is_not_asked_for(seen: Plan, name: str, unwanted: str) -> None:
     scripts = [plan.script for plan in seen.executors if plan.config == name]
     assert scripts and not any(unwanted in (script or "") for script in scripts)

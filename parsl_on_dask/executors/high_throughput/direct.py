@@ -95,7 +95,7 @@ class DirectUse(LaneExecutor):
             first.setdefault(manager_of(worker), worker["address"])
         if not first:
             return {}
-        found = machinery("lanes.direct:packages")(lane, list(first.values()))
+        found = machinery("lanes.worker_control:packages")(lane, list(first.values()))
         # this package takes the place of the release of Parsl that it has the API of
         parsl = {"parsl": version.VERSION}
         return {manager: parsl | found[address] for manager, address in first.items() if address in found}
@@ -120,7 +120,7 @@ class DirectUse(LaneExecutor):
         if not chosen:
             listed = ", ".join(sorted({manager_of(worker) for worker in known})) or "none"
             raise ValueError(f"hold_worker({worker_id!r}): there is no such manager. Connected managers: {listed}")
-        machinery("lanes.direct:hold")(lane, chosen)
+        machinery("lanes.worker_control:hold")(lane, chosen)
 
 
 def run_payload(buffer: bytes, task_executor: Mapping[str, Any] | None = None) -> Any:

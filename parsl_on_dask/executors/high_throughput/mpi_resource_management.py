@@ -1,7 +1,7 @@
 """The nodes of a batch job, and handing them out to tasks, by Parsl's names.
 
 :class:`~parsl_on_dask.executors.high_throughput.mpi_executor.MPIExecutor` hands nodes out in the submitting process
-(:mod:`parsl_on_dask.lanes.nodes`); what is here is for programs that use Parsl's classes on queues of their own.
+(:mod:`parsl_on_dask.lanes.mpi_lane`); what is here is for programs that use Parsl's classes on queues of their own.
 """
 
 from __future__ import annotations

@@ -1,0 +1,109 @@
+"""One block: what is known about its job."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from typing import Any
+
+from parsl_on_dask.jobs.states import JobState, JobStatus
+
+NEVER_CONNECTED = (
+    "The job ended before any of its workers had connected to the scheduler; its output, in the submit_scripts "
+    "directory of the run, may say why"
+)
+
+
+class Block:
+    """One job.
+
+    Attributes
+    ----------
+    name : str
+        Its id, a number.
+    folder : str
+        Directory that its nodes and this process share.
+    job_id : object
+        The provider's; None before the submission.
+    status : JobStatus
+        As it is shown.
+    connected : bool
+        Whether it ever had workers.
+    since : float
+        When the first of them came, by the monotonic clock.
+    trial : int
+        Which trial of the governor's it belongs to.
+    counted : bool
+        Whether the governor knows what became of it.
+    left_word : bool
+        Whether its job was seen to have left an exit code.
+    given_back : bool
+        Whether it is, or is about to be, cancelled.
+    gone : bool
+        Whether the provider says that the job has ended.
+    """
+
+    def __init__(self, name: str, folder: str) -> None:
+        self.name = name
+        self.folder = folder
+        self.spec_file = os.path.join(folder, "node.json")
+        self.job_id: Any = None
+        self.status = JobStatus(JobState.PENDING)
+        self.connected = False
+        self.since = 0.0
+        self.given_back = False
+        self.gone = False
+        self.trial = 0
+        self.counted = False
+        self.left_word = False
+        self.submitted = threading.Event()
+
+    @property
+    def over(self) -> bool:
+        """Whether it runs no more and never will."""
+        return self.status.terminal
+
+    @property
+    def running(self) -> bool:
+        return self.connected or self.status.state is JobState.RUNNING
+
+    def has_workers(self) -> None:
+        """A worker of it is there."""
+        if not self.connected:
+            self.since = time.monotonic()
+        self.connected = True
+        if self.status.state in (JobState.PENDING, JobState.HELD, JobState.UNKNOWN):
+            self.status = JobStatus(JobState.RUNNING)
+
+    def ended(self, status: JobStatus) -> None:
+        """The provider says so."""
+        self.gone = True
+        if not self.given_back:
+            if not self.connected:
+                message = status.message or NEVER_CONNECTED
+                status = JobStatus(JobState.MISSING, message, status.exit_code, status.stdout_path, status.stderr_path)
+            status.served = self.served()
+            status.trial = self.trial
+            self.status = status
+        self.forget()
+
+    def served(self) -> float:
+        """For how many seconds it has had workers."""
+        return time.monotonic() - self.since if self.connected else 0.0
+
+    def forget(self) -> None:
+        """Remove the file that its nodes start from: it holds keys."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.spec_file)
+
+
+def describe_end(status: JobStatus) -> str:
+    """All that is known about a job that ended, in a few lines."""
+    lines = [str(status)]
+    if status.exit_code is not None:
+        lines.append(f"exit code {status.exit_code}")
+    if status.stderr_summary:
+        lines.append(f"the job's stderr:\n{status.stderr_summary}")
+    return "; ".join(lines)

@@ -1,0 +1,259 @@
+"""What a client has on a cluster while it is there, and that goes when it leaves or is gone.
+
+A plugin on the scheduler belongs to one client. When that leaves, or the scheduler notices that it has gone, the plugin
+removes the client's other traces: itself, the topics of its lanes, and the plugin on the workers, which lets go of what
+these hold.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.clusters.bootstrap import KEY_MARK, digest, sources
+from parsl_on_dask.common.by_value import by_value
+from parsl_on_dask.dask_internals.clients import run_on_scheduler
+from parsl_on_dask.dask_internals.schedulers import forget_topics, forget_wishes
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+logger = logging.getLogger("parsl.clusters.client_plugins")
+
+#: Seconds for which a client's connection may be lost before it counts as gone.
+ABSENCE = 5.0
+#: Seconds that leaving may take.
+GOODBYE = 10.0
+
+#: Modules that stay on the workers. Users' classes derive from theirs. A class that travelled by value serves later
+#: clients too, as long as something in the worker holds it, and its base has to be the one that they know.
+STAY = ("parsl_on_dask.data_provider.files", "parsl_on_dask.serialize.base")
+
+_users: dict[str, int] = {}
+_lock = threading.Lock()
+
+
+def name_of(client: Client) -> str:
+    """What the plugins of a client are called."""
+    return f"parsl-on-dask-{client.id}"
+
+
+def topic_of(client: Client, what: str) -> str:
+    """Name of a topic for events that goes with the client."""
+    return f"parsl-{client.id}-{what}"
+
+
+def enter(client: Client, foreign: bool) -> None:
+    """Prepare a cluster for a client's calls. Several executors of a client share that.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    foreign : bool
+        Whether the cluster is not ours. Then its workers may have nothing of this package, and its
+        ``allowed-failures`` is not ours to set. Call :func:`leave` when an executor needs the cluster no more.
+    """
+    with _lock:
+        users = _users.get(client.id, 0)
+        if foreign:
+            _users[client.id] = users + 1
+        if users:
+            return
+    if foreign:
+        try:
+            plugin = _worker_plugin(name_of(client), client.id, sources(), digest())
+            client.register_plugin(plugin, name=name_of(client))
+        except BaseException:
+            with _lock:
+                _users.pop(client.id, None)
+            raise
+    try:
+        client.register_plugin(_scheduler_plugin(name_of(client), client.id, foreign), name=name_of(client))
+    except Exception as e:
+        if not foreign:
+            logger.debug("The scheduler takes no plugins: %r", e)
+            return
+        logger.warning(
+            "The scheduler takes no plugins, so Dask itself runs calls again whose worker died; set "
+            "distributed.scheduler.allowed-failures to 0 there if that is not wanted",
+            exc_info=True,
+        )
+
+
+def leave(client: Client) -> None:
+    """An executor needs the cluster no more; with the last one of a client, all goes that the client had there."""
+    with _lock:
+        users = _users.pop(client.id, 0)
+        if users > 1:
+            _users[client.id] = users - 1
+    if users != 1 or client.status != "running":
+        return
+    try:
+        run_on_scheduler(client, _goodbye(), name_of(client), timeout=GOODBYE)
+    except Exception as e:  # the scheduler is gone or takes no functions; what is left goes with the client
+        logger.debug("Cannot clean up on the cluster: %r", e)
+
+
+def _goodbye() -> Any:
+    async def parsl_goodbye(name: str, dask_scheduler: Any = None) -> None:
+        plugin = dask_scheduler.plugins.get(name)
+        if plugin is not None:
+            await plugin.leave(dask_scheduler)
+
+    return by_value(parsl_goodbye)
+
+
+def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
+    from distributed import SchedulerPlugin
+
+    mark, absence = KEY_MARK, ABSENCE
+    release, drop = forget_wishes(), forget_topics()
+
+    class ParslOnDask(SchedulerPlugin):
+        """Looks after a client's tasks, and removes its traces when it has gone.
+
+        Dask looks at whether a worker with tasks waiting in front of it is idle when something happens to that worker.
+        A task can be given to a busy worker while the others have more to do; when these are done all workers count as
+        idle, and then none takes tasks from another one. And a task that prefers a worker which has gone, at a moment
+        without any other, is forgotten when others come. So both are looked at from time to time.
+        """
+
+        idempotent = True
+
+        def __init__(self) -> None:
+            self.name = name
+            self.client = client
+
+        async def start(self, scheduler: Any) -> None:
+            import time
+
+            from tornado.ioloop import PeriodicCallback
+
+            def look() -> None:
+                for worker in list(scheduler.workers.values()):
+                    if len(worker.processing) > worker.nthreads:
+                        scheduler.check_idle_saturated(worker)
+                if scheduler.running:
+                    tasks = [t for t in scheduler.unrunnable if t.loose_restrictions and mark in str(t.key)]
+                    if tasks:
+                        found = {task.key: "processing" for task in tasks}
+                        scheduler.transitions(found, stimulus_id=f"parsl-come-{time.time()}")
+
+            scheduler.periodic_callbacks[name] = callback = PeriodicCallback(look, 500)
+            callback.start()
+
+        def update_graph(self, scheduler: Any, *, tasks: Any, **_: Any) -> None:
+            # Dask is not to run our tasks again when their worker dies: that is for Parsl's retries to decide
+            for key in tasks if once else ():
+                if mark in str(key):
+                    # the next death of its worker is one too many
+                    scheduler.tasks[key].suspicious = scheduler.allowed_failures
+
+        def remove_client(self, scheduler: Any, client: str) -> None:
+            import asyncio
+
+            async def look_again() -> None:
+                await asyncio.sleep(absence)
+                if self.client not in scheduler.clients:
+                    await self.leave(scheduler)
+
+            if client == self.client:
+                self.leaving = asyncio.ensure_future(look_again())
+
+        async def leave(self, scheduler: Any) -> None:
+            if scheduler.plugins.get(name) is not self:
+                return
+            del scheduler.plugins[name]
+            callback = scheduler.periodic_callbacks.pop(name, None)
+            if callback is not None:
+                callback.stop()
+            release(scheduler, client)
+            if name in scheduler.worker_plugins:
+                await scheduler.unregister_worker_plugin(None, name)
+            # last: workers may have told something until now
+            self.sweep(scheduler)
+            # and what was on its way makes a topic anew
+            scheduler.loop.call_later(absence, self.sweep, scheduler)
+
+        def sweep(self, scheduler: Any) -> None:
+            if name in scheduler.plugins:  # the client has come back, with topics that it needs
+                return
+            drop(scheduler, f"parsl-{client}-")
+
+    ParslOnDask.__module__ = "__main__"
+    ParslOnDask.__qualname__ = "ParslOnDask"
+    return ParslOnDask()
+
+
+def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> Any:
+    from distributed import WorkerPlugin
+
+    kept = STAY
+
+    class ParslOnDask(WorkerPlugin):
+        """Makes parsl_on_dask.remote importable on a worker that does not have the package."""
+
+        def __init__(self) -> None:
+            self.name = name
+            self.client = client
+            self.texts = texts
+            self.mark = mark
+            self.kept = kept
+
+        def setup(self, worker: Any) -> None:
+            import importlib
+            import importlib.util
+            import sys
+
+            top = sys.modules.get("parsl_on_dask")
+            if top is None and importlib.util.find_spec("parsl_on_dask") is not None:
+                top = importlib.import_module("parsl_on_dask")
+            # otherwise it is installed here, and the client compares versions
+            if top is None or hasattr(top, "__sent_by__"):
+                self.make_modules()
+            from parsl_on_dask.remote import presence
+
+            presence.enter(worker, self.client)
+
+        def make_modules(self) -> None:
+            import sys
+            import types
+
+            for package in (
+                "parsl_on_dask",
+                *(f"parsl_on_dask.{room}" for room in ("remote", "data_provider", "serialize")),
+            ):
+                if getattr(sys.modules.get(package), "__sent_by__", None) == self.mark:
+                    continue
+                module = types.ModuleType(package)
+                module.__path__ = []
+                module.__package__ = package
+                module.__dict__["__sent_by__"] = self.mark
+                sys.modules[package] = module
+            for name, text in self.texts.items():
+                full = "parsl_on_dask." + name
+                if getattr(sys.modules.get(full), "__sent_by__", None) == self.mark:
+                    continue
+                module = types.ModuleType(full)
+                module.__dict__["__sent_by__"] = self.mark
+                module.__package__ = full.rpartition(".")[0]
+                sys.modules[full] = module
+                setattr(sys.modules[module.__package__], full.rpartition(".")[2], module)
+                exec(compile(text, f"<{full}, sent by the client>", "exec"), module.__dict__)
+
+        def teardown(self, worker: Any) -> None:
+            import sys
+
+            from parsl_on_dask.remote import presence
+
+            top = sys.modules["parsl_on_dask"]
+            if presence.leave(worker, self.client) and hasattr(top, "__sent_by__"):
+                ours = [m for m in sys.modules if m == "parsl_on_dask" or m.startswith("parsl_on_dask.")]
+                for module in ours:
+                    if not any(kept == module or kept.startswith(f"{module}.") for kept in self.kept):
+                        del sys.modules[module]
+
+    ParslOnDask.__module__ = "__main__"
+    ParslOnDask.__qualname__ = "ParslOnDask"
+    return ParslOnDask()

@@ -1,0 +1,39 @@
+"""Waiting until a kernel has nothing to do."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import wait
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+
+#: Seconds between two looks at whether callbacks of finished tasks have ended.
+SETTLING = 0.002
+
+
+def wait_for_tasks(kernel: DataFlowKernel) -> None:
+    """Wait for the tasks that there are now, whatever they raise."""
+    for record in list(kernel.tasks.values()):
+        future = getattr(record, "app_fu", None)
+        if future is not None:
+            try:
+                future.exception()
+            except BaseException as e:
+                if isinstance(e, (KeyboardInterrupt, SystemExit)):
+                    raise
+
+
+def wait_until_settled(kernel: DataFlowKernel) -> None:
+    """Wait for all tasks, also for those that join apps and callbacks make meanwhile."""
+    while True:
+        moving = kernel.flow.moves()  # first: what it has made by then is among the tasks
+        futures = [getattr(r, "app_fu", None) for r in list(kernel.tasks.values())]
+        left = [f for f in futures if f is not None and not f.done()]
+        if left:
+            wait(left)
+        elif moving:
+            time.sleep(SETTLING)
+        else:
+            return

@@ -1,0 +1,66 @@
+"""What a failed try leads to: the next one, or the end of its task."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.common.states import States
+from parsl_on_dask.common.task_errors import DependencyError
+from parsl_on_dask.dataflow.tasklog import log_failure, shown
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.flow import Flow
+    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+
+logger = logging.getLogger("parsl.dataflow.dflow")
+
+
+class Retries:
+    """Decides about failed tries, by ``Config(retries=, retry_handler=)``."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.kernel = flow.kernel
+
+    def failed(self, record: TaskRecord, error: BaseException) -> None:
+        """A try failed: try again, or let the task fail."""
+        logger.info("Task %s try %s failed with exception of type %s", record.id, record.try_id, type(error).__name__)
+        record.fail_history.append(shown(error))
+        record.fail_count += 1
+        if self.kernel.config.retry_handler is None:
+            record.fail_cost += 1
+            self.judge(record, error)
+        else:  # which may take long, or call apps and wait for them
+            self.kernel.callbacks.run(self.ask, record, error)
+
+    def ask(self, record: TaskRecord, error: BaseException) -> None:
+        """Ask the user's ``retry_handler`` what a failed try costs."""
+        handler: Any = self.kernel.config.retry_handler
+        try:
+            record.fail_cost += handler(error, record)
+        except BaseException as e:  # also when what it returned is no number
+            logger.exception("retry_handler raised an exception - will not retry")
+            record.fail_cost = self.kernel.config.retries + 1
+            error = e
+        self.flow.soon(self.judge, record, error)
+
+    def judge(self, record: TaskRecord, error: BaseException) -> None:
+        """Begin the next try of a task whose last one failed, or let the task fail."""
+        kernel = self.kernel
+        if isinstance(error, DependencyError):
+            logger.info("Task %s failed due to dependency failure so skipping retries", record.id)
+            self.flow.complete_failure(record, States.dep_fail, error)
+        elif record.fail_cost <= kernel.config.retries and not kernel.cleanup_called:
+            if not kernel.set_state(record, States.fail_retryable):  # cancelled meanwhile
+                return
+            record.try_id += 1
+            record.try_time_launched = None
+            record.try_time_returned = None
+            record.fail_history = []
+            record.try_again()
+            kernel.set_state(record, States.pending)
+            self.flow.soon(self.flow.launch, record)
+        else:
+            log_failure(record, error)
+            self.flow.complete_failure(record, States.failed, error)

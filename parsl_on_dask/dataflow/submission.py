@@ -1,0 +1,82 @@
+"""From a call to a task: its executor, its record, and what is to be waited for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from parsl_on_dask.dataflow import arguments
+from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
+from parsl_on_dask.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+
+
+def choose_executor(executors: str | Sequence[str], known: Sequence[str], number: int) -> str:
+    """The label of the executor of a new task; of several, one at random.
+
+    Raises
+    ------
+    ValueError
+        When ``executors`` is neither "all" nor a list.
+    ConfigurationError
+        When the kernel has none.
+    """
+    if isinstance(executors, str):
+        if executors.lower() != "all":
+            raise ValueError(f"Task {number} supplied executors={executors!r}: write executors=[{executors!r}]")
+        if not known:
+            raise ConfigurationError(
+                f"Task {number} has no executor to run on: the kernel was made with Config(executors=[]). Call its "
+                "add_executors([...]) before apps."
+            )
+        executors = known
+    elif not isinstance(executors, (list, tuple)):
+        raise ValueError(f"Task {number} supplied invalid type for executors: {type(executors)}; write a list")
+    return executors[0] if len(executors) == 1 else random.choice(executors)
+
+
+def new_record(
+    kernel: DataFlowKernel, number: int, executor: str, func: Any, args: Sequence[Any], kwargs: dict[str, Any]
+) -> TaskRecord:
+    """The record of a new task, with its future."""
+    record = TaskRecord()
+    record.id = number
+    record.dfk = kernel
+    record.func = func
+    record.func_name = getattr(func, "__name__", None) or type(func).__name__
+    record.args = args
+    record.kwargs = dict(kwargs)
+    record.executor = executor
+    record.resource_specification = kwargs.get("parsl_resource_specification") or {}
+    record.time_invoked = datetime.now()
+    record.app_fu = AppFuture(record)
+    return record
+
+
+def prepare(kernel: DataFlowKernel, record: TaskRecord) -> tuple[Sequence[Future[Any]], bool]:
+    """Stage the files of a new task, and find what it waits for. Containers are taken as they are now if it waits.
+
+    Returns
+    -------
+    tuple
+        The futures that it waits for; and whether nothing that the caller may change is among its arguments, so that
+        they can be looked at later.
+    """
+    if arguments.are_plain(record):
+        return (), True
+    settled = arguments.are_settled(record)
+    if not settled:
+        arguments.fill_in_lognames(kernel, record)
+        arguments.stage_in(kernel, record)
+        arguments.stage_out(kernel, record)
+        arguments.adopt_dask_objects(kernel, record)
+    depends = arguments.gather(kernel, record)
+    if depends and not settled:
+        arguments.take(kernel, record)
+    return depends, False

@@ -1,0 +1,22 @@
+"""Descriptions find what starts them by name, and every such name is there."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import parsl_on_dask
+from parsl_on_dask.executors.machinery import machinery
+
+
+def test_every_name_is_there() -> None:
+    names = {
+        str(node.args[0].value)
+        for path in Path(parsl_on_dask.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "machinery"
+        if isinstance(node.args[0], ast.Constant)
+    }
+    assert "lanes:open_lane" in names
+    for name in names:
+        assert callable(machinery(name)), name

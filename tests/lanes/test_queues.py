@@ -1,0 +1,88 @@
+"""Which calls travel together."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.queues import ALONE, LONG, TARGET, Queues
+
+
+def queues(**options: Any) -> Queues:
+    return Queues(SimpleNamespace(**{"max_batch": 512, **options}))
+
+
+def call(key: str = "f", **spec: Any) -> Call:
+    made = Call(key, print, (), {}, spec, lambda *_: None)
+    made.function_key = key
+    return made
+
+
+def filled(waiting: Queues, number: int, key: str = "f") -> Any:
+    for _ in range(number):
+        waiting.add(call(key))
+    return next(k for k, _ in waiting.heads() if k[0] == key)
+
+
+def test_calls_of_an_unknown_app_go_one_at_a_time() -> None:
+    waiting = queues()
+    assert waiting.portion(filled(waiting, 100), 2) == 1
+
+
+def test_short_calls_share_a_batch_and_leave_some_for_others() -> None:
+    waiting = queues()
+    key = filled(waiting, 1000)
+    waiting.learn(call(), 0.00001, kept=False)
+    assert waiting.portion(key, 2) == 250
+    assert queues(max_batch=10).max_batch == 10
+
+
+def test_a_batch_holds_a_bounded_amount_of_work() -> None:
+    waiting = queues()
+    key = filled(waiting, 10_000)
+    waiting.learn(call(), 0.01, kept=False)
+    assert waiting.portion(key, 2) == round(TARGET / 0.01)
+
+
+def test_long_calls_and_those_with_large_results_travel_alone() -> None:
+    for seconds, kept in ((2 * LONG, False), (0.0001, True)):
+        waiting = queues()
+        filled(waiting, 3)
+        waiting.learn(call(), seconds, kept=kept)
+        assert [alone for _, alone in waiting.heads()] == [True]
+
+
+def test_where_shifts_cost_nothing_more_only_very_long_calls_travel_alone() -> None:
+    for seconds, expected in ((2 * LONG, False), (2 * ALONE, True)):
+        waiting = Queues(SimpleNamespace(max_batch=512), shifts=True)
+        filled(waiting, 3)
+        waiting.learn(call(), seconds, kept=False)
+        assert [alone for _, alone in waiting.heads()] == [expected]
+
+
+def test_calls_with_a_specification_have_a_queue_of_their_own() -> None:
+    waiting = queues()
+    waiting.add(call())
+    waiting.add(call(resources={"GPU": 1}))
+    assert [alone for _, alone in waiting.heads()] == [False, True]
+
+
+def test_the_lowest_priority_goes_first_and_calls_without_one_last() -> None:
+    waiting = queues()
+    for spec in ({}, {"priority": 3}, {"priority": -1}):
+        waiting.add(call(**spec))
+    order = []
+    while waiting.size:
+        key = next(iter(waiting.heads()))[0]
+        order.append(waiting.take(key, 1)[0].spec)
+    assert order == [{"priority": -1}, {"priority": 3}, {}]
+
+
+def test_apps_take_turns() -> None:
+    waiting = queues()
+    first, second = filled(waiting, 2, "a"), filled(waiting, 2, "b")
+    waiting.take(first, 1)
+    assert [key[0] for key, _ in waiting.heads()] == ["b", "a"]
+    assert [c.name for c in waiting.take(second, 5)] == ["b", "b"]
+    assert waiting.size == 1

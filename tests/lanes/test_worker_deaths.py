@@ -1,0 +1,59 @@
+"""What the end of a worker's process may mean."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from parsl_on_dask.clusters.base import End
+from parsl_on_dask.lanes.worker_deaths import describe_death, story_of
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("peak", "workers", "out"),
+    [(7.5, 1, True), (2.0, 1, False), (2.0, 4, True), (2.0, 2, False)],
+)
+def test_memory_may_have_run_out_when_the_workers_together_came_near_the_limit(
+    peak: float, workers: int, out: bool
+) -> None:
+    said = describe_death(End("signal SIGKILL", int(peak * GIB), 8 * GIB, workers, "/logs/worker_0.log"))
+    assert ("Out of memory?" in said) is out
+    assert f"up to {peak} GiB of 8.0 GiB" in said and said.endswith("Its log: /logs/worker_0.log")
+
+
+def test_other_signals_are_no_sign_of_it() -> None:
+    assert "memory" not in describe_death(End("signal SIGSEGV", 8 * GIB, 8 * GIB))
+
+
+class FakeCluster:
+    def __init__(self, block: str | None, end: End | None) -> None:
+        self.block, self.end = block, end
+
+    def block_of(self, worker: str) -> str | None:
+        return self.block
+
+    def end_of(self, worker: str) -> End | None:
+        return self.end
+
+
+def call(task: int | None) -> Any:
+    return SimpleNamespace(name="mesh", owner=None if task is None else SimpleNamespace(id=task))
+
+
+def test_the_story_names_app_task_and_block() -> None:
+    cluster: Any = FakeCluster("2", End("exit code 3"))
+    assert story_of(call(7), cluster, "w").startswith("it ran app 'mesh', task 7, in block 2; its process ended")
+    why = "its job ended, and job_end_reruns=0"
+    assert story_of(call(7), cluster, "w", why) == f"it ran app 'mesh', task 7, in block 2; {why}"
+    bare: Any = FakeCluster(None, None)
+    assert story_of(call(None), bare, "w").startswith("it ran app 'mesh'; how its process ended is not known here")
+
+
+def test_an_end_travels_as_json() -> None:
+    end = End("exit code 3", 1, 2, 3, "log")
+    assert End(**json.loads(json.dumps(end._asdict()))) == end
