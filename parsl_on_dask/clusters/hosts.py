@@ -122,7 +122,7 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
         self.interface = interface
         self.local_directory = local_directory
         self.cmd_timeout = cmd_timeout
-        check_blocks(owner, 1, self.init_blocks, min_blocks, self.max_blocks, parallelism)
+        check_blocks(self)
         if self.init_blocks > len(self.hosts):
             raise ConfigurationError(f"{owner}: init_blocks={init_blocks} are more than the {len(self.hosts)} hosts.")
         self.script_dir = None

@@ -49,12 +49,12 @@ class JobsOfCluster(ExecutionProvider):
         self, cluster: Any, max_blocks: int, init_blocks: int = 1, min_blocks: int = 0, parallelism: float = 1
     ) -> None:
         super().__init__()
-        check_blocks("DaskExecutor", 1, init_blocks, min_blocks, max_blocks, parallelism)
         self.cluster = cluster
         self.init_blocks = init_blocks
         self.min_blocks = min_blocks
         self.max_blocks = max_blocks
         self.parallelism = parallelism
+        check_blocks(self, "DaskExecutor")
 
     @property
     def label(self) -> str:

@@ -7,10 +7,12 @@ import json
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from dataclasses import fields
+from typing import Any, ClassVar, NoReturn
 
 from parsl_on_dask.errors import ConfigurationError, OptionalModuleMissing
 from parsl_on_dask.jobs.states import JobStatus
+from parsl_on_dask.legacy import note_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.local.local import check_blocks
 from parsl_on_dask.utils import RepresentationMixin
@@ -36,10 +38,18 @@ class CloudProvider(ExecutionProvider, RepresentationMixin):
     def cluster_arguments(self) -> dict[str, Any]:
         """Keyword arguments of the cluster's class."""
 
-    def check_blocks(self) -> None:
-        """Raise unless the numbers of blocks make sense together."""
-        numbers = self.nodes_per_block, self.init_blocks, self.min_blocks, self.max_blocks, self.parallelism
-        check_blocks(type(self).__name__, *numbers)
+    #: arguments without effect, and what is said about one
+    _unused: ClassVar[tuple[str, ...]] = ()
+    _unused_why: ClassVar[str] = "has no meaning on Dask and is not used"
+
+    def __post_init__(self) -> None:
+        ExecutionProvider.__init__(self)
+        owner = type(self).__name__
+        check_blocks(self)
+        given = {field.name: field.default for field in fields(self) if field.name in self._unused}  # type: ignore[arg-type]
+        for name, default in given.items():
+            if getattr(self, name) != default:
+                note_once(f"{owner}.{name}", f"{owner}({name}=) {self._unused_why}")
 
     def first_workers(self) -> int:
         """How many workers the cluster begins with."""

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import json
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.arguments import need_choice
@@ -62,6 +63,7 @@ _OAR_STATES = {
 }
 
 
+@dataclass(eq=False, repr=False)
 class JobQueueProvider(BatchProvider):
     """Gives blocks as jobs of one node of OAR or Moab, whose directives are those of dask-jobqueue.
 
@@ -71,70 +73,44 @@ class JobQueueProvider(BatchProvider):
     ----------
     system : str
         ``"oar"`` or ``"moab"``.
-    init_blocks, min_blocks, max_blocks : int
-        Blocks at the start (default 1), at the least when idle (0), at the most (1).
-    parallelism : float
-        Worker slots wanted for each waiting task. Default 1.
     nodes_per_block : int
         Nodes of one job, for the launcher. Default 1; the system is asked for several by the setting
         ``resource_spec``.
-    scheduler_options : str
-        More lines for the head of the script, each with the system's mark in front.
-    worker_init : str
-        Shell text that runs before the workers start.
-    launcher : Launcher
-        Default ``SingleNodeLauncher()``.
-    cmd_timeout : float
-        Seconds that one of the system's commands may take. Default 60.
     config_name : str, optional
         The section of ``jobqueue.yaml`` with the site's settings. Default: the name of the system.
     jobqueue : mapping, optional
         Settings that win over those of ``jobqueue.yaml``, by their names there. ``cores`` and ``memory`` have to be
         in one of the two, as dask-jobqueue wants it.
-
-    Raises
-    ------
-    ConfigurationError
-        When an argument cannot be used.
-    BadLauncher
-        When ``launcher`` is no launcher.
+    {shared}
     """
 
-    def __init__(
-        self,
-        system: str,
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 1,
-        parallelism: float = 1,
-        nodes_per_block: int = 1,
-        scheduler_options: str = "",
-        worker_init: str = "",
-        launcher: Launcher | None = None,
-        cmd_timeout: float = 60,
-        *,
-        config_name: str | None = None,
-        jobqueue: Mapping[str, Any] | None = None,
-    ) -> None:
-        need_choice(type(self).__name__, "system", system, ["oar", "moab"])
-        super().__init__(
-            system,
-            nodes_per_block,
-            init_blocks,
-            min_blocks,
-            max_blocks,
-            parallelism,
-            DefaultStr("00:30:00"),
-            SingleNodeLauncher() if launcher is None else launcher,
-            cmd_timeout,
-        )
-        self.system = system
-        self._system = system  # type: ignore[misc]
-        self._mark = "#OAR" if system == "oar" else "#PBS"  # type: ignore[misc]
+    _mark = "the system's mark"
+    _system = "the name of the system"
+    _walltime = DefaultStr("00:30:00")
+    by_jobqueue = True
+
+    system: str
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 1
+    parallelism: float = 1
+    nodes_per_block: int = 1
+    scheduler_options: str = ""
+    worker_init: str = ""
+    launcher: Launcher | None = None
+    cmd_timeout: float | None = 60
+    _: KW_ONLY
+    config_name: str | None = None
+    jobqueue: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        need_choice(type(self).__name__, "system", self.system, ["oar", "moab"])
+        oar = self.system == "oar"
+        self._system = self._kind = self.system  # type: ignore[misc]
+        self._mark = "#OAR" if oar else "#PBS"  # type: ignore[misc]
         # Moab counts in seconds, OAR in hours
-        self._walltime_units = (3600, 3600) if system == "oar" else (60, 1)  # type: ignore[misc]
-        self.by_jobqueue = True
-        self._configure(scheduler_options, worker_init, config_name, jobqueue)
+        self._walltime_units = (3600, 3600) if oar else (60, 1)  # type: ignore[misc]
+        super().__post_init__()
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
         from parsl_on_dask.providers.job_scripts.stock import MoabBlockJob, OARBlockJob
@@ -203,7 +179,7 @@ def _moab_state(entries: Mapping[str, str]) -> JobStatus:
 
 
 #: names of systems: dask-jobqueue's, Parsl's and those in use
-SYSTEMS: Mapping[str, type[BatchProvider]] = {
+SYSTEMS: Mapping[str, Any] = {
     "slurm": SlurmProvider,
     "pbs": PBSProProvider,
     "pbspro": PBSProProvider,
@@ -286,6 +262,6 @@ def provider_from_jobqueue(system: str, config_name: str | None = None, **settin
         own.setdefault("launcher", SingleNodeLauncher())
     if provider_class is JobQueueProvider:
         own["system"] = section
-    provider = provider_class(**own, config_name=config_name, jobqueue=jobqueue or None)
+    provider: BatchProvider = provider_class(**own, config_name=config_name, jobqueue=jobqueue or None)
     provider.by_jobqueue = True
     return provider

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from parsl_on_dask.arguments import need
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.legacy import note_once
 from parsl_on_dask.providers.cloud import CloudProvider, refuse, set_environment
 
 
+@dataclass(eq=False, repr=False)
 class AWSProvider(CloudProvider):
     """Describes an ``EC2Cluster`` of ``dask_cloudprovider``: a machine is a block.
 
@@ -52,53 +53,35 @@ class AWSProvider(CloudProvider):
     cluster_class = "EC2Cluster"
     extra = "aws"
 
-    def __init__(
-        self,
-        image_id: str,
-        key_name: str,
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 10,
-        nodes_per_block: int = 1,
-        parallelism: float = 1,
-        worker_init: str = "",
-        instance_type: str = "t2.small",
-        region: str = "us-east-2",
-        spot_max_bid: float = 0,
-        key_file: str | None = None,
-        profile: str | None = None,
-        iam_instance_profile_arn: str = "",
-        state_file: str | None = None,
-        walltime: str = "01:00:00",
-        linger: bool = False,
-        launcher: Any = None,
-    ) -> None:
-        super().__init__()
+    _unused = ("state_file", "walltime", "launcher")
+    _unused_why = "has no effect: machines end with the kernel"
+
+    image_id: str
+    key_name: str
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 10
+    nodes_per_block: int = 1
+    parallelism: float = 1
+    worker_init: str = ""
+    instance_type: str = "t2.small"
+    region: str = "us-east-2"
+    spot_max_bid: float = 0
+    key_file: str | None = None
+    profile: str | None = None
+    iam_instance_profile_arn: str = ""
+    state_file: str | None = None
+    walltime: str = "01:00:00"
+    linger: bool = False
+    launcher: Any = None
+
+    def __post_init__(self) -> None:
         owner = type(self).__name__
-        need(owner, "image_id", image_id, str, hint="Write the id of an image, for example 'ami-0123456789'.")
-        need(owner, "key_name", key_name, str)
-        refuse(owner, "nodes_per_block", nodes_per_block, 1, "a block is a machine. Write max_blocks= instead.")
-        refuse(owner, "linger", linger, False, "machines end with the kernel. Leave it out.")
-        self.image_id = image_id
-        self.key_name = key_name
-        self.init_blocks, self.min_blocks, self.max_blocks = init_blocks, min_blocks, max_blocks
-        self.nodes_per_block = nodes_per_block
-        self.parallelism = parallelism
-        self.check_blocks()
-        self.worker_init = worker_init
-        self.instance_type = instance_type
-        self.region = region
-        self.spot_max_bid = spot_max_bid
-        self.key_file = key_file
-        self.profile = profile
-        self.iam_instance_profile_arn = iam_instance_profile_arn
-        self.state_file = state_file
-        self.walltime = walltime
-        self.linger = linger
-        self.launcher = launcher
-        for name, default in (("state_file", None), ("walltime", "01:00:00"), ("launcher", None)):
-            if getattr(self, name) != default:
-                note_once(f"aws.{name}", f"AWSProvider({name}=) has no effect: machines end with the kernel")
+        need(owner, "image_id", self.image_id, str, hint="Write the id of an image, for example 'ami-0123456789'.")
+        need(owner, "key_name", self.key_name, str)
+        refuse(owner, "nodes_per_block", self.nodes_per_block, 1, "a block is a machine. Write max_blocks= instead.")
+        refuse(owner, "linger", self.linger, False, "machines end with the kernel. Leave it out.")
+        super().__post_init__()
 
     def cluster_arguments(self) -> dict[str, Any]:
         if self.key_file is not None:

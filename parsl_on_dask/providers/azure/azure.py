@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from parsl_on_dask.arguments import need
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.legacy import note_once
 from parsl_on_dask.providers.cloud import CloudProvider, refuse, set_environment, without_secrets
 
 _CREDENTIALS = ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID")
 _IMAGE = ("publisher", "offer", "sku", "version")
 
 
+@dataclass(eq=False, repr=False)
 class AzureProvider(CloudProvider):
     """Describes an ``AzureVMCluster`` of ``dask_cloudprovider``: a machine is a block.
 
@@ -50,44 +51,30 @@ class AzureProvider(CloudProvider):
     cluster_class = "AzureVMCluster"
     extra = "azure"
 
-    def __init__(
-        self,
-        vm_reference: Mapping[str, Any],
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 10,
-        parallelism: float = 1,
-        worker_init: str = "",
-        location: str = "westus",
-        group_name: str = "parsl.group",
-        key_name: str | None = None,
-        key_file: str | None = None,
-        vnet_name: str = "parsl.vnet",
-        linger: bool = False,
-        launcher: Any = None,
-    ) -> None:
-        super().__init__()
-        owner = type(self).__name__
-        need(owner, "vm_reference", vm_reference, dict, hint="Write a dict with vm_size, disk_size_gb and the image.")
-        missing = [name for name in ("vm_size", *_IMAGE) if name not in vm_reference]
+    _unused = ("key_name", "launcher")
+
+    vm_reference: Mapping[str, Any]
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 10
+    parallelism: float = 1
+    worker_init: str = ""
+    location: str = "westus"
+    group_name: str = "parsl.group"
+    key_name: str | None = None
+    key_file: str | None = None
+    vnet_name: str = "parsl.vnet"
+    linger: bool = False
+    launcher: Any = None
+
+    def __post_init__(self) -> None:
+        owner, machine = type(self).__name__, self.vm_reference
+        need(owner, "vm_reference", machine, dict, hint="Write a dict with vm_size, disk_size_gb and the image.")
+        missing = [name for name in ("vm_size", *_IMAGE) if name not in machine]
         if missing:
             raise ConfigurationError(f"{owner}(vm_reference=...): {', '.join(missing)} is missing in it.")
-        refuse(owner, "linger", linger, False, "machines end with the kernel. Leave it out.")
-        self.vm_reference = vm_reference
-        self.init_blocks, self.min_blocks, self.max_blocks = init_blocks, min_blocks, max_blocks
-        self.parallelism = parallelism
-        self.check_blocks()
-        self.worker_init = worker_init
-        self.location = location
-        self.group_name = group_name
-        self.key_name = key_name
-        self.key_file = key_file
-        self.vnet_name = vnet_name
-        self.linger = linger
-        self.launcher = launcher
-        for name in ("key_name", "launcher"):
-            if getattr(self, name) is not None:
-                note_once(f"azure.{name}", f"AzureProvider({name}=) has no meaning on Dask and is not used")
+        refuse(owner, "linger", self.linger, False, "machines end with the kernel. Leave it out.")
+        super().__post_init__()
 
     def _shown(self, name: str, value: Any) -> Any:
         return without_secrets(value) if name == "vm_reference" else value

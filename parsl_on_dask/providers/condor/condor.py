@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.arguments import need, need_number
-from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
-from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.providers.asking import ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
+from parsl_on_dask.providers.scripts import complete
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.job_scripts.base import BlockJob
@@ -33,6 +34,8 @@ STATES = {
 _ASKED = "ClusterId,ProcId,JobStatus,ExitCode,ExitBySignal,ExitSignal,HoldReason,RemoveReason"
 
 
+@complete
+@dataclass(eq=False, repr=False)
 class CondorProvider(BatchProvider):
     """Gives blocks of workers as jobs of HTCondor, by ``condor_submit``, ``condor_q`` and ``condor_rm``.
 
@@ -47,10 +50,6 @@ class CondorProvider(BatchProvider):
         Cores to ask for; workers use no more.
     mem_per_slot : float, optional
         Memory to ask for, in GB.
-    init_blocks, min_blocks, max_blocks : int
-        Blocks at the start (default 1), at the least when idle (0), at the most (1).
-    parallelism : float
-        Worker slots wanted for each waiting task. Default 1.
     environment : dict of str to str, optional
         Environment variables of the job.
     project : str
@@ -62,29 +61,11 @@ class CondorProvider(BatchProvider):
     walltime : str
         How long a job may run, as ``HH:MM:SS``; HTCondor removes it then. Default: without limit, as it is in Parsl,
         whose ``"00:10:00"`` has no effect.
-    worker_init : str
-        Shell text that runs before the workers start, for example ``"module load python"``.
-    launcher : Launcher
-        Starts the workers. Default ``SingleNodeLauncher()``.
     requirements : str
         HTCondor's ``requirements``.
-    cmd_timeout : float
-        Seconds that one of HTCondor's commands may take. Default 60.
     cmd_chunk_size : int
         Jobs that one command asks after. Default 100.
-    config_name : str, optional
-        The section of ``jobqueue.yaml`` with the site's settings. Default ``"htcondor"``.
-    jobqueue : mapping, optional
-        Settings that win over those of ``jobqueue.yaml``, by their names there.
-    channel
-        Of Parsl's earlier releases: accepted, and reported once; must be a ``LocalChannel``.
-
-    Raises
-    ------
-    ConfigurationError
-        When an argument cannot be used.
-    BadLauncher
-        When ``launcher`` is no launcher.
+    {shared}
 
     Examples
     --------
@@ -95,72 +76,46 @@ class CondorProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel"})
     _system = "htcondor"
+    _kind = "condor"
+    _names_of_things = ()
+    _ends_on_request = True
     _prefix = "parsl."
 
-    @takes_channel
-    def __init__(
-        self,
-        nodes_per_block: int = 1,
-        cores_per_slot: int | None = None,
-        mem_per_slot: float | None = None,
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 1,
-        parallelism: float = 1,
-        environment: dict[str, str] | None = None,
-        project: str = "",
-        scheduler_options: str = "",
-        transfer_input_files: Sequence[str] = (),
-        walltime: str | None = None,
-        worker_init: str = "",
-        launcher: Launcher | None = None,
-        requirements: str = "",
-        cmd_timeout: float = 60,
-        cmd_chunk_size: int = 100,
-        *,
-        config_name: str | None = None,
-        jobqueue: Mapping[str, Any] | None = None,
-        channel: Channel | None = None,
-    ) -> None:
-        super().__init__(
-            "condor",
-            nodes_per_block,
-            init_blocks,
-            min_blocks,
-            max_blocks,
-            parallelism,
-            DefaultStr("00:10:00") if walltime is None else walltime,
-            SingleNodeLauncher() if launcher is None else launcher,
-            cmd_timeout,
-            channel=channel,
-        )
+    nodes_per_block: int = 1
+    cores_per_slot: int | None = None
+    mem_per_slot: float | None = None
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 1
+    parallelism: float = 1
+    environment: dict[str, str] | None = None
+    project: str = ""
+    scheduler_options: str = ""
+    transfer_input_files: Sequence[str] = ()
+    walltime: str | None = None
+    worker_init: str = ""
+    launcher: Launcher | None = None
+    requirements: str = ""
+    cmd_timeout: float | None = 60
+    cmd_chunk_size: int = 100
+    _: KW_ONLY
+    config_name: str | None = None
+    jobqueue: Mapping[str, Any] | None = None
+    channel: Channel | None = None
+
+    def __post_init__(self) -> None:
+        # jobs of HTCondor end at a time only on request
+        self._walltime = DefaultStr("00:10:00") if self._walltime is None else self._walltime
+        super().__post_init__()
         owner = type(self).__name__
-        need_number(owner, "cores_per_slot", cores_per_slot, at_least=1, optional=True, example="4")
-        need_number(owner, "mem_per_slot", mem_per_slot, kind=float, above=0, optional=True, example="8")
-        need_number(owner, "cmd_chunk_size", cmd_chunk_size, at_least=1, example="100")
-        need(owner, "environment", environment, dict, type(None))
-        need(owner, "transfer_input_files", transfer_input_files, list, tuple)
-        for name, value in (("project", project), ("requirements", requirements)):
-            need(owner, name, value, str)
-        self.cores_per_slot = cores_per_slot
-        self.mem_per_slot = mem_per_slot
-        self.cores_per_node = cores_per_slot
-        self.mem_per_node = mem_per_slot
-        self.environment = {} if environment is None else environment
-        self.project = project
-        self.transfer_input_files = list(transfer_input_files)
-        self.requirements = requirements
-        self.cmd_chunk_size = cmd_chunk_size
-        self._configure(scheduler_options, worker_init, config_name, jobqueue)
-
-    @property
-    def walltime(self) -> str | None:
-        """The walltime, or None when none was given: jobs of HTCondor end at a time only on request."""
-        return self.own_walltime
-
-    @walltime.setter
-    def walltime(self, value: str | None) -> None:
-        self._walltime = value
+        need_number(owner, "cores_per_slot", self.cores_per_slot, at_least=1, optional=True, example="4")
+        need_number(owner, "mem_per_slot", self.mem_per_slot, kind=float, above=0, optional=True, example="8")
+        need_number(owner, "cmd_chunk_size", self.cmd_chunk_size, at_least=1, example="100")
+        need(owner, "environment", self.environment, dict, type(None))
+        need(owner, "transfer_input_files", self.transfer_input_files, list, tuple)
+        self.cores_per_node, self.mem_per_node = self.cores_per_slot, self.mem_per_slot
+        self.environment = self.environment or {}
+        self.transfer_input_files = list(self.transfer_input_files)
 
     @property
     def _batch_size(self) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from parsl_on_dask.arguments import need
-from parsl_on_dask.legacy import note_once
 from parsl_on_dask.providers.cloud import CloudProvider, credentials_in
 
 
+@dataclass(eq=False, repr=False)
 class GoogleCloudProvider(CloudProvider):
     """Describes a ``GCPCluster`` of ``dask_cloudprovider``: a machine is a block.
 
@@ -43,39 +44,25 @@ class GoogleCloudProvider(CloudProvider):
     cluster_class = "GCPCluster"
     extra = "google-cloud"
 
-    def __init__(
-        self,
-        project_id: str,
-        key_file: str,
-        region: str,
-        os_project: str,
-        os_family: str,
-        google_version: str = "v1",
-        instance_type: str = "n1-standard-1",
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 10,
-        launcher: Any = None,
-        parallelism: float = 1,
-    ) -> None:
-        super().__init__()
-        owner = type(self).__name__
-        for name, value in (("project_id", project_id), ("key_file", key_file), ("region", region)):
-            need(owner, name, value, str)
-        self.project_id = project_id
-        self.key_file = key_file
-        self.region = region
-        self.os_project = os_project
-        self.os_family = os_family
-        self.google_version = google_version
-        self.instance_type = instance_type
-        self.init_blocks, self.min_blocks, self.max_blocks = init_blocks, min_blocks, max_blocks
-        self.launcher = launcher
-        self.parallelism = parallelism
-        self.check_blocks()
-        for name, default in (("google_version", "v1"), ("launcher", None)):
-            if getattr(self, name) != default:
-                note_once(f"gcp.{name}", f"GoogleCloudProvider({name}=) has no meaning on Dask and is not used")
+    _unused = ("google_version", "launcher")
+
+    project_id: str
+    key_file: str
+    region: str
+    os_project: str
+    os_family: str
+    google_version: str = "v1"
+    instance_type: str = "n1-standard-1"
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 10
+    launcher: Any = None
+    parallelism: float = 1
+
+    def __post_init__(self) -> None:
+        for name in ("project_id", "key_file", "region"):
+            need(type(self).__name__, name, getattr(self, name), str)
+        super().__post_init__()
 
     def cluster_arguments(self) -> dict[str, Any]:
         return {

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import name_of, need
-from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
-from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.providers.arrays import GRID_ENGINE
 from parsl_on_dask.providers.asking import ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
 from parsl_on_dask.providers.directives import Directive
+from parsl_on_dask.providers.scripts import complete
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.job_scripts.base import BlockJob
@@ -27,6 +27,8 @@ _H_RT = "37"
 _KILLED = "100"
 
 
+@complete
+@dataclass(eq=False, repr=False)
 class GridEngineProvider(BatchProvider):
     """Gives blocks of workers as jobs of Grid Engine, by ``qsub``, ``qstat`` (``qacct``) and ``qdel``.
 
@@ -38,37 +40,11 @@ class GridEngineProvider(BatchProvider):
     nodes_per_block : int
         Nodes of one job, for the launcher. Default 1. Grid Engine is asked for several by ``scheduler_options``, for
         example ``"#$ -pe mpi 64"``.
-    init_blocks, min_blocks, max_blocks : int
-        Blocks at the start (default 1), at the least when idle (0), at the most (1).
-    parallelism : float
-        Worker slots wanted for each waiting task. Default 1.
     walltime : str
         How long a job may run, as ``HH:MM:SS`` (``h_rt``). Default ``"00:10:00"``.
-    scheduler_options : str
-        More lines for the head of the script, each with ``#$`` in front.
-    worker_init : str
-        Shell text that runs before the workers start, for example ``"module load python"``.
-    launcher : Launcher
-        Starts the workers on the job's nodes. Default ``SingleNodeLauncher()``.
-    cmd_timeout : float
-        Seconds that one of Grid Engine's commands may take. Default 60.
     queue : str, optional
         Where jobs wait (``qsub -q``).
-    config_name : str, optional
-        The section of ``jobqueue.yaml`` with the site's settings. Default ``"sge"``.
-    jobqueue : mapping, optional
-        Settings that win over those of ``jobqueue.yaml``, by their names there.
-    job_arrays : bool
-        Ask for several blocks at once by one job array (default); False where a site has none.
-    channel
-        Of Parsl's earlier releases: accepted, and reported once; must be a ``LocalChannel``.
-
-    Raises
-    ------
-    ConfigurationError
-        When an argument cannot be used.
-    BadLauncher
-        When ``launcher`` is no launcher.
+    {shared}
 
     Examples
     --------
@@ -78,46 +54,27 @@ class GridEngineProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel"})
     _system = "sge"
+    _kind = "grid_engine"
     _arrays = GRID_ENGINE
     _mark = "#$"
     _walltime_units = (60, 1)
 
-    @takes_channel
-    def __init__(
-        self,
-        nodes_per_block: int = 1,
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 1,
-        parallelism: float = 1,
-        walltime: str = DefaultStr("00:10:00"),
-        scheduler_options: str = "",
-        worker_init: str = "",
-        launcher: Launcher | None = None,
-        cmd_timeout: float = 60,
-        queue: str | None = None,
-        *,
-        config_name: str | None = None,
-        jobqueue: Mapping[str, Any] | None = None,
-        job_arrays: bool = True,
-        channel: Channel | None = None,
-    ) -> None:
-        super().__init__(
-            "grid_engine",
-            nodes_per_block,
-            init_blocks,
-            min_blocks,
-            max_blocks,
-            parallelism,
-            walltime,
-            SingleNodeLauncher() if launcher is None else launcher,
-            cmd_timeout,
-            channel=channel,
-        )
-        self.queue = name_of(type(self).__name__, "queue", queue)
-        need(type(self).__name__, "job_arrays", job_arrays, bool)
-        self.job_arrays = job_arrays
-        self._configure(scheduler_options, worker_init, config_name, jobqueue)
+    nodes_per_block: int = 1
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 1
+    parallelism: float = 1
+    walltime: str | None = DefaultStr("00:10:00")
+    scheduler_options: str = ""
+    worker_init: str = ""
+    launcher: Launcher | None = None
+    cmd_timeout: float | None = 60
+    queue: str | None = None
+    _: KW_ONLY
+    config_name: str | None = None
+    jobqueue: Mapping[str, Any] | None = None
+    job_arrays: bool = True
+    channel: Channel | None = None
 
     def _limit(self, walltime: str) -> Directive:
         return Directive(f"-l h_rt={walltime}")

@@ -46,7 +46,7 @@ class CondorBlockJob(BlockJob, HTCondorJob):
             "stream_output": "true",
             "stream_error": "true",
             "leave_in_queue": f"JobStatus == 4 && time() - EnteredCurrentStatus < {KEPT}",
-            "environment": f'"{quote_environment({**provider.environment, "JOBNAME": self.job_name})}"',
+            "environment": f'"{quote_environment({**(provider.environment or {}), "JOBNAME": self.job_name})}"',
         }
         wanted = [f"({provider.requirements})"] if provider.requirements and provider.left_out else []
         wanted += [f"Machine != {_quoted(node)}" for node in provider.left_out]

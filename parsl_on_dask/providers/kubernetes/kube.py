@@ -7,6 +7,7 @@ import logging
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from parsl_on_dask.arguments import need, need_number
@@ -41,6 +42,7 @@ def _module(name: str) -> Any:
         raise OptionalModuleMissing(["kubernetes"], reason) from e
 
 
+@dataclass(eq=False, repr=False)
 class KubernetesProvider(CloudProvider):
     """Describes a ``KubeCluster`` of ``dask_kubernetes``: a pod is a block, and runs ``max_cpu`` calls at a time.
 
@@ -91,58 +93,38 @@ class KubernetesProvider(CloudProvider):
     cluster_class = "KubeCluster"
     extra = "kubernetes"
 
-    def __init__(
-        self,
-        image: str,
-        namespace: str = "default",
-        nodes_per_block: int = 1,
-        init_blocks: int = 4,
-        min_blocks: int = 0,
-        max_blocks: int = 10,
-        max_cpu: float = 2,
-        max_mem: str = "500Mi",
-        init_cpu: float = 1,
-        init_mem: str = "250Mi",
-        extra_requests: Mapping[str, str] | None = None,
-        extra_limits: Mapping[str, str] | None = None,
-        parallelism: float = 1,
-        worker_init: str = "",
-        pod_name: str | None = None,
-        user_id: str | None = None,
-        group_id: str | None = None,
-        run_as_non_root: bool = False,
-        secret: str | None = None,
-        persistent_volumes: Sequence[tuple[str, str]] = (),
-        service_account_name: str | None = None,
-        annotations: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__()
+    image: str
+    namespace: str = "default"
+    nodes_per_block: int = 1
+    init_blocks: int = 4
+    min_blocks: int = 0
+    max_blocks: int = 10
+    max_cpu: float = 2
+    max_mem: str = "500Mi"
+    init_cpu: float = 1
+    init_mem: str = "250Mi"
+    extra_requests: Mapping[str, str] | None = None
+    extra_limits: Mapping[str, str] | None = None
+    parallelism: float = 1
+    worker_init: str = ""
+    pod_name: str | None = None
+    user_id: str | None = None
+    group_id: str | None = None
+    run_as_non_root: bool = False
+    secret: str | None = None
+    persistent_volumes: Sequence[tuple[str, str]] = ()
+    service_account_name: str | None = None
+    annotations: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
         owner = type(self).__name__
-        need(owner, "image", image, str, hint="Write for example image='ghcr.io/dask/dask:latest'.")
-        need_number(owner, "max_cpu", max_cpu, kind=float, above=0, example="2")
-        refuse(owner, "nodes_per_block", nodes_per_block, 1, "a block is a pod. Write max_blocks= instead.")
-        self.image = image
-        self.namespace = namespace
-        self.nodes_per_block = nodes_per_block
-        self.init_blocks, self.min_blocks, self.max_blocks = init_blocks, min_blocks, max_blocks
-        self.parallelism = parallelism
-        self.check_blocks()
-        self.max_cpu = max_cpu
-        self.max_mem = max_mem
-        self.init_cpu = init_cpu
-        self.init_mem = init_mem
-        self.extra_requests = dict(extra_requests or {})
-        self.extra_limits = dict(extra_limits or {})
-        self.worker_init = worker_init
-        self.pod_name = pod_name
-        self.user_id = user_id
-        self.group_id = group_id
-        self.run_as_non_root = run_as_non_root
-        self.secret = secret
-        self.persistent_volumes = list(persistent_volumes)
-        self.service_account_name = service_account_name
-        self.annotations = annotations
-        self.resources: dict[Any, dict[str, Any]] = {}
+        need(owner, "image", self.image, str, hint="Write for example image='ghcr.io/dask/dask:latest'.")
+        need_number(owner, "max_cpu", self.max_cpu, kind=float, above=0, example="2")
+        refuse(owner, "nodes_per_block", self.nodes_per_block, 1, "a block is a pod. Write max_blocks= instead.")
+        super().__post_init__()
+        self.extra_requests = dict(self.extra_requests or {})
+        self.extra_limits = dict(self.extra_limits or {})
+        self.persistent_volumes = list(self.persistent_volumes)
         self._client: Any = None
 
     def submit(self, cmd_string: str, tasks_per_node: int, job_name: str = _JOB_NAME) -> str:
@@ -215,8 +197,8 @@ class KubernetesProvider(CloudProvider):
         make_cluster_spec = importlib.import_module(self.package).make_cluster_spec
         name = sanitize_dns_label_rfc1123(f"{(self.pod_name or 'parsl')[:40]}-{uuid.uuid4().hex[:8]}")
         resources = {
-            "limits": {"cpu": str(self.max_cpu), "memory": self.max_mem, **self.extra_limits},
-            "requests": {"cpu": str(self.init_cpu), "memory": self.init_mem, **self.extra_requests},
+            "limits": {"cpu": str(self.max_cpu), "memory": self.max_mem, **(self.extra_limits or {})},
+            "requests": {"cpu": str(self.init_cpu), "memory": self.init_mem, **(self.extra_requests or {})},
         }
         spec = make_cluster_spec(name=name, image=self.image, n_workers=self.first_workers(), resources=resources)
         self._shape(spec["spec"]["worker"])

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from parsl_on_dask.arguments import need, need_number, wrong_value
 from parsl_on_dask.channels.base import Channel, check_channel, takes_channel
 from parsl_on_dask.dialect import old_defaults
 from parsl_on_dask.jobs.states import JobState, JobStatus
-from parsl_on_dask.launchers.base import Launcher, launched
+from parsl_on_dask.launchers.base import launched
 from parsl_on_dask.launchers.errors import BadLauncher
 from parsl_on_dask.launchers.launchers import SimpleLauncher, SingleNodeLauncher, SrunLauncher, SrunMPILauncher
 from parsl_on_dask.launchers.own_variables import for_launcher, overlaps
@@ -28,6 +29,7 @@ from parsl_on_dask.utils import RepresentationMixin
 logger = logging.getLogger("parsl.providers.local.local")
 
 
+@dataclass(eq=False, repr=False)
 class LocalProvider(ExecutionProvider, RepresentationMixin):
     """Gives blocks of workers on this machine, or, in a batch job, on the nodes of that job.
 
@@ -72,56 +74,35 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
 
     _legacy_arguments = frozenset({"channel", "walltime", "move_files"})
 
-    @takes_channel
-    @old_defaults
-    def __init__(
-        self,
-        nodes_per_block: int = 1,
-        launcher: Launcher | None = None,
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 1,
-        worker_init: str = "",
-        cmd_timeout: float = 30,
-        parallelism: float = 1,
-        *,
-        channel: Channel | None = None,
-        walltime: str | None = None,
-        move_files: bool | None = None,
-    ) -> None:
-        owner = type(self).__name__
-        check_channel(owner, channel)
-        check_blocks(owner, nodes_per_block, init_blocks, min_blocks, max_blocks, parallelism)
-        need(
-            owner,
-            "worker_init",
-            worker_init,
-            str,
-            type(None),
-            hint="Write shell text, for example 'module load python'.",
-        )
-        need_number(owner, "cmd_timeout", cmd_timeout, kind=float, above=0, optional=True, example="30")
+    nodes_per_block: int = 1
+    launcher: Any = None
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 1
+    worker_init: str = ""
+    cmd_timeout: float = 30
+    parallelism: float = 1
+    _: KW_ONLY
+    channel: Channel | None = None
+    walltime: str | None = None
+    move_files: bool | None = None
+
+    def __post_init__(self) -> None:
+        owner, launcher = type(self).__name__, self.launcher
+        check_channel(owner, self.channel)
+        check_blocks(self)
+        hint = "Write shell text, for example 'module load python'."
+        need(owner, "worker_init", self.worker_init, str, type(None), hint=hint)
+        need_number(owner, "cmd_timeout", self.cmd_timeout, kind=float, above=0, optional=True, example="30")
         if launcher is not None and (not callable(launcher) or isinstance(launcher, type)):
             raise BadLauncher(launcher)
-        for name, value in (("walltime", walltime), ("move_files", move_files)):
+        for name, value in (("walltime", self.walltime), ("move_files", self.move_files)):
             if value is not None:
                 warn_once(f"LocalProvider.{name}", f"LocalProvider({name}=) has no effect any more; leave it out.")
-        if cmd_timeout != 30 and type(launcher) in (type(None), SimpleLauncher, SingleNodeLauncher):
+        if self.cmd_timeout != 30 and type(launcher) in (type(None), SimpleLauncher, SingleNodeLauncher):
             note_once("local.cmd_timeout", "LocalProvider(cmd_timeout=) is not used: blocks start without a command")
-        self.nodes_per_block = nodes_per_block
         self.launcher = SingleNodeLauncher() if launcher is None else launcher
-        self.init_blocks = init_blocks
-        self.min_blocks = min_blocks
-        self.max_blocks = max_blocks
-        self.worker_init = worker_init or ""
-        self.cmd_timeout = cmd_timeout
-        self.parallelism = parallelism
-        self.channel = channel
-        self.walltime = walltime
-        self.move_files = move_files
-        self.script_dir = None
-        self.cores_per_node = None
-        self.mem_per_node = None
+        self.worker_init = self.worker_init or ""
         self.resources: dict[str, dict[str, Any]] = {}
 
     @property
@@ -219,7 +200,7 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
             return []
         return SHARES.take(found.nodes, self.nodes_per_block)
 
-    def _launcher_for(self, nodes: list[str]) -> Launcher:
+    def _launcher_for(self, nodes: list[str]) -> Any:
         return self.launcher
 
     def _for_launcher(self, path: str, nodes: list[str]) -> list[str]:
@@ -295,17 +276,20 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
         return {**self.__dict__, "resources": {}}
 
 
-def check_blocks(
-    owner: str, nodes_per_block: Any, init_blocks: Any, min_blocks: Any, max_blocks: Any, parallelism: Any
-) -> None:
+LocalProvider.__init__ = old_defaults(LocalProvider.__init__)  # type: ignore[method-assign]
+takes_channel(LocalProvider)
+
+
+def check_blocks(provider: Any, owner: str = "") -> None:
     """Raise unless the numbers that every provider has make sense together."""
-    need_number(owner, "nodes_per_block", nodes_per_block, at_least=1, example="1")
-    need_number(owner, "init_blocks", init_blocks, at_least=0, example="1")
-    need_number(owner, "min_blocks", min_blocks, at_least=0, example="0")
-    need_number(owner, "max_blocks", max_blocks, at_least=0, example="1")
-    need_number(owner, "parallelism", parallelism, kind=float, at_least=0, example="1")
-    if min_blocks > max_blocks:
-        raise wrong_value(owner, "min_blocks", min_blocks, f"min_blocks must not be above max_blocks={max_blocks}.")
+    owner = owner or type(provider).__name__
+    for name, least in (("nodes_per_block", 1), ("init_blocks", 0), ("min_blocks", 0), ("max_blocks", 0)):
+        example = "0" if name == "min_blocks" else "1"
+        need_number(owner, name, getattr(provider, name), at_least=least, example=example)
+    need_number(owner, "parallelism", provider.parallelism, kind=float, at_least=0, example="1")
+    least, most = provider.min_blocks, provider.max_blocks
+    if least > most:
+        raise wrong_value(owner, "min_blocks", least, f"min_blocks must not be above max_blocks={most}.")
 
 
 def _signal_group(pid: int, number: int) -> None:

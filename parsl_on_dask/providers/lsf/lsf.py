@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import name_of, need, need_number
-from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
-from parsl_on_dask.launchers.launchers import SingleNodeLauncher
-from parsl_on_dask.legacy import warn_once
 from parsl_on_dask.providers.arrays import LSF, ArrayWay
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
 from parsl_on_dask.providers.directives import Directive
+from parsl_on_dask.providers.scripts import complete
 from parsl_on_dask.providers.walltimes import minutes, seconds
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ STATES = {
 }
 
 
+@complete
+@dataclass(eq=False, repr=False)
 class LSFProvider(BatchProvider):
     """Gives blocks of workers as jobs of LSF, by ``bsub``, ``bjobs`` and ``bkill``.
 
@@ -50,20 +52,10 @@ class LSFProvider(BatchProvider):
         Nodes of one job. Default 1. Without ``request_by_nodes`` it is ``cores_per_block / cores_per_node``.
     cores_per_block, cores_per_node : int, optional
         Cores of one job and of one of its nodes, both wanted when ``request_by_nodes`` is False.
-    init_blocks, min_blocks, max_blocks : int
-        Blocks at the start (default 1), at the least when idle (0), at the most (1).
-    parallelism : float
-        Worker slots wanted for each waiting task. Default 1.
     walltime : str
         How long a job may run, as ``HH:MM:SS``; given to LSF in whole minutes. Default ``"00:10:00"``.
-    scheduler_options : str
-        More lines for the head of the script, each with ``#BSUB`` in front.
-    worker_init : str
-        Shell text that runs before the workers start, for example ``"module load python"``.
     project, queue : str, optional
         LSF's ``-P`` and ``-q``.
-    cmd_timeout : float
-        Seconds that one of LSF's commands may take. Default 120.
     bsub_redirection : bool
         Submit by ``bsub < FILE``, as many sites want it, instead of ``bsub FILE``. Default False.
     request_by_nodes : bool
@@ -72,21 +64,7 @@ class LSFProvider(BatchProvider):
     launcher : Launcher
         Starts the workers on the job's nodes. Default ``SingleNodeLauncher()``; for several nodes
         ``JsrunLauncher()``.
-    config_name : str, optional
-        The section of ``jobqueue.yaml`` with the site's settings. Default ``"lsf"``.
-    jobqueue : mapping, optional
-        Settings that win over those of ``jobqueue.yaml``, by their names there.
-    job_arrays : bool
-        Ask for several blocks at once by one job array (default); False where a site has none.
-    channel, move_files
-        Of Parsl's earlier releases: accepted, and reported once. A channel must be a ``LocalChannel``.
-
-    Raises
-    ------
-    ConfigurationError
-        When an argument cannot be used.
-    BadLauncher
-        When ``launcher`` is no launcher.
+    {shared}
 
     Examples
     --------
@@ -96,78 +74,54 @@ class LSFProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel", "move_files"})
     _system = "lsf"
+    _kind = "LSF"
     _arrays = LSF
     _mark = "#BSUB"
     _walltime_units = (3600, 60)
 
-    @takes_channel
-    def __init__(
-        self,
-        nodes_per_block: int = 1,
-        cores_per_block: int | None = None,
-        cores_per_node: int | None = None,
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 1,
-        parallelism: float = 1,
-        walltime: str = DefaultStr("00:10:00"),
-        scheduler_options: str = "",
-        worker_init: str = "",
-        project: str | None = None,
-        queue: str | None = None,
-        cmd_timeout: float = 120,
-        bsub_redirection: bool = False,
-        request_by_nodes: bool | None = None,
-        launcher: Launcher | None = None,
-        *,
-        config_name: str | None = None,
-        jobqueue: Mapping[str, Any] | None = None,
-        job_arrays: bool = True,
-        channel: Channel | None = None,
-        move_files: bool | None = None,
-    ) -> None:
-        super().__init__(
-            "LSF",
-            nodes_per_block,
-            init_blocks,
-            min_blocks,
-            max_blocks,
-            parallelism,
-            walltime,
-            SingleNodeLauncher() if launcher is None else launcher,
-            cmd_timeout,
-            channel=channel,
-        )
+    nodes_per_block: int = 1
+    cores_per_block: int | None = None
+    cores_per_node: int | None = None
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 1
+    parallelism: float = 1
+    walltime: str | None = DefaultStr("00:10:00")
+    scheduler_options: str = ""
+    worker_init: str = ""
+    project: str | None = None
+    queue: str | None = None
+    cmd_timeout: float | None = 120
+    bsub_redirection: bool = False
+    request_by_nodes: bool | None = None
+    launcher: Launcher | None = None
+    _: KW_ONLY
+    config_name: str | None = None
+    jobqueue: Mapping[str, Any] | None = None
+    job_arrays: bool = True
+    channel: Channel | None = None
+    move_files: bool | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         owner = type(self).__name__
-        need(owner, "bsub_redirection", bsub_redirection, bool)
-        need(owner, "request_by_nodes", request_by_nodes, bool, type(None))
-        need_number(owner, "cores_per_block", cores_per_block, at_least=1, optional=True, example="84")
-        need_number(owner, "cores_per_node", cores_per_node, at_least=1, optional=True, example="42")
-        if request_by_nodes is False:
-            if cores_per_block is None or cores_per_node is None:
+        need(owner, "request_by_nodes", self.request_by_nodes, bool, type(None))
+        need_number(owner, "cores_per_block", self.cores_per_block, at_least=1, optional=True, example="84")
+        need_number(owner, "cores_per_node", self.cores_per_node, at_least=1, optional=True, example="42")
+        if self.request_by_nodes is False:
+            if self.cores_per_block is None or self.cores_per_node is None:
                 raise ConfigurationError(
                     f"{owner}(request_by_nodes=False): cores are asked for by cores_per_block and cores_per_node. "
                     "Write both of them."
                 )
-            self.nodes_per_block = math.ceil(cores_per_block / cores_per_node)
-        if move_files is not None:
-            warn_once(f"{owner}.move_files", f"{owner}(move_files=) has no effect any more; leave it out.")
-        self.project = name_of(owner, "project", project)
-        self.queue = name_of(owner, "queue", queue)
-        self.cores_per_block = cores_per_block
-        self.cores_per_node = cores_per_node
-        self.bsub_redirection = bsub_redirection
-        self.request_by_nodes = request_by_nodes is not False
-        self.move_files = move_files
-        self._nodes_wanted = bool(request_by_nodes)
-        need(type(self).__name__, "job_arrays", job_arrays, bool)
-        self.job_arrays = job_arrays
-        self._configure(scheduler_options, worker_init, config_name, jobqueue)
+            self.nodes_per_block = math.ceil(self.cores_per_block / self.cores_per_node)
+        self._nodes_wanted = bool(self.request_by_nodes)
+        self.request_by_nodes = self.request_by_nodes is not False
 
     @property
     def by_cores_of_site(self) -> bool:
         """Whether nodes are asked for by the cores that the site says they have."""
-        return self.request_by_nodes and not self._nodes_wanted and self.site.cores is not None
+        return bool(self.request_by_nodes) and not self._nodes_wanted and self.site.cores is not None
 
     @property
     def array_way(self) -> ArrayWay | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.arguments import need, need_number
 from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.common.passing import passed_on
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 
+@takes_channel
 class PBSProProvider(TorqueProvider):
     """Gives blocks of workers as jobs of PBS Pro or OpenPBS, by ``qsub``, ``qstat`` and ``qdel``.
 
@@ -30,42 +32,11 @@ class PBSProProvider(TorqueProvider):
     ----------
     account, queue : str, optional
         What is charged, and where jobs wait (``qsub -A -q``).
-    scheduler_options : str
-        More lines for the head of the script, each with ``#PBS`` in front.
     select_options : str
         More of the ``select`` request, for example ``"ngpus=4"``.
-    worker_init : str
-        Shell text that runs before the workers start, for example ``"module load python"``.
-    nodes_per_block : int
-        Nodes of one job. Default 1.
     cpus_per_node : int or None
         The request's ``ncpus``. Default 1. With None, which PBS does not take, only the site's settings can say it.
-    init_blocks, min_blocks, max_blocks : int
-        Blocks at the start (default 1), at the least when idle (0), at the most (1).
-    parallelism : float
-        Worker slots wanted for each waiting task. Default 1.
-    launcher : Launcher
-        Starts the workers on the job's nodes. Default ``SingleNodeLauncher()``; for several nodes
-        ``MpiExecLauncher()``.
-    walltime : str
-        How long a job may run, as ``HH:MM:SS``. Default ``"00:20:00"``.
-    cmd_timeout : float
-        Seconds that one of PBS's commands may take. Default 120.
-    config_name : str, optional
-        The section of ``jobqueue.yaml`` with the site's settings. Default ``"pbs"``.
-    jobqueue : mapping, optional
-        Settings that win over those of ``jobqueue.yaml``, by their names there.
-    job_arrays : bool
-        Ask for several blocks at once by one job array (default); False where a site has none.
-    channel
-        Of Parsl's earlier releases: accepted, and reported once; must be a ``LocalChannel``.
-
-    Raises
-    ------
-    ConfigurationError
-        When an argument cannot be used.
-    BadLauncher
-        When ``launcher`` is no launcher.
+    {shared}
 
     Examples
     --------
@@ -76,9 +47,9 @@ class PBSProProvider(TorqueProvider):
     _suffix = ""
     _prefix = ""
     _kind = "pbspro"
+    _launcher: ClassVar[type[Launcher]] = SingleNodeLauncher
     _arrays = PBSPRO
 
-    @takes_channel
     def __init__(
         self,
         account: str | None = None,
@@ -101,27 +72,12 @@ class PBSProProvider(TorqueProvider):
         job_arrays: bool = True,
         channel: Channel | None = None,
     ) -> None:
-        super().__init__(
-            account,
-            queue,
-            scheduler_options,
-            worker_init,
-            nodes_per_block,
-            init_blocks,
-            min_blocks,
-            max_blocks,
-            parallelism,
-            SingleNodeLauncher() if launcher is None else launcher,
-            walltime,
-            cmd_timeout,
-            config_name=config_name,
-            jobqueue=jobqueue,
-            channel=channel,
-        )
-        owner = type(self).__name__
-        need(owner, "select_options", select_options, str, type(None))
         if isinstance(cpus_per_node, str) and cpus_per_node.isdecimal():
             cpus_per_node = int(cpus_per_node)
+        own = ("select_options", "cpus_per_node", "job_arrays")
+        super().__init__(**passed_on(locals(), "own", *own))
+        owner = type(self).__name__
+        need(owner, "select_options", select_options, str, type(None))
         need_number(owner, "cpus_per_node", cpus_per_node, at_least=1, optional=True, example="32")
         need(owner, "job_arrays", job_arrays, bool)
         self.job_arrays = job_arrays

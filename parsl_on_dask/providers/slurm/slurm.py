@@ -5,21 +5,20 @@ from __future__ import annotations
 import functools
 import re
 import shlex
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number, wrong_value
+from parsl_on_dask.arguments import need_number, wrong_value
 from parsl_on_dask.channels.base import Channel
-from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
-from parsl_on_dask.launchers.launchers import SingleNodeLauncher
-from parsl_on_dask.legacy import warn_once
 from parsl_on_dask.providers.arrays import SLURM
 from parsl_on_dask.providers.asking import StatusCommandFailed, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
 from parsl_on_dask.providers.directives import Directive
+from parsl_on_dask.providers.scripts import complete
 from parsl_on_dask.providers.walltimes import minutes, seconds
 
 if TYPE_CHECKING:
@@ -57,30 +56,22 @@ STATES = {
 _QUEUE = "JobArrayID:40,State:30,exit_code:30,Reason:200"
 
 
-def _channel_anywhere(init: Callable[..., None]) -> Callable[..., None]:
-    """Take a channel among the positional arguments, with those behind it where they were when there were channels."""
-    behind = ["nodes_per_block", "cores_per_node", "mem_per_node", "init_blocks", "min_blocks", "max_blocks"]
-    behind += ["parallelism", "walltime", "scheduler_options"]
-
-    @functools.wraps(init)
-    def with_channel(self: Any, *args: Any, **kwargs: Any) -> None:
-        at = next((i for i, argument in enumerate(args) if isinstance(argument, Channel)), None)
-        if at is not None:
-            if "channel" in kwargs:
-                raise ConfigurationError("SlurmProvider: the channel is given twice. Write no channel at all.")
-            if len(args) - at - 1 > len(behind):
-                raise ConfigurationError("SlurmProvider: write the arguments behind the channel by name.")
-            kwargs["channel"] = args[at]
-            for name, value in zip(behind, args[at + 1 :], strict=False):
-                if name in kwargs:
-                    raise TypeError(f"SlurmProvider got multiple values for argument {name!r}")
-                kwargs[name] = value
-            args = args[:at]
-        init(self, *args, **kwargs)
-
-    return with_channel
+#: What followed the channel when there were channels.
+_BEHIND_THE_CHANNEL = (
+    "nodes_per_block",
+    "cores_per_node",
+    "mem_per_node",
+    "init_blocks",
+    "min_blocks",
+    "max_blocks",
+    "parallelism",
+    "walltime",
+    "scheduler_options",
+)
 
 
+@functools.partial(complete, behind=_BEHIND_THE_CHANNEL)
+@dataclass(eq=False, repr=False)
 class SlurmProvider(BatchProvider):
     """Gives blocks of workers as jobs of Slurm, by ``sbatch``, ``squeue`` (``sacct``) and ``scancel``.
 
@@ -91,8 +82,6 @@ class SlurmProvider(BatchProvider):
     ----------
     partition, account, qos, constraint, clusters : str, optional
         Slurm's options of the same names.
-    nodes_per_block : int
-        Nodes of one job. Default 1.
     cores_per_node : int, optional
         Cores to ask for on each node (``--cpus-per-task``, shared out over the tasks of a node); workers use no more.
     mem_per_node : int, optional
@@ -100,20 +89,10 @@ class SlurmProvider(BatchProvider):
     gpus_per_node : int, optional
     gres : str, optional
         Slurm's ``--gres``.
-    init_blocks, min_blocks, max_blocks : int
-        Blocks at the start (default 1), at the least when idle (0), at the most (1).
-    parallelism : float
-        Worker slots wanted for each waiting task. Default 1.
     walltime : str
         How long a job may run, as ``HH:MM:SS``; given to Slurm in whole minutes. Default ``"00:10:00"``.
-    scheduler_options : str
-        More lines for the head of the script, each with ``#SBATCH`` in front.
     regex_job_id : str
         Finds the job's id, as the group ``id``, at the beginning of a line that sbatch writes.
-    worker_init : str
-        Shell text that runs before the workers start, for example ``"module load python"``.
-    cmd_timeout : float
-        Seconds that one of Slurm's commands may take. Default 10.
     status_batch_size : int
         Jobs that one command asks after. Default 50.
     exclusive : bool
@@ -121,21 +100,7 @@ class SlurmProvider(BatchProvider):
     launcher : Launcher
         Starts the workers on the job's nodes. Default ``SingleNodeLauncher()``; for several nodes
         ``SrunLauncher()``.
-    config_name : str, optional
-        The section of ``jobqueue.yaml`` with the site's settings. Default ``"slurm"``.
-    jobqueue : mapping, optional
-        Settings that win over those of ``jobqueue.yaml``, by their names there.
-    job_arrays : bool
-        Ask for several blocks at once by one job array (default); False where a site has none.
-    channel, move_files
-        Of Parsl's earlier releases: accepted, and reported once. A channel must be a ``LocalChannel``.
-
-    Raises
-    ------
-    ConfigurationError
-        When an argument cannot be used.
-    BadLauncher
-        When ``launcher`` is no launcher.
+    {shared}
 
     Examples
     --------
@@ -146,88 +111,55 @@ class SlurmProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel", "move_files"})
     _system = "slurm"
+    _kind = "slurm"
+    _names_of_things = ()
     _suffix = ""
     _arrays = SLURM
     _mark = "#SBATCH"
 
-    @_channel_anywhere
-    def __init__(
-        self,
-        partition: str | None = None,
-        account: str | None = None,
-        qos: str | None = None,
-        constraint: str | None = None,
-        clusters: str | None = None,
-        nodes_per_block: int = 1,
-        cores_per_node: int | None = None,
-        mem_per_node: int | None = None,
-        gpus_per_node: int | None = None,
-        gres: str | None = None,
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 1,
-        parallelism: float = 1,
-        walltime: str = DefaultStr("00:10:00"),
-        scheduler_options: str = "",
-        regex_job_id: str = r"Submitted batch job (?P<id>\S*)",
-        worker_init: str = "",
-        cmd_timeout: float = 10,
-        status_batch_size: int = 50,
-        exclusive: bool = True,
-        launcher: Launcher | None = None,
-        *,
-        config_name: str | None = None,
-        jobqueue: Mapping[str, Any] | None = None,
-        job_arrays: bool = True,
-        channel: Channel | None = None,
-        move_files: bool | None = None,
-    ) -> None:
-        super().__init__(
-            "slurm",
-            nodes_per_block,
-            init_blocks,
-            min_blocks,
-            max_blocks,
-            parallelism,
-            walltime,
-            SingleNodeLauncher() if launcher is None else launcher,
-            cmd_timeout,
-            channel=channel,
-        )
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    clusters: str | None = None
+    nodes_per_block: int = 1
+    cores_per_node: int | None = None
+    mem_per_node: float | None = None
+    gpus_per_node: int | None = None
+    gres: str | None = None
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 1
+    parallelism: float = 1
+    walltime: str | None = DefaultStr("00:10:00")
+    scheduler_options: str = ""
+    regex_job_id: str = r"Submitted batch job (?P<id>\S*)"
+    worker_init: str = ""
+    cmd_timeout: float | None = 10
+    status_batch_size: int = 50
+    exclusive: bool = True
+    launcher: Launcher | None = None
+    _: KW_ONLY
+    config_name: str | None = None
+    jobqueue: Mapping[str, Any] | None = None
+    job_arrays: bool = True
+    channel: Channel | None = None
+    move_files: bool | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         owner = type(self).__name__
-        texts = {"partition": partition, "account": account, "qos": qos, "constraint": constraint}
-        for name, value in {**texts, "clusters": clusters, "gres": gres}.items():
-            need(owner, name, value, str, type(None))
-        need_number(owner, "cores_per_node", cores_per_node, at_least=1, optional=True, example="16")
-        need_number(owner, "mem_per_node", mem_per_node, above=0, optional=True, example="64")
-        need_number(owner, "gpus_per_node", gpus_per_node, at_least=0, optional=True, example="1")
-        need_number(owner, "status_batch_size", status_batch_size, at_least=1, example="50")
-        need(owner, "exclusive", exclusive, bool)
-        need(owner, "regex_job_id", regex_job_id, str)
+        need_number(owner, "cores_per_node", self.cores_per_node, at_least=1, optional=True, example="16")
+        need_number(owner, "mem_per_node", self.mem_per_node, above=0, optional=True, example="64")
+        need_number(owner, "gpus_per_node", self.gpus_per_node, at_least=0, optional=True, example="1")
+        need_number(owner, "status_batch_size", self.status_batch_size, at_least=1, example="50")
+        pattern = self.regex_job_id
         try:
-            usable = "id" in re.compile(regex_job_id).groupindex
+            usable = "id" in re.compile(pattern).groupindex
         except re.error as error:
-            raise wrong_value(owner, "regex_job_id", regex_job_id, f"not a regular expression: {error}.") from error
+            raise wrong_value(owner, "regex_job_id", pattern, f"not a regular expression: {error}.") from error
         if not usable:
-            raise wrong_value(owner, "regex_job_id", regex_job_id, r"it needs a group named id: write (?P<id>\S*).")
-        if move_files is not None:
-            warn_once(f"{owner}.move_files", f"{owner}(move_files=) has no effect any more; leave it out.")
-        self.partition = partition
-        self.account = account
-        self.qos = qos
-        self.constraint = constraint
-        self.clusters = clusters
-        self.cores_per_node = cores_per_node
-        self.mem_per_node = mem_per_node
-        self.gpus_per_node = gpus_per_node
-        self.gres = gres
-        self.regex_job_id = regex_job_id
-        self.status_batch_size = status_batch_size
-        self.exclusive = exclusive
-        self.move_files = move_files
-        need(type(self).__name__, "job_arrays", job_arrays, bool)
-        self.job_arrays = job_arrays
-        self._configure(scheduler_options, worker_init, config_name, jobqueue)
+            raise wrong_value(owner, "regex_job_id", pattern, r"it needs a group named id: write (?P<id>\S*).")
 
     def _limit(self, walltime: str) -> Directive:
         return Directive(f"--time={walltime}", f"-t {walltime}")

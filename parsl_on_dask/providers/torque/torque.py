@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from parsl_on_dask.arguments import name_of
-from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import AprunLauncher
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
+from parsl_on_dask.providers.scripts import complete
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.job_scripts.base import BlockJob
@@ -45,6 +46,8 @@ _TERMINATED = 271
 _DELETED = "91"
 
 
+@complete
+@dataclass(eq=False, repr=False)
 class TorqueProvider(BatchProvider):
     """Gives blocks of workers as jobs of Torque, by ``qsub``, ``qstat`` and ``qdel``.
 
@@ -55,35 +58,7 @@ class TorqueProvider(BatchProvider):
     ----------
     account, queue : str, optional
         What is charged, and where jobs wait (``qsub -A -q``).
-    scheduler_options : str
-        More lines for the head of the script, each with ``#PBS`` in front.
-    worker_init : str
-        Shell text that runs before the workers start, for example ``"module load python"``.
-    nodes_per_block : int
-        Nodes of one job. Default 1.
-    init_blocks, min_blocks, max_blocks : int
-        Blocks at the start (default 1), at the least when idle (0), at the most (1).
-    parallelism : float
-        Worker slots wanted for each waiting task. Default 1.
-    launcher : Launcher
-        Starts the workers on the job's nodes. Default ``AprunLauncher()``.
-    walltime : str
-        How long a job may run, as ``HH:MM:SS``. Default ``"00:20:00"``.
-    cmd_timeout : float
-        Seconds that one of Torque's commands may take. Default 120.
-    config_name : str, optional
-        The section of ``jobqueue.yaml`` with the site's settings. Default ``"pbs"``.
-    jobqueue : mapping, optional
-        Settings that win over those of ``jobqueue.yaml``, by their names there.
-    channel
-        Of Parsl's earlier releases: accepted, and reported once; must be a ``LocalChannel``.
-
-    Raises
-    ------
-    ConfigurationError
-        When an argument cannot be used.
-    BadLauncher
-        When ``launcher`` is no launcher.
+    {shared}
 
     Examples
     --------
@@ -96,43 +71,25 @@ class TorqueProvider(BatchProvider):
     _mark = "#PBS"
     _prefix = "parsl."
     _kind = "torque"
+    _launcher: ClassVar[type[Launcher]] = AprunLauncher
     _walltime_units = (60, 1)
 
-    @takes_channel
-    def __init__(
-        self,
-        account: str | None = None,
-        queue: str | None = None,
-        scheduler_options: str = "",
-        worker_init: str = "",
-        nodes_per_block: int = 1,
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 1,
-        parallelism: float = 1,
-        launcher: Launcher | None = None,
-        walltime: str = DefaultStr("00:20:00"),
-        cmd_timeout: float = 120,
-        *,
-        config_name: str | None = None,
-        jobqueue: Mapping[str, Any] | None = None,
-        channel: Channel | None = None,
-    ) -> None:
-        super().__init__(
-            self._kind,
-            nodes_per_block,
-            init_blocks,
-            min_blocks,
-            max_blocks,
-            parallelism,
-            walltime,
-            AprunLauncher() if launcher is None else launcher,
-            cmd_timeout,
-            channel=channel,
-        )
-        self.account = name_of(type(self).__name__, "account", account)
-        self.queue = name_of(type(self).__name__, "queue", queue)
-        self._configure(scheduler_options, worker_init, config_name, jobqueue)
+    account: str | None = None
+    queue: str | None = None
+    scheduler_options: str = ""
+    worker_init: str = ""
+    nodes_per_block: int = 1
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 1
+    parallelism: float = 1
+    launcher: Launcher | None = None
+    walltime: str | None = DefaultStr("00:20:00")
+    cmd_timeout: float | None = 120
+    _: KW_ONLY
+    config_name: str | None = None
+    jobqueue: Mapping[str, Any] | None = None
+    channel: Channel | None = None
 
     def _later_options(self) -> list[str]:
         return list(self.site.directives)
