@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from parsl_on_dask.arguments import need_number, wrong_value
 from parsl_on_dask.clusters.hosts import OPTIONS, HostSite
