@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from parsl_on_dask.checking import check
-from parsl_on_dask.explaining import Explanation
+from parsl_on_dask.check.command import check
+from parsl_on_dask.check.explaining import Explanation
 
 FOLDER = Path(__file__).parents[1] / "docs" / "machines"
 PAGE = FOLDER / "README.md"

@@ -11,22 +11,22 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask import version
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 
 if TYPE_CHECKING:
     __version__: str
 
-    from parsl_on_dask.alias import install
     from parsl_on_dask.app.app import App as App
     from parsl_on_dask.app.app import bash_app, join_app, python_app
+    from parsl_on_dask.check.explaining import explain
     from parsl_on_dask.config import Config
     from parsl_on_dask.data_provider.files import File
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
     from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
     from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
-    from parsl_on_dask.explaining import explain
-    from parsl_on_dask.ipython import load_ipython_extension as load_ipython_extension
-    from parsl_on_dask.ipython import unload_ipython_extension as unload_ipython_extension
+    from parsl_on_dask.front_door.ipython import load_ipython_extension as load_ipython_extension
+    from parsl_on_dask.front_door.ipython import unload_ipython_extension as unload_ipython_extension
+    from parsl_on_dask.importing.alias import install
     from parsl_on_dask.log_utils import set_file_logger, set_stream_logger
     from parsl_on_dask.monitoring.monitoring import MonitoringHub
     from parsl_on_dask.monitoring.progress import progress
@@ -56,22 +56,22 @@ _WHERE = {
     "HighThroughputExecutor": "executors:HighThroughputExecutor",
     "IPyParallelExecutor": "executors:IPyParallelExecutor",
     "MonitoringHub": "monitoring.monitoring:MonitoringHub",
-    "NullHandler": "legacy:NullHandler",
+    "NullHandler": "old_spellings.legacy:NullHandler",
     "ThreadPoolExecutor": "executors:ThreadPoolExecutor",
     "WorkQueueExecutor": "executors:WorkQueueExecutor",
     "bash_app": "app.app:bash_app",
     "clear": f"{_LOADER}.clear",
     "dfk": f"{_LOADER}.dfk",
-    "explain": "explaining:explain",
-    "install": "alias:install",
+    "explain": "check.explaining:explain",
+    "install": "importing.alias:install",
     "join_app": "app.app:join_app",
     "load": f"{_LOADER}.load",
-    "load_ipython_extension": "ipython:load_ipython_extension",
+    "load_ipython_extension": "front_door.ipython:load_ipython_extension",
     "progress": "monitoring.progress:progress",
     "python_app": "app.app:python_app",
     "set_file_logger": "log_utils:set_file_logger",
     "set_stream_logger": "log_utils:set_stream_logger",
-    "unload_ipython_extension": "ipython:unload_ipython_extension",
+    "unload_ipython_extension": "front_door.ipython:unload_ipython_extension",
     "wait_for_current_tasks": f"{_LOADER}.wait_for_current_tasks",
 }
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from parsl_on_dask import alias, cli, dialect, overrides, run_as_main
+from parsl_on_dask.common import overrides
+from parsl_on_dask.front_door import cli, run_as_main
+from parsl_on_dask.importing import alias
+from parsl_on_dask.old_spellings import dialect
 
 __all__ = ["main"]
 
@@ -42,9 +45,9 @@ def main() -> None:
         return
     overrides.set_cluster_override(call.cluster)
     if call.kind == "check":
-        from parsl_on_dask import checking
+        from parsl_on_dask.check import command
 
-        sys.exit(checking.main(call.args))
+        sys.exit(command.main(call.args))
     if call.kind == "perf":
         from parsl_on_dask.benchmark import perf
 

@@ -15,9 +15,9 @@ import socket
 import struct
 from collections.abc import Callable
 
-from parsl_on_dask import not_here
-from parsl_on_dask.legacy import warn_once
-from parsl_on_dask.overrides import checking
+from parsl_on_dask.common import not_here
+from parsl_on_dask.common.overrides import checking
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 logger = logging.getLogger("parsl.addresses")
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from parsl_on_dask.arguments import (
+from parsl_on_dask.common.arguments import (
     need,
     need_callable,
     need_choice,
@@ -15,12 +15,12 @@ from parsl_on_dask.arguments import (
     wrong_type,
     wrong_value,
 )
-from parsl_on_dask.dialect import release
+from parsl_on_dask.common.mistakes import not_an_executor
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.threads import ThreadPoolExecutor
-from parsl_on_dask.legacy import note_once, warn_once
-from parsl_on_dask.mistakes import not_an_executor
+from parsl_on_dask.old_spellings.dialect import release
+from parsl_on_dask.old_spellings.legacy import note_once, warn_once
 from parsl_on_dask.usage_tracking.api import UsageInformation
 from parsl_on_dask.usage_tracking.levels import DISABLED, LEVEL_3
 from parsl_on_dask.utils import RepresentationMixin

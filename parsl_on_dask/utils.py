@@ -172,8 +172,8 @@ class SaysWhatItTakes:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            from parsl_on_dask.misspelt import check_keywords
-            from parsl_on_dask.raising import hide_this_frame
+            from parsl_on_dask.common.misspelt import check_keywords
+            from parsl_on_dask.common.raising import hide_this_frame
 
             try:
                 check_keywords(cls, kwargs)

@@ -20,7 +20,7 @@ PARSL_VERSION = "2026.10.26"
 
 
 def _parsl_version() -> str:
-    from parsl_on_dask.dialect import release
+    from parsl_on_dask.old_spellings.dialect import release
 
     chosen = release()
     if chosen is None:

@@ -17,8 +17,8 @@ import pytest
 import parsl_on_dask
 from ci.coverage import kinds, page
 from ci.coverage.compare import find, statements
-from parsl_on_dask import legacy
 from parsl_on_dask.errors import ParslError
+from parsl_on_dask.old_spellings import legacy
 
 SAID = [(statement.state, *attempt) for statement in statements().said for attempt in statement.attempts]
 REFUSED = [attempt for state, attempt, _ in SAID if state == "refused"]

@@ -10,8 +10,8 @@ from parsl_on_dask.app.base import INTERNAL, AppBase, Executors
 from parsl_on_dask.app.bash import BashApp
 from parsl_on_dask.app.old import App, old_executors, old_join
 from parsl_on_dask.app.python import PythonApp
+from parsl_on_dask.common.misspelt import explains
 from parsl_on_dask.dataflow.futures import AppFuture
-from parsl_on_dask.misspelt import explains
 
 if TYPE_CHECKING:
     from parsl_on_dask.checkpoint.policy import Cache

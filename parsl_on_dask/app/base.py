@@ -12,9 +12,9 @@ from parsl_on_dask.app.bound import BoundApp
 from parsl_on_dask.app.old import no_walltime
 from parsl_on_dask.app.options import checked_cache, checked_executors, checked_kernel, checked_names
 from parsl_on_dask.app.shape import CallShape, plain_function
+from parsl_on_dask.common.mistakes import missing_from_app, on_a_worker
 from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.errors import NoDataFlowKernelError
-from parsl_on_dask.mistakes import missing_from_app, on_a_worker
 from parsl_on_dask.remote.apps import rebuild
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from parsl_on_dask.app.base import AppBase, Executors, current_kernel
+from parsl_on_dask.common.raising import hide_this_frame
 from parsl_on_dask.dataflow.futures import AppFuture
-from parsl_on_dask.raising import hide_this_frame
 from parsl_on_dask.remote.shell import run_bash
 from parsl_on_dask.remote.walltime import checked_seconds
 

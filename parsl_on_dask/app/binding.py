@@ -12,7 +12,7 @@ from inspect import Parameter
 from types import FunctionType, MethodType
 from typing import Any
 
-from parsl_on_dask.misspelt import meant
+from parsl_on_dask.common.misspelt import meant
 
 
 class Binding:

@@ -20,7 +20,7 @@ from parsl_on_dask.common.app_errors import (
     StagingError,
     wrap_error,
 )
-from parsl_on_dask.legacy import moved
+from parsl_on_dask.old_spellings.legacy import moved
 
 #: What a command that failed raised until 0.9.
 __getattr__ = moved(__name__, {"AppFailure": "app.errors:BashExitFailure"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parsl_on_dask.arguments import short, wrong_value
 from parsl_on_dask.checkpoint.policy import Cache
+from parsl_on_dask.common.arguments import short, wrong_value
 from parsl_on_dask.errors import TypeCheckError
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 
 def no_walltime(decorator: str, walltime: Any) -> None:

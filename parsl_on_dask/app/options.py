@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from parsl_on_dask.arguments import wrong_type, wrong_value
 from parsl_on_dask.checkpoint.policy import Cache
+from parsl_on_dask.common.arguments import wrong_type, wrong_value
 
 
 def checked_executors(decorator: str, name: str, executors: Any) -> Any:

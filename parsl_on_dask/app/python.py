@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from parsl_on_dask.app.base import AppBase, Executors, current_kernel
-from parsl_on_dask.arguments import need
+from parsl_on_dask.common.arguments import need
+from parsl_on_dask.common.raising import hide_this_frame
 from parsl_on_dask.dataflow.futures import AppFuture
-from parsl_on_dask.raising import hide_this_frame
 from parsl_on_dask.remote.shell import Checked
 from parsl_on_dask.remote.walltime import timeout
 

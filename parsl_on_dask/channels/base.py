@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from parsl_on_dask.arguments import short, wrong_type
+from parsl_on_dask.common.arguments import short, wrong_type
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 T = TypeVar("T")
 
@@ -95,8 +95,8 @@ def takes_channel(cls: type[T], behind: Sequence[str] = ()) -> type[T]:
 
 def check_channel(owner: str, channel: Any) -> None:
     """Accept a local channel, with a warning, and refuse any other."""
-    from parsl_on_dask.channels.local.local import LocalChannel
-    from parsl_on_dask.channels.ssh.ssh import SSHChannel
+    from parsl_on_dask.channels.local_channel import LocalChannel
+    from parsl_on_dask.channels.ssh_channels import SSHChannel
 
     if channel is None:
         return

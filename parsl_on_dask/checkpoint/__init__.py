@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 
 if TYPE_CHECKING:
     from parsl_on_dask.app.explanation import explain

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from parsl_on_dask.late_threads import refused
+from parsl_on_dask.common.late_threads import refused
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 

@@ -10,8 +10,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from parsl_on_dask.arguments import need_number, wrong_value
 from parsl_on_dask.clusters.hosts import OPTIONS, HostSite
+from parsl_on_dask.common.arguments import need_number, wrong_value
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import (
     compose_aprun_launch_cmd,

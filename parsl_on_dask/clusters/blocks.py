@@ -32,11 +32,11 @@ from parsl_on_dask.clusters.blockspec import (
     write_private,
 )
 from parsl_on_dask.clusters.hub import Supervisor, dask_config, pems_of
-from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.jobs import Block, Jobs, told
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
-from parsl_on_dask.clusters.startup import Start, start_files, stdin_command, write_archive
+from parsl_on_dask.clusters.startup import Start, first_file, start_files, stdin_command, write_archive
+from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.providers.job_scripts.preamble import LATE
@@ -102,7 +102,7 @@ class BlockCluster(Cluster):
         self.sockets = scratch.make()
         self.archive = os.path.join(self.scratch, "parsl_on_dask.zip")
         write_archive(self.archive)
-        self.config = dask_config(None)
+        self.config = json.dumps(dask_config(None), default=str)
         self.jobs = Jobs(self)
         self.ledger = Ledger(self)
         warn_of_idle_nodes(executor)
@@ -328,7 +328,7 @@ class BlockCluster(Cluster):
         if getattr(self.provider, "takes_stdin", False):
             os.makedirs(block.folder, exist_ok=True)
             text = spec_text(self._spec(block, scheduler)) + "\n"
-            start = Start("blocknode", "-", "", self.archive, 0)
+            start = Start("blocknode", self.archive, 0)
             command = prefixed(self.executor, stdin_command(start, python_of(self.executor)))
             return self.provider.submit(command, 1, name, stdin=text.encode())
         return self.provider.submit(self._describe(block, scheduler), 1, name)
@@ -362,11 +362,16 @@ class BlockCluster(Cluster):
         """Write down what a block's nodes have to know; returns the command that starts one of them."""
         os.makedirs(block.folder, exist_ok=True)
         self.jobs.will.add(block)
-        start = Start("blocknode", block.spec_file, block.spec_file, self.archive, LATE)
-        files = start_files(block.folder, start, python_of(self.executor))
-        for path, text in {block.spec_file: spec_text(self._spec(block, scheduler)), **files}.items():
-            write_private(path, text)
-        return node_command(self.executor, block.folder)
+        self._write_start_files()
+        write_private(block.spec_file, spec_text(self._spec(block, scheduler)))
+        return node_command(self.executor, self.home, block.spec_file)
+
+    def _write_start_files(self) -> None:
+        """Write what every block starts with, once."""
+        python = python_of(self.executor)
+        if not os.path.exists(first_file(self.home, python)):
+            for path, text in start_files(self.home, Start("blocknode", self.archive, LATE), python).items():
+                write_private(path, text)
 
     def slots_per_block(self) -> int:
         """By Parsl's formula; what blocks turn out to have, where that has nothing to go by."""

@@ -36,7 +36,7 @@ def node_spec(
     shared: str,
     loopback: bool,
     scheduler: dict[str, Any] | None = None,
-    config: dict[str, Any] | None = None,
+    config: str | None = None,
 ) -> dict[str, Any]:
     """What the nodes of a block are told.
 
@@ -55,10 +55,10 @@ def node_spec(
         Whether workers listen on loopback only.
     scheduler : dict, optional
         Settings of the scheduler, if this block is the one to start it.
-    config : dict, optional
-        Dask's settings. Default: those of this process.
+    config : str, optional
+        Dask's settings, as JSON. Default: those of this process.
     """
-    from parsl_on_dask import alias
+    from parsl_on_dask.importing import alias
 
     provider, site = executor.provider, site_of(executor.provider)
     options = site("worker") or WorkerOptions()
@@ -68,7 +68,7 @@ def node_spec(
         "scheduler": scheduler,
         "security": pems if scheduler is not None or pems is None else _for_workers(pems),
         **places(),
-        "config": dask_config(None) if config is None else config,
+        "config": json.dumps(dask_config(None), default=str) if config is None else config,
         "alias": alias.environment(),
         "shared": shared,
         "logs": os.path.join(executor.worker_logdir, f"block-{block}"),
@@ -123,10 +123,10 @@ def python_of(executor: Any) -> str | None:
     return named
 
 
-def node_command(executor: Any, folder: str) -> str:
-    """The shell command that starts a node with the files in a folder."""
+def node_command(executor: Any, folder: str, orders: str) -> str:
+    """The shell command that starts a node with the files in a folder, and gives it its orders."""
     python = python_of(executor)
-    return prefixed(executor, start_command(python, first_file(folder, python)))
+    return prefixed(executor, start_command(python, first_file(folder, python), orders))
 
 
 def prefixed(executor: Any, command: str) -> str:

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from parsl_on_dask import late_threads
 from parsl_on_dask.clusters import dask_page
+from parsl_on_dask.common import late_threads
 
 logger = logging.getLogger("parsl.clusters.dashboard")
 

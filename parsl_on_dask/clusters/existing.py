@@ -10,13 +10,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, close_client
-from parsl_on_dask.clusters.intervals import shorten
+from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from parsl_on_dask.overrides import ClusterOverride
+    from parsl_on_dask.common.overrides import ClusterOverride
 
 logger = logging.getLogger("parsl.clusters.existing")
 

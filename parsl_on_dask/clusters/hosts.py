@@ -10,10 +10,10 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from parsl_on_dask.arguments import need, need_number, wrong_type
+from parsl_on_dask.common.arguments import need, need_number, wrong_type
+from parsl_on_dask.common.late_threads import beside
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
-from parsl_on_dask.late_threads import beside
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SubmitException
 from parsl_on_dask.providers.local.local import check_blocks

@@ -176,7 +176,7 @@ class Supervisor:
         ExecutorError
             When it does not start.
         """
-        from parsl_on_dask import alias
+        from parsl_on_dask.importing import alias
 
         assert self.link is not None
         lines = self.link.makefile("rb")

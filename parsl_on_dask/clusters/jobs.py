@@ -22,10 +22,10 @@ from parsl_on_dask.clusters.blockspec import job_seconds
 from parsl_on_dask.clusters.governor import Governor
 from parsl_on_dask.clusters.submitting import Submissions
 from parsl_on_dask.clusters.wills import Will
+from parsl_on_dask.common.late_threads import beside
 from parsl_on_dask.executors.errors import ScalingFailed
 from parsl_on_dask.jobs.error_handlers import YOUNG
 from parsl_on_dask.jobs.states import JobState, JobStatus
-from parsl_on_dask.late_threads import beside
 
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.blocks import BlockCluster

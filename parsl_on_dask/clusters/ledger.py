@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from typing import TYPE_CHECKING
 
-from parsl_on_dask import overrides
 from parsl_on_dask.clusters.blockspec import job_seconds
+from parsl_on_dask.common import overrides
 from parsl_on_dask.jobs.node_hours import NODE_HOURS, BlockHours, NodeHours, dump
 from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.remote.sidefiles import replacing

@@ -8,6 +8,7 @@ script imports, and nothing of the script's site-packages: this package comes to
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import sys
@@ -25,7 +26,7 @@ import os
 import sys
 import time
 
-ORDERS, ARCHIVE, LATE = {orders!a}, {archive!a}, {late!a}
+ORDERS, ARCHIVE, LATE = sys.argv[1], {archive!a}, {late!a}
 SCRIPT = {script!a}
 
 
@@ -72,7 +73,7 @@ def start():
         # a module of the user may have the name of this file
         here = os.path.dirname(os.path.realpath(sys.argv[0]))
         sys.path[:] = [p for p in sys.path if os.path.realpath(p) != here]
-    if ORDERS and ORDERS != "-" and not arrives(ORDERS):
+    if ORDERS != "-" and not arrives(ORDERS):
         sys.exit(
             "parsl_on_dask: %s is not there, and did not come within %s s. The script that asked for this job has "
             "ended, or this node does not see its run directory." % (ORDERS, LATE)
@@ -94,7 +95,7 @@ def start():
         from parsl_on_dask.clusters.{module} import main
     except ImportError as e:
         sys.exit("parsl_on_dask: %s cannot import parsl_on_dask from %s: %s" % (sys.executable, ARCHIVE, e))
-    main({target!a}, same)
+    main(ORDERS, same)
 
 
 if __name__ == "__main__":
@@ -103,16 +104,12 @@ if __name__ == "__main__":
 
 
 class Start(NamedTuple):
-    """What is to be started.
+    """How nodes start. Each is given the path of its orders, or ``"-"``.
 
     Attributes
     ----------
     module : str
-        Module of :mod:`parsl_on_dask.clusters` whose ``main`` is called.
-    target : str
-        Its argument.
-    orders : str
-        File that has to be there; ``""`` for none.
+        Module of :mod:`parsl_on_dask.clusters` whose ``main`` is called with the orders.
     archive : str
         Zip file with this package.
     late : float
@@ -120,8 +117,6 @@ class Start(NamedTuple):
     """
 
     module: str
-    target: str
-    orders: str
     archive: str
     late: float
 
@@ -154,7 +149,7 @@ def start_files(folder: str, start: Start, python: str | None) -> dict[str, str]
     script = os.path.join(folder, PYTHON_FILE)
     files = {script: start.python_text()}
     if python is None:
-        files[first_file(folder, None)] = choice(shlex.quote(script))
+        files[first_file(folder, None)] = choice(f'{shlex.quote(script)} "$1"')
     return files
 
 
@@ -163,14 +158,14 @@ def first_file(folder: str, python: str | None) -> str:
     return os.path.join(folder, SHELL_FILE if python is None else PYTHON_FILE)
 
 
-def start_command(python: str | None, path: str) -> str:
+def start_command(python: str | None, path: str, orders: str) -> str:
     """The command that runs :func:`first_file`. It is plain words: launchers put it into shell texts of their own."""
-    return f"{'/bin/sh' if python is None else words(python)} {shlex.quote(path)}"
+    return f"{'/bin/sh' if python is None else words(python)} {shlex.quote(path)} {shlex.quote(orders)}"
 
 
 def stdin_command(start: Start, python: str | None) -> str:
     """The shell command that starts a node which sees none of our files."""
-    code = f"-c {shlex.quote(start.python_text())}"
+    code = f"-c {shlex.quote(start.python_text())} -"
     return f"{words(python)} {code}" if python is not None else f"/bin/sh -c {shlex.quote(choice(code))}"
 
 
@@ -190,14 +185,15 @@ def package_folder() -> str:
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def import_path() -> list[str]:
-    """Where this process imports from."""
-    return [os.path.abspath(p) for p in sys.path if p]
-
-
 def places() -> dict[str, list[str]]:
     """Where a node is to import from: ``path`` with the Python of the script, ``folders`` with another one."""
-    return {"path": import_path(), "folders": users_folders()}
+    return _places(tuple(sys.path), os.getcwd())
+
+
+@functools.lru_cache(maxsize=1)
+def _places(entries: tuple[str, ...], folder: str) -> dict[str, list[str]]:
+    path = [os.path.normpath(os.path.join(folder, entry)) for entry in entries if entry]
+    return {"path": path, "folders": users_folders()}
 
 
 def users_folders() -> list[str]:

@@ -31,7 +31,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from parsl_on_dask.common.homes import known_at
 from parsl_on_dask.errors import ParslError, TypeCheckError
-from parsl_on_dask.legacy import MISSING, renamed
+from parsl_on_dask.old_spellings.legacy import MISSING, renamed
 
 logger = logging.getLogger("parsl.app.errors")
 

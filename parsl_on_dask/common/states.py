@@ -17,7 +17,7 @@ class _OldStates(EnumMeta):
         today = _OLD.get(name)
         if today is None:
             raise AttributeError(f"{name!r} is not a state: there are {', '.join(s.name for s in cls)}")  # type: ignore[var-annotated]
-        from parsl_on_dask.legacy import warn_once
+        from parsl_on_dask.old_spellings.legacy import warn_once
 
         warn_once(f"States.{name}", f"States.{name} is now States.{today}.")
         return cls[today]

@@ -17,7 +17,7 @@ from typing import Any
 
 from parsl_on_dask.common.homes import known_at
 from parsl_on_dask.errors import ParslError
-from parsl_on_dask.legacy import MISSING, renamed
+from parsl_on_dask.old_spellings.legacy import MISSING, renamed
 from parsl_on_dask.remote.errors import shortened
 
 #: A chain with more links than twice this is shown without its middle.

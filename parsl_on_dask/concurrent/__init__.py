@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 from weakref import WeakSet
 
-from parsl_on_dask.raising import hide_this_frame
+from parsl_on_dask.common.raising import hide_this_frame
 
 if TYPE_CHECKING:
     from parsl_on_dask.app.python import PythonApp

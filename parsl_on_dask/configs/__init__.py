@@ -8,16 +8,23 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any, NamedTuple
 
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
+from parsl_on_dask.old_spellings.legacy import refused
+from parsl_on_dask.usage_tracking.levels import LEVEL_1
 
-_submodule, __dir__ = lazily(__name__)
+_submodule, _submodules = lazily(__name__)
 
 
 def __getattr__(name: str) -> Any:
-    """A sample configuration, as a module."""
     return _submodule(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*_submodules(), *SAMPLES})
 
 
 class Sample(NamedTuple):
@@ -27,14 +34,15 @@ class Sample(NamedTuple):
     ----------
     about : str
         What it is for.
-    config : callable or str
-        Makes the Config; or why there is none, and what to use instead.
+    config : callable, str or mapping
+        Makes the Config; or why there is none, and what to use instead; or endpoints of Globus Compute by label, each
+        by the name that its identifier has in the module. The SDK asks for a login when their Config is made.
     names : mapping of str to object
         What else the module has.
     """
 
     about: str
-    config: Callable[[], Any] | str
+    config: Callable[[], Any] | str | Mapping[str, str]
     names: Mapping[str, Any] = {}
 
 
@@ -76,7 +84,6 @@ _AZURE = {
     "version": "YOUR_VM_OS_VERSION",
 }
 _COBALT = "and its Cobalt are gone. Argonne's machines of today have PBS Pro: see parsl.configs.polaris."
-_ENDPOINTS = "``config`` is made when it is asked for: the SDK asks for a login then."
 
 #: By the name of the module.
 SAMPLES: dict[str, Sample] = {
@@ -269,6 +276,7 @@ SAMPLES: dict[str, Sample] = {
         "Pods of a Kubernetes cluster, one worker each.",
         "kube-htex",
         _later("providers:KubernetesProvider")(
+            init_blocks=1,
             namespace="default",
             image="YOUR_DOCKER_URL",
             secret="YOUR_KUBE_SECRET",
@@ -370,6 +378,16 @@ SAMPLES: dict[str, Sample] = {
             launcher=_srun(overrides="--mpibind=off"),
         ),
     ),
+    "gc_multisite": Sample(
+        "Endpoints of Globus Compute at two sites. Fill in the identifiers of your own before use.",
+        {"Perlmutter": "perlmutter_endpoint", "Expanse": "expanse_endpoint"},
+        {"perlmutter_endpoint": "YOUR_PERLMUTTER_ENDPOINT_UUID", "expanse_endpoint": "YOUR_EXPANSE_ENDPOINT_UUID"},
+    ),
+    "gc_tutorial": Sample(
+        "The public tutorial endpoint of Globus Compute.",
+        {"Tutorial_Endpoint_py3.11": "tutorial_endpoint"},
+        {"tutorial_endpoint": "4b116d3c-1703-4f8f-9f6f-39921e5864df"},
+    ),
     "ad_hoc": Sample(
         "Hosts that ssh reaches; Parsl had this until 2024.",
         "AdHocProvider is gone. Write Config(executors=[DaskExecutor(hosts=['node1', 'me@node2'])]).",
@@ -387,3 +405,37 @@ SAMPLES: dict[str, Sample] = {
         ),
     ),
 }
+
+
+def spec_of(name: str) -> ModuleSpec | None:
+    """The module of a sample; None for other names."""
+    found = ModuleSpec(f"{__name__}.{name}", _Loader, origin=__file__)  # type: ignore[arg-type]
+    return found if name in SAMPLES else None
+
+
+class _Loader:
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> None:
+        """Ask for an ordinary module."""
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        sample = SAMPLES[module.__name__.rpartition(".")[2]]
+        refuse = refused(module.__name__, {"config": str(sample.config)})
+
+        def __getattr__(name: str) -> Any:
+            if name != "config" or isinstance(sample.config, str):
+                return refuse(name)
+            made = _endpoints(module, sample.config) if isinstance(sample.config, Mapping) else sample.config()
+            return vars(module).setdefault(name, made)
+
+        vars(module).update(sample.names, __doc__=sample.about, __getattr__=__getattr__, __all__=["config"])
+
+
+def _endpoints(module: ModuleType, endpoints: Mapping[str, str]) -> Any:
+    globus = importlib.import_module("parsl_on_dask.executors.globus_compute")
+    executors = [
+        globus.GlobusComputeExecutor(globus.sdk_executor()(endpoint_id=getattr(module, name)), label)
+        for label, name in endpoints.items()
+    ]
+    return _make("config:Config", executors=executors, usage_tracking=LEVEL_1)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need
+from parsl_on_dask.common.arguments import need
 from parsl_on_dask.data_provider.dask_transfer_exchange import Exchange, Made, Moved
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File

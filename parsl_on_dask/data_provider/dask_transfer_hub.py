@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.presence import topic_of
+from parsl_on_dask.dask_internals.clients import run_on_worker
 from parsl_on_dask.remote.chunks import CONNECT, Message, Refused, Road, describe, from_thread, pull, push
 from parsl_on_dask.remote.placing import place
 from parsl_on_dask.remote.transfer import OPERATION
@@ -457,7 +458,7 @@ class _ByScheduler:
         limit = self.hub.timeout if timeout is None else timeout
         try:
             answers = await asyncio.wait_for(
-                self.hub.client._run(relay(), self.hub.topic, message, workers=[self.address]), limit
+                run_on_worker(self.hub.client, self.address, relay(), self.hub.topic, message), limit
             )
         except asyncio.TimeoutError as e:
             raise OSError(f"{self.address} did not answer within {limit} s") from e

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from parsl_on_dask.clusters.bootstrap import Launch, by_value
+from parsl_on_dask.common.by_value import Launch, by_value
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from parsl_on_dask.arguments import need_number
+from parsl_on_dask.common.arguments import need_number
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.landing import bring_by_task, land

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.staging import Staging
 from parsl_on_dask.errors import ConfigurationError

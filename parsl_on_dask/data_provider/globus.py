@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.globus_service import Globus, get_globus, sdk

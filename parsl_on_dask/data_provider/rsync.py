@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.landing import land
 from parsl_on_dask.data_provider.staging import Staging

@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from parsl_on_dask import overrides, version
+from parsl_on_dask import version
 from parsl_on_dask.checkpoint.policy import Cache
 from parsl_on_dask.clusters.scaling import Scaler
+from parsl_on_dask.common import overrides
 from parsl_on_dask.common.states import FINAL_STATES, States
 from parsl_on_dask.data_provider.data_manager import DataManager
 from parsl_on_dask.dataflow import arguments, exits, runinfo
@@ -90,7 +91,7 @@ class DataFlowKernel:
             overrides.reached(config)
         config.validate()
         self.cleanup_called = False
-        self._cleared = False
+        self.cleared = False
         self._config = config
         self._cleanup_lock = threading.Lock()
         self._cleaner = 0
@@ -168,7 +169,7 @@ class DataFlowKernel:
 
     def labels(self) -> list[str]:
         """Labels of the executors that apps can choose."""
-        return [label for label in self.executors if label != INTERNAL]
+        return list(self._labels)
 
     def add_executors(self, executors: Sequence[ParslExecutor]) -> None:
         """Start executors and make them available to apps.
@@ -201,7 +202,7 @@ class DataFlowKernel:
             executor.start()
             if self.monitoring is not None:
                 self.monitoring.join(executor)
-            self._labels = self.labels()
+            self._labels = [label for label in self.executors if label != INTERNAL]
             self.scaler.add(executor)
 
     def default_std_autopath(self, taskrecord: TaskRecord, kw: str) -> str:
@@ -453,7 +454,7 @@ class DataFlowKernel:
         """
         with self._cleanup_lock:
             if self.cleanup_called:
-                if not self._cleared:
+                if not self.cleared:
                     raise Exception("attempt to clean up DFK when it has already been cleaned-up")
                 if self._cleaner == threading.get_ident():  # called by one of the parts that it shuts down
                     return

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask import interrupts
+from parsl_on_dask.common import interrupts
 from parsl_on_dask.errors import ExecutorError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from parsl_on_dask.common.misspelt import explains
 from parsl_on_dask.errors import AlreadyLoadedError, ConfigurationError, NoDataFlowKernelError
-from parsl_on_dask.misspelt import explains
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
@@ -90,17 +90,17 @@ class DataFlowKernelLoader:
             kernel = cls._dfk
             if kernel is None:
                 return
-            if kernel.cleanup_called and not kernel._cleared:
+            if kernel.cleanup_called and not kernel.cleared:
                 cls._dfk = None
                 return
             cls._clearing = kernel
         try:
             if not kernel.cleanup_called:
                 kernel.wait_until_idle()
-            if kernel.cleanup_called and not kernel._cleared:  # another thread has cleaned it up meanwhile
+            if kernel.cleanup_called and not kernel.cleared:  # another thread has cleaned it up meanwhile
                 cls.unregister(kernel)
                 return
-            kernel._cleared = True
+            kernel.cleared = True
             kernel.cleanup()
         finally:
             with cls._lock:
@@ -141,9 +141,9 @@ class DataFlowKernelLoader:
 
 def as_config(given: Any) -> Config:
     """The Config that an argument of ``load`` stands for."""
-    from parsl_on_dask.arguments import short
+    from parsl_on_dask.common.arguments import short
+    from parsl_on_dask.common.mistakes import is_client, is_cluster
     from parsl_on_dask.config import Config
-    from parsl_on_dask.mistakes import is_client, is_cluster
 
     if given is None:
         return Config()

@@ -11,7 +11,7 @@ from parsl_on_dask.checkpoint.keys import make_hash
 from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
 from parsl_on_dask.dataflow.recorder import Ended, Recorder
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from parsl_on_dask.executors.old_names import OldNames
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 Self = TypeVar("Self", bound="ParslExecutor")
 

@@ -7,15 +7,15 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parsl_on_dask.arguments import need, need_number, short, wrong_type, wrong_value
+from parsl_on_dask.common.arguments import need, need_number, short, wrong_type, wrong_value
+from parsl_on_dask.common.misspelt import meant
+from parsl_on_dask.common.mistakes import not_a_way
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.lane_executor import refuse_keys
 from parsl_on_dask.executors.machinery import machinery
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
-from parsl_on_dask.misspelt import meant
-from parsl_on_dask.mistakes import not_a_way
 from parsl_on_dask.providers.allocation import ALLOCATION
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.worker_args import WorkerOptions

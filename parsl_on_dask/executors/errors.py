@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from parsl_on_dask.errors import ExecutorError, ParslError
-from parsl_on_dask.legacy import moved
+from parsl_on_dask.old_spellings.legacy import moved
 
 __all__ = [
     "BadMessage",

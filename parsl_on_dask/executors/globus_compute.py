@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from parsl_on_dask.arguments import need, wrong_type
+from parsl_on_dask.common.arguments import need, wrong_type
 from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.utils import RepresentationMixin

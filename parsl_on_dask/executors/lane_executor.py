@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from parsl_on_dask import interrupts
-from parsl_on_dask.arguments import need, need_label, need_number, wrong_type
+from parsl_on_dask.common import interrupts
+from parsl_on_dask.common.arguments import need, need_label, need_number, wrong_type
+from parsl_on_dask.common.mistakes import not_these_keys
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.machinery import machinery
 from parsl_on_dask.executors.old_names import read_or_called
 from parsl_on_dask.jobs.states import JobStatus
-from parsl_on_dask.legacy import warn_once
-from parsl_on_dask.mistakes import not_these_keys
+from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.utils import AtomicIDCounter
 
 if TYPE_CHECKING:

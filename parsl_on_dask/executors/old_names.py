@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 logger = logging.getLogger("parsl.executors.old_names")
 

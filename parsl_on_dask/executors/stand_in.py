@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from parsl_on_dask.common.overrides import ClusterOverride
 from parsl_on_dask.executors.dask import DaskExecutor
 from parsl_on_dask.executors.errors import BadStateException
 from parsl_on_dask.executors.status_handling import BlockProviderExecutor
-from parsl_on_dask.overrides import ClusterOverride
 from parsl_on_dask.providers.local.local import LocalProvider
 
 #: What shapes the workers of a node; threads have none of it.

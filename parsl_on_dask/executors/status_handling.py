@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
-from parsl_on_dask.arguments import wrong_type
+from parsl_on_dask.common.arguments import wrong_type
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import BadStateException, ScalingFailed
 from parsl_on_dask.executors.old_names import NoStatusHandling
 from parsl_on_dask.jobs.error_handlers import default_error_handler, noop_error_handler
 from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState, JobStatus
-from parsl_on_dask.legacy import moved, warn_once
+from parsl_on_dask.old_spellings.legacy import moved, warn_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.utils import AtomicIDCounter
 

@@ -6,10 +6,10 @@ import os
 import threading
 from typing import Any
 
-from parsl_on_dask.arguments import need, need_number
-from parsl_on_dask.dialect import old_defaults
+from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.executors.lane_executor import LaneExecutor
-from parsl_on_dask.legacy import note_once, warn_once
+from parsl_on_dask.old_spellings.dialect import old_defaults
+from parsl_on_dask.old_spellings.legacy import note_once, warn_once
 from parsl_on_dask.utils import RepresentationMixin
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.common.raising import PlainFuture
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import PoliteFuture
-from parsl_on_dask.raising import PlainFuture
 
 if TYPE_CHECKING:
     from parsl_on_dask.jobs.node_hours import NodeHours

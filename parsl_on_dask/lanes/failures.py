@@ -6,8 +6,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.common.mistakes import daemonic_worker
 from parsl_on_dask.lanes.frames import traceback_of
-from parsl_on_dask.mistakes import daemonic_worker
 from parsl_on_dask.remote.errors import Failure, PackedError, left_by
 from parsl_on_dask.remote.packing import loads
 

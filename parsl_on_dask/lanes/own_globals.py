@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
-from parsl_on_dask.legacy import first_time
+from parsl_on_dask.old_spellings.legacy import first_time
 
 logger = logging.getLogger("parsl.lanes.packing")
 

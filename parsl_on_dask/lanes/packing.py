@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from parsl_on_dask.common.mistakes import culprit_in
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.failures import as_exception
 from parsl_on_dask.lanes.large_arguments import LARGE, LargeArguments, bytes_in, holds_large
 from parsl_on_dask.lanes.own_globals import warn_of_changes
 from parsl_on_dask.lanes.values import RemoteValue, pickling
-from parsl_on_dask.mistakes import culprit_in
 from parsl_on_dask.remote import serialized
 from parsl_on_dask.remote.packing import Promise, dumps, dumps_with_refs
 from parsl_on_dask.remote.standin import FinishedFuture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parsl_on_dask.importing.lazily import lazily
 from parsl_on_dask.launchers.launchers import (
     AprunLauncher,
     GnuParallelLauncher,
@@ -14,7 +15,6 @@ from parsl_on_dask.launchers.launchers import (
     SrunMPILauncher,
     WrappedLauncher,
 )
-from parsl_on_dask.lazily import lazily
 
 __all__ = [
     "AprunLauncher",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parsl_on_dask.arguments import short
+from parsl_on_dask.common.arguments import short
 from parsl_on_dask.providers.errors import ExecutionProviderException
 
 
@@ -23,7 +23,7 @@ class BadLauncher(ExecutionProviderException, TypeError):
 
     def __str__(self) -> str:
         from parsl_on_dask import launchers
-        from parsl_on_dask.mistakes import not_a_launcher
+        from parsl_on_dask.common.mistakes import not_a_launcher
 
         hint = self.reason or not_a_launcher(self.launcher, launchers.__all__)
         return f"Bad Launcher provided: {short(self.launcher)}; {hint}"

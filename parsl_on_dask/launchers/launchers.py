@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 
 from parsl_on_dask.launchers.base import Launcher
-from parsl_on_dask.legacy import note_once, warn_once
+from parsl_on_dask.old_spellings.legacy import note_once, warn_once
 
 logger = logging.getLogger("parsl.launchers.launchers")
 

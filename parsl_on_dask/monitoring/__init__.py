@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 from parsl_on_dask.monitoring.monitoring import MonitoringHub
 
 __all__ = ["MonitoringHub"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parsl_on_dask.errors import OptionalModuleMissing
-from parsl_on_dask.legacy import refused
+from parsl_on_dask.old_spellings.legacy import refused
 
 try:
     import sqlalchemy as sa

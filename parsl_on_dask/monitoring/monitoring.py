@@ -9,11 +9,11 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number
-from parsl_on_dask.dialect import old_defaults
+from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.errors import OptionalModuleMissing
-from parsl_on_dask.legacy import warn_once
 from parsl_on_dask.monitoring.radios.sending import OPEN
+from parsl_on_dask.old_spellings.dialect import old_defaults
+from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:

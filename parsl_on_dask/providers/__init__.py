@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 from parsl_on_dask.providers.condor.condor import CondorProvider
 from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
 from parsl_on_dask.providers.local.local import LocalProvider
@@ -24,12 +24,12 @@ __all__ = [
 __getattr__, __dir__ = lazily(
     __name__,
     {
-        "AWSProvider": "providers.aws.aws",
-        "AdHocProvider": "providers.ad_hoc.ad_hoc",
-        "AzureProvider": "providers.azure.azure",
-        "CobaltProvider": "providers.cobalt.cobalt",
-        "GoogleCloudProvider": "providers.googlecloud.googlecloud",
+        "AWSProvider": "providers.clouds",
+        "AdHocProvider": "providers.refused",
+        "AzureProvider": "providers.clouds",
+        "CobaltProvider": "providers.refused",
+        "GoogleCloudProvider": "providers.clouds",
         "KubernetesProvider": "providers.kubernetes.kube",
-        "JetstreamProvider": "providers.jetstream.jetstream",
+        "JetstreamProvider": "providers.refused",
     },
 )

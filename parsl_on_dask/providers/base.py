@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from parsl_on_dask.jobs.states import JobStatus
-from parsl_on_dask.legacy import moved
+from parsl_on_dask.old_spellings.legacy import moved
 
 
 class ExecutionProvider(ABC):

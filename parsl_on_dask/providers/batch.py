@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parsl_on_dask.arguments import need_number
+from parsl_on_dask.common.arguments import need_number
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
 from parsl_on_dask.providers.asking import batches

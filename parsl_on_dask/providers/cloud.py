@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 from parsl_on_dask.errors import ConfigurationError, OptionalModuleMissing
 from parsl_on_dask.jobs.states import JobStatus
-from parsl_on_dask.legacy import note_once
+from parsl_on_dask.old_spellings.legacy import note_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.local.local import check_blocks
 from parsl_on_dask.utils import RepresentationMixin

@@ -16,7 +16,7 @@ import os
 from typing import Any
 
 from parsl_on_dask.errors import ParslError
-from parsl_on_dask.legacy import MISSING, renamed, warn_once
+from parsl_on_dask.old_spellings.legacy import MISSING, renamed, warn_once
 
 
 class ExecutionProviderException(ParslError):

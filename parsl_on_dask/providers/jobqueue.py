@@ -9,13 +9,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need_choice
+from parsl_on_dask.common.arguments import need_choice
+from parsl_on_dask.common.misspelt import meant
+from parsl_on_dask.common.mistakes import not_a_walltime
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
-from parsl_on_dask.misspelt import meant
-from parsl_on_dask.mistakes import not_a_walltime
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.condor.condor import CondorProvider

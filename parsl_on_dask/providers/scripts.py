@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from parsl_on_dask.arguments import name_of, need, wrong_value
 from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.common.arguments import name_of, need, wrong_value
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.providers.arrays import ArrayWay
 from parsl_on_dask.providers.asking import AskingProvider
 from parsl_on_dask.providers.cluster_provider import ClusterProvider

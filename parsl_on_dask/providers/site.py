@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from parsl_on_dask.common.misspelt import meant
 from parsl_on_dask.errors import ConfigurationError, OptionalModuleMissing
-from parsl_on_dask.legacy import first_time
-from parsl_on_dask.misspelt import meant
+from parsl_on_dask.old_spellings.legacy import first_time
 from parsl_on_dask.providers.directives import attributes_of, directives_of
 from parsl_on_dask.providers.worker_args import WorkerOptions, worker_options
 

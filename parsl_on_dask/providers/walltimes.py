@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from parsl_on_dask.arguments import wrong_type, wrong_value
-from parsl_on_dask.mistakes import not_a_walltime
+from parsl_on_dask.common.arguments import wrong_type, wrong_value
+from parsl_on_dask.common.mistakes import not_a_walltime
 
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+):(\d+):(\d+)")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 
 if TYPE_CHECKING:
     from parsl_on_dask.serialize.facade import (

@@ -6,7 +6,7 @@ import pickle
 from functools import lru_cache
 from typing import Any
 
-from parsl_on_dask.legacy import MISSING, renamed
+from parsl_on_dask.old_spellings.legacy import MISSING, renamed
 from parsl_on_dask.serialize.base import SerializerBase
 
 

@@ -19,7 +19,7 @@ from parsl_on_dask.app.app import App, bash_app, join_app, python_app
 from parsl_on_dask.app.bash import BashApp
 from parsl_on_dask.app.python import PythonApp
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.legacy import ParslDeprecationWarning, forget_warnings
+from parsl_on_dask.old_spellings.legacy import ParslDeprecationWarning, forget_warnings
 from tests.app.fake import BARE_WORKER, KERNEL
 
 DECORATORS: list[Callable[..., Any]] = [python_app, bash_app, join_app]

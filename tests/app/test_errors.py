@@ -24,7 +24,7 @@ from parsl_on_dask.app.errors import (
 )
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.errors import ParslError
-from parsl_on_dask.legacy import ParslDeprecationWarning, forget_warnings
+from parsl_on_dask.old_spellings.legacy import ParslDeprecationWarning, forget_warnings
 
 FILE = File("out.txt")
 

@@ -161,7 +161,7 @@ class Trial:
         for supervisor in self.supervisors():
             with suppress(psutil.Error):
                 own = supervisor.cmdline()
-                if own[-1].endswith("/start.py") is in_job:
+                if any(arg.endswith("/start.py") for arg in own) is in_job:
                     children = [child for child in supervisor.children() if child.cmdline() == own]
                     children.sort(key=lambda process: (process.create_time(), process.pid))
                     found += children[:1] if scheduler else children[1:]

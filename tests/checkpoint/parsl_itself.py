@@ -77,7 +77,7 @@ def with_parsl(run_dir, *checkpoints):
 def with_ours(what, directory):
     from functools import partial
 
-    from parsl_on_dask.alias import install
+    from parsl_on_dask.importing.alias import install
 
     install()
     from parsl_on_dask.checkpoint.keys import make_hash

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from parsl_on_dask import cli as front
 from parsl_on_dask.checkpoint import cli
 from parsl_on_dask.checkpoint.parsl_files import ParslFile
 from parsl_on_dask.checkpoint.parsl_writer import ParslWriter
 from parsl_on_dask.checkpoint.progress import progress
 from parsl_on_dask.checkpoint.store import Store
-from tests.frontdoor.programs import FRONT, python, write
+from parsl_on_dask.front_door import cli as front
+from tests.front_door.programs import FRONT, python, write
 
 DAY = 86400.0
 

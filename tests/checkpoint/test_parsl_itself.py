@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.frontdoor.programs import FRONT, python
+from tests.front_door.programs import FRONT, python
 
 SCRIPT = str(Path(__file__).with_name("parsl_itself.py"))
 RESULTS = [8, [1, "a"] * 3, "abab", ["Point", 5], "x" * 200_000, ["File", "/data/in.txt"], 0]

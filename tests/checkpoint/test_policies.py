@@ -195,7 +195,7 @@ import json, sys
 if sys.argv[1] == "parsl":
     import parsl
 else:
-    from parsl_on_dask.alias import install
+    from parsl_on_dask.importing.alias import install
     install()
     import parsl
 from parsl.config import Config
@@ -232,7 +232,7 @@ print(json.dumps([len(log), results, sorted({f.task_status() for f in futures})]
 def test_a_campaign_moves_between_parsl_and_this_package(tmp_path: Path) -> None:
     import json
 
-    from tests.frontdoor.programs import python, write
+    from tests.front_door.programs import python, write
 
     parsl_python = os.environ.get("PARSL_PYTHON", "")
     if not os.path.exists(parsl_python):

@@ -21,7 +21,7 @@ from parsl_on_dask.utils import get_all_checkpoints, get_last_checkpoint
 from tests.checkpoint.runs import Run, ran, recorded, square, squares, states
 from tests.helpers import WAIT, append, eventually, hold, text_of
 
-pytestmark = pytest.mark.filterwarnings("ignore::parsl_on_dask.legacy.ParslDeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::parsl_on_dask.old_spellings.legacy.ParslDeprecationWarning")
 
 
 @pytest.fixture(scope="module", params=["threads", "existing"])

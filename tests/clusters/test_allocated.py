@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import parsl_on_dask as parsl
+from parsl_on_dask.check.explaining import explain
 from parsl_on_dask.clusters import allocated
 from parsl_on_dask.clusters.allocated import AllocationProvider, start_on
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
-from parsl_on_dask.explaining import explain
 from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.launchers import AprunLauncher, JsrunLauncher, MpiExecLauncher, SimpleLauncher, SrunLauncher
 from parsl_on_dask.providers import LocalProvider

@@ -170,12 +170,12 @@ def test_an_image_whose_python_is_where_the_nodes_is(job: Job, monkeypatch: pyte
 # ---------------------------------------------------------------- what the chosen Python does
 
 
-def started(folder: Path, *words: str, orders: str = "", late: float = 0) -> subprocess.CompletedProcess[str]:
+def started(folder: Path, *words: str, orders: str = "-", late: float = 0) -> subprocess.CompletedProcess[str]:
     """Run a node's first Python text."""
-    start = startup.Start("node", "nowhere", orders, str(folder / "parsl_on_dask.zip"), late)
+    start = startup.Start("node", str(folder / "parsl_on_dask.zip"), late)
     path = folder / startup.PYTHON_FILE
     path.write_text(start.python_text())
-    return subprocess.run([*words, str(path)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([*words, str(path), orders], capture_output=True, text=True, timeout=60)
 
 
 def test_a_python_of_another_version_says_so(tmp_path: Path, other: Path) -> None:
@@ -225,17 +225,17 @@ def test_files_that_do_not_come(tmp_path: Path, other: Path) -> None:
 def test_a_command_of_ours_alone_is_waited_for() -> None:
     for command in ("true", "sh start.sh", "sleep 5", "cat /tmp/start.txt", "echo 'x", ""):
         assert (preamble.noting(command), preamble.patience(command)) == ([], [])
-    chosen = startup.start_command(None, "/my run/start.sh")
+    chosen = startup.start_command(None, "/my run/start.sh", "/my run/block-0/node.json")
     assert preamble.noting(chosen) == [pythons.note()]
     assert "[ -e '/my run/start.sh' ]" in preamble.patience(chosen)[0]
-    named = startup.start_command("apptainer exec image.sif python", "/run/start.py")
-    assert named == "apptainer exec image.sif python /run/start.py"
+    named = startup.start_command("apptainer exec image.sif python", "/run/start.py", "/run/node.json")
+    assert named == "apptainer exec image.sif python /run/start.py /run/node.json"
     assert preamble.noting(named) == [] and "/run/start.py" in preamble.patience(named)[0]
 
 
 def test_a_first_file_that_comes_late(tmp_path: Path) -> None:
     path = tmp_path / "block-0" / "start.sh"
-    (wait,) = preamble.patience(startup.start_command(None, str(path)))
+    (wait,) = preamble.patience(startup.start_command(None, str(path), "node.json"))
     text = f"(sleep 0.5; mkdir {path.parent}; touch {path}) & set -eu\n{wait}\ntest -e {path}"
     assert subprocess.run(["/bin/bash", "-c", text], timeout=60).returncode == 0
 

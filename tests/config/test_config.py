@@ -8,12 +8,12 @@ import warnings
 import pytest
 
 import parsl_on_dask
-from parsl_on_dask import legacy
 from parsl_on_dask.config import Config
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError, TypeCheckError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
-from parsl_on_dask.legacy import ParslDeprecationWarning
+from parsl_on_dask.old_spellings import legacy
+from parsl_on_dask.old_spellings.legacy import ParslDeprecationWarning
 from tests.helpers import shown
 
 
@@ -147,13 +147,13 @@ def test_monitoring_takes_a_hub():
         ({"app_cache": False}, "memoize"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::parsl_on_dask.legacy.ParslDeprecationWarning")
+@pytest.mark.filterwarnings("ignore::parsl_on_dask.old_spellings.legacy.ParslDeprecationWarning")
 def test_old_spellings_beside_a_memoizer_are_refused(argument, name):
     with pytest.raises(ConfigurationError, match=rf"BasicMemoizer\({name}="):
         Config(memoizer=BasicMemoizer(), **argument)
 
 
-@pytest.mark.filterwarnings("ignore::parsl_on_dask.legacy.ParslDeprecationWarning")
+@pytest.mark.filterwarnings("ignore::parsl_on_dask.old_spellings.legacy.ParslDeprecationWarning")
 def test_checkpoint_files_are_kept_as_they_were_given():
     assert Config(checkpoint_files=[]).checkpoint_files == []
     assert Config(checkpoint_files=["a", ["b"]], checkpoint_mode="manual").checkpoint_files == ["a", ["b"]]
@@ -180,7 +180,7 @@ def test_old_spellings_are_reported_once_where_they_are_written(argument, today)
         Config(**argument)
 
 
-@pytest.mark.filterwarnings("ignore::parsl_on_dask.legacy.ParslDeprecationWarning")
+@pytest.mark.filterwarnings("ignore::parsl_on_dask.old_spellings.legacy.ParslDeprecationWarning")
 def test_old_spellings_do_what_they_did():
     assert Config(data_management_max_threads=4).internal_tasks_max_threads == 4
 

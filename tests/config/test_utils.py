@@ -10,7 +10,8 @@ import warnings
 
 import pytest
 
-from parsl_on_dask import addresses, legacy
+from parsl_on_dask import addresses
+from parsl_on_dask.old_spellings import legacy
 from parsl_on_dask.process_loggers import wrap_with_logs
 from parsl_on_dask.utils import (
     AutoCancelTimer,

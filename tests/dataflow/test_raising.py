@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from parsl_on_dask import Config, python_app
+from parsl_on_dask.common.raising import PlainFuture, as_it_came, hide_this_frame
 from parsl_on_dask.executors import ThreadPoolExecutor
-from parsl_on_dask.raising import PlainFuture, as_it_came, hide_this_frame
 
 plain = pytest.mark.skipif(sys.version_info < (3, 11), reason="one frame of ours is shown")
 

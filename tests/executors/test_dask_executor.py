@@ -10,11 +10,11 @@ import pytest
 
 from parsl_on_dask.clusters.existing import overridden
 from parsl_on_dask.clusters.hosts import HostsProvider
+from parsl_on_dask.common.overrides import ClusterOverride
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.launchers import SrunLauncher
-from parsl_on_dask.overrides import ClusterOverride
 from parsl_on_dask.providers import LocalProvider, PBSProProvider, SlurmProvider
 from tests.helpers import shown
 

@@ -9,7 +9,6 @@ from concurrent.futures import Future
 
 import pytest
 
-from parsl_on_dask import legacy
 from parsl_on_dask.config import Config
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
@@ -17,7 +16,8 @@ from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import ExecutorError as SameExecutorError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.interchange import ManagerLost
-from parsl_on_dask.legacy import ParslDeprecationWarning
+from parsl_on_dask.old_spellings import legacy
+from parsl_on_dask.old_spellings.legacy import ParslDeprecationWarning
 from parsl_on_dask.providers import LocalProvider
 from parsl_on_dask.providers.base import ExecutionProvider
 
@@ -177,7 +177,7 @@ def _names():
     return {**globals(), "SingleNodeLauncher": SingleNodeLauncher, "RandomManagerSelector": RandomManagerSelector}
 
 
-@pytest.mark.filterwarnings("ignore::parsl_on_dask.legacy.ParslDeprecationWarning")
+@pytest.mark.filterwarnings("ignore::parsl_on_dask.old_spellings.legacy.ParslDeprecationWarning")
 def test_arguments_of_the_past_do_what_they_did():
     executor = HighThroughputExecutor(max_workers=3, worker_ports=(54000, 54001))
     assert (executor.max_workers_per_node, executor.max_workers, executor.worker_port) == (3, 3, 54000)

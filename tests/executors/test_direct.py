@@ -8,10 +8,10 @@ from importlib.metadata import version
 
 import pytest
 
-from parsl_on_dask import legacy
 from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
-from parsl_on_dask.legacy import ParslDeprecationWarning
+from parsl_on_dask.old_spellings import legacy
+from parsl_on_dask.old_spellings.legacy import ParslDeprecationWarning
 from parsl_on_dask.serialize import pack_apply_message
 from parsl_on_dask.version import PARSL_VERSION
 from tests.helpers import WAIT, eventually

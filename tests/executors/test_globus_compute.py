@@ -11,9 +11,9 @@ import cloudpickle
 import pytest
 
 import parsl_on_dask as parsl
+from parsl_on_dask.check.explaining import explain
 from parsl_on_dask.errors import OptionalModuleMissing, TypeCheckError
 from parsl_on_dask.executors import GlobusComputeExecutor
-from parsl_on_dask.explaining import explain
 
 WAIT = 60
 

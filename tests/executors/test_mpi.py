@@ -14,15 +14,15 @@ import warnings
 import pytest
 
 import parsl_on_dask as parsl
-from parsl_on_dask import legacy
+from parsl_on_dask.common.overrides import ClusterOverride, set_cluster_override
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import HighThroughputExecutor, MPIExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import VALID_LAUNCHERS, compose_all
 from parsl_on_dask.launchers import SimpleLauncher, SrunLauncher
-from parsl_on_dask.legacy import ParslDeprecationWarning
-from parsl_on_dask.overrides import ClusterOverride, set_cluster_override
+from parsl_on_dask.old_spellings import legacy
+from parsl_on_dask.old_spellings.legacy import ParslDeprecationWarning
 from parsl_on_dask.providers import LocalProvider, SlurmProvider
 from tests.clusters.jobs import ShellProvider
 from tests.helpers import WAIT, eventually
@@ -460,7 +460,7 @@ def test_explain_tells_what_becomes_of_it():
     assert plan.script is not None and "#SBATCH --nodes=4" in plan.script
 
 
-@pytest.mark.filterwarnings("ignore::parsl_on_dask.legacy.ParslDeprecationWarning")
+@pytest.mark.filterwarnings("ignore::parsl_on_dask.old_spellings.legacy.ParslDeprecationWarning")
 def test_the_mode_has_the_same_rules():
     with pytest.raises(TypeError, match="SimpleLauncher"):
         HighThroughputExecutor(enable_mpi_mode=True, provider=LocalProvider())

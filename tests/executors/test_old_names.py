@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import parsl_on_dask as parsl
-from parsl_on_dask import legacy
 from parsl_on_dask.executors import HighThroughputExecutor, ThreadPoolExecutor, WorkQueueExecutor
 from parsl_on_dask.executors.old_names import ReadOrCalled, read_or_called
-from parsl_on_dask.legacy import ParslDeprecationWarning
+from parsl_on_dask.old_spellings import legacy
+from parsl_on_dask.old_spellings.legacy import ParslDeprecationWarning
 from tests.helpers import WAIT, eventually
 from tests.kernels import CONFIG_NAMES, executor_for, unload
 

@@ -9,13 +9,13 @@ import time
 import pytest
 
 import parsl_on_dask as parsl
-from parsl_on_dask import legacy
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import TaskVineExecutor, WorkQueueExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from parsl_on_dask.executors.taskvine import TaskVineFactoryConfig, TaskVineManagerConfig
 from parsl_on_dask.executors.workqueue.errors import WorkQueueFailure
+from parsl_on_dask.old_spellings import legacy
 from parsl_on_dask.providers import LocalProvider
 from tests.helpers import eventually, hold
 

@@ -12,7 +12,7 @@ import pytest
 
 from parsl_on_dask import python_app
 from parsl_on_dask.lanes.own_globals import changed_globals, warn_of_changes
-from parsl_on_dask.legacy import forget_warnings
+from parsl_on_dask.old_spellings.legacy import forget_warnings
 from tests.helpers import WAIT
 
 WARM = True

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import parsl_on_dask as parsl
-from parsl_on_dask import interrupts, python_app
+from parsl_on_dask import python_app
+from parsl_on_dask.common import interrupts
 from parsl_on_dask.executors import HighThroughputExecutor, ThreadPoolExecutor
 from parsl_on_dask.remote import scratch
 from tests.helpers import WAIT, hold

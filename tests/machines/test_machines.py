@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ci.machines import FOLDER, PAGE, directives, look, machines, page
-from parsl_on_dask.explaining import ExecutorPlan, Explanation
+from parsl_on_dask.check.explaining import ExecutorPlan, Explanation
 
 EXPECTED = Path(__file__).parent / "expected"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))

@@ -16,10 +16,10 @@ import pytest
 from parsl_on_dask import python_app
 from parsl_on_dask.errors import ConfigurationError, OptionalModuleMissing
 from parsl_on_dask.executors import ThreadPoolExecutor
-from parsl_on_dask.legacy import forget_warnings
 from parsl_on_dask.monitoring import MonitoringHub
 from parsl_on_dask.monitoring.errors import MonitoringHubStartError
 from parsl_on_dask.monitoring.message_type import MessageType
+from parsl_on_dask.old_spellings.legacy import forget_warnings
 from tests import kernels
 from tests.helpers import Script
 from tests.monitoring.runs import Record

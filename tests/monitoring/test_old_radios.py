@@ -14,10 +14,10 @@ import pytest
 
 from parsl_on_dask import python_app
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.legacy import forget_warnings
 from parsl_on_dask.monitoring import MonitoringHub, radios
 from parsl_on_dask.monitoring.message_type import MessageType
 from parsl_on_dask.monitoring.radios import filesystem, htex, multiprocessing, udp
+from parsl_on_dask.old_spellings.legacy import forget_warnings
 from tests import kernels
 from tests.monitoring.runs import Record
 

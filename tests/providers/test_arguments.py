@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from parsl_on_dask import legacy, providers
+from parsl_on_dask import providers
 from parsl_on_dask.channels import LocalChannel
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 from parsl_on_dask.launchers import SimpleLauncher
 from parsl_on_dask.launchers.errors import BadLauncher
-from parsl_on_dask.legacy import ParslDeprecationWarning
+from parsl_on_dask.old_spellings import legacy
+from parsl_on_dask.old_spellings.legacy import ParslDeprecationWarning
 from parsl_on_dask.providers import (
     CondorProvider,
     GridEngineProvider,

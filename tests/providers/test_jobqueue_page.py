@@ -13,7 +13,7 @@ from ci.coverage import jobqueue as page
 from parsl_on_dask.clusters.blockspec import node_spec
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor
-from parsl_on_dask.legacy import forget_warnings
+from parsl_on_dask.old_spellings.legacy import forget_warnings
 from parsl_on_dask.providers.site import WITHOUT_EFFECT, shipped
 
 #: a value for each setting that is not the one that holds without it

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from parsl_on_dask import legacy
 from parsl_on_dask.errors import ConfigurationError, ParslError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers import SimpleLauncher
 from parsl_on_dask.launchers.errors import BadLauncher
-from parsl_on_dask.legacy import ParslDeprecationWarning
+from parsl_on_dask.old_spellings import legacy
+from parsl_on_dask.old_spellings.legacy import ParslDeprecationWarning
 from parsl_on_dask.providers import LocalProvider
 from parsl_on_dask.providers.errors import ScriptPathError, SubmitException
 

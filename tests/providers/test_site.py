@@ -15,7 +15,7 @@ from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.launchers import SimpleLauncher
-from parsl_on_dask.legacy import forget_warnings
+from parsl_on_dask.old_spellings.legacy import forget_warnings
 from parsl_on_dask.providers import (
     CondorProvider,
     GridEngineProvider,

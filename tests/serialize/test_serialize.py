@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from parsl_on_dask.legacy import forget_warnings
+from parsl_on_dask.old_spellings.legacy import forget_warnings
 from parsl_on_dask.serialize import (
     deserialize,
     pack_apply_message,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number, short, wrong_type, wrong_value
+from parsl_on_dask.common.arguments import need, need_number, short, wrong_type, wrong_value
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 from parsl_on_dask.executors.high_throughput.errors import UnknownMPILauncher
 from parsl_on_dask.executors.high_throughput.launch_command import INTERCHANGE
@@ -13,7 +13,7 @@ from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSele
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import VALID_LAUNCHERS
 from parsl_on_dask.executors.high_throughput.placement import check_cpu_affinity
 from parsl_on_dask.launchers.launchers import SimpleLauncher
-from parsl_on_dask.legacy import note_once
+from parsl_on_dask.old_spellings.legacy import note_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.cloud import CloudProvider
 from parsl_on_dask.providers.local.local import LocalProvider
@@ -117,7 +117,7 @@ def check_provider(owner: str, provider: Any) -> None:
     if provider is None:
         return
     if not isinstance(provider, ExecutionProvider):
-        from parsl_on_dask.mistakes import not_a_provider
+        from parsl_on_dask.common.mistakes import not_a_provider
 
         raise wrong_type(owner, "provider", provider, "an ExecutionProvider", not_a_provider(provider))
 

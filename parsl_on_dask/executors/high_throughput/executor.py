@@ -7,8 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parsl_on_dask.arguments import need, need_number, short, wrong_type
-from parsl_on_dask.dialect import old_defaults
+from parsl_on_dask.common.arguments import need, need_number, short, wrong_type
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import BadStateException, InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput import launch_command
@@ -21,7 +20,8 @@ from parsl_on_dask.executors.lane_executor import refuse_keys
 from parsl_on_dask.executors.old_names import read_or_called
 from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
 from parsl_on_dask.launchers.launchers import SimpleLauncher
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.dialect import old_defaults
+from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.providers.base import ExecutionProvider, slots_of
 from parsl_on_dask.providers.local.local import LocalProvider
 from parsl_on_dask.usage_tracking.api import UsageInformation

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import pairwise
 from string import Formatter
 
-from parsl_on_dask.arguments import short
+from parsl_on_dask.common.arguments import short
 from parsl_on_dask.errors import ConfigurationError
 
 #: Parsl's texts. Programs take them apart, and put something in front.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from parsl_on_dask.arguments import need, wrong_type
+from parsl_on_dask.common.arguments import need, wrong_type
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.threads import check_managed
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 
 class Translated(NamedTuple):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from parsl_on_dask.arguments import short
+from parsl_on_dask.common.arguments import short
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 
 #: What ``mpi_launcher`` may be.

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from parsl_on_dask.arguments import need, wrong_value
+from parsl_on_dask.common.arguments import need, wrong_value
 from parsl_on_dask.errors import ConfigurationError
 
 _STRATEGIES = ("none", "block", "block-reverse", "alternating")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from parsl_on_dask.executors.taskvine.configs import TaskVineFactoryConfig, TaskVineManagerConfig
 from parsl_on_dask.executors.taskvine.executor import TaskVineExecutor
-from parsl_on_dask.executors.taskvine.factory_config import TaskVineFactoryConfig
-from parsl_on_dask.executors.taskvine.manager_config import TaskVineManagerConfig
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 
 __all__ = ["TaskVineExecutor", "TaskVineFactoryConfig", "TaskVineManagerConfig"]
 

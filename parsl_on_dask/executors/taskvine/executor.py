@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from parsl_on_dask.arguments import need, need_choice, need_number
+from parsl_on_dask.common.arguments import need, need_choice, need_number
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.resources import NUMBERS, ResourceExecutor, exports
-from parsl_on_dask.executors.taskvine.factory_config import TaskVineFactoryConfig
-from parsl_on_dask.executors.taskvine.manager_config import TaskVineManagerConfig
-from parsl_on_dask.legacy import note_once
+from parsl_on_dask.executors.taskvine.configs import TaskVineFactoryConfig, TaskVineManagerConfig
+from parsl_on_dask.old_spellings.legacy import note_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.local.local import LocalProvider
 

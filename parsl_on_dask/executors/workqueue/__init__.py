@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parsl_on_dask.executors.workqueue.executor import WorkQueueExecutor
-from parsl_on_dask.lazily import lazily
+from parsl_on_dask.importing.lazily import lazily
 
 __all__ = ["WorkQueueExecutor"]
 

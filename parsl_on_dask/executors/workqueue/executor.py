@@ -6,14 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from parsl_on_dask.arguments import need, need_number
-from parsl_on_dask.dialect import old_defaults
+from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.executors.old_errors import WorkQueueFailure
 from parsl_on_dask.executors.resources import ResourceExecutor, exports
 from parsl_on_dask.executors.threads import check_managed
-from parsl_on_dask.executors.workqueue.errors import WorkQueueFailure
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.old_spellings.dialect import old_defaults
+from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.providers.base import ExecutionProvider
 
 #: Arguments that steer Work Queue itself, and their defaults.

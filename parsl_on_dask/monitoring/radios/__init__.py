@@ -10,8 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from parsl_on_dask.lazily import lazily
-from parsl_on_dask.legacy import warn_once
+from parsl_on_dask.importing.lazily import lazily
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 #: Where a name that was here is, and where its successor is.
 _MOVED = {

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from parsl_on_dask.legacy import note_once
 from parsl_on_dask.monitoring.radios import filesystem, htex, multiprocessing, udp
 from parsl_on_dask.monitoring.radios.base import MonitoringRadioSender
 from parsl_on_dask.monitoring.radios.sending import deliver
+from parsl_on_dask.old_spellings.legacy import note_once
 
 
 class MonitoringRadio(MonitoringRadioSender):

@@ -14,7 +14,7 @@ import socket
 import threading
 from typing import Any
 
-from parsl_on_dask.arguments import need, need_number, wrong_value
+from parsl_on_dask.common.arguments import need, need_number, wrong_value
 from parsl_on_dask.monitoring.errors import MonitoringRouterStartError
 from parsl_on_dask.monitoring.radios.base import MonitoringRadioReceiver, MonitoringRadioSender, RadioConfig
 from parsl_on_dask.utils import RepresentationMixin

@@ -16,10 +16,10 @@ SHELL_FILE, PYTHON_FILE = "start.sh", "start.py"
 def _run_by(command: str) -> str:
     """The :func:`first_file` that a command runs; ``""`` for any other command."""
     try:
-        last = shlex.split(command)[-1]
-    except (ValueError, IndexError):
+        *_, file, _ = shlex.split(command)  # the last word is its argument
+    except ValueError:
         return ""
-    return last if os.path.isabs(last) and os.path.basename(last) in (SHELL_FILE, PYTHON_FILE) else ""
+    return file if os.path.isabs(file) and os.path.basename(file) in (SHELL_FILE, PYTHON_FILE) else ""
 
 
 def noting(command: str) -> list[str]:

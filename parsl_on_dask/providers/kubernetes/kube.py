@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from parsl_on_dask.arguments import need, need_number
+from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from parsl_on_dask.providers.cloud import CloudProvider, refuse

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from parsl_on_dask.arguments import need, need_number, wrong_value
 from parsl_on_dask.channels.base import Channel, check_channel, takes_channel
-from parsl_on_dask.dialect import old_defaults
+from parsl_on_dask.common.arguments import need, need_number, wrong_value
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import launched
 from parsl_on_dask.launchers.errors import BadLauncher
 from parsl_on_dask.launchers.launchers import SimpleLauncher, SingleNodeLauncher, SrunLauncher, SrunMPILauncher
 from parsl_on_dask.launchers.own_variables import for_launcher, overlaps
-from parsl_on_dask.legacy import note_once, warn_once
+from parsl_on_dask.old_spellings.dialect import old_defaults
+from parsl_on_dask.old_spellings.legacy import note_once, warn_once
 from parsl_on_dask.providers.allocation import SHARES, Allocation, allocation_here, end_of, system_here
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import ScriptPathError, SubmitException

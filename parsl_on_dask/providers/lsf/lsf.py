@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need, need_number
 from parsl_on_dask.channels.base import Channel
+from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher

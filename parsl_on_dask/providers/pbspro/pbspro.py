@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from parsl_on_dask.arguments import need, need_number
 from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.common.passing import passed_on
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.launchers.base import Launcher

@@ -9,8 +9,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.arguments import need_number, wrong_value
 from parsl_on_dask.channels.base import Channel
+from parsl_on_dask.common.arguments import need_number, wrong_value
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.providers.arrays import SLURM

@@ -1,0 +1,1 @@
+"""Before a script runs: what its Configs become, and what would be refused."""

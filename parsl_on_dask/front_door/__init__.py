@@ -1,0 +1,1 @@
+"""How a program comes in: the command line, the runner, notebooks."""

@@ -1,0 +1,109 @@
+"""Names and submodules that a package offers and that are imported when they are first asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+def lazily(
+    package: str, names: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Make a package's ``__getattr__`` and ``__dir__``, which import what is asked for.
+
+    Submodules need no mention. In Parsl they are all there after ``import parsl``, so scripts write
+    ``parsl.data_provider.files.File`` without another import.
+
+    Parameters
+    ----------
+    package : str
+        The package that offers the names, as ``__name__`` gives it.
+    names : mapping of str to str, optional
+        Name to the place that has it, relative to this package: ``"module"`` when it has the same name there, else
+        ``"module:name"``.
+
+    Returns
+    -------
+    tuple of callable
+        To be assigned to ``__getattr__`` and ``__dir__`` in that package.
+    """
+    places = names or {}
+
+    def __getattr__(name: str) -> Any:
+        if name in places:
+            module, _, path = places[name].partition(":")
+            value: Any = importlib.import_module(f"{_PACKAGE}.{module}")
+            for part in (path or name).split("."):
+                value = getattr(value, part)
+            setattr(sys.modules[package], name, value)
+            return value
+        submodule = f"{package}.{name}"
+        if not name.startswith("_"):
+            try:
+                return importlib.import_module(submodule)
+            except ModuleNotFoundError as e:
+                if e.name != submodule:
+                    raise
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        import pkgutil
+
+        from parsl_on_dask.old_spellings import gone
+
+        module = sys.modules[package]
+        folders = getattr(module, "__path__", ())
+        files = {found.name for found in pkgutil.iter_modules(folders) if not found.name.startswith("_")}
+        return sorted({*vars(module), *places, *files, *gone.below(package)})
+
+    return __getattr__, __dir__
+
+
+class _ModulesWithoutFile:
+    """Finds and makes them: those of :mod:`~parsl_on_dask.old_spellings.gone`, and those of a package's ``spec_of``."""
+
+    @classmethod
+    def find_spec(cls, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        if not fullname.startswith(f"{_PACKAGE}."):
+            return None
+        from parsl_on_dask.old_spellings.gone import GONE, below
+
+        parent, _, name = fullname.rpartition(".")
+        if fullname.partition(".")[2] in GONE:
+            return ModuleSpec(fullname, cls, is_package=bool(below(fullname)))  # type: ignore[arg-type]
+        # not by getattr(), which would look for a module of that name
+        spec_of = vars(sys.modules[parent]).get("spec_of") if parent in sys.modules else None
+        found: ModuleSpec | None = None if spec_of is None else spec_of(name)
+        return found
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> None:
+        """Ask for an ordinary module."""
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        from parsl_on_dask.old_spellings.gone import GONE
+        from parsl_on_dask.old_spellings.legacy import moved, refused
+
+        names, instead, there, has_moved = GONE[module.__name__.partition(".")[2]]
+        find, module.__dir__ = lazily(module.__name__, {} if has_moved else there)  # type: ignore[method-assign]
+        find_moved = moved(module.__name__, there) if has_moved else find
+        refuse = refused(module.__name__, dict.fromkeys(names.split(), instead))
+        given = set(names.split())
+
+        def __getattr__(name: str) -> Any:
+            return (refuse if name in given else find_moved if name in there else find)(name)
+
+        module.__getattr__ = __getattr__  # type: ignore[method-assign]
+        module.__all__ = list(there)  # type: ignore[attr-defined]
+        module.__doc__ = instead or f"Names of Parsl's module: {', '.join(there) or 'none'}."
+
+
+# the last, so that a file of that name counts
+sys.meta_path.append(_ModulesWithoutFile)

@@ -1,0 +1,178 @@
+"""A future that costs little while nobody waits for it.
+
+A ``concurrent.futures.Future`` makes a condition, a lock and two lists when it is made: a kilobyte and two
+microseconds, and most futures of a run are never waited for one by one. Here they are made when somebody asks.
+
+This goes by the private attributes of the standard library's class, which ``wait`` and ``as_completed`` use, too.
+Subclasses may use those that :class:`LightFuture` has.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from parsl_on_dask.python_internals.futures import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, LOGGER, PENDING
+
+T = TypeVar("T")
+
+_DONE = frozenset({CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED})
+_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class _LightCondition:
+    """What ``Future`` needs of a ``threading.Condition``; the rest is made when a thread waits.
+
+    ``concurrent.futures.wait`` takes the lock of every future that it is given, and waits on none of them.
+    """
+
+    __slots__ = ("_lock", "_real")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._real: threading.Condition | None = None
+
+    def acquire(self) -> bool:
+        return self._lock.acquire()
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> bool:
+        return self._lock.__enter__()
+
+    def __exit__(self, *exc: Any) -> None:
+        self._lock.__exit__(*exc)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until notified; the lock is held."""
+        if self._real is None:
+            self._real = threading.Condition(self._lock)
+        return self._real.wait(timeout)
+
+    def notify_all(self) -> None:
+        """Wake the threads that wait; the lock is held."""
+        if self._real is not None:
+            self._real.notify_all()
+
+
+class LightFuture(Future[T]):
+    """A ``concurrent.futures.Future`` whose condition is made when it is first needed.
+
+    Examples
+    --------
+    >>> f = LightFuture()
+    >>> f.set_result(3)
+    >>> f.done(), f.result()
+    (True, 3)
+    """
+
+    # what the standard library's __init__ sets, until it differs
+    _state: str = PENDING
+    _result: Any = None
+    _exception: BaseException | None = None
+    _waiters: Any = ()
+    _done_callbacks: Any = ()
+    _made: _LightCondition | None = None
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def _condition(self) -> _LightCondition:  # type: ignore[override]
+        made = self._made
+        if made is None:
+            with _lock:
+                made = self._made
+                if made is None:
+                    self._waiters = []
+                    self._done_callbacks = list(self._done_callbacks)
+                    made = self._made = _LightCondition()
+        return made
+
+    def _about_to_wait(self, timeout: float | None) -> None:
+        """Called where a thread is about to wait for the end; what it raises is raised there."""
+
+    def done(self) -> bool:
+        """Whether it has a result or an exception, or was cancelled."""
+        return self._state in _DONE
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self._state in (CANCELLED, CANCELLED_AND_NOTIFIED)
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the result and return it, as ``concurrent.futures.Future.result`` does."""
+        if self._state == FINISHED and self._exception is None:
+            return self._result  # type: ignore[no-any-return]
+        if self._state not in _DONE:
+            self._about_to_wait(timeout)
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end and return the exception, None if there is none."""
+        if self._state == FINISHED:
+            return self._exception
+        if self._state not in _DONE:
+            self._about_to_wait(timeout)
+        return super().exception(timeout)
+
+    def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
+        """Have a function called with this future when it is done; at once if it is."""
+        with _lock:
+            if self._made is None and self._state not in _DONE:
+                if not self._done_callbacks:
+                    self._done_callbacks = [fn]
+                else:
+                    self._done_callbacks.append(fn)
+                return
+        if self._state not in _DONE:
+            super().add_done_callback(fn)
+            return
+        try:
+            fn(self)
+        except Exception:
+            LOGGER.exception("exception calling callback for %r", self)
+
+    def set_result(self, result: T) -> None:
+        """Finish with a result."""
+        if self._finish(result, None):
+            if self._done_callbacks:
+                self._invoke_callbacks()  # type: ignore[attr-defined]
+        else:
+            super().set_result(result)
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Finish with an exception."""
+        if self._finish(None, exception):
+            if self._done_callbacks:
+                self._invoke_callbacks()  # type: ignore[attr-defined]
+        else:
+            super().set_exception(exception)
+
+    def _finish(self, result: Any, exception: BaseException | None) -> bool:
+        """Finish, if nobody has made the condition: then nobody has to be woken."""
+        with _lock:
+            if self._made is not None or self._state in _DONE:
+                return False
+            self._result = result
+            self._exception = exception
+            self._state = FINISHED
+            return True
+
+    def forget_callbacks(self) -> None:
+        """Drop the callbacks of a finished future, and with them whatever they hold."""
+        if self._done_callbacks:
+            self._done_callbacks = []
