@@ -21,7 +21,7 @@ from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import (
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import command_file
 from parsl_on_dask.providers.allocation import ALLOCATION, SHARES, Allocation, allocation_here
-from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.providers.local_provider import LocalProvider
 
 HOW = "Start the script in one (sbatch, salloc, qsub, bsub, flux batch), or name the machines: hosts=['node1', 'node2']"
 

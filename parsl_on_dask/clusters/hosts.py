@@ -16,7 +16,7 @@ from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SubmitException
-from parsl_on_dask.providers.local.local import check_blocks
+from parsl_on_dask.providers.local_provider import check_blocks
 from parsl_on_dask.providers.pythons import note
 from parsl_on_dask.utils import RepresentationMixin
 

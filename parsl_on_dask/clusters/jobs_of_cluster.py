@@ -20,7 +20,7 @@ from parsl_on_dask.dask_internals.jobqueue import apply_specification, slots_of_
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SubmitException
-from parsl_on_dask.providers.local.local import check_blocks
+from parsl_on_dask.providers.local_provider import check_blocks
 
 logger = logging.getLogger("parsl.clusters.jobs_of_cluster")
 

@@ -19,7 +19,7 @@ __getattr__, __dir__ = lazily(
         "MPIExecutor": "executors.high_throughput.mpi_executor",
         "LowLatencyExecutor": "executors.replaced",
         "RadicalPilotExecutor": "executors.refused",
-        "TaskVineExecutor": "executors.taskvine.executor",
-        "WorkQueueExecutor": "executors.workqueue.executor",
+        "TaskVineExecutor": "executors.task_vine",
+        "WorkQueueExecutor": "executors.work_queue",
     },
 )

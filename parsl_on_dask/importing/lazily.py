@@ -91,7 +91,11 @@ class _ModulesWithoutFile:
         from parsl_on_dask.old_spellings.gone import GONE
         from parsl_on_dask.old_spellings.legacy import moved, refused
 
-        names, instead, there, has_moved = GONE[module.__name__.partition(".")[2]]
+        names, instead, there, has_moved, same = GONE[module.__name__.partition(".")[2]]
+        if same:
+            module.__class__ = _Same
+            vars(module)["__same__"] = f"{_PACKAGE}.{same}"
+            return
         find, module.__dir__ = lazily(module.__name__, {} if has_moved else there)  # type: ignore[method-assign]
         find_moved = moved(module.__name__, there) if has_moved else find
         refuse = refused(module.__name__, dict.fromkeys(names.split(), instead))
@@ -103,6 +107,28 @@ class _ModulesWithoutFile:
         module.__getattr__ = __getattr__  # type: ignore[method-assign]
         module.__all__ = list(there)  # type: ignore[attr-defined]
         module.__doc__ = instead or f"Names of Parsl's module: {', '.join(there) or 'none'}."
+
+
+class _Same(ModuleType):
+    """Another path of a module: names that are read there, and set there, are those of the module itself."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return getattr(importlib.import_module(self.__same__), name)
+        except AttributeError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("__"):
+            super().__setattr__(name, value)
+        else:
+            setattr(importlib.import_module(self.__same__), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(importlib.import_module(self.__same__), name)
+
+    def __dir__(self) -> list[str]:
+        return dir(importlib.import_module(self.__same__))
 
 
 # the last, so that a file of that name counts

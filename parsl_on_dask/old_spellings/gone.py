@@ -26,12 +26,15 @@ class Gone(NamedTuple):
         The names that work, and where they are: ``"module:name"`` relative to this package.
     moved : bool
         Whether Parsl has these at another place today, which is reported when they are used.
+    same : str
+        A module of this package that has all of the names, under another path; what is set on one is set on the other.
     """
 
     names: str = ""
     instead: str = ""
     there: Mapping[str, str] = {}
     moved: bool = False
+    same: str = ""
 
 
 def _at(module: str, names: str) -> dict[str, str]:
@@ -54,6 +57,9 @@ _FLUX = (
 )
 _RADIOS = "Apps report over Dask's connections. Leave it out; Config(monitoring=MonitoringHub()) is all that is needed."
 _CLOUD = "Machines and pods are set up by dask-cloudprovider and dask-kubernetes. Write worker_init= of the provider."
+
+_REAL = ("condor", "grid_engine", "local", "lsf", "pbspro", "slurm", "torque")
+_CLOUDS = {"aws": "AWSProvider", "azure": "AzureProvider", "googlecloud": "GoogleCloudProvider"}
 
 #: By module, relative to this package.
 GONE: Mapping[str, Gone] = {
@@ -144,20 +150,29 @@ GONE: Mapping[str, Gone] = {
     "executors.radical": _in("executors.refused", "RadicalPilotExecutor ResourceConfig"),
     "executors.radical.executor": _in("executors.refused", "RadicalPilotExecutor PARSL_RP_RESOURCE_MAP"),
     "executors.radical.rpex_resources": _in("executors.refused", "ResourceConfig"),
+    "executors.taskvine": Gone(
+        there={
+            **_at("executors.task_vine", "TaskVineExecutor"),
+            **_at("executors.task_vine_configs", "TaskVineFactoryConfig TaskVineManagerConfig"),
+        }
+    ),
+    "executors.taskvine.executor": Gone(same="executors.task_vine"),
     "executors.taskvine.errors": _in(
         "executors.old_errors", "TaskVineTaskFailure TaskVineManagerFailure TaskVineFactoryFailure"
     ),
-    "executors.taskvine.factory_config": _in("executors.taskvine.configs", "TaskVineFactoryConfig"),
-    "executors.taskvine.manager_config": _in("executors.taskvine.configs", "TaskVineManagerConfig"),
+    "executors.taskvine.factory_config": _in("executors.task_vine_configs", "TaskVineFactoryConfig"),
+    "executors.taskvine.manager_config": _in("executors.task_vine_configs", "TaskVineManagerConfig"),
+    "executors.workqueue": _in("executors.work_queue", "WorkQueueExecutor"),
+    "executors.workqueue.executor": Gone(same="executors.work_queue"),
     "executors.workqueue.errors": _in("executors.old_errors", "WorkQueueTaskFailure WorkQueueFailure"),
     # providers
     "jobs.job_status_poller": _in("providers.refused", "JobStatusPoller"),
-    **{f"providers.{kind}": Gone() for kind in ("ad_hoc", "aws", "azure", "cobalt", "googlecloud", "jetstream")},
+    **{f"providers.{kind}": Gone() for kind in (*_REAL, *_CLOUDS, "ad_hoc", "cobalt", "jetstream", "kubernetes")},
+    **{f"providers.{kind}.{kind}": Gone(same=f"providers.{kind}_provider") for kind in _REAL},
+    **{f"providers.{kind}.{kind}": _in("providers.clouds", name) for kind, name in _CLOUDS.items()},
+    "providers.kubernetes.kube": Gone(same="providers.kubernetes_provider"),
     "providers.ad_hoc.ad_hoc": _in("providers.refused", "AdHocProvider DeprecatedAdHocProvider=AdHocProvider"),
-    "providers.aws.aws": _in("providers.clouds", "AWSProvider"),
-    "providers.azure.azure": _in("providers.clouds", "AzureProvider"),
     "providers.cobalt.cobalt": _in("providers.refused", "CobaltProvider"),
-    "providers.googlecloud.googlecloud": _in("providers.clouds", "GoogleCloudProvider"),
     "providers.jetstream.jetstream": Gone(
         "setup_script",
         "that cloud is gone, and with it the text that its machines began with. Give the commands that a machine "

@@ -14,7 +14,7 @@ from parsl_on_dask.errors import ConfigurationError, OptionalModuleMissing
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.old_spellings.legacy import note_once
 from parsl_on_dask.providers.base import ExecutionProvider
-from parsl_on_dask.providers.local.local import check_blocks
+from parsl_on_dask.providers.local_provider import check_blocks
 from parsl_on_dask.utils import RepresentationMixin
 
 

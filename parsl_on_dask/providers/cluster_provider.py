@@ -15,7 +15,7 @@ from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.errors import BadLauncher
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SchedulerMissingArgs, ScriptPathError
-from parsl_on_dask.providers.local.local import check_blocks
+from parsl_on_dask.providers.local_provider import check_blocks
 from parsl_on_dask.providers.walltimes import check_walltime
 from parsl_on_dask.utils import execute_wait
 

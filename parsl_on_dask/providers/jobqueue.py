@@ -18,14 +18,14 @@ from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
-from parsl_on_dask.providers.condor.condor import CondorProvider
+from parsl_on_dask.providers.condor_provider import CondorProvider
 from parsl_on_dask.providers.defaults import DefaultStr
-from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
-from parsl_on_dask.providers.lsf.lsf import LSFProvider
-from parsl_on_dask.providers.pbspro.pbspro import PBSProProvider
+from parsl_on_dask.providers.grid_engine_provider import GridEngineProvider
+from parsl_on_dask.providers.lsf_provider import LSFProvider
+from parsl_on_dask.providers.pbspro_provider import PBSProProvider
 from parsl_on_dask.providers.site import check_settings, read_site, shipped
-from parsl_on_dask.providers.slurm.slurm import SlurmProvider
-from parsl_on_dask.providers.torque.torque import TorqueProvider
+from parsl_on_dask.providers.slurm_provider import SlurmProvider
+from parsl_on_dask.providers.torque_provider import TorqueProvider
 from parsl_on_dask.providers.walltimes import seconds
 
 if TYPE_CHECKING:

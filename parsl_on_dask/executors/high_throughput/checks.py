@@ -16,7 +16,7 @@ from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.old_spellings.legacy import note_once
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.cloud import CloudProvider
-from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.providers.local_provider import LocalProvider
 
 if TYPE_CHECKING:
     from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor

@@ -23,7 +23,7 @@ from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.old_spellings.dialect import old_defaults
 from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.providers.base import ExecutionProvider, slots_of
-from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.providers.local_provider import LocalProvider
 from parsl_on_dask.usage_tracking.api import UsageInformation
 from parsl_on_dask.utils import RepresentationMixin
 

@@ -13,7 +13,7 @@ from parsl_on_dask.dask_internals.jobqueue import HTCondorJob, condor_template, 
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
 
 if TYPE_CHECKING:
-    from parsl_on_dask.providers.condor.condor import CondorProvider
+    from parsl_on_dask.providers.condor_provider import CondorProvider
 
 #: Seconds that the state of a job that has ended can still be asked for. Parsl keeps it for ever.
 KEPT = 3600

@@ -12,7 +12,7 @@ from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
 
 if TYPE_CHECKING:
-    from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
+    from parsl_on_dask.providers.grid_engine_provider import GridEngineProvider
 
 
 class GridEngineBlockJob(BlockJob, SGEJob):

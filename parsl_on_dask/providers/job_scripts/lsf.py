@@ -11,7 +11,7 @@ from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
 
 if TYPE_CHECKING:
-    from parsl_on_dask.providers.lsf.lsf import LSFProvider
+    from parsl_on_dask.providers.lsf_provider import LSFProvider
 
 
 class LSFBlockJob(BlockJob, LSFJob):

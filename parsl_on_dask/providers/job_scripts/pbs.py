@@ -13,8 +13,8 @@ from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
 
 if TYPE_CHECKING:
-    from parsl_on_dask.providers.pbspro.pbspro import PBSProProvider
-    from parsl_on_dask.providers.torque.torque import TorqueProvider
+    from parsl_on_dask.providers.pbspro_provider import PBSProProvider
+    from parsl_on_dask.providers.torque_provider import TorqueProvider
 
 
 class _QsubJob(BlockJob, PBSJob):

@@ -13,7 +13,7 @@ from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
 
 if TYPE_CHECKING:
-    from parsl_on_dask.providers.slurm.slurm import SlurmProvider
+    from parsl_on_dask.providers.slurm_provider import SlurmProvider
 
 
 class SlurmBlockJob(BlockJob, SLURMJob):

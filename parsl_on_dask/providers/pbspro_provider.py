@@ -15,7 +15,7 @@ from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.providers.arrays import PBSPRO
 from parsl_on_dask.providers.asking import StatusCommandFailed, listed
 from parsl_on_dask.providers.defaults import DefaultInt, DefaultStr, given
-from parsl_on_dask.providers.torque.torque import UNKNOWN_JOB, TorqueProvider
+from parsl_on_dask.providers.torque_provider import UNKNOWN_JOB, TorqueProvider
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.job_scripts.base import BlockJob

@@ -15,7 +15,7 @@ from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from parsl_on_dask.providers.cloud import CloudProvider, refuse
 from parsl_on_dask.providers.errors import SubmitException
-from parsl_on_dask.providers.kubernetes.pods import delete_pod, describe_pod, status_of
+from parsl_on_dask.providers.kubernetes_pods import delete_pod, describe_pod, status_of
 from parsl_on_dask.utils import sanitize_dns_label_rfc1123, sanitize_dns_subdomain_rfc1123
 
 logger = logging.getLogger("parsl.providers.kubernetes.kube")

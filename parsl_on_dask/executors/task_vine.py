@@ -10,10 +10,10 @@ from parsl_on_dask.common.arguments import need, need_choice, need_number
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.resources import NUMBERS, ResourceExecutor, exports
-from parsl_on_dask.executors.taskvine.configs import TaskVineFactoryConfig, TaskVineManagerConfig
+from parsl_on_dask.executors.task_vine_configs import TaskVineFactoryConfig, TaskVineManagerConfig
 from parsl_on_dask.old_spellings.legacy import note_once
 from parsl_on_dask.providers.base import ExecutionProvider
-from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.providers.local_provider import LocalProvider
 
 _MODES = ("regular", "serverless")
 _MANAGER_USED = {"address", "env_vars", "init_command", "env_pack", "app_pack", "extra_pkgs"}
