@@ -34,6 +34,9 @@ _TRANSPORT: dict[str, Any] = {
     "coprocess": False,
 }
 
+#: Arguments that are kept as they are.
+_KEPT = (*_TRANSPORT, "env", "pack", "extra_pkgs", "autolabel", "init_command", "scaling_cores_per_worker")
+
 
 class WorkQueueExecutor(ResourceExecutor):
     """Runs apps in worker processes, as many on a node at a time as their resources allow.
@@ -86,6 +89,11 @@ max_retries, worker_options, full_debug, worker_executable, function_dir, coproc
 
     _legacy_arguments = frozenset({"managed"})
 
+    env: dict[str, str] | None
+    autolabel: bool
+    init_command: str
+    scaling_cores_per_worker: int
+
     @old_defaults
     def __init__(
         self,
@@ -118,29 +126,11 @@ max_retries, worker_options, full_debug, worker_executable, function_dir, coproc
         *,
         managed: bool | None = None,
     ) -> None:
-        owner = type(self).__name__
+        given, owner = dict(locals()), type(self).__name__
         if managed is not None:
             check_managed(owner, managed)
-        self.project_name = project_name
-        self.project_password_file = project_password_file
-        self.port = port
-        self.env = env
-        self.shared_fs = shared_fs
-        self.use_cache = use_cache
-        self.source = source
-        self.pack = pack
-        self.extra_pkgs = extra_pkgs
-        self.autolabel = autolabel
-        self.autolabel_window = autolabel_window
-        self.autocategory = autocategory
-        self.max_retries = max_retries
-        self.init_command = init_command
-        self.worker_options = worker_options
-        self.full_debug = full_debug
-        self.worker_executable = worker_executable
-        self.function_dir = function_dir
-        self.coprocess = coprocess
-        self.scaling_cores_per_worker = scaling_cores_per_worker
+        for name in _KEPT:
+            setattr(self, name, given[name])
         super().__init__(
             label=label,
             provider=provider,
