@@ -180,6 +180,11 @@ GONE: Mapping[str, Gone] = {
         _at("providers.refused", "JetstreamProvider"),
     ),
     # monitoring
+    "monitoring.radios.htex": _in("monitoring.radios.connected", "HTEXRadio HTEXRadioReceiver HTEXRadioSender"),
+    "monitoring.radios.multiprocessing": _in(
+        "monitoring.radios.connected",
+        "MultiprocessingQueueRadio MultiprocessingQueueRadioReceiver MultiprocessingQueueRadioSender",
+    ),
     "monitoring.radios.zmq": _in("monitoring.radios.old", "ZMQRadioSender"),
 }
 

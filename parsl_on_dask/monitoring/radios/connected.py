@@ -1,11 +1,47 @@
-"""Messages put into a queue. Where the behaviour comes from: Parsl's ``parsl.monitoring.radios.multiprocessing``."""
+"""Radios that need no way of their own: workers' connections, which are there anyway, and queues.
+
+Where the names come from: Parsl's ``parsl.monitoring.radios.htex`` and ``parsl.monitoring.radios.multiprocessing``.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from parsl_on_dask.monitoring.errors import MonitoringRouterStartError
 from parsl_on_dask.monitoring.radios.base import MonitoringRadioReceiver, MonitoringRadioSender, RadioConfig
+from parsl_on_dask.monitoring.radios.sending import deliver
 from parsl_on_dask.utils import RepresentationMixin
+
+
+class HTEXRadioSender(MonitoringRadioSender):
+    """Sends messages from a call that runs on a worker, or from the script."""
+
+    def send(self, message: object) -> None:
+        """Send a message with the reports of the call that runs in this thread; in the script's process, to its hub.
+
+        Raises
+        ------
+        RuntimeError
+            When monitoring is off.
+        """
+        deliver(message)
+
+
+class HTEXRadioReceiver(MonitoringRadioReceiver):
+    """Has nothing to do: reports are read anyway."""
+
+    def shutdown(self) -> None:
+        """Nothing is open."""
+
+
+class HTEXRadio(RadioConfig, RepresentationMixin):
+    """A radio on the workers' own connections: what every executor of this package uses."""
+
+    def create_sender(self) -> MonitoringRadioSender:
+        return HTEXRadioSender()
+
+    def create_receiver(self, *, run_dir: str, resource_msgs: Any) -> MonitoringRadioReceiver:
+        return HTEXRadioReceiver()
 
 
 class MultiprocessingQueueRadioSender(MonitoringRadioSender, RepresentationMixin):
@@ -46,8 +82,6 @@ class MultiprocessingQueueRadio(RadioConfig):
             When there is no receiver yet.
         """
         if self._queue is None:
-            from parsl_on_dask.monitoring.errors import MonitoringRouterStartError
-
             raise MonitoringRouterStartError("this radio has no receiver: call create_receiver(...) first")
         return MultiprocessingQueueRadioSender(self._queue)
 
@@ -56,8 +90,5 @@ class MultiprocessingQueueRadio(RadioConfig):
         return MultiprocessingQueueRadioReceiver()
 
 
-class MultiprocessingQueueRadioReceiver(MonitoringRadioReceiver):
+class MultiprocessingQueueRadioReceiver(HTEXRadioReceiver):
     """Has nothing to do: the queue is read anyway."""
-
-    def shutdown(self) -> None:
-        """Nothing is open."""
