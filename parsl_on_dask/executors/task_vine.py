@@ -9,9 +9,9 @@ from typing import Any
 from parsl_on_dask.common.arguments import need, need_choice, need_number
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
-from parsl_on_dask.executors.resources import NUMBERS, ResourceExecutor, exports
+from parsl_on_dask.executors.resources import NUMBERS, ResourceExecutor, exports, no_environments
 from parsl_on_dask.executors.task_vine_configs import TaskVineFactoryConfig, TaskVineManagerConfig
-from parsl_on_dask.old_spellings.legacy import note_once
+from parsl_on_dask.old_spellings.legacy import note_unused
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.local_provider import LocalProvider
 
@@ -120,26 +120,15 @@ class TaskVineExecutor(ResourceExecutor):
         for name in ("cores", "gpus", "memory", "disk"):
             value = getattr(factory, name)
             need_number("TaskVineFactoryConfig", name, value, at_least=0, optional=True, example="4")
-        for config, name in (
-            (self.manager_config, "env_pack"),
-            (self.manager_config, "app_pack"),
-            (self.manager_config, "extra_pkgs"),
-            (factory, "python_env"),
-        ):
-            if getattr(config, name):
-                raise ConfigurationError(
-                    f"{type(config).__name__}({name}={getattr(config, name)!r}): environments are not sent to the "
-                    "workers. Leave it out, and activate an environment that has what the apps need by the provider's "
-                    "worker_init=, or by init_command=."
-                )
+        instead = "the provider's worker_init=, or by init_command="
+        no_environments(self.manager_config, ("env_pack", "app_pack", "extra_pkgs"), instead)
+        no_environments(factory, ("python_env",), instead)
         exports("TaskVineManagerConfig", "env_vars", self.manager_config.env_vars, "")
 
     def _note_configs(self) -> None:
         for config, used in ((self.manager_config, _MANAGER_USED), (self.factory_config, _FACTORY_USED)):
-            owner = type(config).__name__
-            for field in fields(config):
-                if field.name not in used and getattr(config, field.name) != field.default:
-                    note_once(f"{owner}.{field.name}", f"{owner}({field.name}=) has no meaning on Dask and is not used")
+            unused = {field.name: field.default for field in fields(config) if field.name not in used}
+            note_unused(type(config).__name__, config, unused)
 
     def worker_setup(self) -> str:
         return exports(

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from parsl_on_dask.common.arguments import need, need_number
-from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.old_errors import WorkQueueFailure
-from parsl_on_dask.executors.resources import ResourceExecutor, exports
+from parsl_on_dask.executors.resources import ResourceExecutor, exports, no_environments
 from parsl_on_dask.executors.threads import check_managed
 from parsl_on_dask.old_spellings.dialect import old_defaults
-from parsl_on_dask.old_spellings.legacy import warn_once
+from parsl_on_dask.old_spellings.legacy import note_unused, warn_once
 from parsl_on_dask.providers.base import ExecutionProvider
 
 #: Arguments that steer Work Queue itself, and their defaults.
@@ -145,7 +144,7 @@ max_retries, worker_options, full_debug, worker_executable, function_dir, coproc
                 f"{owner}(project_password_file={project_password_file!r}): there is no such file. Leave it out: "
                 "workers and script know each other by certificates of the run."
             )
-        self._note(_TRANSPORT)
+        note_unused(owner, self, _TRANSPORT)
         if autolabel:
             warn_once(
                 f"{owner}.autolabel",
@@ -160,12 +159,7 @@ max_retries, worker_options, full_debug, worker_executable, function_dir, coproc
         need(owner, "autolabel", self.autolabel, bool)
         need(owner, "init_command", self.init_command, str)
         need_number(owner, "scaling_cores_per_worker", self.scaling_cores_per_worker, at_least=1, example="1")
-        for name in ("pack", "extra_pkgs"):
-            if getattr(self, name):
-                raise ConfigurationError(
-                    f"{owner}({name}={getattr(self, name)!r}): environments are not sent to the workers. Leave it out, "
-                    "and activate an environment that has what the apps need by the provider's worker_init=."
-                )
+        no_environments(self, ("pack", "extra_pkgs"), "the provider's worker_init=")
         exports(owner, "env", self.env, "")
 
     def worker_setup(self) -> str:

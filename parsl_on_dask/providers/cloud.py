@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 from parsl_on_dask.errors import ConfigurationError, OptionalModuleMissing
 from parsl_on_dask.jobs.states import JobStatus
-from parsl_on_dask.old_spellings.legacy import note_once
+from parsl_on_dask.old_spellings.legacy import note_unused
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.local_provider import check_blocks
 from parsl_on_dask.utils import RepresentationMixin
@@ -44,12 +44,9 @@ class CloudProvider(ExecutionProvider, RepresentationMixin):
 
     def __post_init__(self) -> None:
         ExecutionProvider.__init__(self)
-        owner = type(self).__name__
         check_blocks(self)
-        given = {field.name: field.default for field in fields(self) if field.name in self._unused}  # type: ignore[arg-type]
-        for name, default in given.items():
-            if getattr(self, name) != default:
-                note_once(f"{owner}.{name}", f"{owner}({name}=) {self._unused_why}")
+        unused = {field.name: field.default for field in fields(self) if field.name in self._unused}  # type: ignore[arg-type]
+        note_unused(type(self).__name__, self, unused, self._unused_why)
 
     def first_workers(self) -> int:
         """How many workers the cluster begins with."""

@@ -16,55 +16,50 @@ _STATES = {
 _GONE = 404
 
 
-def describe_pod(client: Any, provider: Any, pod_name: str, job_id: str, cmd_string: str) -> Any:
-    """Describe a pod that runs a shell command once.
+def resources_of(provider: Any) -> dict[str, Any]:
+    """What a pod asks for, and what it may take at the most."""
+    return {
+        "limits": {"cpu": str(provider.max_cpu), "memory": provider.max_mem, **provider.extra_limits},
+        "requests": {"cpu": str(provider.init_cpu), "memory": provider.init_mem, **provider.extra_requests},
+    }
+
+
+def shape(provider: Any, pod: dict[str, Any], command: str) -> None:
+    """Put a provider's arguments into the description of a pod with one container, which runs a shell command.
 
     Parameters
     ----------
-    client : module
-        ``kubernetes.client``.
     provider : KubernetesProvider
-        For image, resources, volumes and the like.
-    pod_name, job_id : str
-        Its name, and the name of its container.
-    cmd_string : str
-        The shell command.
+    pod : dict
+        The ``spec`` of a pod.
+    command : str
+        What runs after ``worker_init``.
     """
-    security = None
+    [container] = pod["containers"]
+    container.update(command=["/bin/bash", "-c"], args=[f"{provider.worker_init}\n{command}"])
     if provider.user_id and provider.group_id:
-        security = client.V1SecurityContext(
-            run_as_user=int(provider.user_id),
-            run_as_group=int(provider.group_id),
-            run_as_non_root=provider.run_as_non_root,
-        )
-    resources = client.V1ResourceRequirements(
-        limits={"cpu": str(provider.max_cpu), "memory": provider.max_mem, **provider.extra_limits},
-        requests={"cpu": str(provider.init_cpu), "memory": provider.init_mem, **provider.extra_requests},
-    )
-    container = client.V1Container(
-        name=job_id,
-        image=provider.image,
-        command=["/bin/bash"],
-        args=["-c", f"{provider.worker_init}\n{cmd_string}"],
-        resources=resources,
-        volume_mounts=[client.V1VolumeMount(name=c, mount_path=path) for c, path in provider.persistent_volumes],
-        security_context=security,
-    )
-    volumes = [
-        client.V1Volume(
-            name=claim, persistent_volume_claim=client.V1PersistentVolumeClaimVolumeSource(claim_name=claim)
-        )
-        for claim, _ in provider.persistent_volumes
-    ]
-    spec = client.V1PodSpec(
-        containers=[container],
-        volumes=volumes,
-        restart_policy="Never",
-        image_pull_secrets=[client.V1LocalObjectReference(name=provider.secret)] if provider.secret else None,
-        service_account_name=provider.service_account_name,
-    )
-    metadata = client.V1ObjectMeta(name=pod_name, labels={"parsl-job-id": job_id}, annotations=provider.annotations)
-    return client.V1Pod(api_version="v1", kind="Pod", spec=spec, metadata=metadata)
+        container["securityContext"] = {
+            "runAsUser": int(provider.user_id),
+            "runAsGroup": int(provider.group_id),
+            "runAsNonRoot": provider.run_as_non_root,
+        }
+    if provider.secret:
+        pod["imagePullSecrets"] = [{"name": provider.secret}]
+    if provider.service_account_name:
+        pod["serviceAccountName"] = provider.service_account_name
+    if provider.persistent_volumes:
+        volumes = provider.persistent_volumes
+        container["volumeMounts"] = [{"name": claim, "mountPath": path} for claim, path in volumes]
+        pod["volumes"] = [{"name": c, "persistentVolumeClaim": {"claimName": c}} for c, _ in volumes]
+
+
+def describe_pod(provider: Any, pod_name: str, job_id: str, command: str) -> dict[str, Any]:
+    """Describe a pod that runs a shell command once, in a container that is named after its job."""
+    container = {"name": job_id, "image": provider.image, "resources": resources_of(provider)}
+    pod: dict[str, Any] = {"containers": [container], "restartPolicy": "Never"}
+    shape(provider, pod, command)
+    metadata = {"name": pod_name, "labels": {"parsl-job-id": job_id}, "annotations": provider.annotations}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}
 
 
 def status_of(api: Any, pod_name: str, namespace: str) -> JobStatus:

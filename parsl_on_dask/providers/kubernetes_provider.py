@@ -15,7 +15,7 @@ from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from parsl_on_dask.providers.cloud import CloudProvider, refuse
 from parsl_on_dask.providers.errors import SubmitException
-from parsl_on_dask.providers.kubernetes_pods import delete_pod, describe_pod, status_of
+from parsl_on_dask.providers.kubernetes_pods import delete_pod, describe_pod, resources_of, shape, status_of
 from parsl_on_dask.utils import sanitize_dns_label_rfc1123, sanitize_dns_subdomain_rfc1123
 
 logger = logging.getLogger("parsl.providers.kubernetes.kube")
@@ -161,7 +161,7 @@ class KubernetesProvider(CloudProvider):
         return f"{begin}.{job_id}"
 
     def _create_pod(self, *, pod_name: str, job_id: str, job_name: str, cmd_string: str) -> None:
-        pod = describe_pod(_module("client"), self, pod_name, job_id, cmd_string)
+        pod = describe_pod(self, pod_name, job_id, cmd_string)
         try:
             self._api().create_namespaced_pod(namespace=self.namespace, body=pod)
         except OptionalModuleMissing:
@@ -196,34 +196,11 @@ class KubernetesProvider(CloudProvider):
     def cluster_arguments(self) -> dict[str, Any]:
         make_cluster_spec = importlib.import_module(self.package).make_cluster_spec
         name = sanitize_dns_label_rfc1123(f"{(self.pod_name or 'parsl')[:40]}-{uuid.uuid4().hex[:8]}")
-        resources = {
-            "limits": {"cpu": str(self.max_cpu), "memory": self.max_mem, **(self.extra_limits or {})},
-            "requests": {"cpu": str(self.init_cpu), "memory": self.init_mem, **(self.extra_requests or {})},
-        }
-        spec = make_cluster_spec(name=name, image=self.image, n_workers=self.first_workers(), resources=resources)
-        self._shape(spec["spec"]["worker"])
+        spec = make_cluster_spec(
+            name=name, image=self.image, n_workers=self.first_workers(), resources=resources_of(self)
+        )
+        start = f'exec dask-worker --name "$DASK_WORKER_NAME" --nthreads {max(1, int(self.max_cpu))} --no-dashboard'
+        shape(self, spec["spec"]["worker"]["spec"], start)
         if self.annotations:  # the operator puts those of the cluster on its pods
             spec.setdefault("metadata", {})["annotations"] = dict(self.annotations)
         return {"namespace": self.namespace, "custom_cluster_spec": spec}
-
-    def _shape(self, worker: dict[str, Any]) -> None:
-        """Put what Dask's own arguments do not have into the description of the workers' pods."""
-        pod = worker["spec"]
-        [container] = pod["containers"]
-        start = f'exec dask-worker --name "$DASK_WORKER_NAME" --nthreads {max(1, int(self.max_cpu))} --no-dashboard'
-        container["command"] = ["/bin/bash", "-c"]
-        container["args"] = [f"{self.worker_init}\n{start}"]
-        if self.user_id and self.group_id:
-            container["securityContext"] = {
-                "runAsUser": int(self.user_id),
-                "runAsGroup": int(self.group_id),
-                "runAsNonRoot": self.run_as_non_root,
-            }
-        if self.secret:
-            pod["imagePullSecrets"] = [{"name": self.secret}]
-        if self.service_account_name:
-            pod["serviceAccountName"] = self.service_account_name
-        if self.persistent_volumes:
-            claims = [(claim, path) for claim, path in self.persistent_volumes]
-            container["volumeMounts"] = [{"name": claim, "mountPath": path} for claim, path in claims]
-            pod["volumes"] = [{"name": c, "persistentVolumeClaim": {"claimName": c}} for c, _ in claims]

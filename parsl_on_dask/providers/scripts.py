@@ -21,10 +21,10 @@ from parsl_on_dask.providers.asking import AskingProvider
 from parsl_on_dask.providers.cluster_provider import ClusterProvider
 from parsl_on_dask.providers.defaults import given
 from parsl_on_dask.providers.directives import Directive, limit_in
-from parsl_on_dask.providers.nodelists import expanded
 from parsl_on_dask.providers.shared_parameters import described
 from parsl_on_dask.providers.site import Site, check_settings, read_site
 from parsl_on_dask.providers.walltimes import clock, seconds
+from parsl_on_dask.remote.nodes import expand
 from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:
@@ -247,7 +247,8 @@ class ScriptProvider(AskingProvider, RepresentationMixin):
             return []
         try:
             with open(self.nodes_path(self.resources[job_id]["job_name"])) as file:
-                return expanded(file.read())
+                # each once, from a list as Slurm writes it, or with spaces or lines between the names
+                return list(dict.fromkeys(name for word in file.read().split() for name in expand(word)))
         except OSError:
             return []
 
