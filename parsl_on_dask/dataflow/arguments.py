@@ -91,7 +91,7 @@ def stage_in(kernel: DataFlowKernel, record: TaskRecord) -> None:
             value, func = offer(value, func, executor)
         return value
 
-    with kernel.data_manager.landings.for_call(record.app_fu):
+    with kernel.data_manager.destinations.for_call(record.app_fu):
         record.args = tuple([staged(a) for a in record.args])
         for key, value in record.kwargs.items():
             if key == "inputs":
@@ -114,7 +114,7 @@ def stage_out(kernel: DataFlowKernel, record: TaskRecord) -> None:
             return file, DataFuture(future, file, tid=record.id)
         # the staging provider may change the copy; the caller's File stays as it is
         mine = file.cleancopy()
-        with kernel.data_manager.landings.for_call(future):
+        with kernel.data_manager.destinations.for_call(future):
             staged = kernel.data_manager.stage_out(mine, record.executor, future)
             record.func = kernel.data_manager.replace_task_stage_out(mine, record.func, record.executor)
         return mine, DataFuture(staged if staged is not None else future, file, tid=record.id)

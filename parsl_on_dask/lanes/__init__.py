@@ -60,6 +60,10 @@ def open_lane(executor: Any) -> Lane:
         from parsl_on_dask.lanes.resourceful import ResourceLane
 
         return ResourceLane(executor)
+    if not executor.batching:
+        from parsl_on_dask.lanes.simple import SimpleLane
+
+        return SimpleLane(executor)
     from parsl_on_dask.lanes.batches import BatchLane
 
     return BatchLane(executor)

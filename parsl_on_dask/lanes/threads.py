@@ -27,8 +27,8 @@ from parsl_on_dask.lanes.dask_noise import is_ours
 from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.lanes.stages import BEGIN, CLAIM, FINISH, SUBMIT
 from parsl_on_dask.remote import children, scratch
+from parsl_on_dask.remote.execution import HOST
 from parsl_on_dask.remote.reaper import REAPER
-from parsl_on_dask.remote.runner import HOST
 
 logger = logging.getLogger("parsl.lanes.threads")
 

@@ -161,7 +161,7 @@ class Promise:
         return (_kept, (self.number,))
 
 
-class Missing(Exception):
+class PromiseMissing(Exception):
     """A promised value is not here."""
 
 
@@ -171,7 +171,7 @@ _promised = threading.local()
 def _kept(number: int) -> Any:
     data = _promised.results.get(number)
     if data is None:
-        raise Missing
+        raise PromiseMissing
     return loads(data)
 
 
@@ -180,7 +180,7 @@ def loads_with_promises(data: bytes, results: Mapping[int, bytes]) -> Any:
 
     Raises
     ------
-    Missing
+    PromiseMissing
         When one of them is not there.
     """
     _promised.results = results
