@@ -70,8 +70,8 @@ def _htex(about: str, label: str, provider: Any, config: Mapping[str, Any] = {},
 
 
 _config = _later("config:Config")
-_slurm, _pbs = _later("providers:SlurmProvider"), _later("providers:PBSProProvider")
 _srun, _mpirun = _later("launchers:SrunLauncher"), _later("launchers:MpiRunLauncher")
+_slurm, _pbs = partial(_later("providers:SlurmProvider"), launcher=_srun()), _later("providers:PBSProProvider")
 _local = _later("providers:LocalProvider")
 _AZURE = {
     "admin_username": "YOUR_ADMIN_USERNAME_FOR_INSTANCE",
@@ -100,7 +100,6 @@ SAMPLES: dict[str, Sample] = {
             scheduler_options="#SBATCH --gres gpu:1 --gpus-per-node=1",
             worker_init="module load modtree/gpu",
             exclusive=False,
-            launcher=_srun(),
         ),
         working_dir="/anvil/scratch/path/to/your/directory",
         max_workers_per_node=1,
@@ -149,9 +148,7 @@ SAMPLES: dict[str, Sample] = {
     "bridges": _htex(
         "Two nodes of Bridges (PSC).",
         "Bridges_HTEX_multinode",
-        _slurm(
-            partition="YOUR_PARTITION_NAME", nodes_per_block=2, walltime="00:10:00", cmd_timeout=120, launcher=_srun()
-        ),
+        _slurm(partition="YOUR_PARTITION_NAME", nodes_per_block=2, walltime="00:10:00", cmd_timeout=120),
         max_workers_per_node=1,
     ),
     "cc_in2p3": _htex(
@@ -163,7 +160,7 @@ SAMPLES: dict[str, Sample] = {
     "comet": _htex(
         "Two nodes of Comet (SDSC), which is gone; Parsl had this until 2024.",
         "Comet_HTEX_multinode",
-        _slurm(partition="debug", nodes_per_block=2, walltime="00:10:00", launcher=_srun()),
+        _slurm(partition="debug", nodes_per_block=2, walltime="00:10:00"),
         max_workers_per_node=2,
     ),
     "cori": _htex(
@@ -175,7 +172,6 @@ SAMPLES: dict[str, Sample] = {
             scheduler_options="#SBATCH --constraint=knl,quad,cache",
             walltime="00:10:00",
             cmd_timeout=120,
-            launcher=_srun(),
         ),
         max_workers_per_node=2,
     ),
@@ -192,7 +188,6 @@ SAMPLES: dict[str, Sample] = {
             walltime="00:30:00",
             scheduler_options="#SBATCH --gpus-per-node=1 --gpu-bind=closest",
             exclusive=False,
-            launcher=_srun(),
         ),
         working_dir="/scratch/path/to/your/directory",
         max_workers_per_node=1,
@@ -226,7 +221,6 @@ SAMPLES: dict[str, Sample] = {
             walltime="01:00:00",
             max_blocks=1,
             nodes_per_block=2,
-            launcher=_srun(),
         ),
         max_workers_per_node=32,
     ),
@@ -241,7 +235,6 @@ SAMPLES: dict[str, Sample] = {
             partition="normal",
             scheduler_options="#SBATCH -A <YOUR_ALLOCATION>",
             walltime="00:10:00",
-            launcher=_srun(),
         ),
         max_workers_per_node=1,
     ),
@@ -255,7 +248,6 @@ SAMPLES: dict[str, Sample] = {
             cmd_timeout=60,
             walltime="00:10:00",
             worker_init="conda activate envParsl",
-            launcher=_srun(),
         ),
         cores_per_worker=16.0,
     ),
@@ -290,14 +282,7 @@ SAMPLES: dict[str, Sample] = {
     "midway": _htex(
         "Two nodes of Midway (University of Chicago).",
         "Midway_HTEX_multinode",
-        _slurm(
-            partition="YOUR_PARTITION",
-            nodes_per_block=2,
-            min_blocks=1,
-            max_blocks=1,
-            walltime="00:30:00",
-            launcher=_srun(),
-        ),
+        _slurm(partition="YOUR_PARTITION", nodes_per_block=2, min_blocks=1, max_blocks=1, walltime="00:30:00"),
         max_workers_per_node=2,
     ),
     "osg": _htex(
@@ -336,14 +321,7 @@ SAMPLES: dict[str, Sample] = {
     "stampede2": _htex(
         "Two nodes of Stampede2 (TACC), with files from Globus.",
         "Stampede2_HTEX",
-        _slurm(
-            nodes_per_block=2,
-            min_blocks=1,
-            max_blocks=1,
-            partition="YOUR_PARTITION",
-            launcher=_srun(),
-            walltime="00:30:00",
-        ),
+        _slurm(nodes_per_block=2, min_blocks=1, max_blocks=1, partition="YOUR_PARTITION", walltime="00:30:00"),
         max_workers_per_node=2,
         storage_access=[
             _later("data_provider.globus:GlobusStaging")(

@@ -13,7 +13,7 @@ from parsl_on_dask.common.arguments import need_choice
 from parsl_on_dask.common.misspelt import meant
 from parsl_on_dask.common.mistakes import not_a_walltime
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.jobs.states import JobState, JobStatus, states_by_word
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
@@ -31,36 +31,24 @@ from parsl_on_dask.providers.walltimes import seconds
 if TYPE_CHECKING:
     from parsl_on_dask.providers.job_scripts.base import BlockJob
 
-_MOAB_STATES = {
-    "Idle": JobState.PENDING,
-    "Starting": JobState.PENDING,
-    "Staging": JobState.PENDING,
-    "Migrated": JobState.PENDING,
-    "Running": JobState.RUNNING,
-    "Deferred": JobState.HELD,
-    "Hold": JobState.HELD,
-    "BatchHold": JobState.HELD,
-    "SystemHold": JobState.HELD,
-    "UserHold": JobState.HELD,
-    "Suspended": JobState.HELD,
-    "Completed": JobState.COMPLETED,
-    "Removed": JobState.CANCELLED,
-    "Vacated": JobState.CANCELLED,
-}
-_OAR_STATES = {
-    "Waiting": JobState.PENDING,
-    "toLaunch": JobState.PENDING,
-    "toAckReservation": JobState.PENDING,
-    "Launching": JobState.PENDING,
-    "Hold": JobState.HELD,
-    "Suspended": JobState.HELD,
-    "Running": JobState.RUNNING,
-    "Resuming": JobState.RUNNING,
-    "Finishing": JobState.RUNNING,
-    "Terminated": JobState.COMPLETED,
-    "toError": JobState.FAILED,
-    "Error": JobState.FAILED,
-}
+_MOAB_STATES = states_by_word(
+    {
+        JobState.PENDING: "Idle Starting Staging Migrated",
+        JobState.RUNNING: "Running",
+        JobState.HELD: "Deferred Hold BatchHold SystemHold UserHold Suspended",
+        JobState.COMPLETED: "Completed",
+        JobState.CANCELLED: "Removed Vacated",
+    }
+)
+_OAR_STATES = states_by_word(
+    {
+        JobState.PENDING: "Waiting toLaunch toAckReservation Launching",
+        JobState.HELD: "Hold Suspended",
+        JobState.RUNNING: "Running Resuming Finishing",
+        JobState.COMPLETED: "Terminated",
+        JobState.FAILED: "toError Error",
+    }
+)
 
 
 @dataclass(eq=False, repr=False)

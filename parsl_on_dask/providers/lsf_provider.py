@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.jobs.states import JobState, JobStatus, states_by_word
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.providers.arrays import LSF, ArrayWay
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
@@ -24,18 +24,15 @@ if TYPE_CHECKING:
     from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 #: the states of bjobs; Parsl takes suspended jobs for cancelled, but they can go on
-STATES = {
-    "PEND": JobState.PENDING,
-    "WAIT": JobState.PENDING,
-    "PROV": JobState.PENDING,
-    "RUN": JobState.RUNNING,
-    "PSUSP": JobState.HELD,
-    "USUSP": JobState.HELD,
-    "SSUSP": JobState.HELD,
-    "DONE": JobState.COMPLETED,
-    "EXIT": JobState.FAILED,
-    "ZOMBI": JobState.FAILED,
-}
+STATES = states_by_word(
+    {
+        JobState.PENDING: "PEND WAIT PROV",
+        JobState.RUNNING: "RUN",
+        JobState.HELD: "PSUSP USUSP SSUSP",
+        JobState.COMPLETED: "DONE",
+        JobState.FAILED: "EXIT ZOMBI",
+    }
+)
 
 
 @complete

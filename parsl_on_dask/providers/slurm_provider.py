@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.common.arguments import need_number, wrong_value
-from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.jobs.states import JobState, JobStatus, states_by_word
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.providers.arrays import SLURM
 from parsl_on_dask.providers.asking import StatusCommandFailed, listed
@@ -25,34 +25,17 @@ if TYPE_CHECKING:
     from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 #: Slurm's states, by their names in squeue and sacct; Parsl's table where it has them
-STATES = {
-    "PENDING": JobState.PENDING,
-    "CONFIGURING": JobState.PENDING,
-    "REQUEUED": JobState.PENDING,
-    "REQUEUE_FED": JobState.PENDING,
-    "REQUEUE_HOLD": JobState.HELD,
-    "RESV_DEL_HOLD": JobState.HELD,
-    "SPECIAL_EXIT": JobState.FAILED,
-    "RUNNING": JobState.RUNNING,
-    "COMPLETING": JobState.RUNNING,
-    "RESIZING": JobState.RUNNING,
-    "SIGNALING": JobState.RUNNING,
-    "STAGE_OUT": JobState.RUNNING,
-    "SUSPENDED": JobState.HELD,
-    "STOPPED": JobState.HELD,
-    "CANCELLED": JobState.CANCELLED,
-    "COMPLETED": JobState.COMPLETED,
-    "FAILED": JobState.FAILED,
-    "NODE_FAIL": JobState.FAILED,
-    "BOOT_FAIL": JobState.FAILED,
-    "LAUNCH_FAILED": JobState.FAILED,
-    "RECONFIG_FAIL": JobState.FAILED,
-    "OUT_OF_MEMORY": JobState.FAILED,
-    "REVOKED": JobState.FAILED,
-    "TIMEOUT": JobState.TIMEOUT,
-    "DEADLINE": JobState.TIMEOUT,
-    "PREEMPTED": JobState.TIMEOUT,
-}
+STATES = states_by_word(
+    {
+        JobState.PENDING: "PENDING CONFIGURING REQUEUED REQUEUE_FED",
+        JobState.HELD: "REQUEUE_HOLD RESV_DEL_HOLD SUSPENDED STOPPED",
+        JobState.FAILED: "SPECIAL_EXIT FAILED NODE_FAIL BOOT_FAIL LAUNCH_FAILED RECONFIG_FAIL OUT_OF_MEMORY REVOKED",
+        JobState.RUNNING: "RUNNING COMPLETING RESIZING SIGNALING STAGE_OUT",
+        JobState.CANCELLED: "CANCELLED",
+        JobState.COMPLETED: "COMPLETED",
+        JobState.TIMEOUT: "TIMEOUT DEADLINE PREEMPTED",
+    }
+)
 _QUEUE = "JobArrayID:40,State:30,exit_code:30,Reason:200"
 
 

@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.channels.base import Channel
-from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.jobs.states import JobState, JobStatus, states_by_word
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import AprunLauncher
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
@@ -20,21 +20,14 @@ if TYPE_CHECKING:
     from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 #: the letters of qstat; E, a job that is ending, has not ended yet
-STATES = {
-    "B": JobState.RUNNING,
-    "R": JobState.RUNNING,
-    "E": JobState.RUNNING,
-    "C": JobState.COMPLETED,
-    "F": JobState.COMPLETED,
-    "X": JobState.COMPLETED,
-    "H": JobState.HELD,
-    "S": JobState.HELD,
-    "U": JobState.HELD,
-    "Q": JobState.PENDING,
-    "W": JobState.PENDING,
-    "T": JobState.PENDING,
-    "M": JobState.PENDING,
-}
+STATES = states_by_word(
+    {
+        JobState.RUNNING: "B R E",
+        JobState.COMPLETED: "C F X",
+        JobState.HELD: "H S U",
+        JobState.PENDING: "Q W T M",
+    }
+)
 _ATTRIBUTE = re.compile(r"\s+([\w.]+) = (.*)")
 #: how qstat says that it does not know a job
 UNKNOWN_JOB = "Unknown Job"

@@ -332,11 +332,6 @@ heartbeat_period, poll_period, address_probe_timeout
         warn_once("HighThroughputExecutor.connected_workers", "connected_workers() is now connected_managers().")
         return sum(manager["worker_count"] for manager in self.connected_managers())
 
-    def scale_out(self, blocks: int = 1) -> list[str]:
-        """Old name of :meth:`scale_out_facade`."""
-        warn_once("HighThroughputExecutor.scale_out", "scale_out() is now scale_out_facade().")
-        return self.scale_out_facade(blocks)
-
     def set_bad_state_and_fail_all(self, exception: Exception) -> None:
         super().set_bad_state_and_fail_all(exception)
         lane: Any = self._lane
