@@ -186,7 +186,7 @@ SAMPLES = [
         *parsl_on_dask.configs.SAMPLES,
         *(m.name for m in pkgutil.iter_modules(parsl_on_dask.configs.__path__)),
     )
-    if name not in (*REFUSED, *ELSEWHERE)
+    if name not in (*REFUSED, *ELSEWHERE, "samples")
 ]
 
 
