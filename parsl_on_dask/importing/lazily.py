@@ -94,7 +94,7 @@ class _ModulesWithoutFile:
         names, instead, there, has_moved, same = GONE[module.__name__.partition(".")[2]]
         if same:
             module.__class__ = _Same
-            vars(module)["__same__"] = f"{_PACKAGE}.{same}"
+            vars(module).update(__same__=f"{_PACKAGE}.{same}", __doc__=f"Another path of {_PACKAGE}.{same}.")
             return
         find, module.__dir__ = lazily(module.__name__, {} if has_moved else there)  # type: ignore[method-assign]
         find_moved = moved(module.__name__, there) if has_moved else find
@@ -113,6 +113,8 @@ class _Same(ModuleType):
     """Another path of a module: names that are read there, and set there, are those of the module itself."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            return [public for public in dir(self) if not public.startswith("_")]
         try:
             return getattr(importlib.import_module(self.__same__), name)
         except AttributeError:

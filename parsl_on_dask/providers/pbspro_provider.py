@@ -36,6 +36,9 @@ class PBSProProvider(TorqueProvider):
         More of the ``select`` request, for example ``"ngpus=4"``.
     cpus_per_node : int or None
         The request's ``ncpus``. Default 1. With None, which PBS does not take, only the site's settings can say it.
+    launcher : Launcher
+        Starts the workers on the job's nodes. Default ``SingleNodeLauncher()``; for several nodes
+        ``MpiExecLauncher()``.
     {shared}
 
     Examples

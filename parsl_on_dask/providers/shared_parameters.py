@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
 from typing import Any
 
@@ -43,17 +44,20 @@ def described(cls: Any) -> str:
     Parameters
     ----------
     cls : type
-        A provider whose arguments are its annotations.
+        A provider whose arguments are its annotations, or those of a constructor of its own.
     """
     text: str = cls.__doc__ or ""
     if PLACE not in text:
         return text
+    defaults: dict[str, Any] = {name: vars(cls).get(name) for name in cls.__annotations__}
+    if "__init__" in vars(cls):
+        defaults = {p.name: p.default for p in inspect.signature(cls.__init__).parameters.values()}
     lines = []
     for names, (kind, meaning) in _PARAMETERS.items():
         name = names.partition(",")[0]
-        if name in cls.__annotations__ and f"\n    {names} : " not in text:
+        if name in defaults and f"\n    {names} : " not in text:
             told = meaning.format(
-                default=vars(cls).get(name), mark=cls._mark, system=cls._system, launcher=cls._launcher.__name__
+                default=defaults[name], mark=cls._mark, system=cls._system, launcher=cls._launcher.__name__
             )
             lines += [f"{names} : {kind}", *textwrap.wrap(told, 110, initial_indent="    ", subsequent_indent="    ")]
     return text.replace(PLACE, textwrap.indent("\n".join(lines) + "\n" + _RAISES, "    "))
