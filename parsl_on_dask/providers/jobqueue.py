@@ -64,6 +64,8 @@ class JobQueueProvider(BatchProvider):
     nodes_per_block : int
         Nodes of one job, for the launcher. Default 1; the system is asked for several by the setting
         ``resource_spec``.
+    scheduler_options : str
+        More lines for the head of the script, each with the system's mark in front.
     config_name : str, optional
         The section of ``jobqueue.yaml`` with the site's settings. Default: the name of the system.
     jobqueue : mapping, optional
@@ -72,8 +74,6 @@ class JobQueueProvider(BatchProvider):
     {shared}
     """
 
-    _mark = "the system's mark"
-    _system = "the name of the system"
     _walltime = DefaultStr("00:30:00")
     by_jobqueue = True
 

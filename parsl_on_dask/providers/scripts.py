@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: The types that are checked, by the text of a field's annotation.
+_CHECKED: dict[str, tuple[type, ...]] = {"bool": (bool,), "str": (str,), "str | None": (str, type(None))}
 _JOINED = re.compile(r"-j\s*(y|yes|oe)\b")
 
 
@@ -287,10 +289,6 @@ class ScriptProvider(AskingProvider, RepresentationMixin):
                 time.sleep(1e-6)
             self._names.add(name)
         return name
-
-
-#: The types that are checked, by the text of a field's annotation.
-_CHECKED: dict[str, tuple[type, ...]] = {"bool": (bool,), "str": (str,), "str | None": (str, type(None))}
 
 
 def complete(cls: type[T], behind: Sequence[str] = ()) -> type[T]:

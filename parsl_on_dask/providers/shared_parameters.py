@@ -56,8 +56,9 @@ def described(cls: Any) -> str:
     for names, (kind, meaning) in _PARAMETERS.items():
         name = names.partition(",")[0]
         if name in defaults and f"\n    {names} : " not in text:
+            system = getattr(cls, "_system", "")
             told = meaning.format(
-                default=defaults[name], mark=cls._mark, system=cls._system, launcher=cls._launcher.__name__
+                default=defaults[name], mark=cls._mark, system=system, launcher=cls._launcher.__name__
             )
             lines += [f"{names} : {kind}", *textwrap.wrap(told, 110, initial_indent="    ", subsequent_indent="    ")]
     return text.replace(PLACE, textwrap.indent("\n".join(lines) + "\n" + _RAISES, "    "))
