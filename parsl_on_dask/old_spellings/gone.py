@@ -166,6 +166,7 @@ GONE: Mapping[str, Gone] = {
     "executors.workqueue.executor": Gone(same="executors.work_queue"),
     "executors.workqueue.errors": _in("executors.old_errors", "WorkQueueTaskFailure WorkQueueFailure"),
     # providers
+    "jobs.errors": _in("jobs.error_handlers", "TooManyJobFailuresError"),
     "jobs.job_status_poller": _in("providers.refused", "JobStatusPoller"),
     **{f"providers.{kind}": Gone() for kind in (*_REAL, *_CLOUDS, "ad_hoc", "cobalt", "jetstream", "kubernetes")},
     **{f"providers.{kind}.{kind}": Gone(same=f"providers.{kind}_provider") for kind in _REAL},
