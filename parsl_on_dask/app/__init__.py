@@ -1,7 +1,5 @@
 """What a user writes: apps, their errors, and the files that they promise."""
 
-from __future__ import annotations
-
 from parsl_on_dask.importing.lazily import lazily
 
 __getattr__, __dir__ = lazily(__name__)

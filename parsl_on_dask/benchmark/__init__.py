@@ -1,7 +1,5 @@
 """How fast a configuration is: the command ``perf``."""
 
-from __future__ import annotations
-
 from parsl_on_dask.importing.lazily import lazily
 
 __getattr__, __dir__ = lazily(__name__)

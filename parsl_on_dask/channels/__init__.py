@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 from parsl_on_dask.channels.base import Channel
-from parsl_on_dask.channels.local.local import LocalChannel
-from parsl_on_dask.channels.oauth_ssh.oauth_ssh import OAuthSSHChannel
-from parsl_on_dask.channels.ssh.ssh import SSHChannel
-from parsl_on_dask.channels.ssh_il.ssh_il import SSHInteractiveLoginChannel
+from parsl_on_dask.channels.local_channel import LocalChannel
+from parsl_on_dask.channels.ssh_channels import OAuthSSHChannel, SSHChannel, SSHInteractiveLoginChannel
 from parsl_on_dask.importing.lazily import lazily
 
 __all__ = ["Channel", "LocalChannel", "OAuthSSHChannel", "SSHChannel", "SSHInteractiveLoginChannel"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from parsl_on_dask.common.arguments import short, wrong_type
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.old_spellings.legacy import warn_once
+
+T = TypeVar("T")
 
 
 class Channel(ABC):
@@ -58,32 +60,43 @@ class MultiChanneled:
     """Marks a provider that had several channels; means nothing now."""
 
 
-def takes_channel(init: Callable[..., None]) -> Callable[..., None]:
-    """Let a provider's constructor take a channel among its positional arguments, where Parsl had it.
+def takes_channel(cls: type[T], behind: Sequence[str] = ()) -> type[T]:
+    """Let the constructor of a provider take a channel among its positional arguments, where Parsl had it.
 
     The constructor itself takes it by the name ``channel``.
+
+    Parameters
+    ----------
+    cls : type
+    behind : sequence of str, optional
+        Names of the arguments that followed the channel, where they are elsewhere today.
     """
+    init: Callable[..., None] = cls.__init__
 
     @functools.wraps(init)
     def with_channel(self: Any, *args: Any, **kwargs: Any) -> None:
-        for index, argument in enumerate(args):
-            if isinstance(argument, Channel):
-                if "channel" in kwargs:
-                    raise ConfigurationError(
-                        f"{type(self).__name__}: the channel is given twice. Write no channel at all."
-                    )
-                kwargs["channel"] = argument
-                args = args[:index] + args[index + 1 :]
-                break
+        at = next((i for i, argument in enumerate(args) if isinstance(argument, Channel)), None)
+        if at is not None:
+            owner, rest = type(self).__name__, args[at + 1 :]
+            if "channel" in kwargs:
+                raise ConfigurationError(f"{owner}: the channel is given twice. Write no channel at all.")
+            if behind and len(rest) > len(behind):
+                raise ConfigurationError(f"{owner}: write the arguments behind the channel by name.")
+            named = dict(zip(behind, rest, strict=False))
+            for name in named.keys() & kwargs.keys():
+                raise TypeError(f"{owner} got multiple values for argument {name!r}")
+            kwargs.update(named, channel=args[at])
+            args = args[:at] + (() if behind else rest)
         init(self, *args, **kwargs)
 
-    return with_channel
+    cls.__init__ = with_channel  # type: ignore[method-assign]
+    return cls
 
 
 def check_channel(owner: str, channel: Any) -> None:
     """Accept a local channel, with a warning, and refuse any other."""
-    from parsl_on_dask.channels.local.local import LocalChannel
-    from parsl_on_dask.channels.ssh.ssh import SSHChannel
+    from parsl_on_dask.channels.local_channel import LocalChannel
+    from parsl_on_dask.channels.ssh_channels import SSHChannel
 
     if channel is None:
         return

@@ -1,4 +1,4 @@
-"""Errors of Parsl's channels, kept for ``except`` clauses."""
+"""Errors of Parsl's channels, kept for ``except`` clauses. All but :class:`FileCopyException` are never raised."""
 
 from __future__ import annotations
 
@@ -29,64 +29,62 @@ class ChannelError(ParslError):
         return f"Hostname:{self.hostname}, Reason:{self.reason}"
 
 
-class BadHostKeyException(ChannelError):
-    """A host was not who it should be. Never raised."""
+class _OnHost(ChannelError):
+    """One whose reason is always the same text."""
+
+    _reason = ""
 
     def __init__(self, e: Any, hostname: str) -> None:
-        super().__init__("The host's key is not the one that is known", e, hostname)
+        super().__init__(self._reason.format(e=e), e, hostname)
         self.args = (e, hostname)
 
 
-class BadScriptPath(ChannelError):
-    """The directory for scripts could not be used. Never raised."""
+class BadHostKeyException(_OnHost):
+    """A host was not who it should be."""
 
-    def __init__(self, e: Any, hostname: str) -> None:
-        super().__init__("The directory for submit scripts cannot be reached", e, hostname)
-        self.args = (e, hostname)
+    _reason = "The host's key is not the one that is known"
 
 
-class BadPermsScriptPath(ChannelError):
-    """The directory for scripts could not be written. Never raised."""
+class BadScriptPath(_OnHost):
+    """The directory for scripts could not be used."""
 
-    def __init__(self, e: Any, hostname: str) -> None:
-        super().__init__("The directory for submit scripts cannot be written", e, hostname)
-        self.args = (e, hostname)
+    _reason = "The directory for submit scripts cannot be reached"
+
+
+class BadPermsScriptPath(_OnHost):
+    """The directory for scripts could not be written."""
+
+    _reason = "The directory for submit scripts cannot be written"
+
+
+class AuthException(_OnHost):
+    """A host did not let the user in."""
+
+    _reason = "The host did not accept the user"
+
+
+class SSHException(_OnHost):
+    """A connection failed."""
+
+    _reason = "No connection by ssh"
+
+
+class FileCopyException(_OnHost):
+    """A file could not be copied."""
+
+    _reason = "File copy failed due to {e!r}"
 
 
 class FileExists(ChannelError):
-    """A file was there already. Never raised."""
+    """A file was there already."""
 
     def __init__(self, e: Any, hostname: str, filename: str | None = None) -> None:
         super().__init__(f"{filename} is there already", e, hostname)
         self.args = (e, hostname, filename)
 
 
-class AuthException(ChannelError):
-    """A host did not let the user in. Never raised."""
-
-    def __init__(self, e: Any, hostname: str) -> None:
-        super().__init__("The host did not accept the user", e, hostname)
-        self.args = (e, hostname)
-
-
-class SSHException(ChannelError):
-    """A connection failed. Never raised."""
-
-    def __init__(self, e: Any, hostname: str) -> None:
-        super().__init__("No connection by ssh", e, hostname)
-        self.args = (e, hostname)
-
-
-class FileCopyException(ChannelError):
-    """A file could not be copied."""
-
-    def __init__(self, e: Any, hostname: str) -> None:
-        super().__init__(f"File copy failed due to {e!r}", e, hostname)
-        self.args = (e, hostname)
-
-
 class ChannelRequired(ParslError):
-    """A provider had no channel. Never raised."""
+    """A provider had no channel."""
 
     def __init__(self, provider: Any, reason: str | None = None) -> None:
         super().__init__(provider, reason)

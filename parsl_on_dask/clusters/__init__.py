@@ -50,7 +50,7 @@ def open_cluster(executor: Any) -> Cluster:
 
 def is_local(provider: Any) -> bool:
     """Whether blocks are this machine's own processes, which need nobody to submit them."""
-    from parsl_on_dask.providers.local.local import LocalProvider
+    from parsl_on_dask.providers.local_provider import LocalProvider
 
     return isinstance(provider, LocalProvider) and type(provider).submit is LocalProvider.submit
 

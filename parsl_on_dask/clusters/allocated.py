@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from parsl_on_dask.clusters.hosts import OPTIONS, HostSite
 from parsl_on_dask.common.arguments import need_number, wrong_value
@@ -21,7 +21,7 @@ from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import (
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import command_file
 from parsl_on_dask.providers.allocation import ALLOCATION, SHARES, Allocation, allocation_here
-from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.providers.local_provider import LocalProvider
 
 HOW = "Start the script in one (sbatch, salloc, qsub, bsub, flux batch), or name the machines: hosts=['node1', 'node2']"
 
@@ -190,7 +190,7 @@ class AllocationProvider(LocalProvider):
     def _for_launcher(self, path: str, nodes: list[str]) -> list[str]:
         return [] if isinstance(self.launcher, NodesLauncher) else super()._for_launcher(path, nodes)
 
-    def _launcher_for(self, nodes: list[str]) -> Launcher:
+    def _launcher_for(self, nodes: list[str]) -> Any:
         if self.found is None or not isinstance(self.launcher, NodesLauncher):
             return self.launcher
         return NodesLauncher(start_on(self.found, nodes))

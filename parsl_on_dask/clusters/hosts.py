@@ -16,7 +16,7 @@ from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SubmitException
-from parsl_on_dask.providers.local.local import check_blocks
+from parsl_on_dask.providers.local_provider import check_blocks
 from parsl_on_dask.providers.pythons import note
 from parsl_on_dask.utils import RepresentationMixin
 
@@ -122,7 +122,7 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
         self.interface = interface
         self.local_directory = local_directory
         self.cmd_timeout = cmd_timeout
-        check_blocks(owner, 1, self.init_blocks, min_blocks, self.max_blocks, parallelism)
+        check_blocks(self)
         if self.init_blocks > len(self.hosts):
             raise ConfigurationError(f"{owner}: init_blocks={init_blocks} are more than the {len(self.hosts)} hosts.")
         self.script_dir = None

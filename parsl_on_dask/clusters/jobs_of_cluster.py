@@ -20,7 +20,7 @@ from parsl_on_dask.dask_internals.jobqueue import apply_specification, slots_of_
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SubmitException
-from parsl_on_dask.providers.local.local import check_blocks
+from parsl_on_dask.providers.local_provider import check_blocks
 
 logger = logging.getLogger("parsl.clusters.jobs_of_cluster")
 
@@ -50,12 +50,12 @@ class JobsOfCluster(ExecutionProvider):
         self, cluster: Any, max_blocks: int, init_blocks: int = 1, min_blocks: int = 0, parallelism: float = 1
     ) -> None:
         super().__init__()
-        check_blocks("DaskExecutor", 1, init_blocks, min_blocks, max_blocks, parallelism)
         self.cluster = cluster
         self.init_blocks = init_blocks
         self.min_blocks = min_blocks
         self.max_blocks = max_blocks
         self.parallelism = parallelism
+        check_blocks(self, "DaskExecutor")
 
     @property
     def label(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parsl_on_dask.config import Config
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
-from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.providers.local_provider import LocalProvider
 
 config = Config(
     executors=[

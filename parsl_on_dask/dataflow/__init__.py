@@ -1,7 +1,5 @@
 """What happens to a call: kernel, task records and states, futures, dependencies, retries, joins."""
 
-from __future__ import annotations
-
 from parsl_on_dask.importing.lazily import lazily
 
 __getattr__, __dir__ = lazily(__name__)

@@ -35,7 +35,7 @@ from parsl_on_dask.dataflow.submission import choose_executor, new_record, prepa
 from parsl_on_dask.dataflow.tasklog import TaskLog
 from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError
 from parsl_on_dask.lanes.callbacks import Callbacks
-from parsl_on_dask.logconfigs.start import start_logging
+from parsl_on_dask.logconfigs.base import start_logging
 from parsl_on_dask.monitoring.views import Views
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ __all__ = ["DaskExecutor", "HighThroughputExecutor", "ThreadPoolExecutor"]
 __getattr__, __dir__ = lazily(
     __name__,
     {
-        "ExtremeScaleExecutor": "executors.extreme_scale.executor",
-        "FluxExecutor": "executors.flux.executor",
+        "ExtremeScaleExecutor": "executors.replaced",
+        "FluxExecutor": "executors.refused",
         "GlobusComputeExecutor": "executors.globus_compute",
-        "IPyParallelExecutor": "executors.ipp",
+        "IPyParallelExecutor": "executors.replaced",
         "MPIExecutor": "executors.high_throughput.mpi_executor",
-        "LowLatencyExecutor": "executors.low_latency.executor",
-        "RadicalPilotExecutor": "executors.radical.executor",
-        "TaskVineExecutor": "executors.taskvine.executor",
-        "WorkQueueExecutor": "executors.workqueue.executor",
+        "LowLatencyExecutor": "executors.replaced",
+        "RadicalPilotExecutor": "executors.refused",
+        "TaskVineExecutor": "executors.task_vine",
+        "WorkQueueExecutor": "executors.work_queue",
     },
 )

@@ -10,6 +10,7 @@ from typing import Any
 from parsl_on_dask.common.arguments import need, need_number, short, wrong_type, wrong_value
 from parsl_on_dask.common.misspelt import meant
 from parsl_on_dask.common.mistakes import not_a_way
+from parsl_on_dask.common.passing import passed_on
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
@@ -24,6 +25,9 @@ from parsl_on_dask.providers.worker_args import WorkerOptions
 WAYS = ("address", "client", "cluster", "scheduler_file", "jobqueue", "hosts")
 #: Of these, what makes workers rather than finds them.
 MAKING = ("jobqueue", "hosts")
+
+#: Arguments that :class:`~parsl_on_dask.executors.HighThroughputExecutor` does not have.
+_OWN = (*WAYS[1:], "security", "config_name", "init_blocks", "min_blocks", "max_blocks", "parallelism", "settings")
 
 
 class DaskExecutor(HighThroughputExecutor):
@@ -141,6 +145,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         job_end_reruns: int = 10,
         **settings: Any,
     ) -> None:
+        given = passed_on(locals(), *_OWN)
         self.client = client
         self.cluster = cluster
         self.scheduler_file = scheduler_file
@@ -158,30 +163,8 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         if jobqueue is not None or hosts is not None:
             self.kind = "processes"
         provider = self._provider_described()
-        super().__init__(
-            label=label,
-            provider=provider,
-            address=address,
-            max_workers_per_node=_processes(provider) if max_workers_per_node is None else max_workers_per_node,
-            cores_per_worker=cores_per_worker,
-            mem_per_worker=mem_per_worker,
-            cpu_affinity=cpu_affinity,
-            available_accelerators=available_accelerators,
-            drain_period=drain_period,
-            worker_logdir_root=worker_logdir_root,
-            worker_debug=worker_debug,
-            block_error_handler=block_error_handler,
-            encrypted=encrypted,
-            scheduler_in_job=scheduler_in_job,
-            working_dir=working_dir,
-            storage_access=storage_access,
-            remote_monitoring_radio=remote_monitoring_radio,
-            batching=batching,
-            max_batch=max_batch,
-            in_flight=in_flight,
-            inline_limit=inline_limit,
-            job_end_reruns=job_end_reruns,
-        )
+        given["max_workers_per_node"] = _processes(provider) if max_workers_per_node is None else max_workers_per_node
+        super().__init__(**given, provider=provider)
         self._provider = provider  # which is None where there is nothing to ask for blocks
 
     def _provider_described(self) -> ExecutionProvider | None:

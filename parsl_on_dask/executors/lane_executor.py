@@ -27,6 +27,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("parsl.executors.lane_executor")
 
+_SETTINGS = (
+    "working_dir",
+    "storage_access",
+    "remote_monitoring_radio",
+    "batching",
+    "max_batch",
+    "in_flight",
+    "inline_limit",
+    "job_end_reruns",
+)
+
 
 class LaneExecutor(ParslExecutor):
     """Base of :class:`ThreadPoolExecutor`, :class:`HighThroughputExecutor` and :class:`DaskExecutor`.
@@ -97,26 +108,11 @@ class LaneExecutor(ParslExecutor):
         }
     )
 
-    def _describe(
-        self,
-        label: str,
-        working_dir: str | None,
-        storage_access: list[Any] | None,
-        batching: bool,
-        max_batch: int,
-        in_flight: int | None,
-        inline_limit: int,
-        job_end_reruns: int = 10,
-    ) -> None:
-        """Keep the arguments that all executors have."""
-        self.label = label
-        self.working_dir = working_dir
-        self.storage_access = storage_access
-        self.batching = batching
-        self.max_batch = max_batch
-        self.in_flight = in_flight
-        self.inline_limit = inline_limit
-        self.job_end_reruns = job_end_reruns
+    def _describe(self, arguments: Mapping[str, Any]) -> None:
+        """Keep those arguments that all executors have, of all that a constructor got."""
+        for name in ("label", *_SETTINGS):
+            if name in arguments:
+                setattr(self, name, arguments[name])
         self._forget_run()
 
     def _forget_run(self) -> None:

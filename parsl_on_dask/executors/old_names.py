@@ -136,37 +136,24 @@ class OldNames:
         logger.error("Executor %s: %s", getattr(self, "label", self), exception)
 
 
+def _constant(value: Callable[[], Any], doc: str) -> Any:
+    return property(lambda self: value(), doc=doc)
+
+
 class NoStatusHandling:
     """What ``NoStatusHandlingExecutor`` added: an executor without blocks."""
 
     _tasks: dict[object, Future[Any]]
 
-    @property
-    def bad_state_is_set(self) -> bool:
-        """False: without blocks there is nothing that could go bad."""
-        return False
-
-    @property
-    def executor_exception(self) -> Exception | None:
-        """None."""
-        return None
-
-    @property
-    def status_polling_interval(self) -> int:
-        """-1: there are no blocks to ask after."""
-        return -1
-
-    @property
-    def provider(self) -> None:
-        """None."""
-        return None
+    bad_state_is_set = _constant(lambda: False, "False: without blocks there is nothing that could go bad.")
+    executor_exception = _constant(lambda: None, "None.")
+    status_polling_interval = _constant(lambda: -1, "-1: there are no blocks to ask after.")
+    provider = _constant(lambda: None, "None.")
 
     @property
     def tasks(self) -> dict[object, Future[Any]]:
         """What the subclass keeps in it."""
-        if "_tasks" not in self.__dict__:
-            self._tasks = {}
-        return self._tasks
+        return self.__dict__.setdefault("_tasks", {})  # type: ignore[no-any-return]
 
     def status(self) -> dict[str, Any]:
         """Return an empty dict."""

@@ -12,7 +12,7 @@ from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.lane_executor import refuse_keys
-from parsl_on_dask.old_spellings.legacy import note_once, warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 
 NUMBERS = ("cores", "memory", "disk", "gpus", "priority", "running_time_min")
 
@@ -101,12 +101,15 @@ class ResourceExecutor(HighThroughputExecutor):
             if name == "gpus" and value != int(value):
                 raise InvalidResourceSpecification({name}, f"gpus must be a whole number, not {short(value)}.")
 
-    def _note(self, names: Mapping[str, Any]) -> None:
-        """Report at debug level the arguments that have no effect here and are not the default."""
-        owner = type(self).__name__
-        for name, default in names.items():
-            if getattr(self, name) != default:
-                note_once(f"{owner}.{name}", f"{owner}({name}=) has no meaning on Dask and is not used")
+
+def no_environments(described: Any, names: Sequence[str], instead: str) -> None:
+    """Raise for arguments by which environments would be sent to the workers."""
+    for name in names:
+        if getattr(described, name):
+            raise ConfigurationError(
+                f"{type(described).__name__}({name}={getattr(described, name)!r}): environments are not sent to the "
+                f"workers. Leave it out, and activate an environment that has what the apps need by {instead}."
+            )
 
 
 def exports(owner: str, name: str, variables: Any, command: str) -> str:

@@ -8,7 +8,7 @@ from parsl_on_dask.common.overrides import ClusterOverride
 from parsl_on_dask.executors.dask import DaskExecutor
 from parsl_on_dask.executors.errors import BadStateException
 from parsl_on_dask.executors.status_handling import BlockProviderExecutor
-from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.providers.local_provider import LocalProvider
 
 #: What shapes the workers of a node; threads have none of it.
 _WORKERS = (

@@ -68,15 +68,15 @@ class ThreadPoolExecutor(LaneExecutor, RepresentationMixin):
         in_flight: int | None = None,
         inline_limit: int = 65536,
     ) -> None:
+        given = locals()
         super().__init__()
-        self._describe(label, working_dir, storage_access, batching, max_batch, in_flight, inline_limit)
+        self._describe(given)
         self.max_threads = max_threads
         self.thread_name_prefix = f"ThreadPoolExecutor-{label}" if thread_name_prefix is None else thread_name_prefix
         if thread_name_prefix is not None:
             note_once(
                 "threads.thread_name_prefix", "ThreadPoolExecutor(thread_name_prefix=) is not used: Dask names them"
             )
-        self.remote_monitoring_radio = remote_monitoring_radio
         self.managed = managed
         check_managed(type(self).__name__, managed)
         self.validate()

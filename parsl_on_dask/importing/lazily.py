@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -58,23 +58,80 @@ def lazily(
         from parsl_on_dask.old_spellings import gone
 
         module = sys.modules[package]
-        files = {found.name for found in pkgutil.iter_modules(module.__path__) if not found.name.startswith("_")}
+        folders = getattr(module, "__path__", ())
+        files = {found.name for found in pkgutil.iter_modules(folders) if not found.name.startswith("_")}
         return sorted({*vars(module), *places, *files, *gone.below(package)})
 
     return __getattr__, __dir__
 
 
-class _Gone:
-    """Finds the modules of Parsl's that have no file here."""
+class _ModulesWithoutFile:
+    """Finds and makes them: those of :mod:`~parsl_on_dask.old_spellings.gone`, and those of a package's ``spec_of``."""
 
-    @staticmethod
-    def find_spec(fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    @classmethod
+    def find_spec(cls, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
         if not fullname.startswith(f"{_PACKAGE}."):
             return None
-        from parsl_on_dask.old_spellings import gone
+        from parsl_on_dask.old_spellings.gone import GONE, below
 
-        return gone.spec(fullname)
+        parent, _, name = fullname.rpartition(".")
+        if fullname.partition(".")[2] in GONE:
+            return ModuleSpec(fullname, cls, is_package=bool(below(fullname)))  # type: ignore[arg-type]
+        # not by getattr(), which would look for a module of that name
+        spec_of = vars(sys.modules[parent]).get("spec_of") if parent in sys.modules else None
+        found: ModuleSpec | None = None if spec_of is None else spec_of(name)
+        return found
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> None:
+        """Ask for an ordinary module."""
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        from parsl_on_dask.old_spellings.gone import GONE
+        from parsl_on_dask.old_spellings.legacy import moved, refused
+
+        names, instead, there, has_moved, same = GONE[module.__name__.partition(".")[2]]
+        if same:
+            module.__class__ = _Same
+            vars(module).update(__same__=f"{_PACKAGE}.{same}", __doc__=f"Another path of {_PACKAGE}.{same}.")
+            return
+        find, module.__dir__ = lazily(module.__name__, {} if has_moved else there)  # type: ignore[method-assign]
+        find_moved = moved(module.__name__, there) if has_moved else find
+        refuse = refused(module.__name__, dict.fromkeys(names.split(), instead))
+        given = set(names.split())
+
+        def __getattr__(name: str) -> Any:
+            return (refuse if name in given else find_moved if name in there else find)(name)
+
+        module.__getattr__ = __getattr__  # type: ignore[method-assign]
+        module.__all__ = list(there)  # type: ignore[attr-defined]
+        module.__doc__ = instead or f"Names of Parsl's module: {', '.join(there) or 'none'}."
+
+
+class _Same(ModuleType):
+    """Another path of a module: names that are read there, and set there, are those of the module itself."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            return [public for public in dir(self) if not public.startswith("_")]
+        try:
+            return getattr(importlib.import_module(self.__same__), name)
+        except AttributeError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("__"):
+            super().__setattr__(name, value)
+        else:
+            setattr(importlib.import_module(self.__same__), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(importlib.import_module(self.__same__), name)
+
+    def __dir__(self) -> list[str]:
+        return dir(importlib.import_module(self.__same__))
 
 
 # the last, so that a file of that name counts
-sys.meta_path.append(_Gone)
+sys.meta_path.append(_ModulesWithoutFile)

@@ -11,12 +11,16 @@ from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from typing import Any, Protocol
 
-from parsl_on_dask.jobs.errors import TooManyJobFailuresError
+from parsl_on_dask.errors import ParslError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 
 _FAILURES = (JobState.FAILED, JobState.MISSING)
 #: Seconds: a block that had workers for as long did not fail soon.
 YOUNG = 300.0
+
+
+class TooManyJobFailuresError(ParslError):
+    """So many blocks of an executor failed that it does not go on; the text tells about each of them."""
 
 
 class HasBlocks(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from enum import IntEnum
 
 logger = logging.getLogger("parsl.jobs.states")
@@ -39,6 +40,22 @@ TERMINAL_STATES = [
     JobState.MISSING,
     JobState.SCALED_IN,
 ]
+
+
+def states_by_word(words: Mapping[JobState, str]) -> dict[str, JobState]:
+    """The states that the words of a batch system stand for.
+
+    Parameters
+    ----------
+    words : mapping of JobState to str
+        All words for a state, with blanks between them.
+
+    Examples
+    --------
+    >>> states_by_word({JobState.PENDING: "PEND WAIT"})["WAIT"]
+    <JobState.PENDING: 1>
+    """
+    return {word: state for state, text in words.items() for word in text.split()}
 
 
 class JobStatus:

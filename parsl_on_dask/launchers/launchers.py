@@ -9,6 +9,9 @@ ones for ``srun`` use Slurm's own without it).
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
 
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.old_spellings.legacy import note_once, warn_once
@@ -67,6 +70,9 @@ _NODES = {
     "PE_HOSTFILE": 'cut -d " " -f 1 "$PE_HOSTFILE"',
     "OAR_NODEFILE": 'cat "$OAR_NODEFILE"',
 }
+
+
+_NODE_FILE = _in_script_dir("$JOBNAME.nodes")
 
 
 def _node_list(path: str) -> str:
@@ -186,39 +192,83 @@ class SingleNodeLauncher(Launcher):
         )
 
 
-class GnuParallelLauncher(Launcher):
+#: Said of each launcher that takes nothing else.
+_PARAMETERS = """\
+    Parameters
+    ----------
+    debug : bool
+        Let the text report its progress on stdout. Default True.
+    overrides : str
+        More options for the program that starts the command. Default none.
+    """
+
+
+class _CommandFileLauncher(Launcher):
+    """Base of those that write the command to a file, and have a starter run that on the nodes."""
+
+    several_nodes = True
+    #: lines that find out what there is, and what is said about it
+    _finds: ClassVar[tuple[str, ...]] = (_CORES_HERE,)
+    _found: ClassVar[str] = "Found cores: $CORES"
+    _said_at_the_end: ClassVar[str] = "Done"
+    #: the job's name in shell text; whether signals are passed on; whether the starter reads a list of nodes
+    _job: ClassVar[str] = "$JOBNAME"
+    _forward: ClassVar[bool] = False
+    _lists_nodes: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__init__" not in vars(cls):
+            cls.__doc__ = f"{(cls.__doc__ or '').rstrip()}\n\n{_PARAMETERS}"
+
+    def __init__(self, debug: bool = True, overrides: str = "") -> None:
+        super().__init__(debug=debug)
+        self.overrides = overrides
+
+    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
+        count = tasks_per_node * nodes_per_block
+        write, path = command_file(command, script_dir, self._job, self._forward)
+        return _script(
+            "set -e",
+            *self._finds,
+            f'echo "{self._found}"' if self.debug and self._found else "",
+            f"WORKERCOUNT={count}",
+            write.rstrip(),
+            _node_list(_NODE_FILE).rstrip() if self._lists_nodes else "",
+            *self._start(count, tasks_per_node, path),
+            f'echo "{self._said_at_the_end}"' if self.debug else "",
+        )
+
+    @abstractmethod
+    def _start(self, count: int, per_node: int, path: str) -> Sequence[str]:
+        """Shell lines that run the file at ``path`` so often."""
+
+
+class GnuParallelLauncher(_CommandFileLauncher):
     """Starts the command on every node with GNU parallel over ssh.
 
     GNU parallel has to be on the PATH, and ssh between the nodes must ask no password. The nodes are those in
     ``$PBS_NODEFILE``, or what Slurm, LSF, Grid Engine or OAR say; only this machine without.
     """
 
-    several_nodes = True
+    _lists_nodes = True
+    _said_at_the_end = "All workers done"
 
     def __init__(self, debug: bool = True) -> None:
-        super().__init__(debug=debug)
+        super().__init__(debug)
 
-    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
-        count = tasks_per_node * nodes_per_block
-        write, path = command_file(command, script_dir, "$JOBNAME")
-        nodes, jobs, log = (_in_script_dir(f"$JOBNAME.{end}") for end in ("nodes", "parallel", "sh.parallel.log"))
-        return _script(
-            "set -e",
-            _CORES_HERE,
-            'echo "Found cores: $CORES"' if self.debug else "",
-            f"WORKERCOUNT={count}",
-            write.rstrip(),
-            _node_list(nodes).rstrip(),
+    def _start(self, count: int, per_node: int, path: str) -> Sequence[str]:
+        jobs, log = (_in_script_dir(f"$JOBNAME.{end}") for end in ("parallel", "sh.parallel.log"))
+        return (
             f": > {jobs}",
             f"for COUNT in $(seq 1 {count}); do",
             f"    echo sh {path} >> {jobs}",
             "done",
-            f"parallel --env _ --joblog {log} --sshloginfile {nodes} --jobs {tasks_per_node} < {jobs}",
-            'echo "All workers done"' if self.debug else "",
+            f"parallel --env _ --joblog {log} --sshloginfile {_NODE_FILE} --jobs {per_node} < {jobs}",
         )
 
 
-class MpiExecLauncher(Launcher):
+class MpiExecLauncher(_CommandFileLauncher):
     """Starts the command on every node with ``mpiexec`` and a host file.
 
     The nodes are those in ``$PBS_NODEFILE``, or what Slurm, LSF, Grid Engine or OAR say; only this machine without.
@@ -234,30 +284,19 @@ class MpiExecLauncher(Launcher):
         More options for mpiexec.
     """
 
-    several_nodes = True
+    _lists_nodes = True
+    _said_at_the_end = "All workers done"
 
     def __init__(self, debug: bool = True, bind_cmd: str = "--bind-to", overrides: str = "") -> None:
-        super().__init__(debug=debug)
+        super().__init__(debug, overrides)
         self.bind_cmd = bind_cmd
-        self.overrides = overrides
 
-    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
-        count = tasks_per_node * nodes_per_block
-        write, path = command_file(command, script_dir, "$JOBNAME")
-        nodes = _in_script_dir("$JOBNAME.nodes")
-        return _script(
-            "set -e",
-            _CORES_HERE,
-            'echo "Found cores: $CORES"' if self.debug else "",
-            f"WORKERCOUNT={count}",
-            write.rstrip(),
-            _node_list(nodes).rstrip(),
-            f"mpiexec {self.bind_cmd} none {self.overrides} -n {count} --hostfile {nodes} /usr/bin/sh {path}",
-            'echo "All workers done"' if self.debug else "",
-        )
+    def _start(self, count: int, per_node: int, path: str) -> Sequence[str]:
+        options = f"{self.bind_cmd} none {self.overrides} -n {count} --hostfile {_NODE_FILE}"
+        return (f"mpiexec {options} /usr/bin/sh {path}",)
 
 
-class MpiRunLauncher(Launcher):
+class MpiRunLauncher(_CommandFileLauncher):
     """Starts the command on every node with ``mpirun``.
 
     Parameters
@@ -270,88 +309,41 @@ class MpiRunLauncher(Launcher):
         More options for mpirun.
     """
 
-    several_nodes = True
+    _said_at_the_end = "All workers done"
 
     def __init__(self, debug: bool = True, bash_location: str = "/bin/bash", overrides: str = "") -> None:
-        super().__init__(debug=debug)
+        super().__init__(debug, overrides)
         self.bash_location = bash_location
-        self.overrides = overrides
 
-    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
-        count = tasks_per_node * nodes_per_block
-        write, path = command_file(command, script_dir, "$JOBNAME")
-        return _script(
-            "set -e",
-            _CORES_HERE,
-            'echo "Found cores: $CORES"' if self.debug else "",
-            f"WORKERCOUNT={count}",
-            write.rstrip(),
-            f"mpirun -np {count} {self.overrides} {self.bash_location} {path}",
-            'echo "All workers done"' if self.debug else "",
-        )
+    def _start(self, count: int, per_node: int, path: str) -> Sequence[str]:
+        return (f"mpirun -np {count} {self.overrides} {self.bash_location} {path}",)
 
 
-class SrunLauncher(Launcher):
-    """Starts the command on every node of a Slurm job with one ``srun``.
+class SrunLauncher(_CommandFileLauncher):
+    """Starts the command on every node of a Slurm job with one ``srun``."""
 
-    Parameters
-    ----------
-    debug : bool
-        Default True.
-    overrides : str
-        More options for srun.
-    """
+    _finds = (_CORES_SLURM,)
+    _found = "Found cores: $CORES, nodes: $NODES"
+    _job = _SLURM_JOB
+    _forward = True
 
-    several_nodes = True
-
-    def __init__(self, debug: bool = True, overrides: str = "") -> None:
-        super().__init__(debug=debug)
-        self.overrides = overrides
-
-    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
-        count = tasks_per_node * nodes_per_block
-        write, path = command_file(command, script_dir, _SLURM_JOB, forward=True)
-        return _script(
-            "set -e",
-            _CORES_SLURM,
-            'echo "Found cores: $CORES, nodes: $NODES"' if self.debug else "",
-            f"WORKERCOUNT={count}",
-            write.rstrip(),
-            f"srun --ntasks {count} -l {self.overrides} bash {path}",
-            'echo "Done"' if self.debug else "",
-        )
+    def _start(self, count: int, per_node: int, path: str) -> Sequence[str]:
+        return (f"srun --ntasks {count} -l {self.overrides} bash {path}",)
 
 
-class SrunMPILauncher(Launcher):
+class SrunMPILauncher(_CommandFileLauncher):
     """Starts one ``srun`` for each copy of the command, so that each can run MPI programs of its own.
 
     With more copies than nodes each srun gets an equal share of the block's cores, else an equal share of its nodes.
-
-    Parameters
-    ----------
-    debug : bool
-        Default True.
-    overrides : str
-        More options for srun.
     """
 
-    several_nodes = True
+    # tasks for one process each: the job's number of CPUs for a task would not fit in often enough
+    _finds = (_CORES_SLURM, "unset SRUN_CPUS_PER_TASK")
+    _found = "Found cores: $CORES, nodes: $NODES"
+    _job = _SLURM_JOB
 
-    def __init__(self, debug: bool = True, overrides: str = "") -> None:
-        super().__init__(debug=debug)
-        self.overrides = overrides
-
-    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
-        count = tasks_per_node * nodes_per_block
-        write, path = command_file(command, script_dir, _SLURM_JOB)
-        return _script(
-            "set -e",
-            _CORES_SLURM,
-            # tasks for one process each: the job's number of CPUs for a task would not fit in often enough
-            "unset SRUN_CPUS_PER_TASK",
-            'echo "Found cores: $CORES, nodes: $NODES"' if self.debug else "",
-            f"WORKERCOUNT={count}",
-            write.rstrip(),
+    def _start(self, count: int, per_node: int, path: str) -> Sequence[str]:
+        return (
             f'if [ {count} -gt "$NODES" ]; then',
             f'    share="--ntasks $((NODES * CORES / {count}))" each=0',
             # tasks of one core each, whatever the job's tasks have
@@ -369,57 +361,24 @@ class SrunMPILauncher(Launcher):
             f"    srun $share $place -l {self.overrides} bash {path} &",
             "done",
             "wait",
-            'echo "Done"' if self.debug else "",
         )
 
 
-class _BackgroundStarter(Launcher):
-    """What aprun and jsrun have in common: started in the background, without a core count."""
+class AprunLauncher(_CommandFileLauncher):
+    """Starts the command on every node with Cray's ``aprun``."""
 
-    several_nodes = True
-    _start = ""
+    _finds = ()
+    _found = ""
 
-    def __init__(self, debug: bool = True, overrides: str = "") -> None:
-        super().__init__(debug=debug)
-        self.overrides = overrides
-
-    def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
-        count = tasks_per_node * nodes_per_block
-        write, path = command_file(command, script_dir, "$JOBNAME")
-        start = self._start.format(count=count, per_node=tasks_per_node)
-        return _script(
-            "set -e",
-            f"WORKERCOUNT={count}",
-            write.rstrip(),
-            f"{start} {self.overrides} /bin/bash {path} &",
-            "wait",
-            'echo "Done"' if self.debug else "",
-        )
+    def _start(self, count: int, per_node: int, path: str) -> Sequence[str]:
+        return (f"aprun -n {count} -N {per_node} {self.overrides} /bin/bash {path} &", "wait")
 
 
-class AprunLauncher(_BackgroundStarter):
-    """Starts the command on every node with Cray's ``aprun``.
+class JsrunLauncher(_CommandFileLauncher):
+    """Starts the command on every node with IBM's ``jsrun``."""
 
-    Parameters
-    ----------
-    debug : bool
-        Default True.
-    overrides : str
-        More options for aprun.
-    """
+    _finds = ()
+    _found = ""
 
-    _start = "aprun -n {count} -N {per_node}"
-
-
-class JsrunLauncher(_BackgroundStarter):
-    """Starts the command on every node with IBM's ``jsrun``.
-
-    Parameters
-    ----------
-    debug : bool
-        Default True.
-    overrides : str
-        More options for jsrun.
-    """
-
-    _start = "jsrun -n {count} -r {per_node}"
+    def _start(self, count: int, per_node: int, path: str) -> Sequence[str]:
+        return (f"jsrun -n {count} -r {per_node} {self.overrides} /bin/bash {path} &", "wait")

@@ -1,7 +1,5 @@
 """Where log records go: one class per kind of log, given as ``Config(initialize_logging=...)``."""
 
-from __future__ import annotations
-
 from parsl_on_dask.importing.lazily import lazily
 
 __getattr__, __dir__ = lazily(__name__)

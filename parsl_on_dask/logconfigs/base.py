@@ -1,14 +1,19 @@
-"""What a log configuration is, and starting each only once in a process."""
+"""What a log configuration is, starting each only once in a process, and ``Config.initialize_logging``."""
 
 from __future__ import annotations
 
 import abc
 import logging
+import os
 import pathlib
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.log_utils import DEFAULT_FORMAT, attach
+from parsl_on_dask.logconfigs.buffered import BufferedFileHandler
 
 logger = logging.getLogger("parsl.logconfigs.base")
 
@@ -101,3 +106,33 @@ def oneshot_uninitialize_logging(*, log_config: LogConfig) -> None:
         if started.count == 0:
             del _initialized_log_contexts[log_config.uuid]
             started.uninit_callback()
+
+
+def start_logging(setting: bool | LogConfig, run_dir: str | os.PathLike[str]) -> Callable[[], None]:
+    """Begin a run's log and return what ends it.
+
+    Parameters
+    ----------
+    setting : bool or LogConfig
+        True: ``parsl.log`` in the run directory; False: nothing; or what a LogConfig does.
+    run_dir : str or PathLike
+
+    Raises
+    ------
+    ConfigurationError
+        When `setting` is neither.
+    """
+    directory = pathlib.Path(run_dir)
+    if setting is False:
+        return lambda: None
+    if setting is True:
+        directory.mkdir(parents=True, exist_ok=True)
+        return attach(BufferedFileHandler(directory / "parsl.log"), "parsl", logging.DEBUG, DEFAULT_FORMAT)
+    if not isinstance(setting, LogConfig):
+        raise ConfigurationError(
+            f"Config(initialize_logging={setting!r}): write True, False, or a LogConfig such as "
+            "parsl.logconfigs.json.JSONLogging()"
+        )
+    config = setting
+    oneshot_initialize_logging(log_config=config, log_dir=directory, log_name="parsl")
+    return lambda: oneshot_uninitialize_logging(log_config=config)

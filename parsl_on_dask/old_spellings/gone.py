@@ -1,15 +1,13 @@
-"""Modules that Parsl has and this package has no file for: each can be imported, and says what to use instead.
+"""Modules that Parsl has, or had, and this package has no file for: each can be imported, and is a row of a table.
 
-They hold parts of Parsl's machinery. A name that can work is here; any other one that Parsl's module has is a
-:class:`~parsl_on_dask.errors.ConfigurationError`.
+A name that can work is found where this package has it. Any other one that Parsl's module has is a
+:class:`~parsl_on_dask.errors.ConfigurationError` that says what to use instead. The modules are made by
+:mod:`parsl_on_dask.importing.lazily`.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import NamedTuple
 
 _PACKAGE = __name__.partition(".")[0]
@@ -26,11 +24,31 @@ class Gone(NamedTuple):
         What to use instead of them.
     there : mapping of str to str
         The names that work, and where they are: ``"module:name"`` relative to this package.
+    moved : bool
+        Whether Parsl has these at another place today, which is reported when they are used.
+    same : str
+        A module of this package that has all of the names, under another path; what is set on one is set on the other.
     """
 
     names: str = ""
     instead: str = ""
     there: Mapping[str, str] = {}
+    moved: bool = False
+    same: str = ""
+
+
+def _at(module: str, names: str) -> dict[str, str]:
+    """Names that a module of this package has, with blanks between them; ``Old=New`` where it has another name."""
+    pairs = (name.partition("=") for name in names.split())
+    return {old: f"{module}:{new or old}" for old, _, new in pairs}
+
+
+def _in(module: str, names: str) -> Gone:
+    return Gone(there=_at(module, names))
+
+
+def _moved(module: str, names: str, **others: str) -> Gone:
+    return Gone(there={**_at(module, names), **others}, moved=True)
 
 
 _FLUX = (
@@ -40,8 +58,12 @@ _FLUX = (
 _RADIOS = "Apps report over Dask's connections. Leave it out; Config(monitoring=MonitoringHub()) is all that is needed."
 _CLOUD = "Machines and pods are set up by dask-cloudprovider and dask-kubernetes. Write worker_init= of the provider."
 
+_REAL = ("condor", "grid_engine", "local", "lsf", "pbspro", "slurm", "torque")
+_CLOUDS = {"aws": "AWSProvider", "azure": "AzureProvider", "googlecloud": "GoogleCloudProvider"}
+
 #: By module, relative to this package.
 GONE: Mapping[str, Gone] = {
+    # parts of Parsl's machinery
     "executors.flux.execute_parsl_task": Gone("main", _FLUX),
     "executors.flux.flux_instance_manager": Gone("main", _FLUX),
     "executors.high_throughput.zmq_pipes": Gone(
@@ -79,6 +101,92 @@ GONE: Mapping[str, Gone] = {
         f"providers.{system}.template": Gone(there={"template_string": f"providers.templates:{system.upper()}"})
         for system in ("condor", "grid_engine", "lsf", "pbspro", "slurm", "torque")
     },
+    # channels, which providers had until 2024
+    "channels.local": Gone(),
+    "channels.local.local": _in("channels.local_channel", "LocalChannel"),
+    "channels.ssh": Gone(),
+    "channels.ssh.ssh": _in("channels.ssh_channels", "SSHChannel DeprecatedSSHChannel=SSHChannel NoAuthSSHClient"),
+    **{f"channels.{kind}": Gone() for kind in ("ssh_il", "oauth_ssh")},
+    "channels.ssh_il.ssh_il": _in(
+        "channels.ssh_channels",
+        "SSHInteractiveLoginChannel DeprecatedSSHInteractiveLoginChannel=SSHInteractiveLoginChannel",
+    ),
+    "channels.oauth_ssh.oauth_ssh": _in(
+        "channels.ssh_channels", "OAuthSSHChannel DeprecatedOAuthSSHChannel=OAuthSSHChannel"
+    ),
+    # errors, at the places that they had until 2023
+    "dataflow.error": _moved(
+        "dataflow.errors",
+        "BadCheckpoint DataFlowException DependencyError",
+        ConfigurationError="errors:ConfigurationError",
+        DuplicateTaskError="executors.old_errors:DuplicateTaskError",
+    ),
+    "launchers.error": _moved("launchers.errors", "BadLauncher"),
+    "providers.error": _moved(
+        "providers.errors",
+        "ExecutionProviderException ScaleOutFailed SchedulerMissingArgs ScriptPathError SubmitException",
+        ChannelRequired="channels.errors:ChannelRequired",
+        OptionalModuleMissing="errors:OptionalModuleMissing",
+    ),
+    "providers.provider_base": _moved(
+        "providers.base",
+        "ExecutionProvider",
+        **_at("jobs.states", "JobState JobStatus"),
+        **_at("channels.base", "Channeled MultiChanneled"),
+    ),
+    # executors
+    "executors.execute_task": _in("serialize.facade", "execute_task"),
+    "executors.extreme_scale": Gone(),
+    "executors.extreme_scale.executor": _in("executors.replaced", "ExtremeScaleExecutor"),
+    "executors.flux": _in("executors.refused", "FluxExecutor"),
+    "executors.flux.executor": _in("executors.refused", "FluxExecutor"),
+    "executors.high_throughput.interchange": _in("executors.high_throughput.errors", "ManagerLost"),
+    "executors.high_throughput.manager_record": _in("executors.high_throughput.manager_selector", "ManagerRecord"),
+    "executors.high_throughput.process_worker_pool": _in("serialize.facade", "execute_task"),
+    "executors.ipp": _in("executors.replaced", "IPyParallelExecutor"),
+    "executors.ipp_controller": _in("executors.replaced", "Controller"),
+    "executors.low_latency": Gone(),
+    "executors.low_latency.executor": _in("executors.replaced", "LowLatencyExecutor"),
+    "executors.radical": _in("executors.refused", "RadicalPilotExecutor ResourceConfig"),
+    "executors.radical.executor": _in("executors.refused", "RadicalPilotExecutor PARSL_RP_RESOURCE_MAP"),
+    "executors.radical.rpex_resources": _in("executors.refused", "ResourceConfig"),
+    "executors.taskvine": Gone(
+        there={
+            **_at("executors.task_vine", "TaskVineExecutor"),
+            **_at("executors.task_vine_configs", "TaskVineFactoryConfig TaskVineManagerConfig"),
+        }
+    ),
+    "executors.taskvine.executor": Gone(same="executors.task_vine"),
+    "executors.taskvine.errors": _in(
+        "executors.old_errors", "TaskVineTaskFailure TaskVineManagerFailure TaskVineFactoryFailure"
+    ),
+    "executors.taskvine.factory_config": _in("executors.task_vine_configs", "TaskVineFactoryConfig"),
+    "executors.taskvine.manager_config": _in("executors.task_vine_configs", "TaskVineManagerConfig"),
+    "executors.workqueue": _in("executors.work_queue", "WorkQueueExecutor"),
+    "executors.workqueue.executor": Gone(same="executors.work_queue"),
+    "executors.workqueue.errors": _in("executors.old_errors", "WorkQueueTaskFailure WorkQueueFailure"),
+    # providers
+    "jobs.errors": _in("jobs.error_handlers", "TooManyJobFailuresError"),
+    "jobs.job_status_poller": _in("providers.refused", "JobStatusPoller"),
+    **{f"providers.{kind}": Gone() for kind in (*_REAL, *_CLOUDS, "ad_hoc", "cobalt", "jetstream", "kubernetes")},
+    **{f"providers.{kind}.{kind}": Gone(same=f"providers.{kind}_provider") for kind in _REAL},
+    **{f"providers.{kind}.{kind}": _in("providers.clouds", name) for kind, name in _CLOUDS.items()},
+    "providers.kubernetes.kube": Gone(same="providers.kubernetes_provider"),
+    "providers.ad_hoc.ad_hoc": _in("providers.refused", "AdHocProvider DeprecatedAdHocProvider=AdHocProvider"),
+    "providers.cobalt.cobalt": _in("providers.refused", "CobaltProvider"),
+    "providers.jetstream.jetstream": Gone(
+        "setup_script",
+        "that cloud is gone, and with it the text that its machines began with. Give the commands that a machine "
+        "needs to the provider's worker_init=.",
+        _at("providers.refused", "JetstreamProvider"),
+    ),
+    # monitoring
+    "monitoring.radios.htex": _in("monitoring.radios.connected", "HTEXRadio HTEXRadioReceiver HTEXRadioSender"),
+    "monitoring.radios.multiprocessing": _in(
+        "monitoring.radios.connected",
+        "MultiprocessingQueueRadio MultiprocessingQueueRadioReceiver MultiprocessingQueueRadioSender",
+    ),
+    "monitoring.radios.zmq": _in("monitoring.radios.old", "ZMQRadioSender"),
 }
 
 
@@ -86,26 +194,3 @@ def below(package: str) -> set[str]:
     """Return the names of such modules in a package, as ``__name__`` gives it."""
     pairs = (name.rpartition(".") for name in GONE)
     return {module for parent, _, module in pairs if f"{_PACKAGE}.{parent}" == package}
-
-
-def spec(fullname: str) -> ModuleSpec | None:
-    """Return the spec of such a module, by its full name; None for others."""
-    known = fullname.removeprefix(f"{_PACKAGE}.") in GONE
-    return ModuleSpec(fullname, _Loader) if known else None  # type: ignore[arg-type]
-
-
-class _Loader:
-    @staticmethod
-    def create_module(spec: ModuleSpec) -> None:
-        """Ask for an ordinary module."""
-
-    @staticmethod
-    def exec_module(module: ModuleType) -> None:
-        from parsl_on_dask.old_spellings.legacy import refused
-
-        names, instead, there = GONE[module.__name__.removeprefix(f"{_PACKAGE}.")]
-        module.__doc__ = instead or f"Names of Parsl's module: {', '.join(there)}."
-        for name, place in there.items():
-            found, _, attribute = place.partition(":")
-            setattr(module, name, getattr(importlib.import_module(f"{_PACKAGE}.{found}"), attribute))
-        module.__getattr__ = refused(module.__name__, dict.fromkeys(names.split(), instead))  # type: ignore[method-assign]

@@ -93,6 +93,27 @@ def note_once(key: str, message: str) -> None:
         logger.debug(message)
 
 
+def note_unused(
+    owner: str, described: Any, defaults: Mapping[str, Any], why: str = "has no meaning on Dask and is not used"
+) -> None:
+    """Report those arguments of an object that have no effect and are not the default.
+
+    Parameters
+    ----------
+    owner : str
+        The class, for the texts.
+    described : object
+        Keeps its arguments as attributes.
+    defaults : mapping of str to object
+        The arguments without effect.
+    why : str
+        What is said of them.
+    """
+    for name, default in defaults.items():
+        if getattr(described, name) != default:
+            note_once(f"{owner}.{name}", f"{owner}({name}=) {why}")
+
+
 def place() -> str:
     """File and line of the nearest caller outside this package."""
     frame = sys._getframe(1)

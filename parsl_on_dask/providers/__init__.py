@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from parsl_on_dask.importing.lazily import lazily
-from parsl_on_dask.providers.condor.condor import CondorProvider
-from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
-from parsl_on_dask.providers.local.local import LocalProvider
-from parsl_on_dask.providers.lsf.lsf import LSFProvider
-from parsl_on_dask.providers.pbspro.pbspro import PBSProProvider
-from parsl_on_dask.providers.slurm.slurm import SlurmProvider
-from parsl_on_dask.providers.torque.torque import TorqueProvider
+from parsl_on_dask.providers.condor_provider import CondorProvider
+from parsl_on_dask.providers.grid_engine_provider import GridEngineProvider
+from parsl_on_dask.providers.local_provider import LocalProvider
+from parsl_on_dask.providers.lsf_provider import LSFProvider
+from parsl_on_dask.providers.pbspro_provider import PBSProProvider
+from parsl_on_dask.providers.slurm_provider import SlurmProvider
+from parsl_on_dask.providers.torque_provider import TorqueProvider
 
 __all__ = [
     "CondorProvider",
@@ -24,12 +24,12 @@ __all__ = [
 __getattr__, __dir__ = lazily(
     __name__,
     {
-        "AWSProvider": "providers.aws.aws",
-        "AdHocProvider": "providers.ad_hoc.ad_hoc",
-        "AzureProvider": "providers.azure.azure",
-        "CobaltProvider": "providers.cobalt.cobalt",
-        "GoogleCloudProvider": "providers.googlecloud.googlecloud",
-        "KubernetesProvider": "providers.kubernetes.kube",
-        "JetstreamProvider": "providers.jetstream.jetstream",
+        "AWSProvider": "providers.clouds",
+        "AdHocProvider": "providers.refused",
+        "AzureProvider": "providers.clouds",
+        "CobaltProvider": "providers.refused",
+        "GoogleCloudProvider": "providers.clouds",
+        "KubernetesProvider": "providers.kubernetes_provider",
+        "JetstreamProvider": "providers.refused",
     },
 )

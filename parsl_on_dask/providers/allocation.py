@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from parsl_on_dask.providers.walltimes import seconds
 from parsl_on_dask.remote.nodes import batch_system, nodes_of
 
 #: What ``hosts`` of an executor says to mean the nodes of the job that the script is in.
@@ -102,18 +103,15 @@ def _said(words: Sequence[str]) -> str:
 
 
 def clock_seconds(text: str) -> float | None:
-    """Seconds of a time as Slurm writes it; None for one without an end.
+    """Seconds of a time as batch systems write it; None for one without an end.
 
     Examples
     --------
     >>> clock_seconds("9:58"), clock_seconds("1-02:00:00"), clock_seconds("UNLIMITED")
     (598.0, 93600.0, None)
     """
-    found = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text.strip())
-    if found is None:
-        return None
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    found = seconds(text, single=1)
+    return None if found is None else float(found)
 
 
 def _qstat_left(text: str) -> float | None:

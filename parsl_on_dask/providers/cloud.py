@@ -7,12 +7,14 @@ import json
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from dataclasses import fields
+from typing import Any, ClassVar, NoReturn
 
 from parsl_on_dask.errors import ConfigurationError, OptionalModuleMissing
 from parsl_on_dask.jobs.states import JobStatus
+from parsl_on_dask.old_spellings.legacy import note_unused
 from parsl_on_dask.providers.base import ExecutionProvider
-from parsl_on_dask.providers.local.local import check_blocks
+from parsl_on_dask.providers.local_provider import check_blocks
 from parsl_on_dask.utils import RepresentationMixin
 
 
@@ -36,10 +38,15 @@ class CloudProvider(ExecutionProvider, RepresentationMixin):
     def cluster_arguments(self) -> dict[str, Any]:
         """Keyword arguments of the cluster's class."""
 
-    def check_blocks(self) -> None:
-        """Raise unless the numbers of blocks make sense together."""
-        numbers = self.nodes_per_block, self.init_blocks, self.min_blocks, self.max_blocks, self.parallelism
-        check_blocks(type(self).__name__, *numbers)
+    #: arguments without effect, and what is said about one
+    _unused: ClassVar[tuple[str, ...]] = ()
+    _unused_why: ClassVar[str] = "has no meaning on Dask and is not used"
+
+    def __post_init__(self) -> None:
+        ExecutionProvider.__init__(self)
+        check_blocks(self)
+        unused = {field.name: field.default for field in fields(self) if field.name in self._unused}  # type: ignore[arg-type]
+        note_unused(type(self).__name__, self, unused, self._unused_why)
 
     def first_workers(self) -> int:
         """How many workers the cluster begins with."""

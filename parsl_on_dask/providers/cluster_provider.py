@@ -15,13 +15,14 @@ from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.errors import BadLauncher
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SchedulerMissingArgs, ScriptPathError
-from parsl_on_dask.providers.local.local import check_blocks
+from parsl_on_dask.providers.local_provider import check_blocks
 from parsl_on_dask.providers.walltimes import check_walltime
 from parsl_on_dask.utils import execute_wait
 
 logger = logging.getLogger("parsl.providers.cluster_provider")
 
 
+@takes_channel
 class ClusterProvider(ExecutionProvider):
     """Abstract base of providers for batch systems; subclass it for a system of your own.
 
@@ -57,8 +58,8 @@ class ClusterProvider(ExecutionProvider):
 
     _label: str
     walltime: str | None
+    launcher: Any
 
-    @takes_channel
     def __init__(
         self,
         label: str,
@@ -67,7 +68,7 @@ class ClusterProvider(ExecutionProvider):
         min_blocks: int,
         max_blocks: int,
         parallelism: float,
-        walltime: str,
+        walltime: str | None,
         launcher: Launcher,
         cmd_timeout: float | None = 10,
         *,
@@ -75,7 +76,6 @@ class ClusterProvider(ExecutionProvider):
     ) -> None:
         owner = type(self).__name__
         check_channel(owner, channel)
-        check_blocks(owner, nodes_per_block, init_blocks, min_blocks, max_blocks, parallelism)
         need_number(owner, "cmd_timeout", cmd_timeout, kind=float, above=0, optional=True, example="30")
         check_walltime(owner, walltime)
         if not callable(launcher) or isinstance(launcher, type):
@@ -86,14 +86,12 @@ class ClusterProvider(ExecutionProvider):
         self.min_blocks = min_blocks
         self.max_blocks = max_blocks
         self.parallelism = parallelism
+        check_blocks(self)
         self.walltime = walltime
         self.launcher = launcher
         self.cmd_timeout = cmd_timeout
         self.channel = channel
-        self.script_dir = None
-        self.cores_per_node = None
-        self.mem_per_node = None
-        self.resources: dict[Any, dict[str, Any]] = {}
+        self.resources = {}
 
     @property
     def label(self) -> str:

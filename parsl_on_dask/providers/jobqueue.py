@@ -6,62 +6,52 @@ import difflib
 import inspect
 import json
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.arguments import need_choice
 from parsl_on_dask.common.misspelt import meant
 from parsl_on_dask.common.mistakes import not_a_walltime
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.jobs.states import JobState, JobStatus, states_by_word
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
-from parsl_on_dask.providers.condor.condor import CondorProvider
+from parsl_on_dask.providers.condor_provider import CondorProvider
 from parsl_on_dask.providers.defaults import DefaultStr
-from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
-from parsl_on_dask.providers.lsf.lsf import LSFProvider
-from parsl_on_dask.providers.pbspro.pbspro import PBSProProvider
+from parsl_on_dask.providers.grid_engine_provider import GridEngineProvider
+from parsl_on_dask.providers.lsf_provider import LSFProvider
+from parsl_on_dask.providers.pbspro_provider import PBSProProvider
 from parsl_on_dask.providers.site import check_settings, read_site, shipped
-from parsl_on_dask.providers.slurm.slurm import SlurmProvider
-from parsl_on_dask.providers.torque.torque import TorqueProvider
+from parsl_on_dask.providers.slurm_provider import SlurmProvider
+from parsl_on_dask.providers.torque_provider import TorqueProvider
 from parsl_on_dask.providers.walltimes import seconds
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.job_scripts.base import BlockJob
 
-_MOAB_STATES = {
-    "Idle": JobState.PENDING,
-    "Starting": JobState.PENDING,
-    "Staging": JobState.PENDING,
-    "Migrated": JobState.PENDING,
-    "Running": JobState.RUNNING,
-    "Deferred": JobState.HELD,
-    "Hold": JobState.HELD,
-    "BatchHold": JobState.HELD,
-    "SystemHold": JobState.HELD,
-    "UserHold": JobState.HELD,
-    "Suspended": JobState.HELD,
-    "Completed": JobState.COMPLETED,
-    "Removed": JobState.CANCELLED,
-    "Vacated": JobState.CANCELLED,
-}
-_OAR_STATES = {
-    "Waiting": JobState.PENDING,
-    "toLaunch": JobState.PENDING,
-    "toAckReservation": JobState.PENDING,
-    "Launching": JobState.PENDING,
-    "Hold": JobState.HELD,
-    "Suspended": JobState.HELD,
-    "Running": JobState.RUNNING,
-    "Resuming": JobState.RUNNING,
-    "Finishing": JobState.RUNNING,
-    "Terminated": JobState.COMPLETED,
-    "toError": JobState.FAILED,
-    "Error": JobState.FAILED,
-}
+_MOAB_STATES = states_by_word(
+    {
+        JobState.PENDING: "Idle Starting Staging Migrated",
+        JobState.RUNNING: "Running",
+        JobState.HELD: "Deferred Hold BatchHold SystemHold UserHold Suspended",
+        JobState.COMPLETED: "Completed",
+        JobState.CANCELLED: "Removed Vacated",
+    }
+)
+_OAR_STATES = states_by_word(
+    {
+        JobState.PENDING: "Waiting toLaunch toAckReservation Launching",
+        JobState.HELD: "Hold Suspended",
+        JobState.RUNNING: "Running Resuming Finishing",
+        JobState.COMPLETED: "Terminated",
+        JobState.FAILED: "toError Error",
+    }
+)
 
 
+@dataclass(eq=False, repr=False)
 class JobQueueProvider(BatchProvider):
     """Gives blocks as jobs of one node of OAR or Moab, whose directives are those of dask-jobqueue.
 
@@ -71,70 +61,44 @@ class JobQueueProvider(BatchProvider):
     ----------
     system : str
         ``"oar"`` or ``"moab"``.
-    init_blocks, min_blocks, max_blocks : int
-        Blocks at the start (default 1), at the least when idle (0), at the most (1).
-    parallelism : float
-        Worker slots wanted for each waiting task. Default 1.
     nodes_per_block : int
         Nodes of one job, for the launcher. Default 1; the system is asked for several by the setting
         ``resource_spec``.
     scheduler_options : str
         More lines for the head of the script, each with the system's mark in front.
-    worker_init : str
-        Shell text that runs before the workers start.
-    launcher : Launcher
-        Default ``SingleNodeLauncher()``.
-    cmd_timeout : float
-        Seconds that one of the system's commands may take. Default 60.
     config_name : str, optional
         The section of ``jobqueue.yaml`` with the site's settings. Default: the name of the system.
     jobqueue : mapping, optional
         Settings that win over those of ``jobqueue.yaml``, by their names there. ``cores`` and ``memory`` have to be
         in one of the two, as dask-jobqueue wants it.
-
-    Raises
-    ------
-    ConfigurationError
-        When an argument cannot be used.
-    BadLauncher
-        When ``launcher`` is no launcher.
+    {shared}
     """
 
-    def __init__(
-        self,
-        system: str,
-        init_blocks: int = 1,
-        min_blocks: int = 0,
-        max_blocks: int = 1,
-        parallelism: float = 1,
-        nodes_per_block: int = 1,
-        scheduler_options: str = "",
-        worker_init: str = "",
-        launcher: Launcher | None = None,
-        cmd_timeout: float = 60,
-        *,
-        config_name: str | None = None,
-        jobqueue: Mapping[str, Any] | None = None,
-    ) -> None:
-        need_choice(type(self).__name__, "system", system, ["oar", "moab"])
-        super().__init__(
-            system,
-            nodes_per_block,
-            init_blocks,
-            min_blocks,
-            max_blocks,
-            parallelism,
-            DefaultStr("00:30:00"),
-            SingleNodeLauncher() if launcher is None else launcher,
-            cmd_timeout,
-        )
-        self.system = system
-        self._system = system  # type: ignore[misc]
-        self._mark = "#OAR" if system == "oar" else "#PBS"  # type: ignore[misc]
+    _walltime = DefaultStr("00:30:00")
+    by_jobqueue = True
+
+    system: str
+    init_blocks: int = 1
+    min_blocks: int = 0
+    max_blocks: int = 1
+    parallelism: float = 1
+    nodes_per_block: int = 1
+    scheduler_options: str = ""
+    worker_init: str = ""
+    launcher: Launcher | None = None
+    cmd_timeout: float | None = 60
+    _: KW_ONLY
+    config_name: str | None = None
+    jobqueue: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        need_choice(type(self).__name__, "system", self.system, ["oar", "moab"])
+        oar = self.system == "oar"
+        self._system = self._kind = self.system  # type: ignore[misc]
+        self._mark = "#OAR" if oar else "#PBS"  # type: ignore[misc]
         # Moab counts in seconds, OAR in hours
-        self._walltime_units = (3600, 3600) if system == "oar" else (60, 1)  # type: ignore[misc]
-        self.by_jobqueue = True
-        self._configure(scheduler_options, worker_init, config_name, jobqueue)
+        self._walltime_units = (3600, 3600) if oar else (60, 1)  # type: ignore[misc]
+        super().__post_init__()
 
     def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
         from parsl_on_dask.providers.job_scripts.stock import MoabBlockJob, OARBlockJob
@@ -203,7 +167,7 @@ def _moab_state(entries: Mapping[str, str]) -> JobStatus:
 
 
 #: names of systems: dask-jobqueue's, Parsl's and those in use
-SYSTEMS: Mapping[str, type[BatchProvider]] = {
+SYSTEMS: Mapping[str, Any] = {
     "slurm": SlurmProvider,
     "pbs": PBSProProvider,
     "pbspro": PBSProProvider,
@@ -286,6 +250,6 @@ def provider_from_jobqueue(system: str, config_name: str | None = None, **settin
         own.setdefault("launcher", SingleNodeLauncher())
     if provider_class is JobQueueProvider:
         own["system"] = section
-    provider = provider_class(**own, config_name=config_name, jobqueue=jobqueue or None)
+    provider: BatchProvider = provider_class(**own, config_name=config_name, jobqueue=jobqueue or None)
     provider.by_jobqueue = True
     return provider

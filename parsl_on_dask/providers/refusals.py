@@ -27,86 +27,38 @@ class Refusal(Enum):
     UNKNOWN = "unknown"
 
 
+def _phrases(text: str) -> list[str]:
+    return " ".join(text.split()).split(", ")
+
+
 #: Pieces of what Slurm, PBS, Torque, LSF, Grid Engine, HTCondor and OAR write, in small letters.
-_NO_ANSWER = (
-    "timed out",
-    "time out",
-    "timeout",
-    "took longer than cmd_timeout",
-    "temporarily unable",
-    "temporarily unavailable",
-    "unable to contact",
-    "unable to connect",
-    "cannot connect",
-    "can't connect",
-    "failed to connect",
-    "connection refused",
-    "connection reset",
-    "network is unreachable",
-    "no route to host",
-    "transport endpoint",
-    "zero bytes were transmitted",
-    "unexpected message received",
-    "standby mode",
-    "try again",
-    "retrying",
-    "not responding",
-    "communication failure",
-    "communications error",
-    "commlib error",
-    "premature end of message",
-    "end of file",
-    "lsf is down",
-    "server shutting down",
-    "can't find address of local schedd",
+_NO_ANSWER = _phrases(
+    """
+    timed out, time out, timeout, took longer than cmd_timeout, temporarily unable, temporarily unavailable,
+    unable to contact, unable to connect, cannot connect, can't connect, failed to connect, connection refused,
+    connection reset, network is unreachable, no route to host, transport endpoint, zero bytes were transmitted,
+    unexpected message received, standby mode, try again, retrying, not responding, communication failure,
+    communications error, commlib error, premature end of message, end of file, lsf is down,
+    server shutting down, can't find address of local schedd
+    """
 )
-_FULL = (
-    "maxsubmitjob",
-    "job submit limit",
-    "maximum number of jobs",
-    "too many jobs",
-    "limit on number of jobs",
-    "limit of jobs",
-    "per-user limit",
-    "job limit",
-    "pending job threshold",
-    "jobs are allowed per user",
-    "maxjobcount",
+_FULL = _phrases(
+    """
+    maxsubmitjob, job submit limit, maximum number of jobs, too many jobs, limit on number of jobs,
+    limit of jobs, per-user limit, job limit, pending job threshold, jobs are allowed per user, maxjobcount
+    """
 )
-_FINAL = (
-    "invalid account",
-    "invalid partition",
-    "invalid qos",
-    "invalid wckey",
-    "invalid feature",
-    "invalid generic resource",
-    "invalid trackable",
-    "invalid job array",
-    "invalid user",
-    "invalid license",
-    "invalid directive",
-    "unrecognized option",
-    "unknown queue",
-    "no such queue",
-    "unknown account",
-    "unknown project",
-    "is not a valid project",
-    "not authorized",
-    "unauthorized",
-    "permission denied",
-    "access denied",
-    "not permitted to use",
-    "cannot use the queue",
-    "requested node configuration is not available",
-    "requested partition configuration not available",
-    "more processors requested than permitted",
-    "node count specification invalid",
-    "time limit is invalid",
-    "time limit specification required",
-    "exceeds queue resource limits",
-    "exceeds the limit",
-    "illegal attribute",
-    "command not found",
+_FINAL = _phrases(
+    """
+    invalid account, invalid partition, invalid qos, invalid wckey, invalid feature, invalid generic resource,
+    invalid trackable, invalid job array, invalid user, invalid license, invalid directive, unrecognized option,
+    unknown queue, no such queue, unknown account, unknown project, is not a valid project, not authorized,
+    unauthorized, permission denied, access denied, not permitted to use, cannot use the queue,
+    requested node configuration is not available, requested partition configuration not available,
+    more processors requested than permitted, node count specification invalid, time limit is invalid,
+    time limit specification required, exceeds queue resource limits, exceeds the limit, illegal attribute,
+    command not found
+    """
 )
 #: Limits that Slurm names and that are about the job itself, not about how many there are.
 _OF_ONE_JOB = ("perjob", "pernode", "maxwall", "mincpu", "mingres", "minmemory", "mintres", "mintimelimit", "maxtime")

@@ -304,21 +304,13 @@ def _site(system: str, name: str, settings: dict[str, Any]) -> Site:
     interface, local_directory = take("interface", str), take("local-directory", str)
     return Site(
         config_name=name,
-        name=take("name", str),
-        python=take("python", str),
+        **{key.replace("-", "_"): take(key, kind) for key, kind in _KINDS.items()},
         interface=worker.interface or interface,
         local_directory=worker.local_directory or local_directory,
         death_timeout=death_timeout if worker.death_timeout is None else worker.death_timeout,
-        cores=take("cores", _cores),
-        processes=take("processes", _cores),
-        memory=take("memory", _bytes),
         job_cores=take("job-cpu", _cores) or take("ncpus", _cores),
         job_memory=take("job-mem", _slurm_memory) if system == "slurm" else take("mem", _bytes),
-        queue=take("queue", str),
         account=take("account", str) or take("project", str),
-        walltime=take("walltime", str),
-        shebang=take("shebang", str),
-        resource_spec=take("resource-spec", str),
         log_directory=log_directory,
         prologue=prologue,
         directives=() if condor else tuple(directives or ()),
@@ -351,6 +343,14 @@ def _bytes(value: Any) -> int:
     from dask.utils import parse_bytes
 
     return int(parse_bytes(value))
+
+
+#: Settings that a :class:`Site` has under their own names, and what makes them of what is written.
+_KINDS: Mapping[str, Any] = {
+    **dict.fromkeys(("name", "python", "queue", "walltime", "shebang", "resource-spec"), str),
+    **dict.fromkeys(("cores", "processes"), _cores),
+    "memory": _bytes,
+}
 
 
 def _slurm_memory(value: Any) -> str:

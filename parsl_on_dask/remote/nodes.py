@@ -79,7 +79,9 @@ def expand(short: str) -> list[str]:
 
 def _range(text: str) -> list[str]:
     first, dash, last = text.partition("-")
-    return [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)] if dash else [first]
+    if not (dash and first.isdigit() and last.isdigit()):
+        return [text]
+    return [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]
 
 
 def look() -> dict[str, Any]:

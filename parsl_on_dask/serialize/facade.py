@@ -163,6 +163,18 @@ def unpack_apply_message(packed_buffer: bytes, user_ns: Any = None, copy: Any = 
     return unpack_and_deserialize(packed_buffer)
 
 
+def execute_task(bufs: bytes) -> Any:
+    """Run a packed call in this thread, and return what it returns.
+
+    Examples
+    --------
+    >>> execute_task(pack_apply_message(max, (1, 3), {}))
+    3
+    """
+    function, args, kwargs = unpack_apply_message(bufs)
+    return function(*args, **kwargs)
+
+
 def unpack_and_deserialize(packed_buffer: bytes) -> list[Any]:
     """Turn joined messages into a list of their objects."""
     return [deserialize(part) for part in unpack_buffers(packed_buffer)]

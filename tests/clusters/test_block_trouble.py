@@ -14,7 +14,7 @@ import parsl_on_dask as parsl
 from parsl_on_dask.clusters import blocks, governor
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.errors import BadStateException
-from parsl_on_dask.jobs.errors import TooManyJobFailuresError
+from parsl_on_dask.jobs.error_handlers import TooManyJobFailuresError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from tests.clusters.test_blocks import Start, seen, start, where
 from tests.helpers import Script, eventually

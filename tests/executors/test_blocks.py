@@ -11,12 +11,12 @@ from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.executors.errors import BadStateException, ScalingFailed
 from parsl_on_dask.executors.status_handling import BlockProviderExecutor
 from parsl_on_dask.jobs.error_handlers import (
+    TooManyJobFailuresError,
     default_error_handler,
     noop_error_handler,
     simple_error_handler,
     windowed_error_handler,
 )
-from parsl_on_dask.jobs.errors import TooManyJobFailuresError
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers import LocalProvider
 

@@ -11,7 +11,7 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask.jobs.states import JobState
-from parsl_on_dask.providers.slurm.slurm import SlurmProvider
+from parsl_on_dask.providers.slurm_provider import SlurmProvider
 from tests.helpers import WAIT, eventually
 from tests.hpc.blocks import environment, executor
 from tests.hpc.slurm import Slurm

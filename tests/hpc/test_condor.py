@@ -12,7 +12,7 @@ import pytest
 import parsl_on_dask as parsl
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
-from parsl_on_dask.jobs.errors import TooManyJobFailuresError
+from parsl_on_dask.jobs.error_handlers import TooManyJobFailuresError
 from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.providers import CondorProvider
 from tests.helpers import WAIT, eventually

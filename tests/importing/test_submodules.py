@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import pickle
 from functools import reduce
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_a_module_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch: 
 def test_a_module_without_a_file_gives_what_it_can_and_refuses_the_rest(module: str) -> None:
     found = reduce(getattr, module.split("."), parsl_on_dask)
     for name in GONE[module].there:
-        assert name in vars(found)
+        assert getattr(found, name) is not None
     for name in GONE[module].names.split():
         with pytest.raises(ConfigurationError, match=rf"parsl\.{module}\.{name}: .{{40}}"):
             getattr(found, name)
@@ -84,4 +85,55 @@ def test_no_file_is_shadowed_by_the_table_and_its_names_are_those_of_parsl() -> 
     surface = json.loads(NEWEST.read_text())["modules"]
     for module, gone in GONE.items():
         assert not root.joinpath(*module.split(".")).with_suffix(".py").exists()
-        assert {*gone.names.split(), *gone.there} == set(surface[f"parsl.{module}"])
+        if gone.names and f"parsl.{module}" in surface:
+            assert {*gone.names.split(), *gone.there} == set(surface[f"parsl.{module}"])
+
+
+SAME = {module: gone.same for module, gone in GONE.items() if gone.same}
+
+
+@pytest.mark.parametrize("module", SAME)
+def test_a_second_path_has_the_names_of_the_module_itself(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.import_module(f"parsl_on_dask.{SAME[module]}")
+    other = importlib.import_module(f"parsl_on_dask.{module}")
+    names = [name for name in dir(real) if not name.startswith("_")]
+    assert all(getattr(other, name) is getattr(real, name) for name in names)
+    namespace: dict[str, object] = {}
+    exec(f"from parsl_on_dask.{module} import *", namespace)
+    assert set(names) <= set(namespace)
+    # programs' own tests patch what a module imports
+    monkeypatch.setattr(other, "patched", max, raising=False)
+    assert real.patched is max
+
+
+def test_an_old_path_is_a_module_for_every_way_to_import_it(tmp_path: Path) -> None:
+    text = """
+        import importlib, pickle, sys
+        import parsl.channels.ssh.ssh
+        import parsl.providers.slurm.slurm as by_name
+        from parsl.providers.slurm.slurm import SlurmProvider
+        from parsl.configs.expanse import config
+        assert parsl.channels.ssh.ssh.SSHChannel("host").host == "host"
+        assert by_name.SlurmProvider is SlurmProvider is parsl.providers.SlurmProvider
+        assert importlib.import_module("parsl.executors.ipp").IPyParallelExecutor is parsl.executors.IPyParallelExecutor
+        assert importlib.util.find_spec("parsl.executors.flux.executor") is not None
+        assert pickle.loads(pickle.dumps(SlurmProvider)) is SlurmProvider
+        print(config.executors[0].label)
+        """
+    assert says(tmp_path, text, *FRONT) == "Expanse_CPU_Multinode\n"
+
+
+@pytest.mark.parametrize(
+    "path", ["providers.slurm.slurm SlurmProvider", "executors.taskvine.executor TaskVineExecutor"]
+)
+def test_a_pickle_that_names_an_old_path_can_be_read(path: str) -> None:
+    module, _, name = path.partition(" ")
+    assert pickle.loads(f"cparsl_on_dask.{module}\n{name}\n.".encode()).__name__ == name
+
+
+@pytest.mark.parametrize(
+    "path", ["providers.slurm.nothing", "channels.ssh.nothing", "configs.nothing", "executors.nothing.x"]
+)
+def test_a_path_that_is_in_no_table_is_not_found(path: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match="No module named"):
+        importlib.import_module(f"parsl_on_dask.{path}")

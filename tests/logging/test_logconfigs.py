@@ -14,11 +14,15 @@ import pytest
 
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.logconfigs import base
-from parsl_on_dask.logconfigs.base import LogConfig, oneshot_initialize_logging, oneshot_uninitialize_logging
+from parsl_on_dask.logconfigs.base import (
+    LogConfig,
+    oneshot_initialize_logging,
+    oneshot_uninitialize_logging,
+    start_logging,
+)
 from parsl_on_dask.logconfigs.file import FileLogging
 from parsl_on_dask.logconfigs.json import JSONLogging
 from parsl_on_dask.logconfigs.noop import NoopLogging
-from parsl_on_dask.logconfigs.start import start_logging
 
 logger = logging.getLogger("parsl.some.module")
 

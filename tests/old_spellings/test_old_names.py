@@ -181,9 +181,12 @@ REFUSED = {"ad_hoc": "hosts=", "cooley": "polaris", "theta": "polaris"}
 ELSEWHERE = ("gc_multisite", "gc_tutorial")
 #: They need an executor or a provider that comes in a module of its own.
 SAMPLES = [
-    m.name
-    for m in pkgutil.iter_modules(parsl_on_dask.configs.__path__)
-    if m.name not in (*REFUSED, *ELSEWHERE, "_endpoints")
+    name
+    for name in (
+        *parsl_on_dask.configs.SAMPLES,
+        *(m.name for m in pkgutil.iter_modules(parsl_on_dask.configs.__path__)),
+    )
+    if name not in (*REFUSED, *ELSEWHERE, "samples")
 ]
 
 

@@ -85,7 +85,7 @@ def test_a_pod_from_its_start_to_its_end(pods: dict[str, Any]) -> None:
     [(name, pod)] = pods.items()
     assert name == f"my-job.{job}" and pod["metadata"]["labels"] == {"parsl-job-id": job}
     [container] = pod["spec"]["containers"]
-    assert container["args"] == ["-c", "module load x\necho hello"]
+    assert container["command"] + container["args"] == ["/bin/bash", "-c", "module load x\necho hello"]
     assert container["volumeMounts"] == [{"name": "claim", "mountPath": "/data"}]
     assert pod["spec"]["volumes"] == [{"name": "claim", "persistentVolumeClaim": {"claimName": "claim"}}]
     assert (pod["spec"]["restartPolicy"], pod["spec"]["imagePullSecrets"]) == ("Never", [{"name": "key"}])

@@ -13,10 +13,10 @@ from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSele
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import VALID_LAUNCHERS
 from parsl_on_dask.executors.high_throughput.placement import check_cpu_affinity
 from parsl_on_dask.launchers.launchers import SimpleLauncher
-from parsl_on_dask.old_spellings.legacy import note_once
+from parsl_on_dask.old_spellings.legacy import note_unused
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.cloud import CloudProvider
-from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.providers.local_provider import LocalProvider
 
 if TYPE_CHECKING:
     from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
@@ -127,9 +127,7 @@ def _check_mpi(owner: str, executor: HighThroughputExecutor) -> None:
 
 def note_transport(executor: HighThroughputExecutor) -> None:
     """Report at debug level, once each, the transport settings that are not the default."""
-    set_here = [name for name, default in _TRANSPORT_DEFAULTS.items() if getattr(executor, name) != default]
-    for name in set_here:
-        note_once(f"htex.{name}", f"HighThroughputExecutor({name}=) has no meaning on Dask and is not used")
+    note_unused("HighThroughputExecutor", executor, _TRANSPORT_DEFAULTS)
 
 
 def check_provider(owner: str, provider: Any) -> None:

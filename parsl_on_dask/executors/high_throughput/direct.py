@@ -10,10 +10,10 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask import version
-from parsl_on_dask.executors.execute_task import execute_task
 from parsl_on_dask.executors.lane_executor import LaneExecutor, manager_of
 from parsl_on_dask.executors.machinery import machinery
 from parsl_on_dask.old_spellings.legacy import warn_once
+from parsl_on_dask.serialize.facade import execute_task
 
 
 class DirectUse(LaneExecutor):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parsl_on_dask.common.arguments import need, need_number, short, wrong_type
+from parsl_on_dask.common.passing import passed_on
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import BadStateException, InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput import launch_command
@@ -23,7 +24,7 @@ from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.old_spellings.dialect import old_defaults
 from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.providers.base import ExecutionProvider, slots_of
-from parsl_on_dask.providers.local.local import LocalProvider
+from parsl_on_dask.providers.local_provider import LocalProvider
 from parsl_on_dask.usage_tracking.api import UsageInformation
 from parsl_on_dask.utils import RepresentationMixin
 
@@ -170,41 +171,27 @@ heartbeat_period, poll_period, address_probe_timeout
         inline_limit: int = 65536,
         job_end_reruns: int = 10,
     ) -> None:
-        given = removed_arguments(
-            type(self).__name__,
-            max_workers_per_node=max_workers_per_node,
-            worker_port=worker_port,
-            max_workers=max_workers,
-            worker_ports=worker_ports,
-            managed=managed,
-            start_method=start_method,
-            suppress_failure=suppress_failure,
-            enable_mpi_mode=enable_mpi_mode,
-            mpi_launcher=mpi_launcher,
-        )
+        arguments = passed_on(locals())
+        removed_arguments(type(self).__name__, arguments)
         check_provider(type(self).__name__, provider)
         if enable_mpi_mode:
             self.enable_mpi_mode = True
             self.mpi_launcher = self.mpi_launcher if mpi_launcher is None else mpi_launcher
         if provider is None:
             provider = LocalProvider(launcher=SimpleLauncher()) if self.enable_mpi_mode else LocalProvider()
-        BlockProviderExecutor.__init__(
-            self,
-            provider=provider,
-            block_error_handler=block_error_handler,
-        )
-        self._describe(label, working_dir, storage_access, batching, max_batch, in_flight, inline_limit, job_end_reruns)
+        BlockProviderExecutor.__init__(self, provider=provider, block_error_handler=block_error_handler)
+        self._describe(arguments)
         self.launch_cmd = launch_cmd or launch_command.DEFAULT
         self.interchange_launch_cmd = interchange_launch_cmd or list(launch_command.INTERCHANGE)
         self.address = address
         self.loopback_address = loopback_address
-        self.worker_port = given.worker_port
+        self.worker_port: int | None = arguments["worker_port"]
         self.worker_port_range = worker_port_range
         self.interchange_port_range = interchange_port_range
         self.worker_debug = worker_debug
         self.cores_per_worker = cores_per_worker
         self.mem_per_worker = mem_per_worker
-        self.max_workers_per_node: int | float | None = given.max_workers_per_node
+        self.max_workers_per_node: int | float | None = arguments["max_workers_per_node"]
         self.cpu_affinity = cpu_affinity
         self.available_accelerators = available_accelerators
         self.prefetch_capacity = prefetch_capacity
@@ -216,7 +203,6 @@ heartbeat_period, poll_period, address_probe_timeout
         self.worker_logdir_root = worker_logdir_root
         self.manager_selector = RandomManagerSelector() if manager_selector is None else manager_selector
         self.encrypted = encrypted
-        self.remote_monitoring_radio = remote_monitoring_radio
         self.scheduler_in_job = scheduler_in_job
         self.python = python
         self.validate()
@@ -345,11 +331,6 @@ heartbeat_period, poll_period, address_probe_timeout
         """Return the number of workers; Parsl has removed it in favour of :meth:`connected_managers`."""
         warn_once("HighThroughputExecutor.connected_workers", "connected_workers() is now connected_managers().")
         return sum(manager["worker_count"] for manager in self.connected_managers())
-
-    def scale_out(self, blocks: int = 1) -> list[str]:
-        """Old name of :meth:`scale_out_facade`."""
-        warn_once("HighThroughputExecutor.scale_out", "scale_out() is now scale_out_facade().")
-        return self.scale_out_facade(blocks)
 
     def set_bad_state_and_fail_all(self, exception: Exception) -> None:
         super().set_bad_state_and_fail_all(exception)

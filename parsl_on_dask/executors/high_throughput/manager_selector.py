@@ -10,10 +10,30 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict
 
-from parsl_on_dask.executors.high_throughput.manager_record import ManagerRecord
 from parsl_on_dask.utils import RepresentationMixin
+
+
+class ManagerRecord(TypedDict, total=False):
+    """What a selector is told of a node. The keys are Parsl's; for annotations, and for trying selectors."""
+
+    active: bool
+    block_id: str | None
+    drain_time: float
+    draining: bool
+    hostname: str
+    idle_since: float | None
+    last_heartbeat: float
+    max_capacity: int
+    packages: dict[str, str]
+    parsl_version: str
+    python_version: str
+    start_time: float
+    tasks: list[Any]
+    timestamp: datetime
+    worker_count: int
 
 
 class ManagerSelector(RepresentationMixin, ABC):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from parsl_on_dask.common.arguments import need_number
+from parsl_on_dask.common.passing import passed_on
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
 from parsl_on_dask.providers.base import ExecutionProvider
@@ -93,54 +94,16 @@ heartbeat_threshold, heartbeat_period, poll_period, address_probe_timeout
         inline_limit: int = 65536,
         job_end_reruns: int = 10,
     ) -> None:
+        given = passed_on(locals(), "max_workers_per_block", "mpi_launcher")
         self.max_workers_per_block = max_workers_per_block
         self.mpi_launcher = mpi_launcher
-        super().__init__(
-            label=label,
-            provider=provider,
-            launch_cmd=launch_cmd,
-            interchange_launch_cmd=interchange_launch_cmd,
-            address=address,
-            loopback_address=loopback_address,
-            worker_port=worker_port,
-            worker_port_range=worker_port_range,
-            interchange_port_range=interchange_port_range,
-            storage_access=storage_access,
-            working_dir=working_dir,
-            worker_debug=worker_debug,
-            # a worker waits for ranks on other cores
-            cores_per_worker=1e-9,
-            max_workers_per_node=max_workers_per_block,
-            prefetch_capacity=prefetch_capacity,
-            heartbeat_threshold=heartbeat_threshold,
-            heartbeat_period=heartbeat_period,
-            drain_period=drain_period,
-            poll_period=poll_period,
-            address_probe_timeout=address_probe_timeout,
-            worker_logdir_root=worker_logdir_root,
-            block_error_handler=block_error_handler,
-            encrypted=encrypted,
-            remote_monitoring_radio=remote_monitoring_radio,
-            scheduler_in_job=scheduler_in_job,
-            python=python,
-            worker_ports=worker_ports,
-            inline_limit=inline_limit,
-            job_end_reruns=job_end_reruns,
-        )
+        # a worker waits for ranks on other cores
+        super().__init__(**given, cores_per_worker=1e-9, max_workers_per_node=max_workers_per_block)
 
     def validate(self) -> None:
         need_number(type(self).__name__, "max_workers_per_block", self.max_workers_per_block, at_least=1, example="2")
         self.max_workers_per_node = self.max_workers_per_block
         super().validate()
-
-    def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
-        """Raise unless a call says how many nodes or ranks it wants, with keys that are known.
-
-        Raises
-        ------
-        InvalidResourceSpecification
-        """
-        super().validate_resource_spec(resource_specification)
 
     def monitor_resources(self) -> bool:
         """Return False: the ranks of a program are on other nodes, where nobody watches them."""

@@ -89,49 +89,46 @@ def completed(resource_spec: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def compose_mpiexec_launch_cmd(resource_spec: Mapping[str, Any], node_hostnames: Sequence[str]) -> tuple[str, str]:
-    """The command of MPICH and Intel MPI, as the name of a variable and its value."""
-    ranks, each = _ranks(resource_spec)
-    return "PARSL_MPIEXEC_PREFIX", _command(
-        resource_spec, "mpiexec", "-n", ranks, "-ppn", each, "-hosts", ",".join(node_hostnames)
-    )
+Composer = Callable[[Mapping[str, Any], Sequence[str]], tuple[str, str]]
 
 
-def compose_srun_launch_cmd(resource_spec: Mapping[str, Any], node_hostnames: Sequence[str]) -> tuple[str, str]:
-    """Slurm's command, as the name of a variable and its value."""
-    ranks, each = _ranks(resource_spec)
-    nodes = ("--nodelist", ",".join(node_hostnames), "--nodes", len(node_hostnames))
-    return "PARSL_SRUN_PREFIX", _command(resource_spec, "srun", "--ntasks", ranks, "--ntasks-per-node", each, *nodes)
+def _composer(program: str, template: str, doc: str) -> Composer:
+    def compose(resource_spec: Mapping[str, Any], node_hostnames: Sequence[str]) -> tuple[str, str]:
+        spec = completed(resource_spec)
+        each = spec["ranks_per_node"]
+        command = template.format(
+            program=program,
+            ranks=spec["num_ranks"],
+            each=each,
+            hosts=",".join(node_hostnames),
+            slots=",".join(f"{name}:{each}" for name in node_hostnames),
+            nodes=len(node_hostnames),
+        )
+        options = resource_spec.get("launcher_options") or ""
+        return f"PARSL_{program.upper()}_PREFIX", f"{command} {options}".strip()
+
+    compose.__doc__ = f"{doc}, as the name of a variable and its value."
+    return compose
 
 
-def compose_aprun_launch_cmd(resource_spec: Mapping[str, Any], node_hostnames: Sequence[str]) -> tuple[str, str]:
-    """The command of Cray's ALPS, as the name of a variable and its value."""
-    ranks, each = _ranks(resource_spec)
-    return "PARSL_APRUN_PREFIX", _command(
-        resource_spec, "aprun", "-n", ranks, "-N", each, "-node-list", ",".join(node_hostnames)
-    )
+compose_mpiexec_launch_cmd = _composer(
+    "mpiexec", "{program} -n {ranks} -ppn {each} -hosts {hosts}", "The command of MPICH and Intel MPI"
+)
+compose_srun_launch_cmd = _composer(
+    "srun",
+    "{program} --ntasks {ranks} --ntasks-per-node {each} --nodelist {hosts} --nodes {nodes}",
+    "Slurm's command",
+)
+compose_aprun_launch_cmd = _composer(
+    "aprun", "{program} -n {ranks} -N {each} -node-list {hosts}", "The command of Cray's ALPS"
+)
+compose_open_mpi = _composer(
+    "mpiexec",
+    "{program} -n {ranks} --map-by ppr:{each}:node --host {slots}",
+    "The command where ``mpiexec`` is Open MPI's, which takes other options than MPICH's",
+)
 
-
-def compose_open_mpi(resource_spec: Mapping[str, Any], node_hostnames: Sequence[str]) -> tuple[str, str]:
-    """The command where ``mpiexec`` is Open MPI's, which takes other options than MPICH's."""
-    ranks, each = _ranks(resource_spec)
-    hosts = ",".join(f"{name}:{each}" for name in node_hostnames)
-    return "PARSL_MPIEXEC_PREFIX", _command(
-        resource_spec, "mpiexec", "-n", ranks, "--map-by", f"ppr:{each}:node", "--host", hosts
-    )
-
-
-def _ranks(resource_spec: Mapping[str, Any]) -> tuple[Any, Any]:
-    spec = completed(resource_spec)
-    return spec["num_ranks"], spec["ranks_per_node"]
-
-
-def _command(resource_spec: Mapping[str, Any], *words: Any) -> str:
-    options = resource_spec.get("launcher_options") or ""
-    return " ".join([*map(str, words), options]).strip()
-
-
-_COMPOSERS: dict[str, Callable[[Mapping[str, Any], Sequence[str]], tuple[str, str]]] = {
+_COMPOSERS: dict[str, Composer] = {
     "aprun": compose_aprun_launch_cmd,
     "srun": compose_srun_launch_cmd,
     "mpiexec": compose_mpiexec_launch_cmd,

@@ -1,7 +1,5 @@
 """Queries of a monitoring database."""
 
-from __future__ import annotations
-
 from parsl_on_dask.importing.lazily import lazily
 
 __getattr__, __dir__ = lazily(__name__)

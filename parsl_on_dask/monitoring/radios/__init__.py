@@ -22,7 +22,7 @@ _MOVED = {
     "MonitoringRadio": ("old", "base.MonitoringRadioSender"),
     "MonitoringRadioSender": ("base", "base.MonitoringRadioSender"),
     "MultiprocessingQueueRadio": ("old", "multiprocessing.MultiprocessingQueueRadio"),
-    "MultiprocessingQueueRadioSender": ("multiprocessing", "multiprocessing.MultiprocessingQueueRadioSender"),
+    "MultiprocessingQueueRadioSender": ("connected", "multiprocessing.MultiprocessingQueueRadioSender"),
     "UDPRadio": ("old", "udp.UDPRadio"),
     "UDPRadioSender": ("old", "htex.HTEXRadioSender, which needs no address"),
     "ZMQRadioSender": ("old", "htex.HTEXRadioSender, which needs no address"),

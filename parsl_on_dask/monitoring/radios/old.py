@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from parsl_on_dask.monitoring.radios import filesystem, htex, multiprocessing, udp
+from parsl_on_dask.common.passing import passed_on
+from parsl_on_dask.monitoring.radios import connected, filesystem, udp
 from parsl_on_dask.monitoring.radios.base import MonitoringRadioSender
 from parsl_on_dask.monitoring.radios.sending import deliver
 from parsl_on_dask.old_spellings.legacy import note_once
@@ -44,13 +45,7 @@ class _Named(MonitoringRadio):
 
 
 class HTEXRadioSender(_Named):
-    """Sends messages from wherever it is.
-
-    Parameters
-    ----------
-    monitoring_url, source_id, timeout : optional
-        Of Parsl's; they mean nothing.
-    """
+    """Sends messages from wherever it is. The arguments are Parsl's; they mean nothing."""
 
     def __init__(self, monitoring_url: Any = None, timeout: int = 10, source_id: Any = None) -> None:
         self._note(monitoring_url=monitoring_url)
@@ -61,30 +56,21 @@ class UDPRadioSender(HTEXRadioSender):
 
 
 class ZMQRadioSender(_Named):
-    """The same, under the name of the sender by ZMQ.
-
-    Parameters
-    ----------
-    hub_address, hub_zmq_port, cert_dir : optional
-        Of Parsl's; they mean nothing.
-    """
+    """The same, under the name of the sender by ZMQ. The arguments are Parsl's; they mean nothing."""
 
     def __init__(self, hub_address: Any = None, hub_zmq_port: Any = None, cert_dir: Any = None) -> None:
         self._note(hub_address=hub_address)
 
 
 class HTEXRadio(_Named):
-    """Sends messages; without arguments, today's :class:`~parsl_on_dask.monitoring.radios.htex.HTEXRadio`.
+    """Sends messages; without arguments, today's :class:`~parsl_on_dask.monitoring.radios.connected.HTEXRadio`.
 
-    Parameters
-    ----------
-    monitoring_url, source_id, timeout : optional
-        Of Parsl's; they mean nothing.
+    The arguments are Parsl's; they mean nothing.
     """
 
     def __new__(cls, monitoring_url: Any = None, source_id: Any = None, timeout: int = 10) -> Any:
         if monitoring_url is None and source_id is None:
-            return htex.HTEXRadio()
+            return connected.HTEXRadio()
         made = super().__new__(cls)
         made._note(monitoring_url=monitoring_url)
         return made
@@ -93,12 +79,7 @@ class HTEXRadio(_Named):
 class UDPRadio(_Named):
     """Sends messages; called as today's :class:`~parsl_on_dask.monitoring.radios.udp.UDPRadio`, that.
 
-    Parameters
-    ----------
-    monitoring_url, source_id, timeout : optional
-        Of Parsl's; they mean nothing.
-    port, atexit_timeout, address, debug, hmac_digest
-        Today's.
+    The positional arguments are Parsl's and mean nothing, those by name are today's.
     """
 
     def __new__(
@@ -114,16 +95,14 @@ class UDPRadio(_Named):
         hmac_digest: str = "sha512",
     ) -> Any:
         if monitoring_url is None:
-            return udp.UDPRadio(
-                port=port, atexit_timeout=atexit_timeout, address=address, debug=debug, hmac_digest=hmac_digest
-            )
+            return udp.UDPRadio(**passed_on(locals(), "cls", "monitoring_url", "source_id", "timeout"))
         made = super().__new__(cls)
         made._note(monitoring_url=monitoring_url)
         return made
 
 
 class FilesystemRadio(MonitoringRadio):
-    """Writes messages as files; without arguments, today's description of a radio of that name.
+    """Writes messages as files; without ``run_dir``, today's description of a radio of that name.
 
     Parameters
     ----------
@@ -162,7 +141,7 @@ class MultiprocessingQueueRadio(MonitoringRadio):
 
     def __new__(cls, queue: Any = None) -> Any:
         if queue is None:
-            return multiprocessing.MultiprocessingQueueRadio()
+            return connected.MultiprocessingQueueRadio()
         made = super().__new__(cls)
         made.queue = queue
         return made

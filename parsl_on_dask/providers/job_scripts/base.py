@@ -122,8 +122,18 @@ class BlockJob(Job):
         return []
 
     def exports(self) -> dict[str, Any]:
-        """Environment variables for the block."""
-        return {}
+        """Environment variables for the block: what each copy of the command may use of a node."""
+        memory, cores = self.memory_gb(), self.node_cores()
+        found: dict[str, Any] = {} if memory is None else {"PARSL_MEMORY_GB": number(memory)}
+        return found if cores is None else {**found, "PARSL_CORES": max(1, cores // self.tasks_per_node)}
+
+    def memory_gb(self) -> float | None:
+        """Memory of a node, where it is known."""
+        return self.site.memory_gb
+
+    def node_cores(self) -> int | None:
+        """Cores of a node, where they are known."""
+        return self.provider.node_slots
 
     def for_launcher(self) -> dict[str, Any]:
         """Environment variables for the launcher alone."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dask.utils import parse_bytes
 
 from parsl_on_dask.dask_internals.jobqueue import HTCondorJob, condor_template, quote_arguments, quote_environment
-from parsl_on_dask.providers.job_scripts.base import BlockJob, number
+from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 if TYPE_CHECKING:
-    from parsl_on_dask.providers.condor.condor import CondorProvider
+    from parsl_on_dask.providers.condor_provider import CondorProvider
 
 #: Seconds that the state of a job that has ended can still be asked for. Parsl keeps it for ever.
 KEPT = 3600
@@ -46,7 +46,7 @@ class CondorBlockJob(BlockJob, HTCondorJob):
             "stream_output": "true",
             "stream_error": "true",
             "leave_in_queue": f"JobStatus == 4 && time() - EnteredCurrentStatus < {KEPT}",
-            "environment": f'"{quote_environment({**provider.environment, "JOBNAME": self.job_name})}"',
+            "environment": f'"{quote_environment({**(provider.environment or {}), "JOBNAME": self.job_name})}"',
         }
         wanted = [f"({provider.requirements})"] if provider.requirements and provider.left_out else []
         wanted += [f"Machine != {_quoted(node)}" for node in provider.left_out]
@@ -57,7 +57,7 @@ class CondorBlockJob(BlockJob, HTCondorJob):
         end = provider.walltime_seconds
         if end is not None:
             attributes["periodic_remove"] = f"JobStatus == 2 && time() - EnteredCurrentStatus > {end}"
-        if self.memory() is not None:
+        if self.memory_gb() is not None:
             own = provider.mem_per_slot
             attributes["RequestMemory"] = (site.memory or 0) // 2**20 if own is None else math.ceil(own * 1024)
         if self.cores() is not None:
@@ -70,7 +70,7 @@ class CondorBlockJob(BlockJob, HTCondorJob):
         raw = provider.scheduler_options.strip("\n")
         return [*lines, raw] if raw else lines
 
-    def memory(self) -> float | None:
+    def memory_gb(self) -> float | None:
         own = self.provider.mem_per_slot
         return self.site.memory_gb if own is None else own
 
@@ -78,9 +78,8 @@ class CondorBlockJob(BlockJob, HTCondorJob):
         return self.provider.cores_per_slot or self.site.cores
 
     def exports(self) -> dict[str, Any]:
-        memory, cores = self.memory(), self.provider.node_slots
-        found = {} if memory is None else {"PARSL_MEMORY_GB": number(memory)}
-        return found if cores is None else {**found, "PARSL_CORES": cores}
+        cores = self.provider.node_slots
+        return {**super().exports(), **({} if cores is None else {"PARSL_CORES": cores})}
 
     def before(self) -> list[str]:
         # the exit code and the machine come from HTCondor, and the name of the job with the environment

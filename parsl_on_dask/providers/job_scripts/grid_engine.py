@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from parsl_on_dask.dask_internals.jobqueue import SGEJob
 from parsl_on_dask.providers.directives import Directive
-from parsl_on_dask.providers.job_scripts.base import BlockJob, number
+from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 if TYPE_CHECKING:
-    from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider
+    from parsl_on_dask.providers.grid_engine_provider import GridEngineProvider
 
 
 class GridEngineBlockJob(BlockJob, SGEJob):
@@ -48,11 +48,8 @@ class GridEngineBlockJob(BlockJob, SGEJob):
         }
         return [Directive(f"{option} {value}") for option, value in options.items() if value]
 
-    def exports(self) -> dict[str, Any]:
-        site = self.site
-        memory = {} if site.memory_gb is None else {"PARSL_MEMORY_GB": number(site.memory_gb)}
-        cores = site.slots
-        return memory if cores is None else {**memory, "PARSL_CORES": max(1, cores // self.tasks_per_node)}
+    def node_cores(self) -> int | None:
+        return self.site.slots
 
     def start_command(self, path: str) -> str:
         queue = "" if self.provider.queue is None else f"-q {shlex.quote(self.provider.queue)} "

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from parsl_on_dask.dask_internals.jobqueue import LSFJob, lsf_detect_units, lsf_format_bytes_ceil
 from parsl_on_dask.providers.directives import Directive
-from parsl_on_dask.providers.job_scripts.base import BlockJob, number
+from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 if TYPE_CHECKING:
-    from parsl_on_dask.providers.lsf.lsf import LSFProvider
+    from parsl_on_dask.providers.lsf_provider import LSFProvider
 
 
 class LSFBlockJob(BlockJob, LSFJob):
@@ -69,11 +69,8 @@ class LSFBlockJob(BlockJob, LSFJob):
         # as dask-jobqueue writes it
         return [Directive(f"-n {total}"), *([Directive('-R "span[hosts=1]"')] if total > 1 else [])]
 
-    def exports(self) -> dict[str, Any]:
-        site = self.site
-        memory = {} if site.memory_gb is None else {"PARSL_MEMORY_GB": number(site.memory_gb)}
-        cores = site.slots if self.provider.by_cores_of_site else None
-        return memory if cores is None else {**memory, "PARSL_CORES": max(1, cores // self.tasks_per_node)}
+    def node_cores(self) -> int | None:
+        return self.site.slots if self.provider.by_cores_of_site else None
 
     def start_command(self, path: str) -> str:
         return f"{self.submit_command} {'< ' if self.provider.bsub_redirection else ''}{shlex.quote(path)}"

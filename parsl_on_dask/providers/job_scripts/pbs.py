@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from parsl_on_dask.dask_internals.jobqueue import PBSJob, pbs_format_bytes_ceil
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.providers.directives import Directive
-from parsl_on_dask.providers.job_scripts.base import BlockJob, number
+from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 if TYPE_CHECKING:
-    from parsl_on_dask.providers.pbspro.pbspro import PBSProProvider
-    from parsl_on_dask.providers.torque.torque import TorqueProvider
+    from parsl_on_dask.providers.pbspro_provider import PBSProProvider
+    from parsl_on_dask.providers.torque_provider import TorqueProvider
 
 
 class _QsubJob(BlockJob, PBSJob):
@@ -45,13 +45,8 @@ class _QsubJob(BlockJob, PBSJob):
         words = [f"{option} {shlex.quote(value)}" for option, value in options if value is not None]
         return " ".join([self.submit_command, *words, shlex.quote(path)])
 
-    def exports(self) -> dict[str, Any]:
-        site = self.site
-        cores = self.provider.node_slots
-        if cores is None:
-            return {}
-        memory = {} if site.memory_gb is None else {"PARSL_MEMORY_GB": number(site.memory_gb)}
-        return {**memory, "PARSL_CORES": max(1, cores // self.tasks_per_node)}
+    def memory_gb(self) -> float | None:
+        return None if self.node_cores() is None else super().memory_gb()
 
     @abstractmethod
     def resources(self) -> str:

@@ -13,7 +13,7 @@ from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
 
 if TYPE_CHECKING:
-    from parsl_on_dask.providers.slurm.slurm import SlurmProvider
+    from parsl_on_dask.providers.slurm_provider import SlurmProvider
 
 
 class SlurmBlockJob(BlockJob, SLURMJob):
@@ -79,15 +79,8 @@ class SlurmBlockJob(BlockJob, SLURMJob):
         cores = self.provider.cores_per_node or self.site.job_cores or self.site.cores
         return None if cores is None else max(1, cores // self.tasks_per_node)
 
-    def exports(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        memory = self.provider.mem_per_node or self.site.memory_gb
-        if memory is not None:
-            found["PARSL_MEMORY_GB"] = number(memory)
-        cores = self.provider.node_slots
-        if cores is not None:
-            found["PARSL_CORES"] = max(1, cores // self.tasks_per_node)
-        return found
+    def memory_gb(self) -> float | None:
+        return self.provider.mem_per_node or super().memory_gb()
 
     def for_launcher(self) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.dask_internals.jobqueue import MoabJob, OARJob
-from parsl_on_dask.providers.job_scripts.base import BlockJob, number
+from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.jobqueue import JobQueueProvider
@@ -35,14 +35,8 @@ class StockJob(BlockJob):
         """Directives for stdout and stderr."""
         return [f"{self.mark} -o {self.output}", f"{self.mark} -e {self.error}"]
 
-    def exports(self) -> dict[str, Any]:
-        site = self.site
-        found: dict[str, Any] = {}
-        if site.memory_gb is not None:
-            found["PARSL_MEMORY_GB"] = number(site.memory_gb)
-        if site.slots is not None:
-            found["PARSL_CORES"] = max(1, site.slots // self.tasks_per_node)
-        return found
+    def node_cores(self) -> int | None:
+        return self.site.slots
 
 
 class MoabBlockJob(StockJob, MoabJob):

@@ -1,7 +1,0 @@
-"""A channel over ssh, which is refused."""
-
-from __future__ import annotations
-
-from parsl_on_dask.importing.lazily import lazily
-
-__getattr__, __dir__ = lazily(__name__)

@@ -1,7 +1,0 @@
-"""Parsl's provider for hosts that ssh reaches, until 2024."""
-
-from __future__ import annotations
-
-from parsl_on_dask.importing.lazily import lazily
-
-__getattr__, __dir__ = lazily(__name__)

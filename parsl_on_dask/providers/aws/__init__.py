@@ -1,7 +1,0 @@
-"""Workers of Amazon's EC2."""
-
-from __future__ import annotations
-
-from parsl_on_dask.importing.lazily import lazily
-
-__getattr__, __dir__ = lazily(__name__)
