@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
-from parsl_on_dask.checkpoint.places import Refused
+from parsl_on_dask.checkpoint.directories import UsageError
 from parsl_on_dask.errors import ParslError
 
 __all__ = ["main"]
@@ -61,7 +61,7 @@ def main(words: Sequence[str]) -> int:
         try:
             status: int = getattr(commands, options.command)(options)
             sys.stdout.flush()
-        except Refused as error:
+        except UsageError as error:
             return _say(str(error), 2)
         except (ParslError, OSError) as error:
             if isinstance(error, BrokenPipeError):  # "... ls | head"

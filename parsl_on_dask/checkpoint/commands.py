@@ -15,9 +15,9 @@ from itertools import chain
 
 from parsl_on_dask.checkpoint import convert
 from parsl_on_dask.checkpoint.compaction import compact
+from parsl_on_dask.checkpoint.directories import CheckpointDirectory, UsageError, directories
 from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry
 from parsl_on_dask.checkpoint.parsl_files import FILE_NAME, ParslFile
-from parsl_on_dask.checkpoint.places import Place, Refused, directories
 from parsl_on_dask.checkpoint.progress import progress
 from parsl_on_dask.checkpoint.store import Store
 from parsl_on_dask.common.task_errors import BadCheckpoint
@@ -170,7 +170,9 @@ def rm(options: argparse.Namespace) -> int:
         option is not None for option in (options.app, options.key, options.older_than, options.identity)
     )
     if not chosen:
-        raise Refused("rm: say which results: --app NAME, --key PREFIX, --older-than DAYS, --identity POLICY, or --all")
+        raise UsageError(
+            "rm: say which results: --app NAME, --key PREFIX, --older-than DAYS, --identity POLICY, or --all"
+        )
     before = None if options.older_than is None else time.time() - options.older_than * 86400
 
     def wanted(entry: Entry) -> bool:
@@ -205,12 +207,12 @@ def rm(options: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _still_there(places: Sequence[Place], found: Sequence[Sequence[Entry]]) -> int:
+def _still_there(places: Sequence[CheckpointDirectory], found: Sequence[Sequence[Entry]]) -> int:
     """How many results can be found again, now that they were removed."""
     count = 0
     with ExitStack() as stack:
         for before, entries in zip(places, found, strict=True):
-            place = Place.open(before.directory)
+            place = CheckpointDirectory.open(before.directory)
             stack.callback(place.close)
             for key in {entry.key for entry in entries}:
                 in_parsls_file = place.parsl is not None and place.parsl.find(key) is not None
@@ -218,7 +220,7 @@ def _still_there(places: Sequence[Place], found: Sequence[Sequence[Entry]]) -> i
     return count
 
 
-def _remove(place: Place, keys: set[str]) -> None:
+def _remove(place: CheckpointDirectory, keys: set[str]) -> None:
     place.store.remove(keys)
     # what is in both must go from both, or it would be found again
     if place.parsl is not None and any(place.parsl.find(key) is not None for key in keys):
@@ -242,7 +244,7 @@ def _to_parsl(options: argparse.Namespace) -> int:
     out = options.to_parsl
     path = os.path.abspath(out if out.endswith(".pkl") else os.path.join(out, FILE_NAME))
     if os.path.lexists(path):
-        raise Refused(f"export: {path} exists already: name another place, or move it away")
+        raise UsageError(f"export: {path} exists already: name another place, or move it away")
     total = convert.Converted()
     with ExitStack() as stack:
         places = _open(options.directory, stack)
@@ -269,7 +271,7 @@ def _not_in(store: Store) -> Callable[[Entry], bool]:
 
 def _from_parsl(options: argparse.Namespace) -> int:
     if os.path.exists(options.directory) and not os.path.isdir(options.directory):
-        raise Refused(f"{options.directory} is a file: DIR is the directory that is to get the results")
+        raise UsageError(f"{options.directory} is a file: DIR is the directory that is to get the results")
     source = options.from_parsl
     if os.path.isfile(source):
         paths = [source]
@@ -277,7 +279,7 @@ def _from_parsl(options: argparse.Namespace) -> int:
         paths = [os.path.join(directory, FILE_NAME) for directory in directories(source)]
         paths = [path for path in paths if os.path.lexists(path)]
         if not paths:
-            raise Refused(f"{source}: there is no {FILE_NAME} of Parsl's in it")
+            raise UsageError(f"{source}: there is no {FILE_NAME} of Parsl's in it")
     total = convert.Converted()
     with Store(options.directory) as store:
         # the last record of a key counts, and what a store has stays as it is: so from the last file to the first
@@ -298,17 +300,17 @@ def _damage(total: convert.Converted) -> int:
     return 1 if total.damaged else 0
 
 
-def _watch(what: str) -> convert.Watch:
+def _watch(what: str) -> convert.ShowProgress:
     def watch(entries: Iterable[Entry], count: int) -> Iterable[Entry]:
         return progress(entries, count, what)
 
     return watch
 
 
-def _open(path: str, stack: ExitStack) -> list[Place]:
+def _open(path: str, stack: ExitStack) -> list[CheckpointDirectory]:
     places = []
     for directory in directories(path):
-        place = Place.open(directory)
+        place = CheckpointDirectory.open(directory)
         stack.callback(place.close)
         places.append(place)
     return places

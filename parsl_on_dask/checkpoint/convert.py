@@ -47,14 +47,14 @@ class Converted:
         self.need_cloudpickle += other.need_cloudpickle
 
 
-Watch = Callable[[Iterable[Entry], int], Iterable[Entry]]
+ShowProgress = Callable[[Iterable[Entry], int], Iterable[Entry]]
 
 
 def _unwatched(entries: Iterable[Entry], _total: int) -> Iterable[Entry]:
     return entries
 
 
-def from_parsl(file: ParslFile, store: Store, watch: Watch = _unwatched) -> Converted:
+def from_parsl(file: ParslFile, store: Store, watch: ShowProgress = _unwatched) -> Converted:
     """Copy the results of a Parsl file into segments. Those that are there already are left out.
 
     Nothing is unpickled, so what the values are made of need not be importable. The exception are values that name
@@ -101,7 +101,7 @@ def from_parsl(file: ParslFile, store: Store, watch: Watch = _unwatched) -> Conv
     return done
 
 
-def to_parsl(store: Store, writer: ParslWriter, watch: Watch = _unwatched) -> Converted:
+def to_parsl(store: Store, writer: ParslWriter, watch: ShowProgress = _unwatched) -> Converted:
     """Append the results of a store to a Parsl file, for those keys that Parsl makes as well.
 
     Parameters

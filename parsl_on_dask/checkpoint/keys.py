@@ -30,9 +30,9 @@ from parsl_on_dask.checkpoint.ids import (
     tagged,
 )
 from parsl_on_dask.checkpoint.ids_files import MissingFile, file_id, files_by
-from parsl_on_dask.checkpoint.locate import inside
 from parsl_on_dask.checkpoint.parts import Part, argument_labels, function_part, part, short_text
 from parsl_on_dask.checkpoint.policy import FilePolicy
+from parsl_on_dask.checkpoint.refused_part import inside
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.remote.shell import run_bash
 

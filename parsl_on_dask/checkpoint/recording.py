@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from parsl_on_dask.checkpoint.directories import distrusted
 from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, logger, warn
 from parsl_on_dask.checkpoint.parsl_files import FILE_NAME, ParslFile, open_parsl_file
 from parsl_on_dask.checkpoint.parsl_writer import ParslWriter
-from parsl_on_dask.checkpoint.places import distrusted
 from parsl_on_dask.checkpoint.store import Store
 from parsl_on_dask.remote import sidefiles
 from parsl_on_dask.remote.trust import distrust

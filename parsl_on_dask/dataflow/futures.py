@@ -309,7 +309,7 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
         return f"<AppFuture of task {record.id}, app {record.func_name}: {state}>"
 
     def _repr_html_(self) -> str:
-        from parsl_on_dask.monitoring.shown import future_html
+        from parsl_on_dask.monitoring.notebook import future_html
 
         return future_html(self)
 

@@ -17,7 +17,7 @@ from parsl_on_dask.remote.usage import PACKED, STATES
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Record
-    from parsl_on_dask.monitoring.store import Clock
+    from parsl_on_dask.monitoring.tables import Clock
 
 #: Kinds of events besides the states, whose numbers are below.
 SUBMITTED, BEGAN, RAN, SAMPLED, INPUTS, MESSAGE, ROW = range(100, 107)
@@ -79,7 +79,7 @@ class RowMaker:
         self._fresh, self._back = {}, []
 
     def rows(self, events: Iterable[Event]) -> dict[str, list[tuple[Any, ...]]]:
-        """Rows by table, in the order of :data:`parsl_on_dask.monitoring.store.COLUMNS`."""
+        """Rows by table, in the order of :data:`parsl_on_dask.monitoring.tables.COLUMNS`."""
         run_id, stamp, interval = self.run_id, self.clock.stamp, self.interval
         announced = self.announced
         fresh: dict[tuple[int, int], float] = {}

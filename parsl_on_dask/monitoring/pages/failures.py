@@ -24,7 +24,7 @@ _LINE = re.compile(r"^\d{9,}\.\d+ \d{4}-\d\d-\d\d ")
 
 
 @dataclass(slots=True)
-class Failure:
+class FailedTask:
     """A failed task, and what its failure comes from."""
 
     task: Task
@@ -43,32 +43,32 @@ class Cause:
 
     Attributes
     ----------
-    root : Failure
+    root : FailedTask
         The first one.
-    equals : list of Failure
+    equals : list of FailedTask
         The other roots.
-    followers : list of Failure
+    followers : list of FailedTask
         Tasks that were not run because of one of them.
     """
 
-    root: Failure
-    equals: list[Failure]
-    followers: list[Failure]
+    root: FailedTask
+    equals: list[FailedTask]
+    followers: list[FailedTask]
 
 
-def failures(run: Run, tracebacks: dict[int, str]) -> list[Failure]:
+def failures(run: Run, tracebacks: dict[int, str]) -> list[FailedTask]:
     """All failed tasks of a run, roots first."""
     found = []
     for task in run.tasks.values():
         if task.kind in ("failed", "not run"):
             chain = _chain(run, task)
             root = chain[-1]
-            found.append(Failure(task, chain, reason(task), tracebacks.get(root.id)))
+            found.append(FailedTask(task, chain, reason(task), tracebacks.get(root.id)))
     found.sort(key=lambda f: (len(f.chain) > 1, f.task.id))
     return found
 
 
-def causes(found: Iterable[Failure]) -> list[Cause]:
+def causes(found: Iterable[FailedTask]) -> list[Cause]:
     """Failures by what they come from."""
     by_root: dict[tuple[str, str, str], Cause] = {}
     for failure in sorted(found, key=lambda f: f.task is not f.root):
@@ -164,7 +164,7 @@ def _from_log(path: str, wanted: set[int]) -> dict[int, str]:
     return found
 
 
-def kinds_of_error(found: Iterable[Failure]) -> list[tuple[str, int]]:
+def kinds_of_error(found: Iterable[FailedTask]) -> list[tuple[str, int]]:
     """The types of the roots' errors, the most frequent first."""
     counted = Counter(f.reason.partition("(")[0].strip() for f in found if len(f.chain) == 1)
     return counted.most_common()

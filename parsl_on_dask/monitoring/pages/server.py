@@ -271,7 +271,7 @@ class Static(Handler):
             await self.answer(lambda: render.static(name), kind)
 
 
-class Missing(Handler):
+class NoSuchPage(Handler):
     def get(self) -> None:
         raise web.HTTPError(404, "there is no page here")
 
@@ -339,7 +339,7 @@ class Pages:
                 (r"/run/([^/]+?)/?(?:/(graph|tasks|failures|resources|cache))?", RunPage),
                 (r"/static/(style\.css|pages\.js|bokeh\.js)", Static),
             ],
-            default_handler_class=Missing,
+            default_handler_class=NoSuchPage,
             compress_response=True,
             log_function=lambda handler: logger.debug("%s %s", handler.get_status(), handler.request.path),
             reader=Reader(self.database),

@@ -18,7 +18,7 @@ from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.monitoring import schema
 from parsl_on_dask.monitoring.errors import MonitoringHubStartError
 
-logger = logging.getLogger("parsl.monitoring.store")
+logger = logging.getLogger("parsl.monitoring.tables")
 
 #: Seconds that a SQLite file may be locked by somebody else before a write is tried again later.
 PATIENCE = 2.0
@@ -101,7 +101,7 @@ class TextClock(Clock):
         return None if when is None else str(when)
 
 
-class Store:
+class Tables:
     """The database of one run.
 
     Parameters

@@ -26,7 +26,7 @@ HOST = socket.gethostname()
 _SPECIAL = frozenset({States.fail_retryable, States.joining, States.launched})
 
 
-class Watch:
+class Observer:
     """Takes notes for one run.
 
     Parameters

@@ -15,7 +15,7 @@ from parsl_on_dask.remote.trust import distrust_any
 from parsl_on_dask.utils import get_all_checkpoints
 
 
-class Refused(Exception):
+class UsageError(Exception):
     """A command that makes no sense; the text says why, and what to write instead."""
 
 
@@ -24,20 +24,20 @@ def directories(path: str) -> list[str]:
 
     Raises
     ------
-    Refused
+    UsageError
         When there is none.
     """
     if os.path.isfile(path):
         inside = os.path.dirname(path) or "."
-        raise Refused(f"{path} is a file: give the directory that it is in, {inside}")
+        raise UsageError(f"{path} is a file: give the directory that it is in, {inside}")
     if not os.path.isdir(path):
-        raise Refused(f"{path}: there is no such directory")
+        raise UsageError(f"{path}: there is no such directory")
     own = [path] if holds_results(path) else []
     of_run = os.path.join(path, "checkpoint")
     found = own or ([of_run] if holds_results(of_run) else [])
     found = found or [place for place in get_all_checkpoints(path) if holds_results(place)]
     if not found:
-        raise Refused(
+        raise UsageError(
             f"{path}: no results are recorded there, neither {FILE_NAME} nor files *{segments.ENDING}, and it is not "
             "the directory of a run that has any. Give a checkpoint directory such as runinfo/000/checkpoint"
         )
@@ -66,7 +66,7 @@ def distrusted(directory: str) -> str:
 
 
 @dataclass
-class Place:
+class CheckpointDirectory:
     """An opened checkpoint directory: its segments, and its Parsl file if it has one."""
 
     directory: str
@@ -74,7 +74,7 @@ class Place:
     parsl: ParslFile | None
 
     @classmethod
-    def open(cls, directory: str) -> Place:
+    def open(cls, directory: str) -> CheckpointDirectory:
         """Open a directory.
 
         Raises

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from parsl_on_dask.checkpoint import frames, index
 from parsl_on_dask.checkpoint.entry import logger, warn
+from parsl_on_dask.checkpoint.segment_writer import SegmentWriter
 from parsl_on_dask.checkpoint.segments import Segment
 from parsl_on_dask.checkpoint.syncing import Syncer
-from parsl_on_dask.checkpoint.writing import SegmentWriter
 
 #: A segment that has grown to this many bytes is finished, and another one begun.
 SEGMENT_LIMIT = 1 << 36
@@ -24,7 +24,7 @@ COPIES_BYTES = 65536
 Unindexed = tuple[Segment, int, bytes, int]
 
 
-class Recorder:
+class Appender:
     """Appends records for a store, from any thread, also after a fork.
 
     Parameters

@@ -15,9 +15,9 @@ from parsl_on_dask.remote.usage import machine
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
-    from parsl_on_dask.monitoring.store import Clock
+    from parsl_on_dask.monitoring.tables import Clock
 
-logger = logging.getLogger("parsl.monitoring.places")
+logger = logging.getLogger("parsl.monitoring.machines")
 
 #: Seconds between two looks at the blocks, and between two at the nodes, for which the scheduler is asked.
 PERIOD = 1.0
@@ -29,7 +29,7 @@ ATTEMPTS = 3
 _ENDED = {state.name for state in TERMINAL_STATES}
 
 
-class Places:
+class Machines:
     """Follows the blocks and nodes of a kernel's executors.
 
     Parameters

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.monitoring.tally import Row, of_kernel, total
+from parsl_on_dask.monitoring.counts import AppCounts, of_kernel, total
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
@@ -17,7 +17,7 @@ COLOURS = {"done": "#009e73", "cached": "#9b72c8", "running": "#2f86c9", "waitin
 _QUIET = "opacity:.72"
 
 
-def bar_html(row: Row) -> str:
+def bar_html(row: AppCounts) -> str:
     """A bar, and its numbers in words."""
     pieces = []
     words = []
@@ -32,7 +32,7 @@ def bar_html(row: Row) -> str:
     return f'<div style="{shape}">{"".join(pieces)}</div><div style="font-size:.85em">{"".join(words)}</div>'
 
 
-def bars_html(rows: Sequence[Row], foot: str = "") -> str:
+def bars_html(rows: Sequence[AppCounts], foot: str = "") -> str:
     """A bar for each app."""
     parts = [
         f'<div style="margin:.4em 0"><div style="display:flex;justify-content:space-between;gap:1em">'
