@@ -8,9 +8,10 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 from parsl_on_dask.checkpoint.directories import UsageError
+from parsl_on_dask.common.command_line import CommandParser
 from parsl_on_dask.errors import ParslError
 
 __all__ = ["main"]
@@ -89,14 +90,9 @@ def _show_warning(
     print(f"warning: {message}", file=sys.stderr)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n(see {self.prog} --help)\n")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="python -m parsl_on_dask checkpoint",
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "checkpoint",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -20,6 +20,7 @@ from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry
 from parsl_on_dask.checkpoint.parsl_files import FILE_NAME, ParslFile
 from parsl_on_dask.checkpoint.progress import progress
 from parsl_on_dask.checkpoint.store import Store
+from parsl_on_dask.common import wording
 from parsl_on_dask.common.task_errors import BadCheckpoint
 from parsl_on_dask.remote import sidefiles
 
@@ -50,8 +51,12 @@ def _print_long(entries: Iterable[Entry]) -> None:
     for entry in sorted(entries, key=lambda entry: (entry.app, entry.written)):
         called = ", ".join(f"{label}={text}" for label, _digest, text in entry.parts[1:])
         app = f"{entry.app}({called})" if entry.app else UNKNOWN_APP
-        size, written = readable_size(entry.size), _readable_time(entry.written)
+        size, written = _size(entry.size), _readable_time(entry.written)
         print(f"{entry.key}  {size:>9}  {written}  {entry.identity:<8}  {app}")
+
+
+def _size(size: int) -> str:
+    return wording.size(size, decimal=True)
 
 
 @dataclass
@@ -69,7 +74,7 @@ class _Total:
 
     def row(self, name: str) -> tuple[str, str, str, str, str]:
         times = (_readable_time(self.oldest), _readable_time(self.newest)) if self.count else ("", "")
-        return name, str(self.count), readable_size(self.size), *times
+        return name, str(self.count), _size(self.size), *times
 
 
 def _print_by_app(entries: Iterable[Entry]) -> None:
@@ -86,23 +91,6 @@ def _print_by_app(entries: Iterable[Entry]) -> None:
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in (1, 2)), row[3].ljust(widths[3]), row[4]]
         print("  ".join(cells).rstrip())
-
-
-def readable_size(size: float) -> str:
-    """Bytes for people.
-
-    Examples
-    --------
-    >>> readable_size(999), readable_size(1234567)
-    ('999 B', '1.2 MB')
-    """
-    if size < 1000:
-        return f"{size:.0f} B"
-    for unit in ("kB", "MB", "GB", "TB"):
-        size /= 1000
-        if size < 999.95 or unit == "TB":
-            break
-    return f"{size:.1f} {unit}"
 
 
 def _readable_time(seconds: float) -> str:
@@ -157,7 +145,7 @@ def _count_unnamed(directory: str, named: set[str]) -> None:
     except OSError:
         return
     if files:
-        size = readable_size(sum(file.stat().st_size for file in files))
+        size = _size(sum(file.stat().st_size for file in files))
         print(
             f"{directory}: {len(files)} value files ({size}) belong to no record: a run may be about to record them; "
             "else they are what an interrupted run has left"
@@ -201,7 +189,7 @@ def rm(options: argparse.Namespace) -> int:
             _remove(place, {entry.key for entry in entries})
     freed = sum(compact(place.directory) for place in places)
     left = _still_there(places, found)
-    print(f"{len(every) - left} results removed, {readable_size(freed)} freed in segments")
+    print(f"{len(every) - left} results removed, {_size(freed)} freed in segments")
     if left:
         print(f"{left} are there again: a run that goes on records them. Remove them when it has ended")
     return 1 if left else 0

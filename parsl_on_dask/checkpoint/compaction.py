@@ -77,10 +77,7 @@ def _rewrite(segment: segments.Segment, places: list[int]) -> int:
         return size
     mark = frames.new_mark()
     rows: list[bytes] = []
-    with (
-        sidefiles.replacing(path) as unfinished,
-        os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
-    ):
+    with sidefiles.replacing_file(path) as file:
         at = file.write(frames.pack_header(mark))
         for frame in _frames(segment, places):
             head = frames.read_head(frame)
@@ -88,8 +85,6 @@ def _rewrite(segment: segments.Segment, places: list[int]) -> int:
             rows.append(head.key + place.to_bytes(index.OFFSET_BYTES, "big"))
             at += file.write(frames.with_mark(frame, mark))
         at += file.write(frames.pack(mark, frames.NO_KEY, frames.END, time.time()))
-        file.flush()
-        os.fsync(file.fileno())
     _unlink_quietly(index.file_of(path))
     if len(rows) >= index.WORTH_A_FILE:
         index.write_file(path, mark, at, index.settle(rows, keep_removed=True))

@@ -174,13 +174,9 @@ def write_file(segment_path: str, mark: bytes, end: int, body: bytes, damaged: i
         When it cannot be written; nothing is left of it.
     """
     head = _HEADER.pack(MAGIC, mark, end, len(body) // ROW, damaged, crc32(body))
-    with sidefiles.replacing(file_of(segment_path)) as unfinished:
-        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(head + crc32(head).to_bytes(4, "little"))
-            file.write(body)
-            file.flush()
-            os.fsync(fd)
+    with sidefiles.replacing_file(file_of(segment_path)) as file:
+        file.write(head + crc32(head).to_bytes(4, "little"))
+        file.write(body)
 
 
 def read_file(segment_path: str, mark: bytes, size: int) -> tuple[bytes, int, int] | None:

@@ -97,11 +97,16 @@ class Segment:
             size = min(size, max(0, os.fstat(opened.fd).st_size - at))
         return os.pread(opened.fd, size, at)
 
-    def head(self, at: int) -> tuple[frames.Head, bytes] | None:
-        """The head of the frame at an offset, and bytes that hold all its texts; None when there is no frame."""
+    def _glance(self, at: int) -> bytes | None:
+        """The beginning of the frame at an offset; None when there is none."""
         data = self.read(at, GLANCE)
         # another mark: the file has been compacted meanwhile, and its offsets are others
-        if len(data) < frames.HEAD_SIZE or not data.startswith(self.mark or frames.MARK):
+        return data if len(data) >= frames.HEAD_SIZE and data.startswith(self.mark or frames.MARK) else None
+
+    def head(self, at: int) -> tuple[frames.Head, bytes] | None:
+        """The head of the frame at an offset, and bytes that hold all its texts; None when there is no frame."""
+        data = self._glance(at)
+        if data is None:
             return None
         head = frames.read_head(data)
         wanted = frames.HEAD_SIZE + head.texts_size
@@ -120,9 +125,8 @@ class Segment:
 
     def whole(self, at: int) -> tuple[frames.Head, bytes] | None:
         """As :meth:`frame`, with the frame's head."""
-        data = self.read(at, GLANCE)
-        # another mark: the file has been compacted meanwhile, and its offsets are others
-        if len(data) < frames.HEAD_SIZE or not data.startswith(self.mark or frames.MARK):
+        data = self._glance(at)
+        if data is None:
             return None
         head = frames.read_head(data)
         size = head.frame_size

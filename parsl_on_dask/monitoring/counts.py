@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsl_on_dask.common.states import States
+from parsl_on_dask.common.wording import duration
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
@@ -145,8 +146,6 @@ class Pace:
 
     def text(self) -> str:
         """Rate, time left and time passed."""
-        from parsl_on_dask.monitoring.pages.words import duration
-
         parts = []
         if self.rate:
             parts.append(f"{self.rate:.3g} tasks/s" if self.rate < 1000 else f"{self.rate:,.0f} tasks/s")

@@ -12,7 +12,7 @@ from parsl_on_dask.jobs.node_hours import COLUMNS, NodeHours, cells
 from parsl_on_dask.monitoring.pages import database as db
 from parsl_on_dask.monitoring.pages import figures, render, workers
 from parsl_on_dask.monitoring.pages.model import Reader, Run, Summary, Task
-from parsl_on_dask.remote.sidefiles import replacing
+from parsl_on_dask.remote.sidefiles import replacing_file
 from parsl_on_dask.version import PACKAGE_VERSION
 
 __all__ = ["choose", "write"]
@@ -69,10 +69,8 @@ def write(reader: Reader, summary: Summary, path: str | os.PathLike[str], hours:
         Of the executors that had blocks.
     """
     text = html(reader, reader.run(summary.id), hours).encode()
-    with replacing(os.path.abspath(path)) as unfinished:
-        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(fd, "wb") as file:
-            file.write(text)
+    with replacing_file(os.path.abspath(path)) as file:
+        file.write(text)
     return len(text)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 from zlib import crc32
 
 from .packing import dumps, loads
@@ -101,6 +101,17 @@ def replacing(path: str) -> Iterator[str]:
         except OSError:
             pass
         raise
+
+
+@contextmanager
+def replacing_file(path: str) -> Iterator[BinaryIO]:
+    """A file for the user alone, which takes the place of the one at a path when it is on disk as a whole."""
+    with replacing(path) as unfinished:
+        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(fd, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(fd)
 
 
 def sync_directory(directory: str) -> None:

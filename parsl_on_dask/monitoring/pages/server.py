@@ -13,8 +13,9 @@ from typing import Any
 
 from tornado import httputil, web
 
+from parsl_on_dask.common import wording
 from parsl_on_dask.errors import ParslError
-from parsl_on_dask.monitoring.pages import figures, plots, render, usage_plots, words, workers
+from parsl_on_dask.monitoring.pages import figures, plots, render, usage_plots, workers
 from parsl_on_dask.monitoring.pages.database import Database, DatabaseProblem, seconds
 from parsl_on_dask.monitoring.pages.failures import failures, tracebacks
 from parsl_on_dask.monitoring.pages.model import _KIND_OF, Reader, Run
@@ -131,7 +132,7 @@ class RunPage(Handler):
         if drawn["by_step"] is not None:
             views.append(("step", "by app and step"))
         if len(run.tasks) <= graph.TASKS:
-            views.append(("task", f"each of {words.count(len(run.tasks), 'task')}"))
+            views.append(("task", f"each of {wording.count(len(run.tasks), 'task')}"))
         if view not in dict(views):
             view = "task" if len(run.tasks) <= SMALL else "app"
         made: dict[str, Any] = {}
@@ -162,7 +163,7 @@ class Live(Handler):
                 "facts": str(parts.facts(run.summary, run)),
                 "progress": render.page("progress.html", b=b),
                 "apps": str(parts.apps_table(render.apps(run))),
-                "read": f"as of {words.clock(run.read, False)}",
+                "read": f"as of {wording.clock(run.read, False)}",
             },
             "plots": {
                 "timeline": {
