@@ -18,14 +18,10 @@ from parsl_on_dask.common.misspelt import meant
 class Binding:
     """What one function takes.
 
-    Parameters
-    ----------
-    name : str
-        Of the app, for errors.
-    function : callable
-        Its signature counts when it is written in Python, or a ``functools.partial`` of such a function. That of
-        something built in, of a class, or of another object with ``__call__`` may not be the truth, so that these take
-        anything here. A decorator's ``__wrapped__`` is not followed: its wrapper may add arguments.
+    - `name`: of the app, for errors.
+    - `function`: its signature counts when it is written in Python, or a ``functools.partial`` of such a function. That
+      of something built in, of a class, or of another object with ``__call__`` may not be the truth, so that these take
+      anything here. A decorator's ``__wrapped__`` is not followed: its wrapper may add arguments.
 
     Examples
     --------

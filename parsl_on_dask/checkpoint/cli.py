@@ -36,20 +36,11 @@ exit status: 0, or 1 when something is damaged or was not done, or 2 when the co
 def main(words: Sequence[str]) -> int:
     """Do what the words after ``checkpoint`` say.
 
-    Parameters
-    ----------
-    words : sequence of str
-        The command line behind ``python -m parsl_on_dask checkpoint``.
+    `words`: the command line behind ``python -m parsl_on_dask checkpoint``.
 
-    Returns
-    -------
-    int
-        The exit status.
+    Returns the exit status.
 
-    Raises
-    ------
-    SystemExit
-        After ``--help`` (0), or for words that make no sense (2), which is explained.
+    Raises SystemExit after ``--help`` (0), or for words that make no sense (2), which is explained.
     """
     from parsl_on_dask.checkpoint import commands
 

@@ -19,22 +19,12 @@ def compact(directory: str | os.PathLike[str], *, orphan_age: float = ORPHAN_AGE
     Only segments that their writers have finished are touched, so runs may go on meanwhile; what a killed run has
     left stays. A segment is replaced as a whole, by renaming; stores that are open keep the old one.
 
-    Parameters
-    ----------
-    directory : str
-        A checkpoint directory.
-    orphan_age : float, default 86400
-        Seconds after which a value file that no record names is deleted.
+    - `directory`: a checkpoint directory.
+    - `orphan_age`: seconds after which a value file that no record names is deleted.
 
-    Returns
-    -------
-    int
-        Bytes that were freed.
+    Returns how many bytes were freed.
 
-    Raises
-    ------
-    OSError
-        When a file cannot be read or written. Nothing that is needed is lost.
+    Raises OSError when a file cannot be read or written. Nothing that is needed is lost.
     """
     where = os.path.abspath(directory)
     found = [segments.Segment(where, name, keep_open=False) for name in segments.segment_names(where)]

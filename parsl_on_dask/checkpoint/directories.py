@@ -22,10 +22,7 @@ class UsageError(Exception):
 def directories(path: str) -> list[str]:
     """The checkpoint directories that a path means: itself, or those of a run or of all runs.
 
-    Raises
-    ------
-    UsageError
-        When there is none.
+    Raises UsageError when there is none.
     """
     if os.path.isfile(path):
         inside = os.path.dirname(path) or "."
@@ -77,12 +74,7 @@ class CheckpointDirectory:
     def open(cls, directory: str) -> CheckpointDirectory:
         """Open a directory.
 
-        Raises
-        ------
-        BadCheckpoint
-            When its Parsl file cannot be read at all.
-        OSError
-            When it cannot be read.
+        Raises BadCheckpoint when its Parsl file cannot be read at all. Raises OSError when it cannot be read.
         """
         store = Store(directory)
         path = os.path.join(directory, FILE_NAME)

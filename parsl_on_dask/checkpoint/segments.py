@@ -19,10 +19,7 @@ GLANCE = 512
 def segment_names(directory: str) -> list[str]:
     """The segments in a directory, oldest first; none when there is no directory.
 
-    Raises
-    ------
-    OSError
-        When the directory cannot be read, or is a file.
+    Raises OSError when the directory cannot be read, or is a file.
     """
     try:
         names = os.listdir(directory)
@@ -56,14 +53,9 @@ class Segment:
     Nothing is mapped into memory: a file that is cut off or goes stale on a network file system would then end the
     process instead of raising an error.
 
-    Parameters
-    ----------
-    directory : str
-        The checkpoint directory.
-    name : str
-        Of the file in it.
-    keep_open : bool, default True
-        Whether the file stays open between readings.
+    - `directory`: the checkpoint directory.
+    - `name`: of the file in it.
+    - `keep_open`: whether the file stays open between readings.
     """
 
     __slots__ = ("_opened", "directory", "keep_open", "mark", "name")
@@ -83,10 +75,7 @@ class Segment:
     def read(self, at: int, size: int) -> bytes:
         """Up to ``size`` bytes from an offset.
 
-        Raises
-        ------
-        OSError
-            When the file cannot be read or is there no longer.
+        Raises OSError when the file cannot be read or is there no longer.
         """
         opened = self._opened
         if opened is None:

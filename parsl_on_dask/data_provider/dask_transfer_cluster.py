@@ -60,14 +60,8 @@ class ClusterTransfers:
 
     Its methods with a Message run in the client's event loop, as all that looks at its attributes.
 
-    Parameters
-    ----------
-    exchange : Exchange
-    client : distributed.Client
-    timeout : float
-        Seconds that an answer may take.
-    links : bool
-        Whether workers may take files from each other's directories.
+    - `timeout`: seconds that an answer may take.
+    - `links`: whether workers may take files from each other's directories.
     """
 
     def __init__(self, exchange: Exchange, client: Any, timeout: float, links: bool) -> None:

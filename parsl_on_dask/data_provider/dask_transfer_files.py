@@ -108,10 +108,7 @@ class Exchange:
     def local(self, file: File) -> TransferFile:
         """A file of this machine.
 
-        Raises
-        ------
-        IsADirectoryError
-            When it is a directory.
+        Raises IsADirectoryError when it is a directory.
         """
         path = os.path.abspath(file.path)
         try:
@@ -150,10 +147,7 @@ class Exchange:
     def named(self, url: str) -> TransferFile:
         """A file on the workers, by its URL.
 
-        Raises
-        ------
-        FileNotFoundError
-            When no task was given it as an output, or nothing refers to that any more.
+        Raises FileNotFoundError when no task was given it as an output, or nothing refers to that any more.
         """
         found = self.by_name.get(url)
         if found is None:

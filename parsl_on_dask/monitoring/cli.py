@@ -25,12 +25,8 @@ postgresql://user@host/name; default: runinfo"""
 def main(command: str, argv: Sequence[str]) -> int:
     """Run a command; returns the exit code.
 
-    Parameters
-    ----------
-    command : str
-        One of :data:`COMMANDS`.
-    argv : sequence of str
-        The words after it.
+    - `command`: one of :data:`COMMANDS`.
+    - `argv`: the words after it.
     """
     try:
         return _visualize(argv) if command == "visualize" else _report(argv)

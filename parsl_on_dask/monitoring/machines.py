@@ -32,12 +32,7 @@ _ENDED = {state.name for state in TERMINAL_STATES}
 class Machines:
     """Follows the blocks and nodes of a kernel's executors.
 
-    Parameters
-    ----------
-    kernel : DataFlowKernel
-    clock : Clock
-    put : callable
-        Takes an event.
+    `put`: takes an event.
     """
 
     def __init__(self, kernel: Kernel, clock: Clock, put: Callable[[Event], Any]) -> None:

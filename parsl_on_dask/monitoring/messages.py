@@ -26,15 +26,9 @@ _TABLES = {
 def add(found: dict[str, list[tuple[Any, ...]]], run_id: str, clock: Clock, message: Any) -> None:
     """Add the rows that a message stands for to those found so far.
 
-    Parameters
-    ----------
-    found : dict
-        Rows by table.
-    run_id : str
-        The run of messages that name none.
-    clock : Clock
-    message : tuple
-        ``(MessageType, dict)``; for blocks a list of dicts. What is no such message is logged and left out.
+    - `found`: rows by table.
+    - `run_id`: the run of messages that name none.
+    - `message`: ``(MessageType, dict)``; for blocks a list of dicts. What is no such message is logged and left out.
     """
     from parsl_on_dask.monitoring.tables import COLUMNS
 

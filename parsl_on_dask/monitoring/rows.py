@@ -50,14 +50,8 @@ def clean(text: str) -> str:
 class RowMaker:
     """Makes rows of events.
 
-    Parameters
-    ----------
-    run_id : str
-    clock : Clock
-    interval : float
-        Of the resource samples, seconds.
-    block_of : callable
-        ``(executor label, worker name) -> block id or None``.
+    - `interval`: of the resource samples, seconds.
+    - `block_of`: ``(executor label, worker name) -> block id or None``.
     """
 
     def __init__(self, run_id: str, clock: Clock, interval: float, block_of: Callable[[str, str], str | None]) -> None:

@@ -38,18 +38,10 @@ class Inbox:
 class RunRecord:
     """The record of one run.
 
-    Parameters
-    ----------
-    hub : MonitoringHub
-    url : str
-        Of the database.
-    run_dir : str
-        Directory of the run.
+    - `url`: of the database.
+    - `run_dir`: directory of the run.
 
-    Raises
-    ------
-    MonitoringHubStartError
-        When it cannot be opened.
+    Raises MonitoringHubStartError when it cannot be opened.
     """
 
     def __init__(self, hub: MonitoringHub, url: str, run_dir: str) -> None:
@@ -82,11 +74,7 @@ class RunRecord:
     def begin(self, kernel: Kernel, info: dict[str, Any]) -> None:
         """Begin with a kernel that starts.
 
-        Parameters
-        ----------
-        kernel : DataFlowKernel
-        info : dict
-            What the run says of itself at its start, with the columns of the workflow table.
+        `info`: what the run says of itself at its start, with the columns of the workflow table.
         """
         self.kernel = kernel
         self.info = info

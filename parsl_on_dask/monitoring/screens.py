@@ -67,10 +67,7 @@ def parts(row: AppCounts, width: int) -> list[tuple[str, int]]:
 class Terminal:
     """Bars in a terminal, by rich.
 
-    Raises
-    ------
-    ImportError
-        Without rich.
+    Raises ImportError without rich.
     """
 
     slow = False

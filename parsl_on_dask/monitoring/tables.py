@@ -104,17 +104,10 @@ class TextClock(Clock):
 class Tables:
     """The database of one run.
 
-    Parameters
-    ----------
-    url : str
-        As SQLAlchemy writes it.
+    `url`: as SQLAlchemy writes it.
 
-    Raises
-    ------
-    MonitoringHubStartError
-        When there is no such kind of database.
-    OptionalModuleMissing
-        When its driver is not installed.
+    Raises MonitoringHubStartError when there is no such kind of database. Raises OptionalModuleMissing when its driver
+    is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -174,10 +167,7 @@ class Tables:
     def write(self, rows: Rows) -> None:
         """Write rows in one transaction.
 
-        Parameters
-        ----------
-        rows : mapping of str to sequence of tuple
-            Rows by table, with the columns of :data:`COLUMNS`. Within a table of :data:`_UPDATES`, each key once.
+        `rows`: rows by table, with the columns of :data:`COLUMNS`. Within a table of :data:`_UPDATES`, each key once.
         """
         try:
             connection = self.open()
@@ -252,10 +242,7 @@ def is_lock(error: BaseException) -> bool:
 def checked_url(url: str) -> sa.URL:
     """A URL in its parts.
 
-    Raises
-    ------
-    MonitoringHubStartError
-        When it is not one.
+    Raises MonitoringHubStartError when it is not one.
     """
     try:
         parsed = sa.make_url(url)

@@ -22,10 +22,7 @@ PERIOD = 500
 class Views:
     """Keeps the views of one kernel up to date until :meth:`close`.
 
-    Parameters
-    ----------
-    kernel : DataFlowKernel
-        Its executors run.
+    `kernel`: its executors run.
     """
 
     def __init__(self, kernel: Kernel) -> None:

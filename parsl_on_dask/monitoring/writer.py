@@ -45,18 +45,10 @@ LAST_CHANCE = 5.0
 class EventWriter:
     """Writes the events of one run.
 
-    Parameters
-    ----------
-    tables : Tables
-    maker : RowMaker
-    workflow : callable
-        Returns the row of the workflow table as it is now.
-    look : callable
-        Called before each transaction; may put events.
-    debug : bool
-        Log each transaction.
-    sinks : sequence of callable
-        Are given the events of each transaction once it is written.
+    - `workflow`: returns the row of the workflow table as it is now.
+    - `look`: called before each transaction; may put events.
+    - `debug`: log each transaction.
+    - `sinks`: are given the events of each transaction once it is written.
     """
 
     def __init__(
@@ -144,13 +136,8 @@ class EventWriter:
     def _pause(self, took: float, arriving: float, waiting: int) -> float:
         """How long to leave the workflow alone, after a transaction that took so many seconds.
 
-        Parameters
-        ----------
-        took : float
-        arriving : float
-            Events a second.
-        waiting : int
-            Events.
+        - `arriving`: events a second.
+        - `waiting`: events.
         """
         if self.trouble_since:
             self.pause = min(2 * self.pause, PAUSES[1])

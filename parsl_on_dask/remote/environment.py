@@ -13,10 +13,6 @@ def environment(variables: Mapping[str, str] | None) -> Iterator[None]:
 
     It is for workers that run one call at a time: other threads see the variables, too.
 
-    Parameters
-    ----------
-    variables : mapping of str to str, optional
-
     Examples
     --------
     >>> with environment({"CUDA_VISIBLE_DEVICES": "2"}):

@@ -31,10 +31,7 @@ def _ftp_stage_in(
 def download(url: str, part: str, timeout: float, retries: int) -> None:
     """Write what is at an ``ftp:`` URL to a file.
 
-    Raises
-    ------
-    OSError
-        When it could not be had.
+    Raises OSError when it could not be had.
     """
 
     def attempt(file: BinaryIO) -> None:

@@ -25,28 +25,18 @@ _marks: dict[str, bytes] = {}
 def place(target: str, write: Callable[[str], None], *, once: str | None = None, batch: str | None = None) -> None:
     """Write a file so that nobody ever sees half of it.
 
-    Parameters
-    ----------
-    target : str
-        Where it goes. The directories above are made; a file of that name is replaced, and so is a symbolic link.
-    write : callable
-        Is called with the name of a file in the same directory, and writes that. It is then renamed, or, if `write`
-        raises, removed.
-    once : str, optional
-        Identifies what is written, for example a URL. Of calls with equal keys for the same target that overlap on
-        this host, in whatever processes and threads, one writes; the others wait for it and write only if it fails.
-        When the one that writes is killed, another one takes over.
-    batch : str, optional
-        Together with `once`: a file that was written for the same batch, and not changed since, is taken as it is.
+    - `target`: where it goes. The directories above are made; a file of that name is replaced, and so is a symbolic
+      link.
+    - `write`: is called with the name of a file in the same directory, and writes that. It is then renamed, or, if
+      `write` raises, removed.
+    - `once`: identifies what is written, for example a URL. Of calls with equal keys for the same target that overlap
+      on this host, in whatever processes and threads, one writes; the others wait for it and write only if it fails.
+      When the one that writes is killed, another one takes over.
+    - `batch`: together with `once`: a file that was written for the same batch, and not changed since, is taken as it
+      is.
 
-    Raises
-    ------
-    IsADirectoryError
-        When there is a directory of that name.
-    OSError
-        When it cannot be written; it names the target.
-    Exception
-        What `write` raised.
+    Raises IsADirectoryError when there is a directory of that name. Raises OSError when it cannot be written; it names
+    the target. Raises Exception: what `write` raised.
 
     Examples
     --------

@@ -3,17 +3,7 @@
 A shift is one Dask task: it holds one of the worker's slots, runs the calls that came with it, and, where the
 client has a connection to this worker (:mod:`parsl_on_dask.remote.agent`), the calls that are sent after it. When
 it has had nothing to do for a moment it ends. What comes with it is a pickled :class:`Bundle`; what happened to
-each call goes to the client at once, in pickled messages of this shape::
-
-    (batch, worker name, worker address, host, pid, [report, ...])
-    report = (STARTED,)                                    the shift runs now
-           | (STARTED, stop, last, end)                    the same, in a job that ends in so many seconds
-           | (VALUE, call, pickled value, began, ended)    small values ride along
-           | (KEPT, call, size, began, ended)              large ones stay here, in the Dask task's result
-           | (ERROR, call, pickled PackedError, began, ended)
-           | (HANDED_BACK, [call, ...])                    not begun; run these elsewhere
-           | (FORGOTTEN, call, function)                   not begun; send it again, with its function
-           | (SAMPLES, ...)                                see :mod:`parsl_on_dask.remote.monitor`
+each call goes to the client at once, in pickled messages (:mod:`parsl_on_dask.remote.execution`).
 """
 
 from __future__ import annotations
@@ -50,17 +40,10 @@ REFUSAL = 0.2
 def run(data: bytes, values: Sequence[Any]) -> dict[int, Any]:
     """Run a shift. This is the Dask task.
 
-    Parameters
-    ----------
-    data : bytes
-        The pickled :class:`Bundle`.
-    values : sequence
-        The values on the cluster that its calls take; their arguments refer to them by number.
+    - `data`: the pickled :class:`Bundle`.
+    - `values`: the values on the cluster that its calls take; their arguments refer to them by number.
 
-    Returns
-    -------
-    dict of int to object
-        The large values, by the numbers of the calls.
+    Returns the large values, by the numbers of the calls.
     """
     from distributed import get_worker
 

@@ -50,16 +50,10 @@ _lock = threading.Lock()
 class DaskTransfers(TransferWrapper):
     """A function that has its marked files brought to its worker, or offers those that it made.
 
-    Parameters
-    ----------
-    function, way
-        As of :class:`~parsl_on_dask.remote.wrapping.TransferWrapper`.
-    topic : str
-        Names the exchange.
-    base : str or None
-        Directory for the files; None: the worker's own.
-    timeout : float
-        Seconds that the client may be silent.
+    - `function`, `way`: as of :class:`~parsl_on_dask.remote.wrapping.TransferWrapper`.
+    - `topic`: names the exchange.
+    - `base`: directory for the files; None: the worker's own.
+    - `timeout`: seconds that the client may be silent.
     """
 
     def __init__(self, function: Any, way: str, topic: str, base: str | None, timeout: float) -> None:

@@ -23,16 +23,10 @@ class DatabaseProblem(ParslError):
 def find(given: str | None = None) -> str:
     """The URL of the database that somebody means.
 
-    Parameters
-    ----------
-    given : str, optional
-        A URL as SQLAlchemy writes them, the path of a SQLite file, or a run directory (``runinfo``, or one run's
-        ``runinfo/003``). Default: ``runinfo``.
+    `given`: a URL as SQLAlchemy writes them, the path of a SQLite file, or a run directory (``runinfo``, or one run's
+    ``runinfo/003``). Default: ``runinfo``.
 
-    Raises
-    ------
-    DatabaseProblem
-        When there is no such file.
+    Raises DatabaseProblem when there is no such file.
     """
     if given and "://" in given:
         if given.startswith("sqlite:///"):
@@ -71,10 +65,7 @@ class Database:
 
     SQLite files are read with the standard library; everything else with SQLAlchemy.
 
-    Parameters
-    ----------
-    url : str
-        As :func:`find` returns it.
+    `url`: as :func:`find` returns it.
     """
 
     def __init__(self, url: str) -> None:
@@ -125,10 +116,7 @@ class Database:
     ) -> list[tuple[Any, ...]]:
         """Rows of a table; none when there is no such table. A column that this database lacks is None in each row.
 
-        Parameters
-        ----------
-        columns, where, order, group : str
-            SQL, with ``:name`` for values. Columns are names, or ``function(name)``.
+        `columns`, `where`, `order`, `group`: SQL, with ``:name`` for values. Columns are names, or ``function(name)``.
         """
         asked = columns.split(", ")
         there = set(self.columns(table))
@@ -157,9 +145,7 @@ class Database:
     def check(self) -> None:
         """Raise a DatabaseProblem unless this is a monitoring database that can be read.
 
-        Raises
-        ------
-        DatabaseProblem
+        Raises DatabaseProblem.
         """
         if not self.columns("workflow"):
             what = "is empty" if self.path is not None and not os.path.getsize(self.path) else "has no table 'workflow'"

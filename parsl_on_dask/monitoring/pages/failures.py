@@ -13,8 +13,6 @@ from parsl_on_dask.monitoring.pages.model import Run, Task, numbers
 
 #: Bytes of a log file that are searched for tracebacks.
 SEARCHED = 256 * 2**20
-#: Links of a chain that are shown.
-LINKS = 60
 
 _FAILED = re.compile(r"Task (\d+) failed after \d+ retry attempts")
 #: What differs between the texts of failures that are otherwise equal: counts, task numbers, addresses of objects.
@@ -119,10 +117,7 @@ def _failed(run: Run, number: int) -> bool:
 def tracebacks(database: Database, run: Run, wanted: set[int] | None = None) -> dict[int, str]:
     """The tracebacks that the database or, where it is here, the run's log has, by task.
 
-    Parameters
-    ----------
-    wanted : set of int, optional
-        Tasks. Default: those that failed themselves.
+    `wanted`: tasks. Default: those that failed themselves.
     """
     if wanted is None:
         wanted = {task.id for task in run.tasks.values() if task.kind == "failed"}

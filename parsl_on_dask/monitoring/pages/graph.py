@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from parsl_on_dask.monitoring.pages.model import KINDS, Run, Task, numbers
+from parsl_on_dask.monitoring.pages.model import KINDS, Run, Task
 
 #: Tasks up to which each can be drawn.
 TASKS = 20_000
@@ -235,12 +235,3 @@ def each_task(run: Run, most_lines: int = 30_000) -> Field:
                     left_out += 1
     ids = list(place)
     return Field(ids, [place[n][0] for n in ids], [place[n][1] for n in ids], lines, blocks, left_out)
-
-
-def joined_by(run: Run) -> dict[int, int]:
-    """For each task that a join app returned: the join app's task."""
-    found = {}
-    for task, one in run.tries():
-        for number in numbers(one.joins):
-            found[number] = task.id
-    return found

@@ -296,14 +296,9 @@ def common(run: Run) -> dict[str, Any]:
 class Pages:
     """The pages of a database, served on loopback.
 
-    Parameters
-    ----------
-    database : Database
-    port : int
-        0: any free one.
-    token : bool
-        Whether a key in the link is asked for. On a machine with other users, whoever can open the port could
-        otherwise read the workflow's inputs, outputs and errors.
+    - `port`: 0: any free one.
+    - `token`: whether a key in the link is asked for. On a machine with other users, whoever can open the port could
+      otherwise read the workflow's inputs, outputs and errors.
     """
 
     def __init__(self, database: Database, port: int = 0, token: bool = True) -> None:
@@ -316,10 +311,7 @@ class Pages:
     def start(self) -> None:
         """Listen. To be called in an event loop.
 
-        Raises
-        ------
-        OSError
-            When the port is taken.
+        Raises OSError when the port is taken.
         """
         from tornado.httpserver import HTTPServer
         from tornado.netutil import bind_sockets
