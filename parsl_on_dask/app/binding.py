@@ -85,8 +85,8 @@ class Binding:
         if unknown in self.signature.parameters:
             return f"got some positional-only arguments passed as keyword arguments: {unknown!r}"
         if unknown is not None:
-            near = meant(unknown, sorted(taken or ()))
-            return f"got an unexpected keyword argument {unknown!r}" + (f". Write {near[0]}=" if near else "")
+            similar = meant(unknown, sorted(taken or ()))
+            return f"got an unexpected keyword argument {unknown!r}" + (f". Write {similar[0]}=" if similar else "")
         twice = next((n for n in self.named[:count] if n in kwargs), None)
         if twice is not None:
             return f"got multiple values for argument {twice!r}"

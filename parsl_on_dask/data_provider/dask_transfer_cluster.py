@@ -273,9 +273,9 @@ class ClusterTransfers:
         """Whom to get a file from now; None: wait."""
         if host in copies.busy:
             return None
-        near = [p for p in copies.workers.values() if p.host == host and p.worker != worker]
-        if near:
-            return near[0]
+        on_host = [p for p in copies.workers.values() if p.host == host and p.worker != worker]
+        if on_host:
+            return on_host[0]
         free = [p for p in copies.workers.values() if p.serving < PER_HOLDER and p.worker != worker]
         if free:
             return min(free, key=lambda p: p.serving)

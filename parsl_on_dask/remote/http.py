@@ -38,7 +38,7 @@ def fetch_http(url: str, path: str, timeout: float, retries: int, batch: str | N
     Raises Failure: ``StagingError``.
     """
     with saying("in", url, path):
-        place(path, lambda part: download(url, part, timeout, retries), once=url, batch=batch)
+        place(path, lambda part: download(url, part, timeout, retries), key=url, batch=batch)
 
 
 def _http_stage_in(

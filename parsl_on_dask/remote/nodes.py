@@ -79,8 +79,8 @@ def _range(text: str) -> list[str]:
 def look() -> dict[str, Any]:
     """What there is to know about this process's block before MPI programs are started there.
 
-    Returns a dict with ``system`` (the batch system, or ""), ``nodes``, ``error`` (why there is no list of nodes, or ""), and
-    ``open_mpi`` (whether the ``mpiexec`` that is found is Open MPI's).
+    Returns a dict with ``system`` (the batch system, or ""), ``nodes``, ``error`` (why there is no list of nodes, or
+    ""), and ``open_mpi`` (whether the ``mpiexec`` that is found is Open MPI's).
     """
     system, error = batch_system(), ""
     nodes = []

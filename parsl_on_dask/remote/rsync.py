@@ -22,7 +22,7 @@ def fetch_rsync(hostname: str, source: str, path: str, timeout: float, batch: st
     """
     remote = f"{hostname}:{source}"
     with saying("in", remote, path):
-        place(path, lambda part: rsync(remote, os.path.abspath(part), timeout), once=remote, batch=batch)
+        place(path, lambda part: rsync(remote, os.path.abspath(part), timeout), key=remote, batch=batch)
 
 
 def send_rsync(hostname: str, target: str, path: str, timeout: float) -> None:

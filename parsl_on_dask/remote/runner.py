@@ -13,12 +13,12 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from . import execution
 from .agent import Agent, agent_of
-from .environment import environment
 from .execution import ERROR, HANDED_BACK, HOST, STARTED, VALUE, Bundle, CallData, Execution
 from .jobend import end_of_this_job
 from .monitor import monitor_of
@@ -35,6 +35,33 @@ LINGER = 0.1
 GLANCE = 0.004
 #: Seconds that a task which cannot end in this job waits before Dask may give it to the same worker again.
 REFUSAL = 0.2
+
+
+@contextmanager
+def environment(variables: Mapping[str, str] | None) -> Iterator[None]:
+    """Set environment variables of this process, and put back what was there.
+
+    It is for workers that run one call at a time: other threads see the variables, too.
+
+    Examples
+    --------
+    >>> with environment({"CUDA_VISIBLE_DEVICES": "2"}):
+    ...     os.environ["CUDA_VISIBLE_DEVICES"]
+    '2'
+    """
+    if not variables:
+        yield
+        return
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def run(data: bytes, values: Sequence[Any]) -> dict[int, Any]:

@@ -43,7 +43,7 @@ def _zip_stage_in(
     """The task that takes a file out of a zip file before those that need it."""
     file = outputs[0]
     with saying("in", file.url, file.local_path):
-        place(file.local_path, lambda part: extract(zip_file, inside_path, part), once=file.url, batch=batch)
+        place(file.local_path, lambda part: extract(zip_file, inside_path, part), key=file.url, batch=batch)
 
 
 def extract(zip_file: str, member: str, part: str) -> None:
