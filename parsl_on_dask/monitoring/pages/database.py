@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -208,21 +209,20 @@ class Database:
         return self._engine
 
     def _foreign(self, sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._asked(lambda db, sqlalchemy: db.execute(sqlalchemy.text(sql), values))]
+
+    def _foreign_columns(self, table: str) -> list[str]:
+        found = self._asked(lambda db, sqlalchemy: sqlalchemy.inspect(db).get_columns(table))
+        return [column["name"] for column in found]
+
+    def _asked(self, question: Callable[[Any, Any], Any]) -> list[Any]:
+        """What a connection answers; nothing of a table that there is not."""
         engine = self._connect()
         import sqlalchemy
 
         try:
             with engine.connect() as connection:
-                return [tuple(row) for row in connection.execute(sqlalchemy.text(sql), values)]
-        except sqlalchemy.exc.SQLAlchemyError as e:
-            raise DatabaseProblem(f"{self.name} cannot be read: {str(e).splitlines()[0]}") from e
-
-    def _foreign_columns(self, table: str) -> list[str]:
-        engine = self._connect()
-        import sqlalchemy
-
-        try:
-            return [column["name"] for column in sqlalchemy.inspect(engine).get_columns(table)]
+                return list(question(connection, sqlalchemy))
         except sqlalchemy.exc.NoSuchTableError:
             return []
         except sqlalchemy.exc.SQLAlchemyError as e:
