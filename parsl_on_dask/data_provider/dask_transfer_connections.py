@@ -8,7 +8,8 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from parsl_on_dask.clusters.bootstrap import Launch, by_value
+from parsl_on_dask.common.by_value import Launch, by_value
+from parsl_on_dask.dask_internals.clients import run_on_worker
 from parsl_on_dask.remote.chunks import Message, PeerError, WorkerConnection
 from parsl_on_dask.remote.transfer import OPERATION
 
@@ -99,7 +100,7 @@ class _ByScheduler:
     async def ask(self, message: Message, timeout: float | None = None) -> Message:
         """Send a message and wait for the answer."""
         limit = self.owner.timeout if timeout is None else timeout
-        sent = self.owner.client._run(_relay(), self.owner.topic, message, workers=[self.address])
+        sent = run_on_worker(self.owner.client, self.address, _relay(), self.owner.topic, message)
         try:
             answers = await asyncio.wait_for(sent, limit)
         except asyncio.TimeoutError as e:

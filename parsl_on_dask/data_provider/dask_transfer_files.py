@@ -14,6 +14,7 @@ from typing import Any
 from parsl_on_dask.data_provider.dask_transfer_cluster import ClusterTransfers
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.lanes.values import just
+from parsl_on_dask.python_internals.futures import forget_callbacks
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.chunks import describe, wait_for
 from parsl_on_dask.remote.placing import place
@@ -77,7 +78,7 @@ class OutputFuture(Future[Any]):
             self.set_exception(error)
         else:
             self.set_result(None)
-        self._done_callbacks.clear()  # type: ignore[attr-defined]  # they would keep whoever waited
+        forget_callbacks(self)
 
 
 class Exchange:

@@ -16,6 +16,7 @@ from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.kept import Depended
 from parsl_on_dask.lanes.interop import adopt, is_dask_object
 from parsl_on_dask.lanes.peeking import values_for
+from parsl_on_dask.python_internals.futures import value_of
 from parsl_on_dask.remote.shell import Checked, is_bash
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def remote_values(depends: Sequence[Future[Any]], lane: Any) -> tuple[Any, ...]:
         return ()
     found = []
     for future in depends:
-        value = getattr(future, "_result", None)
+        value = value_of(future) if isinstance(future, Future) else None
         if lane.accepts(value):
             found.append(value)
     return tuple(found)

@@ -39,8 +39,11 @@ class LaneExecutor(ParslExecutor):
         Which kind of cluster it describes: ``"threads"``, ``"processes"`` or ``"existing"``.
     batching : bool, default True
         Whether several short calls may travel as one Dask task, and calls be sent after those that they wait for. A
-        Dask task costs a millisecond or two, whatever it does. False is for apps that must see a fresh Dask task each
-        time, and for finding out whether batching is to blame for something.
+        Dask task costs a millisecond or two, whatever it does. False makes each call a Dask task of its own, which Dask
+        gives to a worker of its choice (``docs/simple-lane.md``). That is for apps that must see a fresh Dask task each
+        time, and for finding out whether batching is to blame for something. False does not go with MPI, with resources
+        of each call, ``manager_selector``, ``drain_period`` and ``job_end_reruns``, by which this package chooses the
+        worker; ``max_batch`` then means nothing.
     max_batch : int, default 512
         The most calls that go to a worker together. More gain nothing that can be measured, and a worker that dies
         takes along what it has not begun, which then has to be sent again.

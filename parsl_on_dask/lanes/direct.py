@@ -6,11 +6,10 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.bootstrap import Launch, by_value
-from parsl_on_dask.remote.packing import dumps
+from parsl_on_dask.common.by_value import Launch, by_value
 
 if TYPE_CHECKING:
-    from parsl_on_dask.lanes.batches import BatchLane
+    from parsl_on_dask.lanes.remote_lane import RemoteLane
 
 
 @cache
@@ -30,25 +29,19 @@ def _pause() -> Launch:
     return by_value(parsl_hold)
 
 
-def hold(lane: BatchLane, workers: Collection[dict[str, Any]]) -> None:
+def hold(lane: RemoteLane, workers: Collection[dict[str, Any]]) -> None:
     """Give workers no more calls; what they run goes on.
 
     Parameters
     ----------
-    lane : BatchLane
+    lane : RemoteLane
         The lane to them.
     workers : collection of dict
         As the lane's ``workers()`` gives them.
     """
     lane.cluster.leaving = {*lane.cluster.leaving, *[worker["name"] for worker in workers]}
     addresses = [worker["address"] for worker in workers]
-
-    def end_shifts(addresses: list[str]) -> None:
-        for shift in list(lane.shifts.values()):
-            if shift.link is not None and shift.link.address in addresses:
-                lane.links.send(shift.link, dumps((shift.id, {}, [])))
-
-    lane.later("hold", end_shifts, addresses)
+    lane.later("hold", lane.end_shifts, addresses)
     lane.client.run(_pause(), workers=addresses)
 
 
@@ -63,7 +56,7 @@ def _go_on() -> Launch:
     return by_value(parsl_go_on)
 
 
-def resume(lane: BatchLane, workers: Collection[dict[str, Any]]) -> None:
+def resume(lane: RemoteLane, workers: Collection[dict[str, Any]]) -> None:
     """Give workers calls again that :func:`hold` has kept from them, those that are still there."""
     there = {worker["address"] for worker in lane.workers()}
     lane.cluster.leaving = set(lane.cluster.leaving) - {worker["name"] for worker in workers}
@@ -84,7 +77,7 @@ def _packages() -> Launch:
     return by_value(parsl_packages)
 
 
-def packages(lane: BatchLane, addresses: Sequence[str]) -> dict[str, dict[str, str]]:
+def packages(lane: RemoteLane, addresses: Sequence[str]) -> dict[str, dict[str, str]]:
     """Names and versions of what is installed where workers run, by their addresses."""
     found: dict[str, dict[str, str]] = lane.client.run(_packages(), workers=list(addresses), on_error="ignore")
     return found

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.bootstrap import KEY_MARK, launch
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.lanes.bundles import as_data, bundle, give_to_dask, key_of
 from parsl_on_dask.lanes.call import Call, Outcome, step_all
 from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.jobends import Where
-from parsl_on_dask.lanes.large_arguments import LARGE, without_size_warning
 from parsl_on_dask.lanes.shift import Batch
 from parsl_on_dask.lanes.sizes import LONG, TARGET
 from parsl_on_dask.lanes.stages import CLAIM
-from parsl_on_dask.lanes.values import RemoteValue
-from parsl_on_dask.remote.execution import COPIES, NONE, OWN, PROMISES
 from parsl_on_dask.remote.packing import dumps
 
 if TYPE_CHECKING:
@@ -180,7 +175,7 @@ class Dispatcher:
             shift.calls[call.number] = call
             if call.function_key not in link.known:
                 functions[call.function_key] = (call.name, call.packed)
-        self.lane.links.send(link, dumps((shift.id, functions, [_as_data(c) for c in calls])))
+        self.lane.links.send(link, dumps((shift.id, functions, [as_data(c) for c in calls])))
 
     def _send(self, groups: list[list[Call]], feed: bool, where: Where | None = None) -> None:
         """Make a Dask task of each group of calls. All of them have the same resource specification."""
@@ -198,32 +193,17 @@ class Dispatcher:
         batches = [Batch(uuid.uuid4().hex, calls[0].name, feed) for calls in groups]
         for batch, calls in zip(batches, groups, strict=True):
             batch.begin_with(self._with_followers(batch, calls) if feed else calls)
+        hope = where is not None and where.hope
+        bundles = [self.bundle(*parts, hope) for parts in zip(batches, groups, strict=True)]
         # the calls of a group refer to the same values, if to any
         refs = [calls[0].refs for calls in groups]
-        hope = where is not None and where.hope
-        bundles = [self.bundle(*parts, hope) for parts in zip(batches, groups, refs, strict=True)]
-        keys = [f"{b.name if len(b.calls) == 1 else f'{b.name} x{len(b.calls)}'}{KEY_MARK}{b.id}" for b in batches]
+        keys = [key_of(b.name if len(b.calls) == 1 else f"{b.name} x{len(b.calls)}", b.id) for b in batches]
         first = groups[0][0]
-        wanted = first.spec.get("workers") or first.spec.get("prefer")
-        if where is not None and wanted is None:
-            wanted = where.addresses
-            if len(wanted) == 1:
-                batches[0].place = wanted[0]
-        quietly = without_size_warning() if sum(map(len, bundles)) > LARGE else nullcontext()
+        workers = None if where is None else where.addresses
+        if workers is not None and len(workers) == 1 and not (first.spec.get("workers") or first.spec.get("prefer")):
+            batches[0].place = workers[0]
         try:
-            with quietly:
-                futures = self.lane.client.map(
-                    launch(),
-                    bundles,
-                    [[ref.future for ref in values] for values in refs],
-                    key=keys,
-                    pure=False,
-                    priority=dask_priority(first.spec),  # type: ignore[arg-type]
-                    resources=resources_of(first.spec),
-                    workers=wanted,
-                    # one that is not there any more must not be waited for
-                    allow_other_workers="prefer" in first.spec or (where is not None and "workers" not in first.spec),
-                )
+            futures = give_to_dask(self.lane, bundles, refs, keys, first.spec, workers)
         except Exception as e:
             error = ExecutorError(self.lane.executor, f"Dask did not take a task of app {first.name!r}: {e!r}")
             for call in [call for calls in groups for call in calls]:
@@ -236,44 +216,7 @@ class Dispatcher:
                 self.lane.shifts[batch.id] = batch
             future.add_done_callback(lambda f, b=batch: self.lane.inbox.put(("ended", (b, f))))
 
-    def bundle(
-        self, batch: Batch, calls: list[Call], refs: tuple[RemoteValue, ...], hope: bool, adopt: int = 0
-    ) -> bytes:
+    def bundle(self, batch: Batch, calls: list[Call], hope: bool, adopt: int = 0) -> bytes:
         """What a Dask task is given; ``adopt`` is the number of its only call, if that has run already."""
-        return dumps(
-            {
-                "topic": self.lane.topic,
-                "monitor": None if self.lane.watch is None else self.lane.watch.asked_of(self.lane.executor),
-                "batch": batch.id,
-                "block": calls[0].spec.get("block"),
-                "inline": self.lane.executor.inline_limit,
-                "feed": batch.feed,
-                "adopt": adopt,
-                "once": self.lane.cluster.scratch,
-                "slurm": self.lane.cluster.trusts_slurm,
-                "need": 0.0 if hope else self.lane.ends.need_of(calls[0]),
-                # without a journal that outlives the worker, its report is all that tells which call was running
-                "careful": not self.lane.cluster.ours,
-                # calls that have one are Dask tasks of their own
-                "environment": calls[0].spec.get("environment"),
-                "items": [ref.item for ref in refs],
-                "functions": {c.function_key: (c.name, c.packed) for c in calls},
-                "calls": [_as_data(c, bool(refs)) for c in calls],
-            }
-        )
-
-
-def _as_data(call: Call, refers: bool = False) -> tuple[int, str, bytes | None, int]:
-    """A call as a worker takes it."""
-    kind = PROMISES if call.promises else NONE if not refers else OWN if call.own else COPIES
-    return (call.number, call.function_key, call.payload, kind)
-
-
-def resources_of(spec: Any) -> dict[str, float] | None:
-    """Dask resources that a resource specification asks for."""
-    return dict(spec["resources"]) if spec.get("resources") else None
-
-
-def dask_priority(spec: Mapping[str, Any]) -> float:
-    """Dask runs the highest first, Parsl the lowest, and those without one last."""
-    return 1e9 - spec["priority"] if "priority" in spec else 0
+        need = 0.0 if hope else self.lane.ends.need_of(calls[0])
+        return bundle(self.lane, batch.id, calls, feed=batch.feed, need=need, adopt=adopt)

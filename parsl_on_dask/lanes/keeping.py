@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parsl_on_dask.clusters.bootstrap import KEY_MARK, launch
+from parsl_on_dask.clusters.bootstrap import launch
 from parsl_on_dask.lanes import stages
+from parsl_on_dask.lanes.bundles import key_of
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception
 from parsl_on_dask.lanes.losses import story_of
@@ -59,7 +59,7 @@ class Keeping:
         """Take a call that has run. From any thread."""
         with stages.lock:
             self.calls[call.number] = call, outcome
-        if threading.get_ident() != self.lane.thread.ident:
+        if not self.lane.here():
             self.lane.inbox.put(("kept", call.number))
             if self.lane.closing:
                 self.fail(call.number, self.lane.end_error())
@@ -125,9 +125,9 @@ class Keeping:
             batch = Batch(uuid.uuid4().hex, call.name, False)
             future = self.lane.client.submit(
                 launch(),
-                self.lane.dispatcher.bundle(batch, [call], call.refs, False, adopt=number),
+                self.lane.dispatcher.bundle(batch, [call], False, adopt=number),
                 [ref.future for ref in call.refs],
-                key=f"{call.name}{KEY_MARK}{batch.id}",
+                key=key_of(call.name, batch.id),
                 workers=[large.address],
                 allow_other_workers=True,
                 priority=URGENT,

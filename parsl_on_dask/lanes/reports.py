@@ -19,10 +19,14 @@ from parsl_on_dask.remote.monitor import MESSAGE, SAMPLES
 from parsl_on_dask.remote.packing import loads
 
 if TYPE_CHECKING:
+    from parsl_on_dask.clusters.base import Cluster
+    from parsl_on_dask.lanes.base import Lane
     from parsl_on_dask.lanes.batches import BatchLane
 
 logger = logging.getLogger("parsl.lanes.reports")
 
+#: Kinds of reports for monitoring.
+WATCHED = frozenset({SAMPLES, MESSAGE})
 #: How often a call may be sent again because its worker died while running another one.
 UNCHARGED = 8
 #: Seconds to wait for the reports of a Dask task that has ended, by a :class:`Clock`.
@@ -115,45 +119,27 @@ class Reports:
             for number in report[1]:
                 self._not_begun(batch, number)
             batch.stuck = bool(batch.calls)
-        elif kind == SAMPLES:
-            if self.lane.watch is not None and report[1] in batch.calls:
-                self.lane.watch.seen(batch.calls[report[1]], worker, host, *report[2:])
-        elif kind == MESSAGE:
-            if self.lane.watch is not None:
-                self.lane.watch.message(loads(report[2]))
+        elif kind in WATCHED:
+            watched(self.lane, batch.calls.get(report[1]), worker, host, report)
         elif kind == FORGOTTEN:
             if batch.link is not None:
                 batch.link.known.pop(report[2], None)
             self._not_begun(batch, report[1])
         else:
-            _, number, data, began, ended = report
+            number = report[1]
             batch.stuck = False
             call = batch.calls.pop(number, None)
             if call is None:
                 return
-            self.lane.queues.learn(call, ended - began, kind == KEPT)
+            outcome = outcome_of(report, call.name, worker, host)
+            self.lane.queues.learn(call, outcome.ended - outcome.began, kind == KEPT)
             if batch.link is not None:
                 batch.link.knows(call.function_key)
-            if kind != ERROR and self.lane.faults.suspected:
-                self.lane.faults.worked(worker, call.function_key)
-            outcome = Outcome(worker=worker, host=host, began=began, ended=ended)
-            if kind == VALUE:
-                try:
-                    outcome.value = loads(data)
-                except BaseException as e:  # also SystemExit: of an imported module that reads the command line
-                    outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
-                    outcome.error.__cause__ = e
-            elif kind == KEPT:
+            self.lane.take_note(call, outcome)
+            if kind == KEPT:
                 fed = number not in batch.initial
                 batch.keeps = batch.keeps or not fed
-                outcome.large = Large(batch, fed, address, data)
-            elif kind == ERROR:
-                try:
-                    outcome.error = unpack_error(loads(data))
-                except BaseException as e:
-                    outcome.error = as_exception("DeserializationError", (_cannot_read(call.name, e),))
-                    outcome.error.__cause__ = e
-                self.lane.faults.failed(worker, call.function_key, type(outcome.error).__name__)
+                outcome.large = Large(batch, fed, address, report[2])
             self.lane.finish(call, outcome)
 
     def _not_begun(self, batch: Batch, number: int) -> None:
@@ -194,10 +180,10 @@ class Reports:
             batch.ended_at = self.clock.time
             return
         error = future.exception() if status == "error" else None
-        killed: Any = error if type(error).__name__ == "KilledWorker" else None
+        killed: Any = error if is_loss(error) else None
         if killed is not None:
-            worker = killed.last_worker
-            batch.worker, batch.host = str(worker.name), batch.host or _host_of(worker)
+            batch.worker, host = whereabouts(killed)
+            batch.host = batch.host or host
             if not batch.started:
                 # if it had begun, that it had is still on the direct way, which may be slower than the scheduler's word
                 batch.ended_at = self.clock.time
@@ -242,9 +228,9 @@ class Reports:
                 why = self.lane.ends.again(call, batch, running == number)
                 guilty = bool(why)
             if guilty or call.uncharged >= UNCHARGED:
-                error = as_exception("WorkerLost", (worker, host, story_of(call, self.lane.cluster, worker, why)))
-                self.lane.faults.failed(worker, call.function_key, "WorkerLost")
-                self.lane.finish(call, Outcome(error=error, worker=worker, host=host))
+                outcome = worker_lost(call, self.lane.cluster, worker, host, why)
+                self.lane.take_note(call, outcome)
+                self.lane.finish(call, outcome)
             elif cut_off:
                 self._again(call, charged=0)
             else:
@@ -253,10 +239,7 @@ class Reports:
 
     def _unreported(self, batch: Batch, error: BaseException) -> None:
         first = next(iter(batch.calls.values()))
-        text = f"Dask could not run a task of app {first.name!r}: {type(error).__name__}: {error}"
-        failure = ExecutorError(self.lane.executor, text)
-        failure.__cause__ = error
-        self._fail(batch, failure)
+        self._fail(batch, not_run(self.lane.executor, first, error))
 
     def _fail(self, batch: Batch, error: BaseException) -> None:
         for call in list(batch.calls.values()):
@@ -264,11 +247,63 @@ class Reports:
         batch.calls.clear()
 
 
-def _host_of(worker: Any) -> str:
+def outcome_of(report: tuple[Any, ...], name: str, worker: str, host: str) -> Outcome:
+    """What a report about a call that ran tells: its value, unless that has stayed on its worker, or its error.
+
+    Parameters
+    ----------
+    report : tuple
+        ``VALUE``, ``KEPT`` or ``ERROR``, see :mod:`parsl_on_dask.remote.runner`.
+    name : str
+        Of the app.
+    worker, host : str
+    """
+    kind, _, data, began, ended = report
+    outcome = Outcome(worker=worker, host=host, began=began, ended=ended)
+    try:
+        if kind == VALUE:
+            outcome.value = loads(data)
+        elif kind == ERROR:
+            outcome.error = unpack_error(loads(data))
+    except BaseException as e:  # also SystemExit: of an imported module that reads the command line
+        text = f"the result of app {name!r} cannot be rebuilt in the submitting process: {type(e).__name__}: {e}"
+        outcome.error = as_exception("DeserializationError", (text,))
+        outcome.error.__cause__ = e
+    return outcome
+
+
+def watched(lane: Lane, call: Call | None, worker: str, host: str, report: tuple[Any, ...]) -> None:
+    """Hand to monitoring what was sampled while a call ran, or what it told itself."""
+    if lane.watch is None:
+        return
+    if report[0] == MESSAGE:
+        lane.watch.message(loads(report[2]))
+    elif call is not None:
+        lane.watch.seen(call, worker, host, *report[2:])
+
+
+def worker_lost(call: Call, cluster: Cluster, worker: str, host: str, why: str = "") -> Outcome:
+    """The outcome of a call whose worker died under it."""
+    error = as_exception("WorkerLost", (worker, host, story_of(call, cluster, worker, why)))
+    return Outcome(error=error, worker=worker, host=host)
+
+
+def not_run(executor: Any, call: Call, error: BaseException) -> ExecutorError:
+    """The error of a call whose Dask task failed before the call was begun."""
+    text = f"Dask could not run a task of app {call.name!r}: {type(error).__name__}: {error}"
+    failure = ExecutorError(executor, text)
+    failure.__cause__ = error
+    return failure
+
+
+def is_loss(error: BaseException | None) -> bool:
+    """Whether a Dask task failed with its worker."""
+    return type(error).__name__ == "KilledWorker"
+
+
+def whereabouts(killed: Any) -> tuple[str, str]:
+    """Name and host of the worker that died, by Dask's error."""
     from urllib.parse import urlsplit
 
-    return urlsplit(worker.address).hostname or str(worker.address)
-
-
-def _cannot_read(name: str, e: BaseException) -> str:
-    return f"the result of app {name!r} cannot be rebuilt in the submitting process: {type(e).__name__}: {e}"
+    worker = killed.last_worker
+    return str(worker.name), urlsplit(worker.address).hostname or str(worker.address)

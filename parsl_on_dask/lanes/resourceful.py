@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any
 
-from parsl_on_dask.clusters.bootstrap import Launch, by_value
+from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.lanes.admission import KINDS, Ledger, NodeId
 from parsl_on_dask.lanes.batches import BatchLane
@@ -82,14 +82,18 @@ class ResourceLane(BatchLane):
         Its ``node_resources`` may say what a node has; the rest is measured there.
     """
 
+    queues: _AdmittedQueues
+
     def __init__(self, executor: Any) -> None:
         self.ledger = self.new_ledger()
         self.asked: dict[int, Any] = {}
         self.addresses: dict[NodeId, list[str]] = {}
         self.measuring: set[NodeId] = set()
         super().__init__(executor)
-        self.queues: _AdmittedQueues = _AdmittedQueues(self)
         self.inbox.put(("change", None))
+
+    def new_queues(self) -> _AdmittedQueues:
+        return _AdmittedQueues(self)
 
     def _handle_one(self, kind: str, item: Any) -> None:
         if kind == "measured":

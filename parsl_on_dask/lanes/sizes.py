@@ -52,7 +52,7 @@ class Queues:
     Parameters
     ----------
     executor
-        Its ``batching`` and ``max_batch`` are honoured.
+        Its ``max_batch`` is honoured.
     shifts : bool
         Whether calls of up to :data:`ALONE` take turns in shifts. Somebody else's scheduler is shown each long call, so
         that it can ask for workers.
@@ -60,7 +60,6 @@ class Queues:
 
     def __init__(self, executor: Any, shifts: bool = False) -> None:
         self.alone = ALONE if shifts else LONG
-        self.batching = bool(executor.batching)
         self.max_batch = int(executor.max_batch)
         self.waiting: OrderedDict[Key, deque[Call]] = OrderedDict()
         self.times: dict[str, _Times] = {}
@@ -68,11 +67,10 @@ class Queues:
 
     def add(self, call: Call, first: bool = False) -> None:
         """Let a call wait; ``first`` for one that was sent before."""
-        alone = call.solo or not self.batching
         spec = tuple(sorted((k, repr(v)) for k, v in call.spec.items())) if call.spec else ()
         # calls on the same values go together, to where these are
         urgency = call.spec.get("priority", math.inf) if call.spec else math.inf
-        key = (call.function_key, spec, tuple([id(ref) for ref in call.refs]), alone, urgency)
+        key = (call.function_key, spec, tuple([id(ref) for ref in call.refs]), call.solo, urgency)
         calls = self.waiting.get(key)
         if calls is None:
             calls = self.waiting[key] = deque()

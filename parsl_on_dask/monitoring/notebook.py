@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from parsl_on_dask.monitoring.counts import AppCounts, of_kernel, total
 from parsl_on_dask.monitoring.screens import counts
+from parsl_on_dask.python_internals.futures import error_of, value_of
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
@@ -35,7 +36,7 @@ def bars_html(rows: Sequence[AppCounts], foot: str = "") -> str:
 def kernel_text(kernel: Kernel) -> str:
     """The repr of a kernel."""
     state = "cleaned up" if kernel.cleanup_called else "running"
-    labels = ", ".join(getattr(kernel, "_labels", [])) or "none"
+    labels = ", ".join(kernel.labels() if hasattr(kernel, "_labels") else ()) or "none"
     counted = f" ({counts(total(of_kernel(kernel)))})" if kernel.task_count else ""
     return (
         f"<DataFlowKernel {state}, {kernel.task_count} tasks{counted}, executors {labels}, run_dir {kernel.run_dir!r}>"
@@ -48,7 +49,7 @@ def kernel_html(kernel: Kernel) -> str:
     facts = [
         ("workflow", kernel.workflow_name),
         ("run directory", kernel.run_dir),
-        ("executors", _BREAK.join(_executor(kernel, label, links) for label in kernel._labels) or "none"),
+        ("executors", _BREAK.join(_executor(kernel, label, links) for label in kernel.labels()) or "none"),
         ("tasks", f"{kernel.task_count:,}"),
     ]
     state = "cleaned up" if kernel.cleanup_called else "running"
@@ -89,10 +90,10 @@ def _outcome(future: Any) -> tuple[str, str]:
 
     if future.cancelled():
         return "outcome", "cancelled"
-    error = future._exception
+    error = error_of(future)
     if error is not None:
         return "raised", _CODE.format(_short(error))
-    value: Any = future._result
+    value: Any = value_of(future)
     if type(value) is RemoteValue:
         if future._fetched is None:
             return "result", "on the worker that made it; result() fetches it"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .children import keep_connections
 from .execution import HANDED_BACK, HOST
+from .internals import has_unsent
 from .packing import dumps, loads
 
 if TYPE_CHECKING:
@@ -262,8 +263,7 @@ class Agent:
     def _is_sending(self) -> bool:
         if self.connected and self.stream.messages:
             return True
-        # Dask's list of what its next message to the scheduler is made of
-        return bool(getattr(getattr(self.worker, "batched_stream", None), "buffer", None))
+        return has_unsent(self.worker)
 
     def _send(self, message: bytes) -> None:
         if self.connected:

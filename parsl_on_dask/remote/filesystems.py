@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from .attempts import retried
 from .errors import Failure
+from .internals import parent_of
 from .locks import kept_while_used
 from .placing import place
 from .wrapping import TransferWrapper, marked
@@ -192,7 +193,7 @@ def send(url: str, local: str, options: dict[str, Any], timeout: float, attempts
                 "nothing more was copied",
                 progress,
             )
-            fs.invalidate_cache(fs._parent(target))
+            fs.invalidate_cache(parent_of(fs, target))
             there = _in_time(lambda: fs.info(target), timeout, f"{_host(url)} did not answer").get("size")
             if there is not None and there != size:
                 raise ConnectionError(f"{there} of {size} bytes arrived")
@@ -220,7 +221,7 @@ def _open(url: str, options: dict[str, Any], timeout: float) -> tuple[Any, str]:
 
 
 def _info(fs: Any, path: str) -> dict[str, Any]:
-    fs.invalidate_cache(fs._parent(path))  # it may have been listed before it was written
+    fs.invalidate_cache(parent_of(fs, path))  # it may have been listed before it was written
     found: dict[str, Any] = fs.info(path)
     return found
 
@@ -235,7 +236,7 @@ def _version(fs: Any, path: str, info: dict[str, Any]) -> str | None:
 def _make_way(fs: Any, url: str, path: str) -> None:
     """Make the directory of an output, where there are directories."""
     if url.partition(":")[0] not in WHOLE - {"memory"}:
-        fs.makedirs(fs._parent(path), exist_ok=True)
+        fs.makedirs(parent_of(fs, path), exist_ok=True)
 
 
 def _host(url: str) -> str:

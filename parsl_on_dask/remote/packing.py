@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 import cloudpickle
 
+from .internals import function_by_value
+
 PROTOCOL = 5
 
 #: Classes of what nobody can change, and what refers to nothing.
@@ -48,7 +50,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         """How to pickle an object; ``NotImplemented`` leaves that to its class."""
         if _has_no_module(obj):
-            return self._dynamic_function_reduce(obj)
+            return function_by_value(self, obj)
         return super().reducer_override(obj)
 
 

@@ -64,7 +64,7 @@ def test_a_report_that_cannot_be_dealt_with_ends_its_own_call_alone() -> None:
     lane = SimpleNamespace(batches={}, live={1: calls[0], 2: calls[1]}, queues=SimpleNamespace(learn=learn))
     lane.finish = lambda call, outcome: ended.append((call.number, type(outcome.error)))
     lane.keeping = SimpleNamespace(fail=lambda number, error: None)
-    lane.faults = SimpleNamespace(suspected={})
+    lane.take_note = lambda call, outcome: None
     batch = lane.batches["b"] = Batch("b", "app", feed=True)
     batch.begin_with(calls)
     value = (module.VALUE, b"\x80\x04K\x01.", 0.0, 0.1)

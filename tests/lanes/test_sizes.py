@@ -10,7 +10,7 @@ from parsl_on_dask.lanes.sizes import ALONE, LONG, TARGET, Queues
 
 
 def queues(**options: Any) -> Queues:
-    return Queues(SimpleNamespace(**{"batching": True, "max_batch": 512, **options}))
+    return Queues(SimpleNamespace(**{"max_batch": 512, **options}))
 
 
 def call(key: str = "f", **spec: Any) -> Call:
@@ -55,17 +55,10 @@ def test_long_calls_and_those_with_large_results_travel_alone() -> None:
 
 def test_where_shifts_cost_nothing_more_only_very_long_calls_travel_alone() -> None:
     for seconds, expected in ((2 * LONG, False), (2 * ALONE, True)):
-        waiting = Queues(SimpleNamespace(batching=True, max_batch=512), shifts=True)
+        waiting = Queues(SimpleNamespace(max_batch=512), shifts=True)
         filled(waiting, 3)
         waiting.learn(call(), seconds, kept=False)
         assert [alone for _, alone in waiting.heads()] == [expected]
-
-
-def test_batching_off_means_alone() -> None:
-    waiting = queues(batching=False)
-    filled(waiting, 3)
-    waiting.learn(call(), 0.00001, kept=False)
-    assert [alone for _, alone in waiting.heads()] == [True]
 
 
 def test_calls_with_a_specification_have_a_queue_of_their_own() -> None:

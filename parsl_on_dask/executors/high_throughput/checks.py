@@ -73,6 +73,26 @@ def check_arguments(executor: HighThroughputExecutor) -> None:
         _check_mpi(owner, executor)
     if not isinstance(executor.manager_selector, ManagerSelector):
         raise wrong_type(owner, "manager_selector", executor.manager_selector, "a ManagerSelector", "Leave it out.")
+    if not executor.batching:
+        _check_simple_lane(owner, executor)
+
+
+def _check_simple_lane(owner: str, executor: HighThroughputExecutor) -> None:
+    """Raise for what is not done where each call goes to Dask as a task of its own."""
+    asked = {
+        "enable_mpi_mode": executor.enable_mpi_mode,
+        "a resource specification for each call": getattr(executor, "by_resources", False),
+        "manager_selector": not executor.manager_selector.anywhere,
+        "drain_period": executor.drain_period is not None,
+        "job_end_reruns": executor.job_end_reruns != type(executor).job_end_reruns,
+    }
+    for what, is_asked in asked.items():
+        if is_asked:
+            hint = (
+                f"Dask then chooses the worker of each call, and {what} would change nothing. "
+                f"Leave out batching=False, or {what}."
+            )
+            raise wrong_value(owner, "batching", False, hint)
 
 
 def _check_python(owner: str, executor: HighThroughputExecutor) -> None:
