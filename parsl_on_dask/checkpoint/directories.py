@@ -45,9 +45,7 @@ def holds_results(directory: str) -> bool:
     """Whether there is a file with results in a directory, whatever its state."""
     try:
         names = os.listdir(directory)
-    except NotADirectoryError:
-        return False
-    except FileNotFoundError:
+    except (NotADirectoryError, FileNotFoundError):
         return False
     return any(name == FILE_NAME or name.endswith(segments.ENDING) for name in names)
 

@@ -195,11 +195,7 @@ def _screen(file: IO[str] | None) -> Any:
     if file is None and screens.in_notebook():
         return screens.Notebook()
     file = file or sys.stderr
-    try:
-        terminal = file.isatty()
-    except (AttributeError, ValueError):  # no real file, or a closed one
-        terminal = False
-    if terminal:
+    if screens.is_terminal(file):
         try:
             return screens.Terminal(file)
         except ImportError:

@@ -81,8 +81,8 @@ class Terminal:
         self.live = Live(
             console=self.console,
             auto_refresh=False,
-            redirect_stdout=_is_terminal(sys.stdout),
-            redirect_stderr=_is_terminal(sys.stderr),
+            redirect_stdout=is_terminal(sys.stdout),
+            redirect_stderr=is_terminal(sys.stderr),
         )
 
     def open(self) -> None:
@@ -100,7 +100,7 @@ class Terminal:
         from rich.table import Table
         from rich.text import Text
 
-        every = total(rows)
+        last = Text(foot(rows, pace), "dim", no_wrap=True, overflow="ellipsis")
         rows = shortened(rows)
         room = self.console.width - 4
         names = min(max([4, *(len(row.app) for row in rows)]), max(8, room // 4))
@@ -118,9 +118,6 @@ class Terminal:
             for kind, cells in parts(row, width):
                 bar.append("━" * cells, _STYLES[kind])
             table.add_row(row.app, bar, f"{row.ended:,}/{row.total:,}", self.words(row))
-        last = Text(
-            f"{every.ended:,} of {every.total:,} tasks ended, {pace.text()}", "dim", no_wrap=True, overflow="ellipsis"
-        )
         return Group(table, last)
 
     def words(self, row: AppCounts) -> Any:
@@ -134,11 +131,18 @@ class Terminal:
         return text
 
 
-def _is_terminal(file: Any) -> bool:
+def is_terminal(file: Any) -> bool:
+    """Whether a file is a terminal."""
     try:
         return bool(file.isatty())
-    except (AttributeError, ValueError):
+    except (AttributeError, ValueError):  # no real file, or a closed one
         return False
+
+
+def foot(rows: Sequence[AppCounts], pace: Pace) -> str:
+    """What stands below the bars."""
+    every = total(rows)
+    return f"{every.ended:,} of {every.total:,} tasks ended, {pace.text()}"
 
 
 class Notebook:
@@ -159,9 +163,7 @@ class Notebook:
 
         from parsl_on_dask.monitoring.notebook import bars_html
 
-        every = total(rows)
-        foot = f"{every.ended:,} of {every.total:,} tasks ended, {pace.text()}"
-        self.handle.update(HTML(bars_html(shortened(rows), foot)))  # type: ignore[no-untyped-call]
+        self.handle.update(HTML(bars_html(shortened(rows), foot(rows, pace))))  # type: ignore[no-untyped-call]
 
     def close(self, rows: Sequence[AppCounts], pace: Pace) -> None:
         self.show(rows, pace)
