@@ -279,7 +279,7 @@ class Config(RepresentationMixin, UsageInformation):
         )
 
     def _repr_html_(self) -> str:
-        from parsl_on_dask.monitoring.shown import config_html
+        from parsl_on_dask.monitoring.notebook import config_html
 
         return config_html(self)
 

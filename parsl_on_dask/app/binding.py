@@ -18,14 +18,10 @@ from parsl_on_dask.common.misspelt import meant
 class Binding:
     """What one function takes.
 
-    Parameters
-    ----------
-    name : str
-        Of the app, for errors.
-    function : callable
-        Its signature counts when it is written in Python, or a ``functools.partial`` of such a function. That of
-        something built in, of a class, or of another object with ``__call__`` may not be the truth, so that these take
-        anything here. A decorator's ``__wrapped__`` is not followed: its wrapper may add arguments.
+    - `name`: of the app, for errors.
+    - `function`: its signature counts when it is written in Python, or a ``functools.partial`` of such a function. That
+      of something built in, of a class, or of another object with ``__call__`` may not be the truth, so that these take
+      anything here. A decorator's ``__wrapped__`` is not followed: its wrapper may add arguments.
 
     Examples
     --------
@@ -89,8 +85,8 @@ class Binding:
         if unknown in self.signature.parameters:
             return f"got some positional-only arguments passed as keyword arguments: {unknown!r}"
         if unknown is not None:
-            near = meant(unknown, sorted(taken or ()))
-            return f"got an unexpected keyword argument {unknown!r}" + (f". Write {near[0]}=" if near else "")
+            similar = meant(unknown, sorted(taken or ()))
+            return f"got an unexpected keyword argument {unknown!r}" + (f". Write {similar[0]}=" if similar else "")
         twice = next((n for n in self.named[:count] if n in kwargs), None)
         if twice is not None:
             return f"got multiple values for argument {twice!r}"

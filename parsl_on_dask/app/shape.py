@@ -35,12 +35,8 @@ _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 class CallShape:
     """How the arguments of one app's calls are laid out.
 
-    Parameters
-    ----------
-    function : callable
-        The user's function.
-    all_defaults : bool
-        Whether every default goes into the keywords (bash apps), or only those of the special names.
+    - `function`: the user's function.
+    - `all_defaults`: whether every default goes into the keywords (bash apps), or only those of the special names.
 
     Attributes
     ----------
@@ -87,18 +83,11 @@ class CallShape:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments as the kernel wants them.
 
-        Parameters
-        ----------
-        args, given
-            What the call was made with. Left as they are.
-        defaults
-            Keywords that the call starts with.
+        - `args`, `given`: what the call was made with. Left as they are.
+        - `defaults`: keywords that the call starts with.
 
-        Raises
-        ------
-        TypeError
-            When the arguments do not fit the function, or a special parameter is given by position in front of
-            ``*args``.
+        Raises TypeError when the arguments do not fit the function, or a special parameter is given by position in
+        front of ``*args``.
         """
         kwargs = {**defaults, **given}
         if len(args) > self.first:
@@ -144,10 +133,7 @@ def parameters_of(function: Callable[..., Any]) -> Mapping[str, Parameter]:
 def plain_function(decorator: str, function: Any) -> Callable[..., Any]:
     """Check that something can become an app, and return it as a callable that has a name.
 
-    Raises
-    ------
-    TypeCheckError
-        For what cannot be called, and for async functions.
+    Raises TypeCheckError for what cannot be called, and for async functions.
     """
     if isinstance(function, staticmethod):
         function = function.__func__

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from parsl_on_dask.app.app import python_app
+from parsl_on_dask.common.command_line import CommandParser
 from parsl_on_dask.dataflow.dflow import DataFlowKernel
 from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.errors import ConfigurationError
@@ -146,8 +147,8 @@ def resource_specification(text: str) -> dict[str, Any]:
 
 def cli_run(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m parsl_on_dask perf",
+    parser = CommandParser(
+        "perf",
         description="Measure how many apps that do nothing a configuration runs in a second.",
         epilog="example: python -m parsl_on_dask perf --config my_config.py --time 30 --iterate 10,100,1000",
     )

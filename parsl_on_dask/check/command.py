@@ -18,6 +18,7 @@ from typing import Any
 
 from parsl_on_dask.check.plan import ExecutorPlan, Plan, dialect_in_use
 from parsl_on_dask.check.reading import read, units_of
+from parsl_on_dask.common.command_line import CommandParser
 from parsl_on_dask.common.overrides import CHECKING, cluster_override
 
 #: Seconds that a file has until it loads a Config.
@@ -106,8 +107,8 @@ def _tried(path: str, arguments: Sequence[str], time_limit: float) -> tuple[Plan
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command ``check``; 0 when all could be looked at and nothing is refused, else 1."""
-    parser = argparse.ArgumentParser(
-        prog="python -m parsl_on_dask check",
+    parser = CommandParser(
+        "check",
         description="Tell what a script, a notebook, or a file with a Config becomes in Dask. The file is run as far "
         "as its first parsl.load(); none of its apps runs.",
     )

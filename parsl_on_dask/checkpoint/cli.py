@@ -8,9 +8,10 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn, TextIO
+from typing import TextIO
 
-from parsl_on_dask.checkpoint.places import Refused
+from parsl_on_dask.checkpoint.directories import UsageError
+from parsl_on_dask.common.command_line import CommandParser
 from parsl_on_dask.errors import ParslError
 
 __all__ = ["main"]
@@ -35,20 +36,11 @@ exit status: 0, or 1 when something is damaged or was not done, or 2 when the co
 def main(words: Sequence[str]) -> int:
     """Do what the words after ``checkpoint`` say.
 
-    Parameters
-    ----------
-    words : sequence of str
-        The command line behind ``python -m parsl_on_dask checkpoint``.
+    `words`: the command line behind ``python -m parsl_on_dask checkpoint``.
 
-    Returns
-    -------
-    int
-        The exit status.
+    Returns the exit status.
 
-    Raises
-    ------
-    SystemExit
-        After ``--help`` (0), or for words that make no sense (2), which is explained.
+    Raises SystemExit after ``--help`` (0), or for words that make no sense (2), which is explained.
     """
     from parsl_on_dask.checkpoint import commands
 
@@ -61,7 +53,7 @@ def main(words: Sequence[str]) -> int:
         try:
             status: int = getattr(commands, options.command)(options)
             sys.stdout.flush()
-        except Refused as error:
+        except UsageError as error:
             return _say(str(error), 2)
         except (ParslError, OSError) as error:
             if isinstance(error, BrokenPipeError):  # "... ls | head"
@@ -89,14 +81,9 @@ def _show_warning(
     print(f"warning: {message}", file=sys.stderr)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n(see {self.prog} --help)\n")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="python -m parsl_on_dask checkpoint",
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "checkpoint",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

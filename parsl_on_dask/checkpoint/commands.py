@@ -15,11 +15,12 @@ from itertools import chain
 
 from parsl_on_dask.checkpoint import convert
 from parsl_on_dask.checkpoint.compaction import compact
+from parsl_on_dask.checkpoint.directories import CheckpointDirectory, UsageError, directories
 from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry
 from parsl_on_dask.checkpoint.parsl_files import FILE_NAME, ParslFile
-from parsl_on_dask.checkpoint.places import Place, Refused, directories
 from parsl_on_dask.checkpoint.progress import progress
 from parsl_on_dask.checkpoint.store import Store
+from parsl_on_dask.common import wording
 from parsl_on_dask.common.task_errors import BadCheckpoint
 from parsl_on_dask.remote import sidefiles
 
@@ -50,8 +51,12 @@ def _print_long(entries: Iterable[Entry]) -> None:
     for entry in sorted(entries, key=lambda entry: (entry.app, entry.written)):
         called = ", ".join(f"{label}={text}" for label, _digest, text in entry.parts[1:])
         app = f"{entry.app}({called})" if entry.app else UNKNOWN_APP
-        size, written = readable_size(entry.size), _readable_time(entry.written)
+        size, written = _size(entry.size), _readable_time(entry.written)
         print(f"{entry.key}  {size:>9}  {written}  {entry.identity:<8}  {app}")
+
+
+def _size(size: int) -> str:
+    return wording.size(size, decimal=True)
 
 
 @dataclass
@@ -69,7 +74,7 @@ class _Total:
 
     def row(self, name: str) -> tuple[str, str, str, str, str]:
         times = (_readable_time(self.oldest), _readable_time(self.newest)) if self.count else ("", "")
-        return name, str(self.count), readable_size(self.size), *times
+        return name, str(self.count), _size(self.size), *times
 
 
 def _print_by_app(entries: Iterable[Entry]) -> None:
@@ -86,23 +91,6 @@ def _print_by_app(entries: Iterable[Entry]) -> None:
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in (1, 2)), row[3].ljust(widths[3]), row[4]]
         print("  ".join(cells).rstrip())
-
-
-def readable_size(size: float) -> str:
-    """Bytes for people.
-
-    Examples
-    --------
-    >>> readable_size(999), readable_size(1234567)
-    ('999 B', '1.2 MB')
-    """
-    if size < 1000:
-        return f"{size:.0f} B"
-    for unit in ("kB", "MB", "GB", "TB"):
-        size /= 1000
-        if size < 999.95 or unit == "TB":
-            break
-    return f"{size:.1f} {unit}"
 
 
 def _readable_time(seconds: float) -> str:
@@ -157,7 +145,7 @@ def _count_unnamed(directory: str, named: set[str]) -> None:
     except OSError:
         return
     if files:
-        size = readable_size(sum(file.stat().st_size for file in files))
+        size = _size(sum(file.stat().st_size for file in files))
         print(
             f"{directory}: {len(files)} value files ({size}) belong to no record: a run may be about to record them; "
             "else they are what an interrupted run has left"
@@ -170,7 +158,9 @@ def rm(options: argparse.Namespace) -> int:
         option is not None for option in (options.app, options.key, options.older_than, options.identity)
     )
     if not chosen:
-        raise Refused("rm: say which results: --app NAME, --key PREFIX, --older-than DAYS, --identity POLICY, or --all")
+        raise UsageError(
+            "rm: say which results: --app NAME, --key PREFIX, --older-than DAYS, --identity POLICY, or --all"
+        )
     before = None if options.older_than is None else time.time() - options.older_than * 86400
 
     def wanted(entry: Entry) -> bool:
@@ -199,18 +189,18 @@ def rm(options: argparse.Namespace) -> int:
             _remove(place, {entry.key for entry in entries})
     freed = sum(compact(place.directory) for place in places)
     left = _still_there(places, found)
-    print(f"{len(every) - left} results removed, {readable_size(freed)} freed in segments")
+    print(f"{len(every) - left} results removed, {_size(freed)} freed in segments")
     if left:
         print(f"{left} are there again: a run that goes on records them. Remove them when it has ended")
     return 1 if left else 0
 
 
-def _still_there(places: Sequence[Place], found: Sequence[Sequence[Entry]]) -> int:
+def _still_there(places: Sequence[CheckpointDirectory], found: Sequence[Sequence[Entry]]) -> int:
     """How many results can be found again, now that they were removed."""
     count = 0
     with ExitStack() as stack:
         for before, entries in zip(places, found, strict=True):
-            place = Place.open(before.directory)
+            place = CheckpointDirectory.open(before.directory)
             stack.callback(place.close)
             for key in {entry.key for entry in entries}:
                 in_parsls_file = place.parsl is not None and place.parsl.find(key) is not None
@@ -218,7 +208,7 @@ def _still_there(places: Sequence[Place], found: Sequence[Sequence[Entry]]) -> i
     return count
 
 
-def _remove(place: Place, keys: set[str]) -> None:
+def _remove(place: CheckpointDirectory, keys: set[str]) -> None:
     place.store.remove(keys)
     # what is in both must go from both, or it would be found again
     if place.parsl is not None and any(place.parsl.find(key) is not None for key in keys):
@@ -242,7 +232,7 @@ def _to_parsl(options: argparse.Namespace) -> int:
     out = options.to_parsl
     path = os.path.abspath(out if out.endswith(".pkl") else os.path.join(out, FILE_NAME))
     if os.path.lexists(path):
-        raise Refused(f"export: {path} exists already: name another place, or move it away")
+        raise UsageError(f"export: {path} exists already: name another place, or move it away")
     total = convert.Converted()
     with ExitStack() as stack:
         places = _open(options.directory, stack)
@@ -269,7 +259,7 @@ def _not_in(store: Store) -> Callable[[Entry], bool]:
 
 def _from_parsl(options: argparse.Namespace) -> int:
     if os.path.exists(options.directory) and not os.path.isdir(options.directory):
-        raise Refused(f"{options.directory} is a file: DIR is the directory that is to get the results")
+        raise UsageError(f"{options.directory} is a file: DIR is the directory that is to get the results")
     source = options.from_parsl
     if os.path.isfile(source):
         paths = [source]
@@ -277,7 +267,7 @@ def _from_parsl(options: argparse.Namespace) -> int:
         paths = [os.path.join(directory, FILE_NAME) for directory in directories(source)]
         paths = [path for path in paths if os.path.lexists(path)]
         if not paths:
-            raise Refused(f"{source}: there is no {FILE_NAME} of Parsl's in it")
+            raise UsageError(f"{source}: there is no {FILE_NAME} of Parsl's in it")
     total = convert.Converted()
     with Store(options.directory) as store:
         # the last record of a key counts, and what a store has stays as it is: so from the last file to the first
@@ -298,17 +288,17 @@ def _damage(total: convert.Converted) -> int:
     return 1 if total.damaged else 0
 
 
-def _watch(what: str) -> convert.Watch:
+def _watch(what: str) -> convert.ShowProgress:
     def watch(entries: Iterable[Entry], count: int) -> Iterable[Entry]:
         return progress(entries, count, what)
 
     return watch
 
 
-def _open(path: str, stack: ExitStack) -> list[Place]:
+def _open(path: str, stack: ExitStack) -> list[CheckpointDirectory]:
     places = []
     for directory in directories(path):
-        place = Place.open(directory)
+        place = CheckpointDirectory.open(directory)
         stack.callback(place.close)
         places.append(place)
     return places

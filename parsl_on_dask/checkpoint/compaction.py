@@ -19,22 +19,12 @@ def compact(directory: str | os.PathLike[str], *, orphan_age: float = ORPHAN_AGE
     Only segments that their writers have finished are touched, so runs may go on meanwhile; what a killed run has
     left stays. A segment is replaced as a whole, by renaming; stores that are open keep the old one.
 
-    Parameters
-    ----------
-    directory : str
-        A checkpoint directory.
-    orphan_age : float, default 86400
-        Seconds after which a value file that no record names is deleted.
+    - `directory`: a checkpoint directory.
+    - `orphan_age`: seconds after which a value file that no record names is deleted.
 
-    Returns
-    -------
-    int
-        Bytes that were freed.
+    Returns how many bytes were freed.
 
-    Raises
-    ------
-    OSError
-        When a file cannot be read or written. Nothing that is needed is lost.
+    Raises OSError when a file cannot be read or written. Nothing that is needed is lost.
     """
     where = os.path.abspath(directory)
     found = [segments.Segment(where, name, keep_open=False) for name in segments.segment_names(where)]
@@ -77,10 +67,7 @@ def _rewrite(segment: segments.Segment, places: list[int]) -> int:
         return size
     mark = frames.new_mark()
     rows: list[bytes] = []
-    with (
-        sidefiles.replacing(path) as unfinished,
-        os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
-    ):
+    with sidefiles.replacing_file(path) as file:
         at = file.write(frames.pack_header(mark))
         for frame in _frames(segment, places):
             head = frames.read_head(frame)
@@ -88,8 +75,6 @@ def _rewrite(segment: segments.Segment, places: list[int]) -> int:
             rows.append(head.key + place.to_bytes(index.OFFSET_BYTES, "big"))
             at += file.write(frames.with_mark(frame, mark))
         at += file.write(frames.pack(mark, frames.NO_KEY, frames.END, time.time()))
-        file.flush()
-        os.fsync(file.fileno())
     _unlink_quietly(index.file_of(path))
     if len(rows) >= index.WORTH_A_FILE:
         index.write_file(path, mark, at, index.settle(rows, keep_removed=True))

@@ -47,31 +47,23 @@ class Converted:
         self.need_cloudpickle += other.need_cloudpickle
 
 
-Watch = Callable[[Iterable[Entry], int], Iterable[Entry]]
+ShowProgress = Callable[[Iterable[Entry], int], Iterable[Entry]]
 
 
 def _unwatched(entries: Iterable[Entry], _total: int) -> Iterable[Entry]:
     return entries
 
 
-def from_parsl(file: ParslFile, store: Store, watch: Watch = _unwatched) -> Converted:
+def from_parsl(file: ParslFile, store: Store, watch: ShowProgress = _unwatched) -> Converted:
     """Copy the results of a Parsl file into segments. Those that are there already are left out.
 
     Nothing is unpickled, so what the values are made of need not be importable. The exception are values that name
     Parsl's own classes, which get this package's.
 
-    Parameters
-    ----------
-    file : ParslFile
-    store : Store
-        Into whose directory.
-    watch : callable, optional
-        Is given the entries and their number, and gives the entries back; shows progress.
+    - `store`: into whose directory.
+    - `watch`: is given the entries and their number, and gives the entries back; shows progress.
 
-    Raises
-    ------
-    OSError
-        When the store cannot be written.
+    Raises OSError when the store cannot be written.
     """
     done = Converted()
     for entry in watch(file.entries(), len(file)):
@@ -101,20 +93,12 @@ def from_parsl(file: ParslFile, store: Store, watch: Watch = _unwatched) -> Conv
     return done
 
 
-def to_parsl(store: Store, writer: ParslWriter, watch: Watch = _unwatched) -> Converted:
+def to_parsl(store: Store, writer: ParslWriter, watch: ShowProgress = _unwatched) -> Converted:
     """Append the results of a store to a Parsl file, for those keys that Parsl makes as well.
 
-    Parameters
-    ----------
-    store : Store
-    writer : ParslWriter
-    watch : callable, optional
-        As for :func:`from_parsl`.
+    `watch`: as for :func:`from_parsl`.
 
-    Raises
-    ------
-    OSError
-        When the file cannot be written.
+    Raises OSError when the file cannot be written.
     """
     done = Converted()
     for entry in watch(store.entries(), len(store)):
@@ -143,12 +127,8 @@ def to_parsl(store: Store, writer: ParslWriter, watch: Watch = _unwatched) -> Co
 def copy_records(file: ParslFile, writer: ParslWriter, wanted: Callable[[Entry], bool]) -> int:
     """Append a Parsl file's usable records to another, as they are; how many there were.
 
-    Raises
-    ------
-    OSError
-        When the file cannot be written.
-    DamagedEntry
-        When a record that was there when the file was opened cannot be read any more.
+    Raises OSError when the file cannot be written. Raises DamagedEntry when a record that was there when the file was
+    opened cannot be read any more.
     """
     count = 0
     for entry in sorted(filter(wanted, file.entries()), key=lambda entry: entry.at):
@@ -160,10 +140,7 @@ def copy_records(file: ParslFile, writer: ParslWriter, wanted: Callable[[Entry],
 def remove_records(file: ParslFile, keys: set[str]) -> int:
     """Write a Parsl file anew without some keys, and without what is damaged; how many results have gone.
 
-    Raises
-    ------
-    OSError, DamagedEntry
-        When it cannot be written, or read to the end; it is then as it was.
+    Raises OSError, DamagedEntry when it cannot be written, or read to the end; it is then as it was.
     """
     with replaced(file.path) as writer:
         kept = copy_records(file, writer, lambda entry: entry.key not in keys)

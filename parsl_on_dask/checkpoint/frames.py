@@ -114,20 +114,12 @@ def pack(
 ) -> bytes:
     """A frame.
 
-    Parameters
-    ----------
-    mark, key : bytes
-        8 and 16 bytes.
-    kind : int
-        INLINE, SIDE, REMOVED or END.
-    written : float
-        Seconds since 1970.
-    app, identity, parts
-        What :class:`~parsl_on_dask.checkpoint.entry.Entry` says about the call.
-    value : bytes
-        The pickled value, when it is in the frame.
-    side, size, value_crc
-        Name, size in bytes and CRC-32 of the file that has the value, when it is not.
+    - `mark`, `key`: 8 and 16 bytes.
+    - `kind`: INLINE, SIDE, REMOVED or END.
+    - `written`: seconds since 1970.
+    - `app`, `identity`, `parts`: what :class:`~parsl_on_dask.checkpoint.entry.Entry` says about the call.
+    - `value`: the pickled value, when it is in the frame.
+    - `side`, `size`, `value_crc`: name, size in bytes and CRC-32 of the file that has the value, when it is not.
 
     Examples
     --------
@@ -165,10 +157,7 @@ def _short(text: str) -> bytes:
 def read_head(data: bytes, at: int = 0) -> Head:
     """The fixed part of the frame that begins at ``at``; nothing is checked.
 
-    Raises
-    ------
-    struct.error
-        When there are not enough bytes.
+    Raises struct.error when there are not enough bytes.
     """
     return Head._make(_HEAD.unpack_from(data, at))
 

@@ -25,23 +25,13 @@ _known: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 def identity_of(function: Callable[..., Any], policy: str = "name", version: str | int | None = None) -> str:
     """What is added to a key, beside the name of the app.
 
-    Parameters
-    ----------
-    function : callable
-        What an app handed to the kernel.
-    policy : {'name', 'source'}, default 'name'
-    version : str, optional
-        The author's; then the policy does not matter.
+    - `function`: what an app handed to the kernel.
+    - `policy`: one of 'name', 'source'.
+    - `version`: the author's; then the policy does not matter.
 
-    Returns
-    -------
-    str
-        Empty for the policy "name": keys are then Parsl's. Else it begins with "source:" or "version:".
+    Returns an empty text for the policy "name": keys are then Parsl's. Else it begins with "source:" or "version:".
 
-    Raises
-    ------
-    ConfigurationError
-        For a policy that there is not.
+    Raises ConfigurationError for a policy that there is not.
 
     Examples
     --------

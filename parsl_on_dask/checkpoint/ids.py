@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import pickle
 import threading
 import types
@@ -272,19 +273,8 @@ def _dataclass_id(obj: Any, output_ref: bool) -> bytes:
 # -- libraries that are only looked at when somebody uses them
 
 
-def _numpy_ids() -> Callable[[], None]:
-    from parsl_on_dask.checkpoint.ids_numpy import register
-
-    return register
-
-
-def _pandas_ids() -> Callable[[], None]:
-    from parsl_on_dask.checkpoint.ids_pandas import register
-
-    return register
-
-
-_libraries: dict[str, Callable[[], Callable[[], None]]] = {"numpy": _numpy_ids, "pandas": _pandas_ids}
+#: Each has a module of this room, which is imported when the first of its values is met.
+_libraries = {"numpy", "pandas"}
 _learning = threading.RLock()
 
 
@@ -295,8 +285,8 @@ def _learn(kind: type) -> None:
         if root in _libraries:
             with _learning:
                 if root in _libraries:
-                    _libraries[root]()()
-                    del _libraries[root]
+                    importlib.import_module(f"{__package__}.ids_{root}").register()
+                    _libraries.remove(root)
 
 
 def from_library(obj: object, output_ref: bool, *exact: type) -> Any:

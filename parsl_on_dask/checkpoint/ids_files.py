@@ -36,9 +36,7 @@ class MissingFile(FileNotFoundError, ValueError):
 def files_by(policy: FilePolicy) -> Iterator[None]:
     """Identify input files in this way, in this thread.
 
-    Parameters
-    ----------
-    policy : {'path', 'stat', 'content'}
+    `policy`: one of 'path', 'stat', 'content'.
 
     Examples
     --------
@@ -96,14 +94,7 @@ def _stat(path: str) -> tuple[int, int, bytes]:
 def content(path: str) -> bytes:
     """A digest of what is in a file. It is read once, as long as its size and time of change stay.
 
-    Parameters
-    ----------
-    path : str
-
-    Raises
-    ------
-    MissingFile
-        When it cannot be read, or is a directory.
+    Raises MissingFile when it cannot be read, or is a directory.
     """
     size, changed, _ = _stat(path)
     key = (os.path.abspath(path), size, changed)

@@ -36,10 +36,7 @@ _HEADER = struct.Struct("<20s8sQQQI")
 class Table:
     """Rows in memory, sorted, one for each key.
 
-    Parameters
-    ----------
-    rows : bytes
-        What :func:`settle` has made.
+    `rows`: what :func:`settle` has made.
 
     Examples
     --------
@@ -118,12 +115,8 @@ def split(rows: bytes, segment: int = 0) -> list[bytes]:
 def settle(rows: list[bytes], keep_removed: bool = False) -> bytes:
     """Sort rows and leave the last one of each key; the list is used up.
 
-    Parameters
-    ----------
-    rows : list of bytes
-        Of segments whose numbers say which is later.
-    keep_removed : bool, default False
-        Whether the rows stay that say that a key is removed.
+    - `rows`: of segments whose numbers say which is later.
+    - `keep_removed`: whether the rows stay that say that a key is removed.
     """
     rows.sort()
     # the bit for "removed" sorts above all offsets, so within one segment the order of the file has to decide
@@ -156,49 +149,27 @@ def file_of(segment_path: str) -> str:
 def write_file(segment_path: str, mark: bytes, end: int, body: bytes, damaged: int = 0) -> None:
     """Write the index of a segment, or of its beginning.
 
-    Parameters
-    ----------
-    segment_path : str
-    mark : bytes
-        The segment's.
-    end : int
-        Bytes of the segment that the index is about.
-    body : bytes
-        The rows, settled with ``keep_removed``.
-    damaged : int, default 0
-        Records that had to be skipped.
+    - `mark`: the segment's.
+    - `end`: bytes of the segment that the index is about.
+    - `body`: the rows, settled with ``keep_removed``.
+    - `damaged`: records that had to be skipped.
 
-    Raises
-    ------
-    OSError
-        When it cannot be written; nothing is left of it.
+    Raises OSError when it cannot be written; nothing is left of it.
     """
     head = _HEADER.pack(MAGIC, mark, end, len(body) // ROW, damaged, crc32(body))
-    with sidefiles.replacing(file_of(segment_path)) as unfinished:
-        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(head + crc32(head).to_bytes(4, "little"))
-            file.write(body)
-            file.flush()
-            os.fsync(fd)
+    with sidefiles.replacing_file(file_of(segment_path)) as file:
+        file.write(head + crc32(head).to_bytes(4, "little"))
+        file.write(body)
 
 
 def read_file(segment_path: str, mark: bytes, size: int) -> tuple[bytes, int, int] | None:
     """The index of a segment.
 
-    Parameters
-    ----------
-    segment_path : str
-    mark : bytes
-        The segment's. The index of another file that had the same name has another.
-    size : int
-        Bytes of the segment now.
+    - `mark`: the segment's. The index of another file that had the same name has another.
+    - `size`: bytes of the segment now.
 
-    Returns
-    -------
-    (bytes, int, int) or None
-        The rows, sorted; up to where in the segment they reach; how many records had to be skipped. None when there
-        is no index, or one that is damaged or not this segment's.
+    Returns the rows, sorted; up to where in the segment they reach; how many records had to be skipped. None when there
+    is no index, or one that is damaged or not this segment's.
     """
     path = file_of(segment_path)
     try:

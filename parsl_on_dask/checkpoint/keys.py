@@ -30,14 +30,14 @@ from parsl_on_dask.checkpoint.ids import (
     tagged,
 )
 from parsl_on_dask.checkpoint.ids_files import MissingFile, file_id, files_by
-from parsl_on_dask.checkpoint.locate import inside
 from parsl_on_dask.checkpoint.parts import Part, argument_labels, function_part, part, short_text
 from parsl_on_dask.checkpoint.policy import FilePolicy
+from parsl_on_dask.checkpoint.refused_part import inside
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.python_internals.digests import short_md5
 from parsl_on_dask.remote.shell import run_bash
 
-__all__ = ["app_id", "id_for_memo", "key_parts", "make_hash", "make_key", "make_key_first"]
+__all__ = ["app_id", "id_for_memo", "make_hash", "make_key", "make_key_first"]
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 
@@ -108,10 +108,7 @@ def make_hash(task: Mapping[str, Any], *, identity: str = "name", files: FilePol
     >>> key(1, seed=2) == key(1, seed=3), key(1) == key(2)
     (True, False)
     """
-    if files != "path":
-        with files_by(files):
-            return _key(task, identity)[0]
-    return _key(task, identity)[0]
+    return _key_by(task, identity, files)[0]
 
 
 def make_key(task: Mapping[str, Any], *, identity: str = "name", files: FilePolicy = "path") -> tuple[str, list[Part]]:
@@ -149,26 +146,20 @@ def make_key_first(
     >>> parts()[1][::2]
     ('argument 0', "'abc'")
     """
-    if files != "path":
-        with files_by(files):
-            key, found = _key(task, identity)
-    else:
-        key, found = _key(task, identity)
+    key, found = _key_by(task, identity, files)
     return key, partial(_parts, task, found)
-
-
-def key_parts(task: Mapping[str, Any], *, identity: str = "name", files: FilePolicy = "path") -> list[Part]:
-    """The parts of a call's key: :func:`make_key` without the key.
-
-    >>> key_parts({"func": len, "args": ("abc",), "kwargs": {}, "ignore_for_cache": ()})[1][::2]
-    ('argument 0', "'abc'")
-    """
-    return make_key(task, identity=identity, files=files)[1]
 
 
 #: Function, what stands for it, what its identity adds; arguments and what stands for them; keywords with these;
 #: what stands for the outputs, and these.
 _Found = tuple[Any, bytes, str, Sequence[Any], list[Any], list[tuple[str, Any, Any]], bytes, Any]
+
+
+def _key_by(task: Mapping[str, Any], identity: str, files: FilePolicy) -> tuple[str, _Found]:
+    if files == "path":
+        return _key(task, identity)
+    with files_by(files):
+        return _key(task, identity)
 
 
 def _key(task: Mapping[str, Any], identity: str) -> tuple[str, _Found]:

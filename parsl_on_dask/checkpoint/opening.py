@@ -27,10 +27,7 @@ class Opened:
 def open_directories(directories: Sequence[str]) -> Opened:
     """Read the indexes of all segments, and the segments that have none. Later directories have precedence.
 
-    Raises
-    ------
-    OSError
-        When one of the directories cannot be read. What cannot be read of its segments is a warning.
+    Raises OSError when one of the directories cannot be read. What cannot be read of its segments is a warning.
     """
     names = [(directory, segment_names(directory)) for directory in directories]
     many = sum(len(found) for _, found in names) > KEPT_OPEN

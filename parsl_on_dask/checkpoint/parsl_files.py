@@ -32,15 +32,9 @@ _LONGEST_FILE = 1 << (64 - _LENGTH_BITS)
 def flatten_checkpoint_files(files: Any) -> list[str]:
     """The directories in a ``checkpoint_files`` argument, which may hold lists, as in ``[get_last_checkpoint(d)]``.
 
-    Parameters
-    ----------
-    files : None, path, or a list or tuple of such
-        Directories. None and empty lists name none.
+    `files`: directories. None and empty lists name none.
 
-    Raises
-    ------
-    TypeError
-        For anything else.
+    Raises TypeError for anything else.
 
     Examples
     --------
@@ -62,21 +56,12 @@ def flatten_checkpoint_files(files: Any) -> list[str]:
 def open_parsl_file(directory: str | os.PathLike[str]) -> ParslFile | None:
     """Open Parsl's file in a checkpoint directory that a user has listed.
 
-    Parameters
-    ----------
-    directory : path
-        A checkpoint directory, ``runinfo/000/checkpoint``.
+    `directory`: a checkpoint directory, ``runinfo/000/checkpoint``.
 
-    Returns
-    -------
-    ParslFile or None
-        None when the directory has no such file, but files of this package; also when it is missing in the directory
-        of a run, which is then one that recorded nothing.
+    Returns None when the directory has no such file, but files of this package; also when it is missing in the
+    directory of a run, which is then one that recorded nothing.
 
-    Raises
-    ------
-    BadCheckpoint
-        When it has neither, or its ``tasks.pkl`` cannot be read at all.
+    Raises BadCheckpoint when it has neither, or its ``tasks.pkl`` cannot be read at all.
     """
     path = os.path.join(os.fspath(directory), FILE_NAME)
     if os.path.lexists(path):
@@ -122,20 +107,14 @@ class ParslFile:
     several records with one key the last counts, as in Parsl. Reading a pickle can run anything: open only files
     that you would run as programs.
 
-    Parameters
-    ----------
-    path : path
-        The file itself.
+    `path`: the file itself.
+
+    Raises BadCheckpoint when the file cannot be read at all: no permission, a directory, or no checkpoint file.
 
     Attributes
     ----------
     damaged : int
         Places in the file where there is no usable record.
-
-    Raises
-    ------
-    BadCheckpoint
-        When the file cannot be read at all: no permission, a directory, or no checkpoint file.
 
     Examples
     --------
@@ -200,20 +179,14 @@ class ParslFile:
     def load(self, entry: Entry) -> Any:
         """The value of an entry of this file.
 
-        Raises
-        ------
-        DamagedEntry
-            When it is there no longer, damaged, or made of something that cannot be imported here.
+        Raises DamagedEntry when it is there no longer, damaged, or made of something that cannot be imported here.
         """
         return self._result(self.record(entry), entry.key)
 
     def record(self, entry: Entry) -> bytes:
         """The bytes of an entry's record.
 
-        Raises
-        ------
-        DamagedEntry
-            When they cannot be read.
+        Raises DamagedEntry when they cannot be read.
         """
         try:
             file = os.open(self.path, os.O_RDONLY)

@@ -26,10 +26,7 @@ def record(key: str, value: Any) -> bytes:
     ``__main__``, as in Parsl's own files. cloudpickle writes the rest. References into this package are written as
     references to Parsl's modules of the same names.
 
-    Raises
-    ------
-    Exception
-        Whatever cloudpickle raises for a value that cannot be pickled.
+    Raises Exception: whatever cloudpickle raises for a value that cannot be pickled.
 
     Examples
     --------
@@ -51,12 +48,8 @@ def record(key: str, value: Any) -> bytes:
 def result(data: bytes, key: str) -> Any:
     """The value in a record; a reference to Parsl's modules means the same in this package.
 
-    Raises
-    ------
-    NotAResult
-        When the record is a failure's, another key's, or none.
-    Exception
-        Whatever unpickling raises.
+    Raises NotAResult when the record is a failure's, another key's, or none. Raises Exception: whatever unpickling
+    raises.
     """
     entry = _FromParsl(io.BytesIO(data)).load()
     if not isinstance(entry, dict) or entry.get("hash") != key or "result" not in entry:

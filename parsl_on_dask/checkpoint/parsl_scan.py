@@ -60,20 +60,14 @@ class Bytes:
 def scan(path: str | os.PathLike[str]) -> Iterator[Found]:
     """Find the records of a checkpoint file, in their order.
 
-    Parameters
-    ----------
-    path : path
-        The file. What is appended to it during the scan is not looked at.
+    `path`: the file. What is appended to it during the scan is not looked at.
+
+    Raises OSError when the file cannot be read.
 
     Yields
     ------
     (offset, length, key)
         Of each record. Bytes that are none, a torn record or something else, come with None as key.
-
-    Raises
-    ------
-    OSError
-        When the file cannot be read.
     """
     file = os.open(path, os.O_RDONLY)
     try:

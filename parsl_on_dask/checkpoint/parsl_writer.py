@@ -16,12 +16,8 @@ class ParslWriter:
     A directory that several programs write at once needs a file system that appends atomically, which NFS does not;
     Parsl itself writes into a directory of each run.
 
-    Parameters
-    ----------
-    path : path
-        The file; it and its directory are made when there is something to write, for the user alone (0600, 0700).
-    sync : bool, default False
-        Whether a record is on disk, not only with the operating system, when ``append`` returns.
+    - `path`: the file; it and its directory are made when there is something to write, for the user alone (0600, 0700).
+    - `sync`: whether a record is on disk, not only with the operating system, when ``append`` returns.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, sync: bool = False) -> None:
@@ -33,19 +29,11 @@ class ParslWriter:
     def append(self, key: str, value: Any) -> None:
         """Record a result.
 
-        Parameters
-        ----------
-        key : str
-            32 hexadecimal digits.
-        value
-            What pickle or cloudpickle can pickle.
+        - `key`: 32 hexadecimal digits.
+        - `value`: what pickle or cloudpickle can pickle.
 
-        Raises
-        ------
-        OSError
-            When it cannot be written, because the disk is full for example. The file is then as it was before.
-        Exception
-            What pickling raised; nothing has been written.
+        Raises OSError when it cannot be written, because the disk is full for example. The file is then as it was
+        before. Raises Exception: what pickling raised; nothing has been written.
         """
         self.append_record(parsl_pickles.record(key, value))
 
@@ -69,10 +57,7 @@ class ParslWriter:
     def create(self) -> None:
         """Make the file and its directory, though there is nothing to write yet.
 
-        Raises
-        ------
-        OSError
-            When they cannot be made.
+        Raises OSError when they cannot be made.
         """
         with self._lock:
             self._opened()

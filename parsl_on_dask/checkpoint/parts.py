@@ -44,14 +44,9 @@ def part(label: str, ident: bytes, text: str) -> Part:
 def function_part(app: bytes, extra: str, name: str) -> Part:
     """The part of an app's function: the same for all its calls.
 
-    Parameters
-    ----------
-    app : bytes
-        What stands for the function in keys by name.
-    extra : str
-        What is added to that by another identity.
-    name : str
-        Of the app.
+    - `app`: what stands for the function in keys by name.
+    - `extra`: what is added to that by another identity.
+    - `name`: of the app.
     """
     if not extra:
         return part("function", app, name)
@@ -60,10 +55,6 @@ def function_part(app: bytes, extra: str, name: str) -> Part:
 
 def short_text(value: Any) -> str:
     """A value as it would be written when it is plain and short, else what it is.
-
-    Parameters
-    ----------
-    value
 
     Examples
     --------
@@ -114,10 +105,7 @@ def _is_plain(container: Any) -> bool:
 def argument_labels(function: Callable[..., Any]) -> tuple[str, ...]:
     """What positional arguments are called, as far as the function names them.
 
-    Parameters
-    ----------
-    function : callable
-        What an app handed to the kernel.
+    `function`: what an app handed to the kernel.
 
     Examples
     --------

@@ -17,17 +17,10 @@ def progress(
 ) -> Iterator[Item]:
     """The items; a bar shows how many have been taken, if it takes long and somebody is watching.
 
-    Parameters
-    ----------
-    items : iterable
-    total : int
-        How many there are.
-    what : str
-        In front of the bar.
-    stream : text file, optional
-        Default ``sys.stderr``. Nothing is written to it unless it is a terminal.
-    first_after : float, default 0.5
-        Seconds before the bar appears.
+    - `total`: how many there are.
+    - `what`: in front of the bar.
+    - `stream`: default ``sys.stderr``. Nothing is written to it unless it is a terminal.
+    - `first_after`: seconds before the bar appears.
 
     Examples
     --------

@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from parsl_on_dask.checkpoint.directories import distrusted
 from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, logger, warn
 from parsl_on_dask.checkpoint.parsl_files import FILE_NAME, ParslFile, open_parsl_file
 from parsl_on_dask.checkpoint.parsl_writer import ParslWriter
-from parsl_on_dask.checkpoint.places import distrusted
 from parsl_on_dask.checkpoint.store import Store
 from parsl_on_dask.remote import sidefiles
 from parsl_on_dask.remote.trust import distrust
@@ -22,23 +22,13 @@ Parts = Sequence[Sequence[str]]
 class Recording:
     """Checkpoint directories of both layouts, as one.
 
-    Parameters
-    ----------
-    directory : str
-        Where results are recorded; it is made with the first one.
-    read : sequence of str
-        Directories with results of other runs.
-    sync : bool
-        Whether a result is on disk when :meth:`put` returns.
-    parsl_layout : bool
-        Whether Parsl's ``tasks.pkl`` is written, too.
-    trust : bool, default False
-        Whether results are used that somebody else may have put there. They are pickles, which can run anything.
+    - `directory`: where results are recorded; it is made with the first one.
+    - `read`: directories with results of other runs.
+    - `sync`: whether a result is on disk when :meth:`put` returns.
+    - `parsl_layout`: whether Parsl's ``tasks.pkl`` is written, too.
+    - `trust`: whether results are used that somebody else may have put there. They are pickles, which can run anything.
 
-    Raises
-    ------
-    BadCheckpoint
-        When there are no results in one of ``read``.
+    Raises BadCheckpoint when there are no results in one of ``read``.
     """
 
     def __init__(
@@ -90,10 +80,7 @@ class Recording:
     def load(self, found: tuple[Any, Entry]) -> Any:
         """The value of a recorded result.
 
-        Raises
-        ------
-        DamagedEntry
-            When it has gone, or is damaged.
+        Raises DamagedEntry when it has gone, or is damaged.
         """
         place, entry = found
         path = self.side_path(found)
@@ -110,12 +97,7 @@ class Recording:
     def put(self, key: str, value: Any, app: str, identity: str, parts: Parts) -> None:
         """Record a result.
 
-        Raises
-        ------
-        OSError
-            When it cannot be written; nothing is left of it.
-        Exception
-            What pickling it raised.
+        Raises OSError when it cannot be written; nothing is left of it. Raises Exception: what pickling it raised.
         """
         self.store.put(key, value, app=app, identity=identity, parts=parts)
         if self.writer is not None:

@@ -19,10 +19,7 @@ GLANCE = 512
 def segment_names(directory: str) -> list[str]:
     """The segments in a directory, oldest first; none when there is no directory.
 
-    Raises
-    ------
-    OSError
-        When the directory cannot be read, or is a file.
+    Raises OSError when the directory cannot be read, or is a file.
     """
     try:
         names = os.listdir(directory)
@@ -56,14 +53,9 @@ class Segment:
     Nothing is mapped into memory: a file that is cut off or goes stale on a network file system would then end the
     process instead of raising an error.
 
-    Parameters
-    ----------
-    directory : str
-        The checkpoint directory.
-    name : str
-        Of the file in it.
-    keep_open : bool, default True
-        Whether the file stays open between readings.
+    - `directory`: the checkpoint directory.
+    - `name`: of the file in it.
+    - `keep_open`: whether the file stays open between readings.
     """
 
     __slots__ = ("_opened", "directory", "keep_open", "mark", "name")
@@ -83,10 +75,7 @@ class Segment:
     def read(self, at: int, size: int) -> bytes:
         """Up to ``size`` bytes from an offset.
 
-        Raises
-        ------
-        OSError
-            When the file cannot be read or is there no longer.
+        Raises OSError when the file cannot be read or is there no longer.
         """
         opened = self._opened
         if opened is None:
@@ -97,11 +86,16 @@ class Segment:
             size = min(size, max(0, os.fstat(opened.fd).st_size - at))
         return os.pread(opened.fd, size, at)
 
-    def head(self, at: int) -> tuple[frames.Head, bytes] | None:
-        """The head of the frame at an offset, and bytes that hold all its texts; None when there is no frame."""
+    def _glance(self, at: int) -> bytes | None:
+        """The beginning of the frame at an offset; None when there is none."""
         data = self.read(at, GLANCE)
         # another mark: the file has been compacted meanwhile, and its offsets are others
-        if len(data) < frames.HEAD_SIZE or not data.startswith(self.mark or frames.MARK):
+        return data if len(data) >= frames.HEAD_SIZE and data.startswith(self.mark or frames.MARK) else None
+
+    def head(self, at: int) -> tuple[frames.Head, bytes] | None:
+        """The head of the frame at an offset, and bytes that hold all its texts; None when there is no frame."""
+        data = self._glance(at)
+        if data is None:
             return None
         head = frames.read_head(data)
         wanted = frames.HEAD_SIZE + head.texts_size
@@ -120,9 +114,8 @@ class Segment:
 
     def whole(self, at: int) -> tuple[frames.Head, bytes] | None:
         """As :meth:`frame`, with the frame's head."""
-        data = self.read(at, GLANCE)
-        # another mark: the file has been compacted meanwhile, and its offsets are others
-        if len(data) < frames.HEAD_SIZE or not data.startswith(self.mark or frames.MARK):
+        data = self._glance(at)
+        if data is None:
             return None
         head = frames.read_head(data)
         size = head.frame_size

@@ -33,10 +33,7 @@ _APPS = frozenset({"python_app", "bash_app", "join_app"})
 class Sources:
     """Collects what counts of one app's function.
 
-    Parameters
-    ----------
-    function : callable
-        The app's, or what is put around it.
+    `function`: the app's, or what is put around it.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

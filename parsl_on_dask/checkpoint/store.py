@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from parsl_on_dask.checkpoint import frames, index
+from parsl_on_dask.checkpoint.appending import Appender
 from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, logger
 from parsl_on_dask.checkpoint.opening import Opened, open_directories
-from parsl_on_dask.checkpoint.recorder import Recorder
 from parsl_on_dask.remote import sidefiles
 from parsl_on_dask.remote.packing import dumps, loads
 
@@ -78,10 +78,10 @@ class Store:
         self.damaged = found.damaged
         self._table = found.table
         self._segments = found.segments
-        self._recorder = Recorder(self.directory, sync, self._segments, found.unindexed)
-        self._append = self._recorder.append
-        self._copy = self._recorder.copy
-        self._mine = self._recorder.places
+        self._appender = Appender(self.directory, sync, self._segments, found.unindexed)
+        self._append = self._appender.append
+        self._copy = self._appender.copy
+        self._mine = self._appender.places
 
     # -- reading
 
@@ -293,7 +293,7 @@ class Store:
     def holds(self, key: str) -> bool:
         """Whether :attr:`directory` itself has a result, or will have it when its copy is written."""
         raw = _to_bytes(key)
-        if self._recorder.has(raw):
+        if self._appender.has(raw):
             return self._mine.get(raw, 0) & index.TOMBSTONE == 0
         place = self._place(raw)
         return place is not None and self._segments[place >> index.SEGMENT_SHIFT].directory == self.directory
@@ -354,7 +354,7 @@ class Store:
         OSError
             When it cannot be made.
         """
-        self._recorder.make_directory()
+        self._appender.make_directory()
 
     def flush(self) -> None:
         """Return when everything that was put is on disk.
@@ -364,11 +364,11 @@ class Store:
         OSError
             When it cannot be, or when the directory has vanished.
         """
-        self._recorder.flush()
+        self._appender.flush()
 
     def close(self) -> None:
         """Have everything put on disk and let go of the files; results can still be found and loaded."""
-        self._recorder.close()
+        self._appender.close()
         for segment in self._segments:
             segment.close()
 

@@ -19,10 +19,7 @@ _DELAY = WITHIN / 2
 class Syncer:
     """Calls a function soon after :meth:`wake`, on a thread of its own that sleeps in between.
 
-    Parameters
-    ----------
-    sync : callable
-        It must not raise.
+    `sync`: it must not raise.
     """
 
     def __init__(self, sync: Callable[[], None]) -> None:

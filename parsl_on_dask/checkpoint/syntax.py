@@ -23,11 +23,7 @@ _HAVE_DOC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 class SourceFile:
     """A file's definitions, by where they are.
 
-    Parameters
-    ----------
-    name : str
-        As in the code that was compiled from it.
-    text : str
+    `name`: as in the code that was compiled from it.
     """
 
     def __init__(self, name: str, text: str) -> None:
@@ -80,12 +76,8 @@ _files: dict[str, tuple[int, SourceFile]] = {}
 def source_file(name: str, namespace: dict[str, Any] | None) -> SourceFile:
     """The file of that name.
 
-    Parameters
-    ----------
-    name : str
-        ``co_filename`` of some code.
-    namespace : dict, optional
-        The module's; it knows how to get at files in archives.
+    - `name`: ``co_filename`` of some code.
+    - `namespace`: the module's; it knows how to get at files in archives.
     """
     text = "".join(linecache.getlines(name, namespace))
     known = _files.get(name)
@@ -147,11 +139,7 @@ def chains(nodes: list[ast.AST]) -> dict[str, set[tuple[str, ...]]]:
 def normal_form(node: ast.AST, leave_out: frozenset[int] | set[int] = frozenset()) -> str:
     """A definition as text in which only what it does counts. Docstrings count where something asks for ``__doc__``.
 
-    Parameters
-    ----------
-    node : ast.AST
-    leave_out : set of int
-        ``id()`` of nodes in lists that do not count.
+    `leave_out`: ``id()`` of nodes in lists that do not count.
 
     Examples
     --------

@@ -47,7 +47,6 @@ MODULES = (
     "remote.journal",
     "remote.execution",
     "remote.agent",
-    "remote.environment",
     "remote.jobend",
     "remote.runner",
     "remote.presence",

@@ -15,7 +15,7 @@ OPERATION = "parsl-progress"
 #: Milliseconds between two looks of an open page.
 PERIOD = 500
 _COLOURS = {"done": "#009e73", "cached": "#9b72c8", "running": "#2f86c9", "waiting": "#b9c0c7", "failed": "#d55e00"}
-#: What arrives for each app after its name; see ``parsl_on_dask.monitoring.tally.Row``.
+#: What arrives for each app after its name; see ``parsl_on_dask.monitoring.counts.Row``.
 _ORDER = ("done", "cached", "running", "waiting", "failed")
 
 

@@ -60,14 +60,8 @@ class ClusterTransfers:
 
     Its methods with a Message run in the client's event loop, as all that looks at its attributes.
 
-    Parameters
-    ----------
-    exchange : Exchange
-    client : distributed.Client
-    timeout : float
-        Seconds that an answer may take.
-    links : bool
-        Whether workers may take files from each other's directories.
+    - `timeout`: seconds that an answer may take.
+    - `links`: whether workers may take files from each other's directories.
     """
 
     def __init__(self, exchange: Exchange, client: Any, timeout: float, links: bool) -> None:
@@ -279,9 +273,9 @@ class ClusterTransfers:
         """Whom to get a file from now; None: wait."""
         if host in copies.busy:
             return None
-        near = [p for p in copies.workers.values() if p.host == host and p.worker != worker]
-        if near:
-            return near[0]
+        on_host = [p for p in copies.workers.values() if p.host == host and p.worker != worker]
+        if on_host:
+            return on_host[0]
         free = [p for p in copies.workers.values() if p.serving < PER_HOLDER and p.worker != worker]
         if free:
             return min(free, key=lambda p: p.serving)

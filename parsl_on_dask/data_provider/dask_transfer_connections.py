@@ -22,13 +22,8 @@ KEPT = 16
 class Connections:
     """The connections of a client to the workers of its cluster.
 
-    Parameters
-    ----------
-    client : distributed.Client
-    topic : str
-        What the workers know the client's files by.
-    timeout : float
-        Seconds that an answer may take.
+    - `topic`: what the workers know the client's files by.
+    - `timeout`: seconds that an answer may take.
     """
 
     def __init__(self, client: Any, topic: str, timeout: float) -> None:

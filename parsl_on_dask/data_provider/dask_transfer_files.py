@@ -109,10 +109,7 @@ class Exchange:
     def local(self, file: File) -> TransferFile:
         """A file of this machine.
 
-        Raises
-        ------
-        IsADirectoryError
-            When it is a directory.
+        Raises IsADirectoryError when it is a directory.
         """
         path = os.path.abspath(file.path)
         try:
@@ -151,10 +148,7 @@ class Exchange:
     def named(self, url: str) -> TransferFile:
         """A file on the workers, by its URL.
 
-        Raises
-        ------
-        FileNotFoundError
-            When no task was given it as an output, or nothing refers to that any more.
+        Raises FileNotFoundError when no task was given it as an output, or nothing refers to that any more.
         """
         found = self.by_name.get(url)
         if found is None:
@@ -195,7 +189,7 @@ class Exchange:
         if cluster is None:
             raise FileNotFoundError(lost(moved, []))
         path = os.path.join(self._scratch(), moved.key, moved.name)
-        place(path, lambda part: cluster.copy_to(moved.key, part), once=moved.key, batch=moved.key)
+        place(path, lambda part: cluster.copy_to(moved.key, part), key=moved.key, batch=moved.key)
         moved.path, moved.known = path, describe(path)
         return path
 

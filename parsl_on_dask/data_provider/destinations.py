@@ -84,17 +84,8 @@ class Destinations:
     def at(self, path: str, url: str, parent: Future[Any] | None = None) -> Destination:
         """The destination of a file.
 
-        Parameters
-        ----------
-        path : str
-            Where it should be. While another file is in use there, it is put in a directory of its own beside it.
-        url : str
-        parent : Future, optional
-            What makes the file, if an app does: its file is another one than what was there before.
-
-        Returns
-        -------
-        Destination
+        - `path`: where it should be. While another file is in use there, it is put in a directory of its own beside it.
+        - `parent`: what makes the file, if an app does: its file is another one than what was there before.
         """
         # the futures that providers are given are made for one call; what they wait for is the same for all
         made_by = id(getattr(parent, "parent", parent)) if parent is not None else 0
@@ -131,17 +122,10 @@ class Destinations:
 def local_path(dm: DataManager, executor: str, file: File, name: str | None = None) -> str:
     """Where a file goes by default: into the executor's ``working_dir``, or where its apps run.
 
-    Parameters
-    ----------
-    dm, executor, file
-        As a provider gets them.
-    name : str, optional
-        Its name there, which may have directories. Default: the file's own.
+    - `dm`, `executor`, `file`: as a provider gets them.
+    - `name`: its name there, which may have directories. Default: the file's own.
 
-    Raises
-    ------
-    ValueError
-        When that would be no file below that directory.
+    Raises ValueError when that would be no file below that directory.
     """
     name = file.filename if name is None else name
     parts = name.split("/")
@@ -170,21 +154,12 @@ def destination(
 ) -> Destination:
     """Set a file's ``local_path`` to where it will be for the apps of an executor.
 
-    Parameters
-    ----------
-    dm, executor, file
-        As a provider gets them.
-    parent : Future, optional
-        What makes the file.
-    name : str, optional
-        Its name below the working directory. Default: the file's own.
-    url : str, optional
-        What it is known by. Default: the file's own.
+    - `dm`, `executor`, `file`: as a provider gets them.
+    - `parent`: what makes the file.
+    - `name`: its name below the working directory. Default: the file's own.
+    - `url`: what it is known by. Default: the file's own.
 
-    Raises
-    ------
-    ValueError
-        When its name is none for a file.
+    Raises ValueError when its name is none for a file.
     """
     found = dm.destinations.at(local_path(dm, executor, file, name), file.url if url is None else url, parent)
     dm.destinations.note(file, found)
@@ -203,12 +178,8 @@ def bring_by_task(
 ) -> DataFuture:
     """Have a task of its own bring a file to an executor, or join one that does so right now.
 
-    Parameters
-    ----------
-    task : callable
-        Is called with `args`, ``outputs=[file]`` and `options`.
-    run_by : str, optional
-        Label of the executor that runs it. Default: `executor`.
+    - `task`: is called with `args`, ``outputs=[file]`` and `options`.
+    - `run_by`: label of the executor that runs it. Default: `executor`.
     """
     bringing = where.under_way(executor)
     if bringing is None:

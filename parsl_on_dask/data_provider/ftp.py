@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from parsl_on_dask.data_provider.provider_bases import FetchingInTask, FetchingTask
 
 
@@ -29,12 +26,7 @@ class FTPSeparateTaskStaging(FetchingTask):
     """
 
     schemes = ("ftp",)
-
-    @staticmethod
-    def _fetcher() -> Callable[..., Any]:
-        from parsl_on_dask.remote.ftp import _ftp_stage_in
-
-        return _ftp_stage_in
+    fetcher = "ftp:_ftp_stage_in"
 
 
 class FTPInTaskStaging(FetchingInTask):
@@ -57,9 +49,4 @@ class FTPInTaskStaging(FetchingInTask):
     """
 
     schemes = ("ftp",)
-
-    @staticmethod
-    def _fetcher() -> Callable[..., Any]:
-        from parsl_on_dask.remote.ftp import fetch_ftp
-
-        return fetch_ftp
+    fetcher = "ftp:fetch_ftp"

@@ -167,13 +167,12 @@ def cli_run(argv: Sequence[str] | None = None) -> None:
     argv : sequence of str, optional
         Its words, of which it takes none but ``--help``. Default: none.
     """
-    import argparse
     import sys
 
-    command = "python -m parsl_on_dask globus-auth"
-    argparse.ArgumentParser(prog=command, description="Allow Globus to transfer files for you.").parse_args(argv or ())
-
+    from parsl_on_dask.common.command_line import CommandParser
     from parsl_on_dask.errors import OptionalModuleMissing
+
+    CommandParser("globus-auth", description="Allow Globus to transfer files for you.").parse_args(argv or ())
 
     print("Parsl Globus command-line authorizer")
     print("If you have not allowed Parsl to transfer files for you, you are asked to now.")

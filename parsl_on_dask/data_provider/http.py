@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from parsl_on_dask.data_provider.provider_bases import FetchingInTask, FetchingTask
 
 SCHEMES = ("http", "https")
@@ -43,12 +40,7 @@ class HTTPSeparateTaskStaging(FetchingTask):
     """
 
     schemes = SCHEMES
-
-    @staticmethod
-    def _fetcher() -> Callable[..., Any]:
-        from parsl_on_dask.remote.http import _http_stage_in
-
-        return _http_stage_in
+    fetcher = "http:_http_stage_in"
 
 
 class HTTPInTaskStaging(FetchingInTask):
@@ -71,9 +63,4 @@ class HTTPInTaskStaging(FetchingInTask):
     """
 
     schemes = SCHEMES
-
-    @staticmethod
-    def _fetcher() -> Callable[..., Any]:
-        from parsl_on_dask.remote.http import fetch_http
-
-        return fetch_http
+    fetcher = "http:fetch_http"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -48,9 +49,16 @@ class SchemeStaging(Staging, RepresentationMixin):
 
 
 class FetchingStaging(SchemeStaging):
-    """Base of providers that only fetch files."""
+    """Base of providers that only fetch files.
+
+    Attributes
+    ----------
+    fetcher : str
+        The function that does it: its module below ``parsl_on_dask.remote``, a colon, and its name.
+    """
 
     takes_outputs = False
+    fetcher: ClassVar[str]
 
     def __init__(self, *, timeout: float = 30, retries: int = 3) -> None:
         self.timeout = timeout
@@ -59,14 +67,14 @@ class FetchingStaging(SchemeStaging):
         need_number(owner, "timeout", timeout, kind=float, above=0, example="30")
         need_number(owner, "retries", retries, at_least=0, example="3")
 
-    @staticmethod
-    @abstractmethod
-    def _fetcher() -> Callable[..., Any]:
-        """The function that does it, imported late: it needs ssl and much else."""
+    def _fetcher(self) -> Any:
+        module, _, name = self.fetcher.partition(":")
+        # late: it needs ssl and much else
+        return getattr(importlib.import_module(f"parsl_on_dask.remote.{module}"), name)
 
 
 class FetchingTask(FetchingStaging):
-    """Fetches in tasks of its own; ``_fetcher`` gives what these run."""
+    """Fetches in tasks of its own, which run the fetcher."""
 
     def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture:
         """Start the task, or join one that brings the file already."""
@@ -86,7 +94,7 @@ class FetchingTask(FetchingStaging):
 
 
 class FetchingInTask(FetchingStaging):
-    """Fetches in the task that needs the file; ``_fetcher`` gives what runs before it."""
+    """Fetches in the task that needs the file, before it runs."""
 
     def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> None:
         """Decide where the file will be."""

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from parsl_on_dask.checkpoint.directories import holds_results
 from parsl_on_dask.checkpoint.entry import warn
 from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
-from parsl_on_dask.checkpoint.places import holds_results
 from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.dataflow.lookup import Lookup, Recalled
 from parsl_on_dask.errors import ConfigurationError, ExecutorError

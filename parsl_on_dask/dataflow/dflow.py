@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
     from parsl_on_dask.executors.base import ParslExecutor
     from parsl_on_dask.monitoring.monitoring import MonitoringHub
-    from parsl_on_dask.monitoring.watch import Watch
+    from parsl_on_dask.monitoring.observer import Observer
 
 __all__ = ["AUTO_LOGNAME", "AppFuture", "DataFlowKernel", "DataFlowKernelLoader", "make_rundir"]
 
@@ -105,7 +105,7 @@ class DataFlowKernel:
         self.monitoring: MonitoringHub | None = None
         self.monitoring_radio: Any = None
         #: Takes notes of what happens to tasks, when there is monitoring.
-        self.watch: Watch | None = None
+        self.watch: Observer | None = None
         if config.monitoring is not None:
             self.workflow_name = config.monitoring.workflow_name or self.workflow_name
             self.workflow_version = config.monitoring.workflow_version or self.workflow_version
@@ -388,11 +388,11 @@ class DataFlowKernel:
         return dashboard_links(self)
 
     def __repr__(self) -> str:
-        from parsl_on_dask.monitoring.shown import kernel_text
+        from parsl_on_dask.monitoring.notebook import kernel_text
 
         return kernel_text(self)
 
     def _repr_html_(self) -> str:
-        from parsl_on_dask.monitoring.shown import kernel_html
+        from parsl_on_dask.monitoring.notebook import kernel_html
 
         return kernel_html(self)

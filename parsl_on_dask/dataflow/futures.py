@@ -306,7 +306,7 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
         return f"<AppFuture of task {record.id}, app {record.func_name}: {state}>"
 
     def _repr_html_(self) -> str:
-        from parsl_on_dask.monitoring.shown import future_html
+        from parsl_on_dask.monitoring.notebook import future_html
 
         return future_html(self)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from parsl_on_dask.common.command_line import CommandParser
 from parsl_on_dask.common.overrides import ClusterOverride
 
 __all__ = ["Invocation", "parse"]
@@ -113,11 +114,6 @@ def parse(argv: Sequence[str]) -> Invocation:
     return Invocation(kind, target, tuple(args), cluster, options.progress, _dialect(parser, options.dialect))
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n(see {self.prog} --help)\n")
-
-
 class _Version(argparse.Action):
     """Prints the version; looks it up only when it is asked for."""
 
@@ -138,9 +134,9 @@ class _Version(argparse.Action):
 _VALUE_OPTIONS = ("--scheduler", "--scheduler-file", "--jobqueue", "--config-name", "--max-blocks", "--dialect")
 
 
-def _parser() -> _Parser:
+def _parser() -> CommandParser:
     called = os.path.basename(sys.argv[0])
-    parser = _Parser(
+    parser = CommandParser(
         prog=called if called.startswith("parsl-on-dask") else "python -m parsl_on_dask",
         usage="%(prog)s [options] (script.py | -m module | -c code | -) [args...]\n"
         f"       %(prog)s ({' | '.join(COMMANDS)}) ...",
@@ -201,7 +197,7 @@ def _program_index(argv: Sequence[str]) -> int:
     return len(argv)
 
 
-def _program(parser: _Parser, words: list[str]) -> tuple[Kind, str, list[str]]:
+def _program(parser: CommandParser, words: list[str]) -> tuple[Kind, str, list[str]]:
     first, rest = words[0], words[1:]
     if first == "-":
         return "stdin", "", rest
@@ -218,7 +214,7 @@ def _program(parser: _Parser, words: list[str]) -> tuple[Kind, str, list[str]]:
     return kind, rest[0], rest[1:]
 
 
-def _cluster(parser: _Parser, options: argparse.Namespace) -> ClusterOverride | None:
+def _cluster(parser: CommandParser, options: argparse.Namespace) -> ClusterOverride | None:
     address, file, system = options.scheduler, options.scheduler_file, options.jobqueue
     named = {"--scheduler": address, "--scheduler-file": file, "--jobqueue": system}
     given = [name for name, value in named.items() if value is not None]
@@ -249,7 +245,7 @@ def _cluster(parser: _Parser, options: argparse.Namespace) -> ClusterOverride | 
     return ClusterOverride(scheduler_file=path)
 
 
-def _dialect(parser: _Parser, given: str | None) -> str | None:
+def _dialect(parser: CommandParser, given: str | None) -> str | None:
     from parsl_on_dask.errors import ConfigurationError
     from parsl_on_dask.old_spellings import dialect
 
@@ -263,7 +259,7 @@ def _dialect(parser: _Parser, given: str | None) -> str | None:
     return given
 
 
-def _jobs(parser: _Parser, system: str, config_name: str | None, max_blocks: str | None) -> ClusterOverride:
+def _jobs(parser: CommandParser, system: str, config_name: str | None, max_blocks: str | None) -> ClusterOverride:
     if not system:
         parser.error("--jobqueue needs the name of a batch system, such as slurm")
     if max_blocks is not None and not (max_blocks.isdecimal() and int(max_blocks)):

@@ -39,7 +39,7 @@ class Lane(abc.ABC):
     remote = False
     #: Whether the dashboard of its cluster has the Parsl page, and the scheduler takes reports for it.
     parsl_page = False
-    #: Told how calls go that are not done yet (:class:`~parsl_on_dask.monitoring.watch.Watch`); None if nobody asks.
+    #: Told how calls go that are not done yet, a :class:`~parsl_on_dask.monitoring.observer.Observer`; or None.
     watch: Any = None
 
     @abc.abstractmethod

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
 
+from parsl_on_dask.common.command_line import CommandParser
 from parsl_on_dask.errors import ParslError
 
 __all__ = ["COMMANDS", "main"]
@@ -25,12 +25,8 @@ postgresql://user@host/name; default: runinfo"""
 def main(command: str, argv: Sequence[str]) -> int:
     """Run a command; returns the exit code.
 
-    Parameters
-    ----------
-    command : str
-        One of :data:`COMMANDS`.
-    argv : sequence of str
-        The words after it.
+    - `command`: one of :data:`COMMANDS`.
+    - `argv`: the words after it.
     """
     try:
         return _visualize(argv) if command == "visualize" else _report(argv)
@@ -39,8 +35,8 @@ def main(command: str, argv: Sequence[str]) -> int:
         return 1
 
 
-def _parser(command: str, text: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m parsl_on_dask {command}", description=text)
+def _parser(command: str, text: str) -> CommandParser:
+    parser = CommandParser(command, description=text)
     parser.add_argument("database", nargs="?", metavar="DB", help=DATABASE)
     return parser
 

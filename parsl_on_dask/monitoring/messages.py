@@ -10,7 +10,7 @@ from parsl_on_dask.common.states import States
 from parsl_on_dask.monitoring.message_type import MessageType
 
 if TYPE_CHECKING:
-    from parsl_on_dask.monitoring.store import Clock
+    from parsl_on_dask.monitoring.tables import Clock
 
 logger = logging.getLogger("parsl.monitoring.messages")
 
@@ -26,17 +26,11 @@ _TABLES = {
 def add(found: dict[str, list[tuple[Any, ...]]], run_id: str, clock: Clock, message: Any) -> None:
     """Add the rows that a message stands for to those found so far.
 
-    Parameters
-    ----------
-    found : dict
-        Rows by table.
-    run_id : str
-        The run of messages that name none.
-    clock : Clock
-    message : tuple
-        ``(MessageType, dict)``; for blocks a list of dicts. What is no such message is logged and left out.
+    - `found`: rows by table.
+    - `run_id`: the run of messages that name none.
+    - `message`: ``(MessageType, dict)``; for blocks a list of dicts. What is no such message is logged and left out.
     """
-    from parsl_on_dask.monitoring.store import COLUMNS
+    from parsl_on_dask.monitoring.tables import COLUMNS
 
     try:
         tag, content = message

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.common.arguments import need, need_number
+from parsl_on_dask.common.arguments import need, need_number, wrong_type
 from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.monitoring.radios.sending import OPEN
 from parsl_on_dask.old_spellings.dialect import old_defaults
@@ -18,6 +18,7 @@ from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
+    from parsl_on_dask.monitoring.events import Sink
     from parsl_on_dask.monitoring.run import RunRecord
 
 logger = logging.getLogger("parsl.monitoring.monitoring")
@@ -48,6 +49,9 @@ class MonitoringHub(RepresentationMixin):
     resource_monitoring_interval : float, default 30
         Seconds between two samples of what a task uses, besides one at its begin and one at its end; 0 for none at
         all.
+    sinks : sequence of callable, default ()
+        Functions that are given lists of :class:`~parsl_on_dask.monitoring.events.Event` as these are recorded. They
+        run on the thread that writes the database. One that raises is told nothing more. (This package's own.)
 
     Raises
     ------
@@ -80,6 +84,7 @@ class MonitoringHub(RepresentationMixin):
         resource_monitoring_enabled: bool = True,
         resource_monitoring_interval: float = 30,
         *,
+        sinks: Sequence[Sink] = (),
         client_address: Any = None,
         client_port_range: Any = None,
         logdir: Any = None,
@@ -99,6 +104,7 @@ class MonitoringHub(RepresentationMixin):
         self.monitoring_debug = monitoring_debug
         self.resource_monitoring_enabled = resource_monitoring_enabled
         self.resource_monitoring_interval = resource_monitoring_interval
+        self.sinks = sinks
         self.client_address = client_address
         self.client_port_range = client_port_range
         self.logdir = logdir
@@ -130,8 +136,10 @@ class MonitoringHub(RepresentationMixin):
             at_least=0,
             example="30",
         )
+        if not isinstance(self.sinks, (list, tuple)) or not all(map(callable, self.sinks)):
+            raise wrong_type(owner, "sinks", self.sinks, "a list of functions", "Write for example sinks=[print].")
         if self.logging_endpoint is not None:
-            from parsl_on_dask.monitoring.store import checked_url
+            from parsl_on_dask.monitoring.tables import checked_url
 
             checked_url(self.logging_endpoint)
 
@@ -195,7 +203,7 @@ class MonitoringHub(RepresentationMixin):
             raise _in_use()
         self._record = RunRecord(self, self.logging_endpoint, dfk_run_dir)
         OPEN.append(self)
-        logger.info("Monitoring writes %s", self._record.store.shown)
+        logger.info("Monitoring writes %s", self._record.tables.shown)
 
     @property
     def resource_msgs(self) -> Any:

@@ -14,12 +14,9 @@ __all__ = ["of_run", "run_directory", "text"]
 def run_directory(folder: str | None, run: str | None = None) -> str | None:
     """The run that is meant, if there are node-hours of it; None otherwise.
 
-    Parameters
-    ----------
-    folder : str, optional
-        A run's own directory, or the one that the runs are in, of which the latest is meant. Default: ``runinfo``.
-    run : str, optional
-        The name of the run's directory in the latter.
+    - `folder`: a run's own directory, or the one that the runs are in, of which the latest is meant. Default:
+      ``runinfo``.
+    - `run`: the name of the run's directory in the latter.
     """
     top = os.path.abspath(os.path.expanduser(folder or "runinfo"))
     if run is not None:

@@ -105,7 +105,7 @@ class Progress:
         file: IO[str] | None = None,
         interval: float | None = None,
     ) -> None:
-        from parsl_on_dask.monitoring.tally import Pace
+        from parsl_on_dask.monitoring.counts import Pace
 
         self.kernel = kernel
         self.futures = futures
@@ -163,14 +163,14 @@ class Progress:
             self.screen.close(*self._now())
 
     def _now(self) -> tuple[list[Any], Any]:
-        from parsl_on_dask.monitoring import tally
+        from parsl_on_dask.monitoring import counts
 
         if self.futures is not None:
-            rows = tally.of_futures(self.futures, self.kernel)
+            rows = counts.of_futures(self.futures, self.kernel)
         else:
             assert self.kernel is not None
-            rows = tally.of_kernel(self.kernel)
-        self.pace.see(tally.total(rows))
+            rows = counts.of_kernel(self.kernel)
+        self.pace.see(counts.total(rows))
         return rows, self.pace
 
     def _look(self) -> bool:
@@ -195,11 +195,7 @@ def _screen(file: IO[str] | None) -> Any:
     if file is None and screens.in_notebook():
         return screens.Notebook()
     file = file or sys.stderr
-    try:
-        terminal = file.isatty()
-    except (AttributeError, ValueError):  # no real file, or a closed one
-        terminal = False
-    if terminal:
+    if screens.is_terminal(file):
         try:
             return screens.Terminal(file)
         except ImportError:

@@ -12,7 +12,7 @@ from parsl_on_dask.jobs.node_hours import COLUMNS, NodeHours, cells
 from parsl_on_dask.monitoring.pages import database as db
 from parsl_on_dask.monitoring.pages import figures, render, workers
 from parsl_on_dask.monitoring.pages.model import Reader, Run, Summary, Task
-from parsl_on_dask.remote.sidefiles import replacing
+from parsl_on_dask.remote.sidefiles import replacing_file
 from parsl_on_dask.version import PACKAGE_VERSION
 
 __all__ = ["choose", "write"]
@@ -24,17 +24,10 @@ ROWS = 20_000
 def choose(reader: Reader, folder: str | None = None, run: str | None = None) -> Summary:
     """The run that is meant: by id, by its run directory, or the latest.
 
-    Parameters
-    ----------
-    folder : str, optional
-        A run's own directory, such as ``runinfo/003``; anything else says nothing about which run is meant.
-    run : str, optional
-        The beginning of a run's id, or the name of its directory.
+    - `folder`: a run's own directory, such as ``runinfo/003``; anything else says nothing about which run is meant.
+    - `run`: the beginning of a run's id, or the name of its directory.
 
-    Raises
-    ------
-    DatabaseProblem
-        When there is no such run, or several.
+    Raises DatabaseProblem when there is no such run, or several.
     """
     runs = reader.runs()
     if not runs:
@@ -61,18 +54,12 @@ def choose(reader: Reader, folder: str | None = None, run: str | None = None) ->
 def write(reader: Reader, summary: Summary, path: str | os.PathLike[str], hours: Sequence[NodeHours] = ()) -> int:
     """Write a run's report, and return its size in bytes.
 
-    Parameters
-    ----------
-    path : path
-        Replaced as a whole, or not at all.
-    hours : sequence of NodeHours
-        Of the executors that had blocks.
+    - `path`: replaced as a whole, or not at all.
+    - `hours`: of the executors that had blocks.
     """
     text = html(reader, reader.run(summary.id), hours).encode()
-    with replacing(os.path.abspath(path)) as unfinished:
-        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(fd, "wb") as file:
-            file.write(text)
+    with replacing_file(os.path.abspath(path)) as file:
+        file.write(text)
     return len(text)
 
 

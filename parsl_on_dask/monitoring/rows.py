@@ -17,7 +17,7 @@ from parsl_on_dask.remote.usage import PACKED, STATES
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Record
-    from parsl_on_dask.monitoring.store import Clock
+    from parsl_on_dask.monitoring.tables import Clock
 
 #: Kinds of events besides the states, whose numbers are below.
 SUBMITTED, BEGAN, RAN, SAMPLED, INPUTS, MESSAGE, ROW = range(100, 107)
@@ -50,14 +50,8 @@ def clean(text: str) -> str:
 class RowMaker:
     """Makes rows of events.
 
-    Parameters
-    ----------
-    run_id : str
-    clock : Clock
-    interval : float
-        Of the resource samples, seconds.
-    block_of : callable
-        ``(executor label, worker name) -> block id or None``.
+    - `interval`: of the resource samples, seconds.
+    - `block_of`: ``(executor label, worker name) -> block id or None``.
     """
 
     def __init__(self, run_id: str, clock: Clock, interval: float, block_of: Callable[[str, str], str | None]) -> None:
@@ -79,7 +73,7 @@ class RowMaker:
         self._fresh, self._back = {}, []
 
     def rows(self, events: Iterable[Event]) -> dict[str, list[tuple[Any, ...]]]:
-        """Rows by table, in the order of :data:`parsl_on_dask.monitoring.store.COLUMNS`."""
+        """Rows by table, in the order of :data:`parsl_on_dask.monitoring.tables.COLUMNS`."""
         run_id, stamp, interval = self.run_id, self.clock.stamp, self.interval
         announced = self.announced
         fresh: dict[tuple[int, int], float] = {}

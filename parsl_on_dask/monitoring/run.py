@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.states import States
 from parsl_on_dask.monitoring.errors import MonitoringHubStartError
-from parsl_on_dask.monitoring.places import Places
+from parsl_on_dask.monitoring.machines import Machines
+from parsl_on_dask.monitoring.observer import Observer
 from parsl_on_dask.monitoring.radios.filesystem import FilesystemRadio, FilesystemRadioReceiver, is_written
 from parsl_on_dask.monitoring.rows import MESSAGE, RowMaker
-from parsl_on_dask.monitoring.store import Store, is_lock
-from parsl_on_dask.monitoring.watch import Watch
-from parsl_on_dask.monitoring.writer import Writer
+from parsl_on_dask.monitoring.tables import Tables, is_lock
+from parsl_on_dask.monitoring.writer import EventWriter
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
@@ -38,27 +38,19 @@ class Inbox:
 class RunRecord:
     """The record of one run.
 
-    Parameters
-    ----------
-    hub : MonitoringHub
-    url : str
-        Of the database.
-    run_dir : str
-        Directory of the run.
+    - `url`: of the database.
+    - `run_dir`: directory of the run.
 
-    Raises
-    ------
-    MonitoringHubStartError
-        When it cannot be opened.
+    Raises MonitoringHubStartError when it cannot be opened.
     """
 
     def __init__(self, hub: MonitoringHub, url: str, run_dir: str) -> None:
         self.hub = hub
-        self.store = Store(url)
+        self.tables = Tables(url)
         self.inbox = Inbox(self)
-        self.writer: Writer | None = None
-        self.watch: Watch | None = None
-        self.places: Places | None = None
+        self.writer: EventWriter | None = None
+        self.watch: Observer | None = None
+        self.machines: Machines | None = None
         self.kernel: Kernel | None = None
         self.info: dict[str, Any] = {}
         self.run_dir = run_dir
@@ -67,35 +59,33 @@ class RunRecord:
         self.files: FilesystemRadioReceiver | None = None
         self.files_are_read = False
         try:
-            self.store.open()
+            self.tables.open()
         except Exception as e:
-            self.store.release()
+            self.tables.release()
             if is_lock(e):
-                logger.warning("The monitoring database %s is locked; its records wait", self.store.shown)
+                logger.warning("The monitoring database %s is locked; its records wait", self.tables.shown)
                 return
             reason = str(getattr(e, "orig", None) or e).strip().partition("\n")[0]
             raise MonitoringHubStartError(
-                f"the monitoring database {self.store.shown} cannot be opened: {reason}. Give MonitoringHub("
+                f"the monitoring database {self.tables.shown} cannot be opened: {reason}. Give MonitoringHub("
                 "logging_endpoint=...) a database that is there and that you may write to, or leave monitoring out"
             ) from e
 
     def begin(self, kernel: Kernel, info: dict[str, Any]) -> None:
         """Begin with a kernel that starts.
 
-        Parameters
-        ----------
-        kernel : DataFlowKernel
-        info : dict
-            What the run says of itself at its start, with the columns of the workflow table.
+        `info`: what the run says of itself at its start, with the columns of the workflow table.
         """
         self.kernel = kernel
         self.info = info
         enabled = self.hub.resource_monitoring_enabled
         interval = float(self.hub.resource_monitoring_interval) if enabled else 0.0
-        self.places = Places(kernel, self.store.clock, lambda event: self.put(event))
-        maker = RowMaker(kernel.run_id, self.store.clock, interval, self.places.block_of)
-        self.writer = Writer(self.store, maker, self._workflow, self._look, self.hub.monitoring_debug)
-        self.watch = Watch(self.writer.put, enabled, interval)
+        self.machines = Machines(kernel, self.tables.clock, lambda event: self.put(event))
+        maker = RowMaker(kernel.run_id, self.tables.clock, interval, self.machines.block_of)
+        self.writer = EventWriter(
+            self.tables, maker, self._workflow, self._look, self.hub.monitoring_debug, self.hub.sinks
+        )
+        self.watch = Observer(self.writer.put, enabled, interval)
         for message in self.early:
             self.take(message)
         self.writer.start()
@@ -108,8 +98,8 @@ class RunRecord:
             self.writer.put((MESSAGE, None, 0, 0.0, message))
 
     def _look(self) -> None:
-        assert self.places is not None
-        self.places.look()
+        assert self.machines is not None
+        self.machines.look()
         if self.files is None and not self.files_are_read and is_written(self.run_dir):
             self.files = FilesystemRadioReceiver(self.inbox, self.run_dir)
 
@@ -126,15 +116,15 @@ class RunRecord:
         lane = getattr(executor, "lane", None)
         if lane is not None:
             lane.watch = self.watch
-            if self.places is not None and hasattr(getattr(lane, "cluster", None), "block_of"):
-                self.places.clusters[executor.label] = lane.cluster
-        if self.places is not None:
-            self.places.look_now()
+            if self.machines is not None and hasattr(getattr(lane, "cluster", None), "block_of"):
+                self.machines.clusters[executor.label] = lane.cluster
+        if self.machines is not None:
+            self.machines.look_now()
 
     def leaving(self) -> None:
         """Take note that the run is about to end."""
-        if self.places is not None:
-            self.places.look_now()
+        if self.machines is not None:
+            self.machines.look_now()
         if self.writer is not None:
             self.writer.hurry()
 
@@ -145,7 +135,7 @@ class RunRecord:
 
     def _workflow(self) -> tuple[Any, ...]:
         """The row of the workflow table."""
-        kernel, info, moment = self.kernel, self.info, self.store.clock.moment
+        kernel, info, moment = self.kernel, self.info, self.tables.clock.moment
         assert kernel is not None
         return (
             info["run_id"],
@@ -162,13 +152,13 @@ class RunRecord:
 
     def close(self) -> None:
         """Write what is left, and close the database."""
-        if self.places is not None:
+        if self.machines is not None:
             self._look()
-            self.places.close()
+            self.machines.close()
         if self.files is not None:
             self.files.shutdown()
         if self.writer is not None:
             self.writer.close()
         elif self.early:
             logger.warning("%s messages are not recorded: no run was begun", len(self.early))
-        self.store.release()
+        self.tables.release()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import IO, Any
 
-from parsl_on_dask.monitoring.tally import Pace, Row, total
+from parsl_on_dask.monitoring.counts import AppCounts, Pace, total
 
 #: Apps that have a bar of their own; the others share one.
 APPS = 20
@@ -22,20 +22,20 @@ def in_notebook() -> bool:
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
-def counts(row: Row) -> str:
+def counts(row: AppCounts) -> str:
     """What there is of each kind, in words.
 
     Examples
     --------
-    >>> counts(Row("a", 12, 3, 4, 0, 1))
+    >>> counts(AppCounts("a", 12, 3, 4, 0, 1))
     '12 done, 3 cached, 4 running, 1 failed'
-    >>> counts(Row("a", 0, 0, 0, 0, 0))
+    >>> counts(AppCounts("a", 0, 0, 0, 0, 0))
     'no tasks'
     """
     return ", ".join(f"{n:,} {kind}" for kind in KINDS if (n := getattr(row, kind))) or "no tasks"
 
 
-def shortened(rows: Sequence[Row]) -> list[Row]:
+def shortened(rows: Sequence[AppCounts]) -> list[AppCounts]:
     """At most so many rows as fit; those that still have something to do come first."""
     if len(rows) <= APPS:
         return list(rows)
@@ -45,14 +45,14 @@ def shortened(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row in chosen] + [total(rest)._replace(app=f"{len(rest)} other apps")]
 
 
-def parts(row: Row, width: int) -> list[tuple[str, int]]:
+def parts(row: AppCounts, width: int) -> list[tuple[str, int]]:
     """How many cells of a bar each kind takes: what there is gets at least one, and all together the width.
 
     Examples
     --------
-    >>> parts(Row("a", 990, 0, 9, 0, 1), 10)
+    >>> parts(AppCounts("a", 990, 0, 9, 0, 1), 10)
     [('done', 8), ('running', 1), ('failed', 1)]
-    >>> parts(Row("a", 0, 0, 0, 0, 0), 10)
+    >>> parts(AppCounts("a", 0, 0, 0, 0, 0), 10)
     [('waiting', 10)]
     """
     there = [(kind, n) for kind in KINDS if (n := getattr(row, kind))]
@@ -67,10 +67,7 @@ def parts(row: Row, width: int) -> list[tuple[str, int]]:
 class Terminal:
     """Bars in a terminal, by rich.
 
-    Raises
-    ------
-    ImportError
-        Without rich.
+    Raises ImportError without rich.
     """
 
     slow = False
@@ -84,26 +81,26 @@ class Terminal:
         self.live = Live(
             console=self.console,
             auto_refresh=False,
-            redirect_stdout=_is_terminal(sys.stdout),
-            redirect_stderr=_is_terminal(sys.stderr),
+            redirect_stdout=is_terminal(sys.stdout),
+            redirect_stderr=is_terminal(sys.stderr),
         )
 
     def open(self) -> None:
         self.live.start()
 
-    def show(self, rows: Sequence[Row], pace: Pace) -> None:
+    def show(self, rows: Sequence[AppCounts], pace: Pace) -> None:
         self.live.update(self.drawn(rows, pace), refresh=True)
 
-    def close(self, rows: Sequence[Row], pace: Pace) -> None:
+    def close(self, rows: Sequence[AppCounts], pace: Pace) -> None:
         self.show(rows, pace)
         self.live.stop()
 
-    def drawn(self, rows: Sequence[Row], pace: Pace) -> Any:
+    def drawn(self, rows: Sequence[AppCounts], pace: Pace) -> Any:
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        every = total(rows)
+        last = Text(foot(rows, pace), "dim", no_wrap=True, overflow="ellipsis")
         rows = shortened(rows)
         room = self.console.width - 4
         names = min(max([4, *(len(row.app) for row in rows)]), max(8, room // 4))
@@ -121,12 +118,9 @@ class Terminal:
             for kind, cells in parts(row, width):
                 bar.append("━" * cells, _STYLES[kind])
             table.add_row(row.app, bar, f"{row.ended:,}/{row.total:,}", self.words(row))
-        last = Text(
-            f"{every.ended:,} of {every.total:,} tasks ended, {pace.text()}", "dim", no_wrap=True, overflow="ellipsis"
-        )
         return Group(table, last)
 
-    def words(self, row: Row) -> Any:
+    def words(self, row: AppCounts) -> Any:
         from rich.text import Text
 
         text = Text()
@@ -137,11 +131,18 @@ class Terminal:
         return text
 
 
-def _is_terminal(file: Any) -> bool:
+def is_terminal(file: Any) -> bool:
+    """Whether a file is a terminal."""
     try:
         return bool(file.isatty())
-    except (AttributeError, ValueError):
+    except (AttributeError, ValueError):  # no real file, or a closed one
         return False
+
+
+def foot(rows: Sequence[AppCounts], pace: Pace) -> str:
+    """What stands below the bars."""
+    every = total(rows)
+    return f"{every.ended:,} of {every.total:,} tasks ended, {pace.text()}"
 
 
 class Notebook:
@@ -157,16 +158,14 @@ class Notebook:
 
         self.handle = display(HTML(""), display_id=True)  # type: ignore[no-untyped-call]
 
-    def show(self, rows: Sequence[Row], pace: Pace) -> None:
+    def show(self, rows: Sequence[AppCounts], pace: Pace) -> None:
         from IPython.display import HTML
 
-        from parsl_on_dask.monitoring.shown import bars_html
+        from parsl_on_dask.monitoring.notebook import bars_html
 
-        every = total(rows)
-        foot = f"{every.ended:,} of {every.total:,} tasks ended, {pace.text()}"
-        self.handle.update(HTML(bars_html(shortened(rows), foot)))  # type: ignore[no-untyped-call]
+        self.handle.update(HTML(bars_html(shortened(rows), foot(rows, pace))))  # type: ignore[no-untyped-call]
 
-    def close(self, rows: Sequence[Row], pace: Pace) -> None:
+    def close(self, rows: Sequence[AppCounts], pace: Pace) -> None:
         self.show(rows, pace)
 
 
@@ -184,13 +183,13 @@ class Lines:
         if self.hint:
             self._write(f"parsl: {self.hint}")
 
-    def show(self, rows: Sequence[Row], pace: Pace) -> None:
+    def show(self, rows: Sequence[AppCounts], pace: Pace) -> None:
         text = f"parsl: {self._numbers(rows)}"
         if rows and text != self.last:
             self.last = text
             self._write(f"{text}; {pace.text()}")
 
-    def close(self, rows: Sequence[Row], pace: Pace) -> None:
+    def close(self, rows: Sequence[AppCounts], pace: Pace) -> None:
         text = f"parsl: {self._numbers(rows)}"
         if text != self.last:
             self._write(f"{text}; {pace.text()}")
@@ -198,7 +197,7 @@ class Lines:
             for row in shortened(rows):
                 self._write(f"parsl:   {row.app}: {counts(row)}")
 
-    def _numbers(self, rows: Sequence[Row]) -> str:
+    def _numbers(self, rows: Sequence[AppCounts]) -> str:
         every = total(rows)
         return f"{every.ended:,} of {every.total:,} tasks ended: {counts(every)}"
 

@@ -22,10 +22,7 @@ PERIOD = 500
 class Views:
     """Keeps the views of one kernel up to date until :meth:`close`.
 
-    Parameters
-    ----------
-    kernel : DataFlowKernel
-        Its executors run.
+    `kernel`: its executors run.
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -79,9 +76,9 @@ class Reporter:
     def _tell(self) -> None:
         if self.ended or self.client.status != "running":
             return
-        from parsl_on_dask.monitoring import tally
+        from parsl_on_dask.monitoring import counts
 
-        rows = [tuple(row) for row in tally.of_kernel(self.kernel)]
+        rows = [tuple(row) for row in counts.of_kernel(self.kernel)]
         if rows == self.last:
             return
         try:

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.monitoring.errors import MonitoringWarning
+from parsl_on_dask.monitoring.events import Sink, of_rows
 from parsl_on_dask.monitoring.rows import Event, RowMaker
-from parsl_on_dask.monitoring.store import Store, is_about_rows
+from parsl_on_dask.monitoring.tables import COLUMNS, Rows, Tables, is_about_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,31 +42,27 @@ PAUSES = (0.5, 10.0)
 LAST_CHANCE = 5.0
 
 
-class Writer:
+class EventWriter:
     """Writes the events of one run.
 
-    Parameters
-    ----------
-    store : Store
-    maker : RowMaker
-    workflow : callable
-        Returns the row of the workflow table as it is now.
-    look : callable
-        Called before each transaction; may put events.
-    debug : bool
-        Log each transaction.
+    - `workflow`: returns the row of the workflow table as it is now.
+    - `look`: called before each transaction; may put events.
+    - `debug`: log each transaction.
+    - `sinks`: are given the events of each transaction once it is written.
     """
 
     def __init__(
         self,
-        store: Store,
+        tables: Tables,
         maker: RowMaker,
         workflow: Callable[[], tuple[Any, ...]],
         look: Callable[[], None],
         debug: bool = False,
+        sinks: Sequence[Sink] = (),
     ) -> None:
-        self.store = store
+        self.tables = tables
         self.debug = debug
+        self.sinks = list(sinks)
         self.maker = maker
         self.workflow = workflow
         self.look = look
@@ -134,18 +131,13 @@ class Writer:
         except Exception:
             logger.exception("the last records of monitoring are lost")
         self._drop_the_rest()
-        self.store.release()
+        self.tables.release()
 
     def _pause(self, took: float, arriving: float, waiting: int) -> float:
         """How long to leave the workflow alone, after a transaction that took so many seconds.
 
-        Parameters
-        ----------
-        took : float
-        arriving : float
-            Events a second.
-        waiting : int
-            Events.
+        - `arriving`: events a second.
+        - `waiting`: events.
         """
         if self.trouble_since:
             self.pause = min(2 * self.pause, PAUSES[1])
@@ -176,10 +168,23 @@ class Writer:
 
     def _write(self, events: Sequence[Event], workflow: tuple[Any, ...]) -> None:
         rows = {**self.maker.rows(events), "workflow": [workflow]}
-        self.store.write(rows)
+        self.tables.write(rows)
         if self.debug:
             logger.debug("Monitoring wrote %s", ", ".join(f"{len(v)} rows of {k}" for k, v in rows.items() if v))
         self.maker.written()
+        if self.sinks:
+            self._tell(rows, events)
+
+    def _tell(self, rows: Rows, events: Sequence[Event]) -> None:
+        """Give what was written to the sinks."""
+        apps = {event[1].id: event[1].func_name for event in events if hasattr(event[1], "func_name")}
+        told = list(of_rows(rows, COLUMNS, apps))
+        for sink in list(self.sinks) if told else ():
+            try:
+                sink(told)
+            except BaseException:  # it is the user's, and the record goes on
+                self.sinks.remove(sink)
+                logger.exception("a sink of monitoring has raised, and is told nothing more: %r", sink)
 
     def _one_by_one(self, events: Sequence[Event], workflow: tuple[Any, ...]) -> bool:
         """Find the events that the database does not take, and leave them out. False if it is not about events."""
@@ -200,7 +205,7 @@ class Writer:
         self.written = workflow
         if self.trouble_since:
             seconds, self.trouble_since = time.monotonic() - self.trouble_since, 0.0
-            logger.warning("The monitoring database %s is written again, after %.0f s", self.store.shown, seconds)
+            logger.warning("The monitoring database %s is written again, after %.0f s", self.tables.shown, seconds)
             self._tell_losses()
 
     def _back(self, events: list[Event], error: Exception) -> None:
@@ -209,7 +214,7 @@ class Writer:
             self.trouble_since = time.monotonic()
             logger.warning(
                 "The monitoring database %s cannot be written: %s. The workflow goes on, and its records wait",
-                self.store.shown,
+                self.tables.shown,
                 _first_line(error),
             )
         else:
@@ -234,7 +239,7 @@ class Writer:
         if not lost:
             return
         text = (
-            f"{lost} records of monitoring are lost, because the database {self.store.shown} could not be written. "
+            f"{lost} records of monitoring are lost, because the database {self.tables.shown} could not be written. "
             "The workflow itself is not affected"
         )
         logger.warning("%s", text)

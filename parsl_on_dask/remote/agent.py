@@ -52,10 +52,6 @@ class CommWriter:
 
     Dask's own ``BatchedSend`` goes through the event loop seven times for a message. Each time it has to take the
     interpreter from the call that runs, which then costs that call more than its result does. Here it is twice.
-
-    Parameters
-    ----------
-    comm : distributed.comm.Comm
     """
 
     def __init__(self, comm: Any) -> None:
@@ -67,10 +63,7 @@ class CommWriter:
     def send(self, message: bytes | int) -> None:
         """Send a message, or the number of messages that were read. In the event loop.
 
-        Raises
-        ------
-        OSError
-            When the connection is gone.
+        Raises OSError when the connection is gone.
         """
         if self.broken:
             raise OSError("the connection is closed")
@@ -93,11 +86,7 @@ class CommWriter:
 class ReportWriter(CommWriter):
     """The worker's end of a connection, which keeps what the client may not have read.
 
-    Parameters
-    ----------
-    comm : distributed.comm.Comm
-    name : str
-        The client's name for the connection.
+    `name`: the client's name for the connection.
 
     Attributes
     ----------

@@ -34,10 +34,7 @@ class FetchRefused(OSError):
 def retried(step: Callable[[], T], attempts: int, pause: float, may_pass: Callable[[Exception], bool]) -> T:
     """The result of a step that is tried so many times, while its exceptions may pass.
 
-    Parameters
-    ----------
-    pause : float
-        Seconds before the second attempt; each further one waits twice as long.
+    `pause`: seconds before the second attempt; each further one waits twice as long.
     """
     while True:
         try:
@@ -55,21 +52,12 @@ def fetch(
 ) -> None:
     """Write a file by attempts, of which each appends what is missing.
 
-    Parameters
-    ----------
-    attempt : callable
-        Is given the open file.
-    part : str
-        Where it goes.
-    retries : int
-        How many attempts in a row may fail to bring anything, after the first.
-    passing : tuple of types
-        Exceptions after which another attempt may have better luck.
+    - `attempt`: is given the open file.
+    - `part`: where it goes.
+    - `retries`: how many attempts in a row may fail to bring anything, after the first.
+    - `passing`: exceptions after which another attempt may have better luck.
 
-    Raises
-    ------
-    OSError
-        When it could not be had.
+    Raises OSError when it could not be had.
     """
     best = failures = 0
     with open(part, "wb") as file:

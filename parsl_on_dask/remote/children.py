@@ -83,10 +83,7 @@ def _numbers() -> Iterator[int]:
 def leave(error: BaseException | None) -> None:
     """End this process, a forked child that has come back from its call.
 
-    Parameters
-    ----------
-    error : BaseException or None
-        What the call raised in the child. It is shown on stderr, as no future waits for it.
+    `error`: what the call raised in the child. It is shown on stderr, as no future waits for it.
     """
     code = 0
     if isinstance(error, SystemExit):

@@ -29,11 +29,7 @@ Request = Callable[[Message], "Future[Message]"]
 class PeerError(Exception):
     """The other end answered that it cannot.
 
-    Parameters
-    ----------
-    text : str
-    kind : str
-        Name of the built-in exception that says it.
+    `kind`: name of the built-in exception that says it.
     """
 
     def __init__(self, text: str, kind: str = "OSError") -> None:
@@ -44,10 +40,7 @@ class PeerError(Exception):
 def describe(path: str) -> dict[str, int]:
     """What tells a file from another one, and from a later version of itself.
 
-    Raises
-    ------
-    OSError
-        When it is not there, or is no plain file.
+    Raises OSError when it is not there, or is no plain file.
     """
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
@@ -80,24 +73,13 @@ def read(path: str, known: dict[str, int], offset: int, size: int) -> Message:
 def pull(request: Request, key: str, known: dict[str, int], part: str, alive: Callable[[], None] | None = None) -> None:
     """Write a file that is at the other end.
 
-    Parameters
-    ----------
-    request : callable
-    key : str
-        What the other end calls the file.
-    known : dict
-        What :func:`describe` said of it there.
-    part : str
-        What to write.
-    alive : callable, optional
-        Called after every piece.
+    - `key`: what the other end calls the file.
+    - `known`: what :func:`describe` said of it there.
+    - `part`: what to write.
+    - `alive`: called after every piece.
 
-    Raises
-    ------
-    PeerError
-        With the other end's words.
-    OSError
-        When the other end cannot be reached, or the file not be written.
+    Raises PeerError with the other end's words. Raises OSError when the other end cannot be reached, or the file not be
+    written.
     """
     size = known["size"]
     with open(part, "wb") as file:
@@ -124,15 +106,9 @@ def pull(request: Request, key: str, known: dict[str, int], part: str, alive: Ca
 def push(request: Request, key: str, path: str, known: dict[str, int], about: Message) -> Message:
     """Send a file to the other end; arguments and errors as for :func:`pull`.
 
-    Parameters
-    ----------
-    about : dict
-        Goes with the messages that begin and end the transfer.
+    `about`: goes with the messages that begin and end the transfer.
 
-    Returns
-    -------
-    dict
-        The answer to the end of the file.
+    Returns the answer to the end of the file.
     """
     _answered(request, {**about, "do": "begin", "key": key})
     sent: tuple[Message, Future[Message]] | None = None
@@ -203,17 +179,10 @@ def wait_for(future: Future[Any]) -> Any:
 class WorkerConnection:
     """A connection to a worker that is made when it is needed, and again when it broke. For one event loop.
 
-    Parameters
-    ----------
-    address : str
-    operation : str
-        What answers there.
-    arguments : dict
-        Dask's, for connecting: certificates and the like.
-    more : dict
-        Goes with every message.
-    timeout : float
-        Seconds that an answer may take.
+    - `operation`: what answers there.
+    - `arguments`: Dask's, for connecting: certificates and the like.
+    - `more`: goes with every message.
+    - `timeout`: seconds that an answer may take.
     """
 
     def __init__(
@@ -230,10 +199,7 @@ class WorkerConnection:
     async def ask(self, message: Message, timeout: float | None = None) -> Message:
         """Send a message and wait for the answer.
 
-        Raises
-        ------
-        OSError
-            When that did not work; the connection is then closed.
+        Raises OSError when that did not work; the connection is then closed.
         """
         from distributed.comm.core import connect
 
@@ -261,13 +227,7 @@ class WorkerConnection:
 
 
 def from_thread(loop: Any, ask: Callable[[Message], Awaitable[Message]]) -> Request:
-    """What asks, in an event loop, for a thread outside of it.
-
-    Parameters
-    ----------
-    loop : tornado.ioloop.IOLoop
-    ask : callable
-    """
+    """What asks, in an event loop, for a thread outside of it."""
 
     def request(message: Message) -> Future[Message]:
         async def asked() -> Message:

@@ -41,12 +41,8 @@ def formatted(error: BaseException, trace: TracebackType | None, chain: bool = T
 class Failure(Exception):
     """A failure that this package reports itself.
 
-    Parameters
-    ----------
-    kind : str
-        Name of the error class to raise on the client, for example ``"BashExitFailure"``.
-    *args
-        What that class is made with.
+    - `kind`: name of the error class to raise on the client, for example ``"BashExitFailure"``.
+    - `*args`: what that class is made with.
 
     Examples
     --------

@@ -66,14 +66,9 @@ PAUSE = 0.5
 class FsspecTransfers(TransferWrapper):
     """Fetches marked files before a function runs, or sends those that it made.
 
-    Parameters
-    ----------
-    function, way
-        As of :class:`~parsl_on_dask.remote.wrapping.TransferWrapper`.
-    options : dict
-        Of each protocol: ``{"s3": {"key": ...}}``.
-    settings : dict
-        ``keep``, ``timeout``, ``attempts``.
+    - `function`, `way`: as of :class:`~parsl_on_dask.remote.wrapping.TransferWrapper`.
+    - `options`: of each protocol: ``{"s3": {"key": ...}}``.
+    - `settings`: ``keep``, ``timeout``, ``attempts``.
     """
 
     def __init__(
@@ -147,23 +142,12 @@ def _fsspec_stage_out(
 def fetch(url: str, local: str, options: dict[str, Any], timeout: float, attempts: int, app: str) -> None:
     """Copy a file from a file system to here, unless that very version of it is here.
 
-    Parameters
-    ----------
-    url : str
-    local : str
-        Absolute path. Nobody sees half of the file under this name.
-    options : dict
-        Of the file system.
-    timeout : float
-        Seconds that the file system has to answer, and that a copy may take without progress.
-    attempts : int
-    app : str
-        For error texts.
+    - `local`: absolute path. Nobody sees half of the file under this name.
+    - `options`: of the file system.
+    - `timeout`: seconds that the file system has to answer, and that a copy may take without progress.
+    - `app`: for error texts.
 
-    Raises
-    ------
-    Failure
-        ``StagingError``, which says what was to be copied where, and why that failed.
+    Raises Failure: ``StagingError``, which says what was to be copied where, and why that failed.
     """
 
     def copy() -> None:
@@ -185,7 +169,7 @@ def fetch(url: str, local: str, options: dict[str, Any], timeout: float, attempt
             if size is not None and got != size:
                 raise ConnectionError(f"{got} of {size} bytes came")
 
-        place(local, write, once=url, batch=_version(fs, path, info))
+        place(local, write, key=url, batch=_version(fs, path, info))
 
     _try(copy, attempts, "in", url, local, app)
 

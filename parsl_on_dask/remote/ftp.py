@@ -18,7 +18,7 @@ from .staged import saying
 def fetch_ftp(url: str, path: str, timeout: float, retries: int, batch: str | None = None) -> None:
     """Bring a file from an FTP server; parameters and errors as of :func:`~parsl_on_dask.remote.http.fetch_http`."""
     with saying("in", url, path):
-        place(path, lambda part: download(url, part, timeout, retries), once=url, batch=batch)
+        place(path, lambda part: download(url, part, timeout, retries), key=url, batch=batch)
 
 
 def _ftp_stage_in(
@@ -31,10 +31,7 @@ def _ftp_stage_in(
 def download(url: str, part: str, timeout: float, retries: int) -> None:
     """Write what is at an ``ftp:`` URL to a file.
 
-    Raises
-    ------
-    OSError
-        When it could not be had.
+    Raises OSError when it could not be had.
     """
 
     def attempt(file: BinaryIO) -> None:

@@ -30,25 +30,15 @@ CHUNK = 1 << 18
 def fetch_http(url: str, path: str, timeout: float, retries: int, batch: str | None = None) -> None:
     """Bring a file from the web.
 
-    Parameters
-    ----------
-    url : str
-    path : str
-        Where it goes.
-    timeout : float
-        Seconds for which a server may be silent.
-    retries : int
-        How many attempts in a row may fail to bring anything, after the first.
-    batch : str, optional
-        See :func:`~parsl_on_dask.remote.placing.place`.
+    - `path`: where it goes.
+    - `timeout`: seconds for which a server may be silent.
+    - `retries`: how many attempts in a row may fail to bring anything, after the first.
+    - `batch`: see :func:`~parsl_on_dask.remote.placing.place`.
 
-    Raises
-    ------
-    Failure
-        ``StagingError``.
+    Raises Failure: ``StagingError``.
     """
     with saying("in", url, path):
-        place(path, lambda part: download(url, part, timeout, retries), once=url, batch=batch)
+        place(path, lambda part: download(url, part, timeout, retries), key=url, batch=batch)
 
 
 def _http_stage_in(
@@ -61,10 +51,7 @@ def _http_stage_in(
 def download(url: str, part: str, timeout: float, retries: int) -> None:
     """Write what is at a URL to a file.
 
-    Raises
-    ------
-    OSError
-        When it could not be had.
+    Raises OSError when it could not be had.
     """
     transfer = Transfer(url, timeout)
     fetch(transfer.attempt, part, retries, (OSError, http.client.HTTPException))

@@ -46,14 +46,9 @@ class JobEnd(NamedTuple):
 def job_end(environment: Mapping[str, str], trust_slurm: bool, now: float, clock: float) -> JobEnd | None:
     """The end of the job that an environment tells of.
 
-    Parameters
-    ----------
-    environment : mapping
-    trust_slurm : bool
-        Whether Slurm's variable counts: not for workers that a script starts beside itself, as the job that it runs in
-        may have been given more time since.
-    now, clock : float
-        :func:`time.monotonic` and :func:`time.time`.
+    - `trust_slurm`: whether Slurm's variable counts: not for workers that a script starts beside itself, as the job
+      that it runs in may have been given more time since.
+    - `now`, `clock`: :func:`time.monotonic` and :func:`time.time`.
 
     Examples
     --------

@@ -25,10 +25,7 @@ _LENGTH = struct.Struct("<I")
 class Journal:
     """A worker's journal, for writing.
 
-    Parameters
-    ----------
-    path : str
-        The file is made, or emptied.
+    `path`: the file is made, or emptied.
 
     Examples
     --------
@@ -73,12 +70,7 @@ class Journal:
 
 
 def read(path: str) -> tuple[int, list[bytes]] | None:
-    """The running call and the last reports of a worker; None when there is no journal.
-
-    Parameters
-    ----------
-    path : str
-    """
+    """The running call and the last reports of a worker; None when there is no journal."""
     try:
         with open(path, "rb") as file:
             data = file.read()

@@ -20,10 +20,7 @@ LOOK, LONGEST_LOOK = 0.005, 0.1
 def locked(path: str) -> Iterator[None]:
     """Keep others, on this host and where the file system carries locks also on others, out of a block.
 
-    Parameters
-    ----------
-    path : str
-        The lock's file. It is made, and removed afterwards.
+    `path`: the lock's file. It is made, and removed afterwards.
 
     Examples
     --------

@@ -54,10 +54,7 @@ class Watched:
 class Monitor:
     """Watches the calls of one worker process.
 
-    Parameters
-    ----------
-    interval : float
-        Seconds between two samples of a call; 0 for none at all.
+    `interval`: seconds between two samples of a call; 0 for none at all.
     """
 
     def __init__(self, interval: float) -> None:
@@ -149,10 +146,7 @@ def is_here() -> bool:
 def send_message(message: Any) -> None:
     """Send a message of the call that runs in this thread, to be recorded.
 
-    Raises
-    ------
-    RuntimeError
-        When there is none, or monitoring is off.
+    Raises RuntimeError when there is none, or monitoring is off.
     """
     watched: Watched | None = getattr(_here, "watched", None)
     if watched is None:

@@ -30,15 +30,9 @@ def batch_system() -> str:
 def nodes_of(system: str) -> list[str]:
     """The nodes of this process's job, each once.
 
-    Parameters
-    ----------
-    system : str
-        As :func:`batch_system` gives it.
+    `system`: as :func:`batch_system` gives it.
 
-    Raises
-    ------
-    OSError
-        When the list cannot be read.
+    Raises OSError when the list cannot be read.
     """
     if system == "Slurm":
         return slurm_nodes(next((os.environ[name] for name in LISTS if os.environ.get(name)), ""))
@@ -87,11 +81,8 @@ def _range(text: str) -> list[str]:
 def look() -> dict[str, Any]:
     """What there is to know about this process's block before MPI programs are started there.
 
-    Returns
-    -------
-    dict
-        ``system`` (the batch system, or ""), ``nodes``, ``error`` (why there is no list of nodes, or ""), and
-        ``open_mpi`` (whether the ``mpiexec`` that is found is Open MPI's).
+    Returns a dict with ``system`` (the batch system, or ""), ``nodes``, ``error`` (why there is no list of nodes, or
+    ""), and ``open_mpi`` (whether the ``mpiexec`` that is found is Open MPI's).
     """
     system, error = batch_system(), ""
     nodes = []

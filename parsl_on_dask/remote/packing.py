@@ -146,10 +146,7 @@ def loads_with_refs(data: bytes, values: Sequence[Any], own: bool = True) -> Any
 class Promise:
     """Stands, in the arguments of a call, for the value of a call that runs before it on the same worker.
 
-    Parameters
-    ----------
-    number : int
-        Of that call.
+    `number`: of that call.
     """
 
     __slots__ = ("number",)
@@ -178,10 +175,7 @@ def _kept(number: int) -> Any:
 def loads_with_promises(data: bytes, results: Mapping[int, bytes]) -> Any:
     """Unpickle, with copies of the pickled ``results`` in the places of promises.
 
-    Raises
-    ------
-    PromiseMissing
-        When one of them is not there.
+    Raises PromiseMissing when one of them is not there.
     """
     _promised.results = results
     return loads(data)

@@ -22,31 +22,21 @@ _ABOUT_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
 _marks: dict[str, bytes] = {}
 
 
-def place(target: str, write: Callable[[str], None], *, once: str | None = None, batch: str | None = None) -> None:
+def place(target: str, write: Callable[[str], None], *, key: str | None = None, batch: str | None = None) -> None:
     """Write a file so that nobody ever sees half of it.
 
-    Parameters
-    ----------
-    target : str
-        Where it goes. The directories above are made; a file of that name is replaced, and so is a symbolic link.
-    write : callable
-        Is called with the name of a file in the same directory, and writes that. It is then renamed, or, if `write`
-        raises, removed.
-    once : str, optional
-        Identifies what is written, for example a URL. Of calls with equal keys for the same target that overlap on
-        this host, in whatever processes and threads, one writes; the others wait for it and write only if it fails.
-        When the one that writes is killed, another one takes over.
-    batch : str, optional
-        Together with `once`: a file that was written for the same batch, and not changed since, is taken as it is.
+    - `target`: where it goes. The directories above are made; a file of that name is replaced, and so is a symbolic
+      link.
+    - `write`: is called with the name of a file in the same directory, and writes that. It is then renamed, or, if
+      `write` raises, removed.
+    - `key`: identifies what is written, for example a URL. Of calls with equal keys for the same target that overlap
+      on this host, in whatever processes and threads, one writes; the others wait for it and write only if it fails.
+      When the one that writes is killed, another one takes over.
+    - `batch`: together with `key`: a file that was written for the same batch, and not changed since, is taken as it
+      is.
 
-    Raises
-    ------
-    IsADirectoryError
-        When there is a directory of that name.
-    OSError
-        When it cannot be written; it names the target.
-    Exception
-        What `write` raised.
+    Raises IsADirectoryError when there is a directory of that name. Raises OSError when it cannot be written; it names
+    the target. Raises Exception: what `write` raised.
 
     Examples
     --------
@@ -64,10 +54,10 @@ def place(target: str, write: Callable[[str], None], *, once: str | None = None,
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "there is a directory where a file is to be written", target)
     try:
-        if once is None:
+        if key is None:
             _write(target, _beside(target, os.urandom(8).hex(), ".part"), write)
         else:
-            _write_once(target, write, once.encode("utf-8", "surrogatepass"), batch)
+            _write_once(target, write, key.encode("utf-8", "surrogatepass"), batch)
     except OSError as e:
         name = os.path.basename(e.filename) if isinstance(e.filename, str) else ""
         if name.startswith(PREFIX) or (e.filename is None and e.errno in _ABOUT_THE_DISK):

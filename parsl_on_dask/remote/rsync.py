@@ -12,45 +12,26 @@ from .staged import need_output, saying
 def fetch_rsync(hostname: str, source: str, path: str, timeout: float, batch: str | None = None) -> None:
     """Bring a file from another host.
 
-    Parameters
-    ----------
-    hostname : str
-        As for ssh: ``host`` or ``user@host``.
-    source : str
-        Absolute path there.
-    path : str
-        Where it goes here.
-    timeout : float
-        Seconds for which the other side may be silent.
-    batch : str, optional
-        See :func:`~parsl_on_dask.remote.placing.place`.
+    - `hostname`: as for ssh: ``host`` or ``user@host``.
+    - `source`: absolute path there.
+    - `path`: where it goes here.
+    - `timeout`: seconds for which the other side may be silent.
+    - `batch`: see :func:`~parsl_on_dask.remote.placing.place`.
 
-    Raises
-    ------
-    Failure
-        ``StagingError``.
+    Raises Failure: ``StagingError``.
     """
     remote = f"{hostname}:{source}"
     with saying("in", remote, path):
-        place(path, lambda part: rsync(remote, os.path.abspath(part), timeout), once=remote, batch=batch)
+        place(path, lambda part: rsync(remote, os.path.abspath(part), timeout), key=remote, batch=batch)
 
 
 def send_rsync(hostname: str, target: str, path: str, timeout: float) -> None:
     """Take a file to another host, where it appears when all of it is there.
 
-    Parameters
-    ----------
-    hostname : str
-    target : str
-        Absolute path there.
-    path : str
-        Where it is here.
-    timeout : float
+    - `target`: absolute path there.
+    - `path`: where it is here.
 
-    Raises
-    ------
-    Failure
-        ``StagingError``.
+    Raises Failure: ``StagingError``.
     """
     remote = f"{hostname}:{target}"
     with saying("out", remote, path):
@@ -61,10 +42,7 @@ def send_rsync(hostname: str, target: str, path: str, timeout: float) -> None:
 def rsync(source: str, target: str, timeout: float) -> None:
     """Run rsync for one file. A path on this host is absolute, since rsync takes ``a:b`` for another host's.
 
-    Raises
-    ------
-    OSError
-        With what rsync said.
+    Raises OSError with what rsync said.
     """
     # -L: the file that a symbolic link leads to; -s: names are not for the other side's shell
     command = ["rsync", "-L", "-s", f"--timeout={max(1, round(timeout))}", "--", source, target]

@@ -3,17 +3,7 @@
 A shift is one Dask task: it holds one of the worker's slots, runs the calls that came with it, and, where the
 client has a connection to this worker (:mod:`parsl_on_dask.remote.agent`), the calls that are sent after it. When
 it has had nothing to do for a moment it ends. What comes with it is a pickled :class:`Bundle`; what happened to
-each call goes to the client at once, in pickled messages of this shape::
-
-    (batch, worker name, worker address, host, pid, [report, ...])
-    report = (STARTED,)                                    the shift runs now
-           | (STARTED, stop, last, end)                    the same, in a job that ends in so many seconds
-           | (VALUE, call, pickled value, began, ended)    small values ride along
-           | (KEPT, call, size, began, ended)              large ones stay here, in the Dask task's result
-           | (ERROR, call, pickled PackedError, began, ended)
-           | (HANDED_BACK, [call, ...])                    not begun; run these elsewhere
-           | (FORGOTTEN, call, function)                   not begun; send it again, with its function
-           | (SAMPLES, ...)                                see :mod:`parsl_on_dask.remote.monitor`
+each call goes to the client at once, in pickled messages (:mod:`parsl_on_dask.remote.execution`).
 """
 
 from __future__ import annotations
@@ -23,12 +13,12 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from . import execution
 from .agent import Agent, agent_of
-from .environment import environment
 from .execution import ERROR, HANDED_BACK, HOST, STARTED, VALUE, Bundle, CallData, Execution
 from .jobend import end_of_this_job
 from .monitor import monitor_of
@@ -47,20 +37,40 @@ GLANCE = 0.004
 REFUSAL = 0.2
 
 
+@contextmanager
+def environment(variables: Mapping[str, str] | None) -> Iterator[None]:
+    """Set environment variables of this process, and put back what was there.
+
+    It is for workers that run one call at a time: other threads see the variables, too.
+
+    Examples
+    --------
+    >>> with environment({"CUDA_VISIBLE_DEVICES": "2"}):
+    ...     os.environ["CUDA_VISIBLE_DEVICES"]
+    '2'
+    """
+    if not variables:
+        yield
+        return
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def run(data: bytes, values: Sequence[Any]) -> dict[int, Any]:
     """Run a shift. This is the Dask task.
 
-    Parameters
-    ----------
-    data : bytes
-        The pickled :class:`Bundle`.
-    values : sequence
-        The values on the cluster that its calls take; their arguments refer to them by number.
+    - `data`: the pickled :class:`Bundle`.
+    - `values`: the values on the cluster that its calls take; their arguments refer to them by number.
 
-    Returns
-    -------
-    dict of int to object
-        The large values, by the numbers of the calls.
+    Returns the large values, by the numbers of the calls.
     """
     from distributed import get_worker
 

@@ -31,22 +31,12 @@ _swept: set[str] = set()
 def make(where: str | None = None, purpose: str = "") -> str:
     """Make a directory for this process, after removing those that are nobody's any more.
 
-    Parameters
-    ----------
-    where : str, optional
-        Where it is to be. Default: the folder for temporary files.
-    purpose : str
-        A word for its name.
+    - `where`: where it is to be. Default: the folder for temporary files.
+    - `purpose`: a word for its name.
 
-    Returns
-    -------
-    str
-        Its path. To be given to :func:`remove` in the end.
+    Returns its path. To be given to :func:`remove` in the end.
 
-    Raises
-    ------
-    OSError
-        When it cannot be made.
+    Raises OSError when it cannot be made.
 
     Examples
     --------
@@ -78,10 +68,7 @@ def remove(path: str) -> None:
 def sweep(where: str) -> list[str]:
     """Remove the directories of this user and this host that nobody holds any more; returns their paths.
 
-    Parameters
-    ----------
-    where : str
-        In which directory they are.
+    `where`: in which directory they are.
     """
     removed: list[str] = []
     if fcntl is None:

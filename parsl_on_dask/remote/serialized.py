@@ -14,11 +14,7 @@ registered: Callable[[], tuple[Sequence[Any], Sequence[Any]]] | None = None
 class Encoded:
     """A value, in the form in which it travels. Unpickling gives the value.
 
-    Parameters
-    ----------
-    reader : class or object
-        The serialiser's class, if it needs no arguments, else the serialiser: what reads the bytes.
-    body : bytes
+    `reader`: the serialiser's class, if it needs no arguments, else the serialiser: what reads the bytes.
     """
 
     __slots__ = ("body", "reader")
@@ -67,12 +63,7 @@ def encoded_arguments(
 class Answering:
     """A function whose results travel in the form of registered serialisers.
 
-    Parameters
-    ----------
-    function : callable
-    serializers : sequence
-    limit : int
-        Bytes from which on a result stays as it is: it does not travel then, but stays on its worker.
+    `limit`: bytes from which on a result stays as it is: it does not travel then, but stays on its worker.
     """
 
     def __init__(self, function: Any, serializers: Sequence[Any], limit: int) -> None:

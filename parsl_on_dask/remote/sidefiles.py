@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 from zlib import crc32
 
 from .packing import dumps, loads
@@ -27,27 +27,15 @@ _CHUNK = 1 << 22
 def write_value(directory: str, key: str, value: Any) -> tuple[str, int, int]:
     """Pickle a value into a file of its own.
 
-    Parameters
-    ----------
-    directory : str
-        The checkpoint directory, which must exist; the file goes into the directory ``values`` in it, which is made
-        if need be.
-    key : str
-        The call's key.
-    value
-        What cloudpickle can pickle.
+    - `directory`: the checkpoint directory, which must exist; the file goes into the directory ``values`` in it, which
+      is made if need be.
+    - `key`: the call's key.
+    - `value`: what cloudpickle can pickle.
 
-    Returns
-    -------
-    (str, int, int)
-        The file's name without a directory, its size in bytes, and its CRC-32.
+    Returns the file's name without a directory, its size in bytes, and its CRC-32.
 
-    Raises
-    ------
-    OSError
-        When it cannot be written; nothing is left of it.
-    Exception
-        What pickling raised; nothing has been written.
+    Raises OSError when it cannot be written; nothing is left of it. Raises Exception: what pickling raised; nothing has
+    been written.
 
     Examples
     --------
@@ -103,6 +91,17 @@ def replacing(path: str) -> Iterator[str]:
         raise
 
 
+@contextmanager
+def replacing_file(path: str) -> Iterator[BinaryIO]:
+    """A file for the user alone, which takes the place of the one at a path when it is on disk as a whole."""
+    with replacing(path) as unfinished:
+        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(fd, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(fd)
+
+
 def sync_directory(directory: str) -> None:
     """Have the names in a directory put on disk, where the file system can be told to."""
     try:
@@ -120,21 +119,11 @@ def sync_directory(directory: str) -> None:
 def read_pickled(directory: str, name: str, size: int, crc: int) -> bytes:
     """The bytes of a value file, checked.
 
-    Parameters
-    ----------
-    directory : str
-        The checkpoint directory.
-    name : str
-        The file's name without a directory.
-    size, crc : int
-        What :func:`write_value` returned.
+    - `directory`: the checkpoint directory.
+    - `name`: the file's name without a directory.
+    - `size`, `crc`: what :func:`write_value` returned.
 
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    ValueError
-        When its bytes are not those that were written.
+    Raises OSError when it cannot be read. Raises ValueError when its bytes are not those that were written.
     """
     if os.path.basename(name) != name:
         raise ValueError(f"{name!r} is no name of a value file: it leads out of {directory}")

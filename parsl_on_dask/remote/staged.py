@@ -20,12 +20,8 @@ Step = Callable[[], None]
 class Staged(Wrapper):
     """A function that brings files, runs another function, and takes files away.
 
-    Parameters
-    ----------
-    func : callable
-        The app's.
-    before, after : tuple of callables
-        Are called without arguments. Those in `after` only if `func` did not raise.
+    - `func`: the app's.
+    - `before`, `after`: are called without arguments. Those in `after` only if `func` did not raise.
 
     Examples
     --------
@@ -74,18 +70,11 @@ def _parts(func: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[Step, ..
 def saying(what: str, url: str, path: str) -> Iterator[None]:
     """Have errors say which file could not be moved, where to, on which host, and why.
 
-    Parameters
-    ----------
-    what : {'in', 'out'}
-    url : str
-        The file, as the script names it.
-    path : str
-        Where it is, or was to be, on the side of the app.
+    - `what`: one of 'in', 'out'.
+    - `url`: the file, as the script names it.
+    - `path`: where it is, or was to be, on the side of the app.
 
-    Raises
-    ------
-    Failure
-        ``StagingError``, with the original as ``__cause__``.
+    Raises Failure: ``StagingError``, with the original as ``__cause__``.
     """
     try:
         yield
@@ -113,9 +102,7 @@ def reason(error: BaseException) -> str:
 def need_output(path: str) -> None:
     """Raise unless there is a file to be taken away.
 
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
+    Raises FileNotFoundError, IsADirectoryError.
     """
     if os.path.isdir(path):
         raise IsADirectoryError(21, "there is a directory where the app should have written a file", path)
@@ -126,10 +113,7 @@ def need_output(path: str) -> None:
 def make_room(url: str, path: str) -> None:
     """Make the directory in which an app will write a file.
 
-    Raises
-    ------
-    Failure
-        ``StagingError``.
+    Raises Failure: ``StagingError``.
     """
     folder = os.path.dirname(path)
     if folder:

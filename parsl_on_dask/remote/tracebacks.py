@@ -17,10 +17,7 @@ _THROUGH = frozenset({"asyncio", "cloudpickle", "concurrent", "copy", "distribut
 def without_ours(error: BaseException) -> TracebackType | None:
     """Take our frames from the beginnings of the tracebacks of an exception and of its causes.
 
-    Returns
-    -------
-    traceback or None
-        What is left for the exception itself; None when all of it was ours.
+    Returns what is left for the exception itself; None when all of it was ours.
 
     Examples
     --------

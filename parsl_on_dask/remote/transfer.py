@@ -50,16 +50,10 @@ _lock = threading.Lock()
 class DaskTransfers(TransferWrapper):
     """A function that has its marked files brought to its worker, or offers those that it made.
 
-    Parameters
-    ----------
-    function, way
-        As of :class:`~parsl_on_dask.remote.wrapping.TransferWrapper`.
-    topic : str
-        Names the exchange.
-    base : str or None
-        Directory for the files; None: the worker's own.
-    timeout : float
-        Seconds that the client may be silent.
+    - `function`, `way`: as of :class:`~parsl_on_dask.remote.wrapping.TransferWrapper`.
+    - `topic`: names the exchange.
+    - `base`: directory for the files; None: the worker's own.
+    - `timeout`: seconds that the client may be silent.
     """
 
     def __init__(self, function: Any, way: str, topic: str, base: str | None, timeout: float) -> None:
@@ -174,7 +168,7 @@ class Depot:
         Path and description of each file, by key.
     orders : dict
         What tasks wait for, by key.
-    heard : float
+    last_contact : float
         When the client was last heard of.
     held : int
         How many connections of the client say that it is there.
@@ -190,7 +184,7 @@ class Depot:
         self.orders: dict[str, Future[None]] = {}
         self.parts: dict[str, str] = {}
         self.lock = threading.Lock()
-        self.heard = time.monotonic()
+        self.last_contact = time.monotonic()
         self.held = 0
         self.pool = ThreadPoolExecutor(TOGETHER, "parsl-files")
 
@@ -218,7 +212,7 @@ class Depot:
 
     def wait(self, note: dict[str, Any], order: Future[None] | None, timeout: float, app: str) -> str:
         """Wait for an order; returns the path of the file."""
-        self.heard = max(self.heard, time.monotonic() - timeout / 2)
+        self.last_contact = max(self.last_contact, time.monotonic() - timeout / 2)
         path = self.path(note["key"], note["name"])
         while order is not None:
             try:
@@ -227,7 +221,7 @@ class Depot:
             except PeerError as e:
                 raise staging_error(note, path, str(e), app) from None
             except NotYet:
-                if time.monotonic() - self.heard > timeout:
+                if time.monotonic() - self.last_contact > timeout:
                     with self.lock:
                         self.orders.pop(note["key"], None)
                     reason = (
@@ -282,7 +276,7 @@ class Depot:
             if known is None:
                 return {"error": "it does not have that file any more", "kind": "FileNotFoundError"}
             return await loop.run_in_executor(None, read, *known, message["offset"], message["size"])
-        self.heard = time.monotonic()
+        self.last_contact = time.monotonic()
         if do == "put":
             if key not in self.parts:
                 return {"error": "the transfer was not begun", "kind": "OSError"}
@@ -343,7 +337,7 @@ class Depot:
         self.have(key, path)
 
     def sign_of_life(self) -> None:
-        self.heard = time.monotonic()
+        self.last_contact = time.monotonic()
 
     def have(self, key: str, path: str) -> None:
         with self.lock:

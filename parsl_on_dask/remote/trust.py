@@ -13,10 +13,7 @@ def distrust(path: str | os.PathLike[str]) -> str:
     Reading a pickle can run anything. So a file is read as one only if it belongs to this user (or to root), and nobody
     else can write to it.
 
-    Parameters
-    ----------
-    path : path
-        What does not exist is nobody's.
+    `path`: what does not exist is nobody's.
 
     Examples
     --------

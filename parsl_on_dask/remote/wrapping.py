@@ -28,11 +28,8 @@ class Wrapper:
 class TransferWrapper(Wrapper):
     """Moves the files among the arguments of a function that its staging provider has marked.
 
-    Parameters
-    ----------
-    function : callable
-    way : {'in', 'out'}
-        Which of its files it moves. What brings files is inside of what takes them away, and other things between.
+    `way` ('in', 'out'): which of its files it moves. What brings files is inside of what takes them away, and other
+    things between.
     """
 
     def __init__(self, function: Callable[..., Any], way: str) -> None:
@@ -52,12 +49,8 @@ class TransferWrapper(Wrapper):
 def marked(args: Sequence[Any], kwargs: Mapping[str, Any], mark: str) -> Iterator[tuple[str, Any, Any]]:
     """The files among a call's arguments that a staging provider has marked.
 
-    Parameters
-    ----------
-    args, kwargs
-        Of the call.
-    mark : str
-        Name of an attribute of the files.
+    - `args`, `kwargs`: of the call.
+    - `mark`: name of an attribute of the files.
 
     Yields
     ------

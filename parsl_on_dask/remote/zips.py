@@ -43,18 +43,14 @@ def _zip_stage_in(
     """The task that takes a file out of a zip file before those that need it."""
     file = outputs[0]
     with saying("in", file.url, file.local_path):
-        place(file.local_path, lambda part: extract(zip_file, inside_path, part), once=file.url, batch=batch)
+        place(file.local_path, lambda part: extract(zip_file, inside_path, part), key=file.url, batch=batch)
 
 
 def extract(zip_file: str, member: str, part: str) -> None:
     """Write a member of a zip file to a file.
 
-    Raises
-    ------
-    FileNotFoundError
-        When there is no such zip file, or no such member in it.
-    IsADirectoryError
-        When the member is a directory.
+    Raises FileNotFoundError when there is no such zip file, or no such member in it. Raises IsADirectoryError when the
+    member is a directory.
     """
     if not os.path.exists(zip_file):
         raise FileNotFoundError(2, "there is no such zip file", zip_file)
@@ -72,10 +68,7 @@ def extract(zip_file: str, member: str, part: str) -> None:
 def add(zip_file: str, member: str, path: str) -> None:
     """Put a file into a zip file, which is made if need be. One of the same name hides that which was there.
 
-    Raises
-    ------
-    OSError, zipfile.BadZipFile
-        When it cannot be done; the zip file is then as it was.
+    Raises OSError, zipfile.BadZipFile when it cannot be done; the zip file is then as it was.
     """
     folder = os.path.dirname(zip_file)
     if folder:

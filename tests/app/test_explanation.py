@@ -13,13 +13,17 @@ import pytest
 import parsl_on_dask as parsl
 from parsl_on_dask import AUTO_LOGNAME, Config, bash_app, python_app
 from parsl_on_dask.app.explanation import explain
-from parsl_on_dask.checkpoint.keys import key_parts, make_hash, make_key
+from parsl_on_dask.checkpoint.keys import make_hash, make_key
 from parsl_on_dask.executors import ThreadPoolExecutor
 from tests.helpers import WAIT
 
 
 def simulate(mesh: Any, steps: int = 1, seed: int = 0, outputs: Any = ()) -> Any:
     return mesh
+
+
+def parts_of_key(*args: Any, **kwargs: Any) -> Any:
+    return make_key(*args, **kwargs)[1]
 
 
 def record(*args: Any, func: Any = simulate, version: str | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -32,7 +36,7 @@ def entry(*args: Any, written: float = 1.0, app: str = "simulate", **kwargs: Any
 
 
 def test_parts_are_labelled_and_short() -> None:
-    parts = key_parts(record("fine", 2, [1] * 1000, seed=4, note="x" * 100, outputs=["a"]))
+    parts = parts_of_key(record("fine", 2, [1] * 1000, seed=4, note="x" * 100, outputs=["a"]))
     assert [(label, text) for label, _, text in parts] == [
         ("function", "simulate"),
         ("argument 0 (mesh)", "'fine'"),
@@ -46,10 +50,10 @@ def test_parts_are_labelled_and_short() -> None:
 
 
 def test_equal_parts_are_equal_and_a_changed_one_is_not() -> None:
-    one, two = key_parts(record("fine", steps=1)), key_parts(record("fine", steps=2))
+    one, two = parts_of_key(record("fine", steps=1)), parts_of_key(record("fine", steps=2))
     assert [a == b for a, b in zip(one, two, strict=True)] == [True, True, False]
-    assert key_parts(record(1))[0] != key_parts(record(1, version="2"))[0]
-    assert key_parts(record(1), identity="source")[0] != key_parts(record(1))[0]
+    assert parts_of_key(record(1))[0] != parts_of_key(record(1, version="2"))[0]
+    assert parts_of_key(record(1), identity="source")[0] != parts_of_key(record(1))[0]
 
 
 def test_a_part_that_is_no_bytes() -> None:
@@ -59,7 +63,7 @@ def test_a_part_that_is_no_bytes() -> None:
     from parsl_on_dask.checkpoint.keys import id_for_memo
 
     id_for_memo.register(Named)(lambda obj, output_ref=False: ["a", "list"])
-    assert key_parts(record(Named(), x=Named()))[1][2] == "Named"
+    assert parts_of_key(record(Named(), x=Named()))[1][2] == "Named"
 
 
 def test_the_nearest_call_is_the_one_with_the_most_equal_parts() -> None:
@@ -121,7 +125,7 @@ def command(x: int, times: int = 2, stdout: Any = None) -> str:
 
 def test_calls_that_are_not_made() -> None:
     made = {"func": app.func, "args": (1,), "kwargs": {"inputs": ()}, "ignore_for_cache": ()}
-    recorded = SimpleNamespace(key=make_hash(made), app="app", written=1.0, parts=key_parts(made))
+    recorded = SimpleNamespace(key=make_hash(made), app="app", written=1.0, parts=parts_of_key(made))
     for call in ((app, (1,), {"seed": 5}), functools.partial(app, 1, seed=5), (app, [1])):
         assert explain(call, [recorded]).found
     bash = explain(functools.partial(command, 1, stdout=AUTO_LOGNAME), [])
@@ -147,7 +151,7 @@ def test_futures_of_a_kernel() -> None:
         assert [r.here for r in explain(future, []).rows][:2] == ["app", "1"]
         assert explain(future, []).key == future.task_record["hashsum"]
         kernel.memoizer.entries = lambda: [  # type: ignore[attr-defined]
-            SimpleNamespace(key="0" * 32, app="app", written=1.0, parts=key_parts(future.task_record))
+            SimpleNamespace(key="0" * 32, app="app", written=1.0, parts=parts_of_key(future.task_record))
         ]
         assert explain(future).compared == 1
         assert explain((app, (2,))).different == ("argument 0 (mesh)",)

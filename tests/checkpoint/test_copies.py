@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from parsl_on_dask.checkpoint import index, recorder, syncing
+from parsl_on_dask.checkpoint import appending, index, syncing
 from parsl_on_dask.checkpoint.index import Table
 from parsl_on_dask.checkpoint.store import Store
 from parsl_on_dask.checkpoint.syncing import Syncer
@@ -24,7 +24,7 @@ def key(number: int) -> str:
 @pytest.fixture
 def old(tmp_path: Path) -> str:
     with Store(tmp_path / "old") as store:
-        for number in range(recorder.COPIES + 10):
+        for number in range(appending.COPIES + 10):
             store.put(key(number), number, app="app", parts=[("argument 0", "0" * 12, str(number))])
     return str(tmp_path / "old")
 
@@ -87,7 +87,7 @@ def test_many_copies_are_one_write(old: str, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(syncing, "_DELAY", 1000)
     monkeypatch.setattr(os, "pwrite", counted)
     with Store(tmp_path / "new", read=[old]) as store:
-        records = [(store.fetch(key(n)) or (b"",))[0] for n in range(recorder.COPIES + 10)]
+        records = [(store.fetch(key(n)) or (b"",))[0] for n in range(appending.COPIES + 10)]
         for record in records[:-1]:
             store.put_copy(record)
         assert len(writes) == 1

@@ -560,7 +560,7 @@ os.chmod(directory, 0o700)
 
 
 def test_segments_roll_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("parsl_on_dask.checkpoint.recorder.SEGMENT_LIMIT", 1000)
+    monkeypatch.setattr("parsl_on_dask.checkpoint.appending.SEGMENT_LIMIT", 1000)
     with Store(tmp_path) as store:
         for number in range(100):
             store.put(key(number), number, app="a")

@@ -269,6 +269,15 @@ def test_what_parsls_commands_do_is_below_it(tmp_path: Path, command: str, words
     assert done.returncode == 0 and words in done.stdout, done.stderr
 
 
+@pytest.mark.parametrize("command", ["visualize", "report", "perf", "globus-auth", "checkpoint", "check"])
+def test_every_command_says_in_one_line_what_is_wrong(tmp_path: Path, command: str) -> None:
+    done = python(tmp_path, *FRONT, command, "--nonsense")
+    assert done.returncode == 2 and done.stdout == ""
+    first, last = done.stderr.splitlines()
+    assert first.startswith(f"python -m parsl_on_dask {command}: ")
+    assert last == f"(see python -m parsl_on_dask {command} --help)"
+
+
 def test_perf_takes_the_cluster_of_the_command_line() -> None:
     call = cli.parse(["--scheduler", "tcp://10.0.0.1:8786", "perf", "--config", "config.py"])
     assert call.kind == "perf" and call.args == ("--config", "config.py") and call.cluster is not None

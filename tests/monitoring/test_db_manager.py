@@ -13,7 +13,7 @@ sa = pytest.importorskip("sqlalchemy")
 
 from parsl_on_dask.monitoring import db_manager  # noqa: E402
 from parsl_on_dask.monitoring.db_manager import STATUS, WORKFLOW, Database  # noqa: E402
-from parsl_on_dask.monitoring.store import Store  # noqa: E402
+from parsl_on_dask.monitoring.tables import Tables  # noqa: E402
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
 RUN = {
@@ -52,7 +52,7 @@ def test_after_an_error_it_can_be_used_on(database: Database) -> None:
 
 def test_the_database_of_a_run_can_be_queried(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/monitoring.db"
-    Store(url).open().close()
+    Tables(url).open().close()
     assert Database(url).session.query(Database.Try, Database.Node, Database.Block, Database.Resource).all() == []
 
 

@@ -59,6 +59,8 @@ def test_arguments_without_a_meaning_are_reported_once(name: str) -> None:
         ({"resource_monitoring_interval": "30"}, "resource_monitoring_interval"),
         ({"resource_monitoring_enabled": "yes"}, "resource_monitoring_enabled"),
         ({"workflow_name": 5}, "workflow_name"),
+        ({"sinks": print}, "sinks"),
+        ({"sinks": ["print"]}, "sinks"),
         ({"logging_endpoint": "monitoring.db"}, "no URL of a database"),
         ({"logging_endpoint": "nosuch://somewhere"}, "no URL of a database"),
     ],

@@ -19,9 +19,9 @@ import pytest
 import parsl_on_dask
 from parsl_on_dask import python_app
 from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError
-from parsl_on_dask.monitoring import screens, tally
+from parsl_on_dask.monitoring import counts, screens
+from parsl_on_dask.monitoring.counts import AppCounts, Pace
 from parsl_on_dask.monitoring.screens import Notebook, Terminal
-from parsl_on_dask.monitoring.tally import Pace, Row
 from tests import interpreters
 from tests.helpers import WAIT, eventually
 
@@ -52,8 +52,8 @@ def known(x: int) -> int:
     return x
 
 
-def rows(kernel: Any) -> dict[str, Row]:
-    return {row.app: row for row in tally.of_kernel(kernel)}
+def rows(kernel: Any) -> dict[str, AppCounts]:
+    return {row.app: row for row in counts.of_kernel(kernel)}
 
 
 @pytest.mark.usefixtures("kernel")
@@ -69,7 +69,7 @@ class TestCounts:
         last = after(*held)
 
         def change(app: str) -> tuple[int, ...]:
-            was = before.get(app, Row(app, 0, 0, 0, 0, 0))
+            was = before.get(app, AppCounts(app, 0, 0, 0, 0, 0))
             return tuple(a - b for a, b in zip(rows(kernel)[app][1:], was[1:], strict=True))
 
         # done, cached, running, waiting, failed: two slots, so no more than that run
@@ -77,7 +77,7 @@ class TestCounts:
         assert change("after") == (0, 0, 0, 1, 1)
         assert change("fail") == (0, 0, 0, 0, 1)
         assert change("known") == (1, 2, 0, 0, 0)
-        of_them = {row.app: row for row in tally.of_futures([*held, last, failed], kernel)}
+        of_them = {row.app: row for row in counts.of_futures([*held, last, failed], kernel)}
         assert of_them["hold"].running == 2 and of_them["hold"].waiting == 6
         assert of_them["fail"].failed == 1 and of_them["after"].waiting == 1
         Path(gate).touch()
@@ -138,7 +138,7 @@ def test_other_futures_are_counted_too() -> None:
     futures[0].set_result(1)
     futures[1].set_exception(ValueError())
     futures[2].set_running_or_notify_cancel()
-    assert tally.of_futures(futures, None) == [Row("other", 1, 0, 1, 0, 1)]
+    assert counts.of_futures(futures, None) == [AppCounts("other", 1, 0, 1, 0, 1)]
 
 
 def test_wrong_arguments_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,15 +160,20 @@ def test_a_closed_pipe_is_no_error() -> None:
 
 
 def test_many_apps_share_a_bar() -> None:
-    many = [Row(f"app{i}", 1, 0, 0, int(i == 77), 0) for i in range(100)]
+    many = [AppCounts(f"app{i}", 1, 0, 0, int(i == 77), 0) for i in range(100)]
     shown = screens.shortened(many)
     assert len(shown) == screens.APPS and shown[-1].app == "81 other apps"
-    assert "app77" in [row.app for row in shown] and tally.total(shown)[1:] == tally.total(many)[1:]
+    assert "app77" in [row.app for row in shown] and counts.total(shown)[1:] == counts.total(many)[1:]
 
 
 @pytest.mark.parametrize("width", [8, 24, 40])
 def test_bars_have_their_width(width: int) -> None:
-    for row in (Row("a", 1, 0, 0, 0, 0), Row("a", 5000, 1, 1, 3, 1), Row("a", 1, 1, 1, 1, 1), Row("a", 0, 0, 0, 9, 0)):
+    for row in (
+        AppCounts("a", 1, 0, 0, 0, 0),
+        AppCounts("a", 5000, 1, 1, 3, 1),
+        AppCounts("a", 1, 1, 1, 1, 1),
+        AppCounts("a", 0, 0, 0, 9, 0),
+    ):
         assert sum(cells for _, cells in screens.parts(row, width)) == width
 
 
@@ -177,21 +182,21 @@ def test_narrow_terminals_get_one_line_for_each_app() -> None:
     out = io.StringIO()
     screen = Terminal(out)
     screen.console.width = 40
-    screen.console.print(screen.drawn([Row("a_rather_long_name_of_an_app", 10, 3, 2, 4000, 1)] * 2, Pace()))
+    screen.console.print(screen.drawn([AppCounts("a_rather_long_name_of_an_app", 10, 3, 2, 4000, 1)] * 2, Pace()))
     assert len(out.getvalue().splitlines()) == 3 and max(map(len, out.getvalue().splitlines())) <= 40
 
 
 def test_the_time_left_follows_from_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(tally.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(counts.time, "monotonic", lambda: clock.now)
     pace = Pace()
-    pace.see(Row("a", 0, 0, 0, 100, 0))
+    pace.see(AppCounts("a", 0, 0, 0, 100, 0))
     assert pace.rate is None and pace.left is None
     clock.now += 5
-    pace.see(Row("a", 10, 30, 5, 55, 0))
+    pace.see(AppCounts("a", 10, 30, 5, 55, 0))
     assert pace.rate == pytest.approx(2.0) and pace.left == pytest.approx(30.0)  # cached results are no work
     clock.now += 60
-    pace.see(Row("a", 10, 90, 0, 0, 0))
+    pace.see(AppCounts("a", 10, 90, 0, 0, 0))
     assert pace.rate is None and pace.left == 0.0
 
 

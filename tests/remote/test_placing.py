@@ -32,19 +32,19 @@ def names(folder: Path) -> list[str]:
 def test_a_file_and_its_directories(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b" / "c.txt"
     place(str(target), text("one"))
-    place(str(target), text("two"), once="key")
+    place(str(target), text("two"), key="key")
     assert target.read_text() == "two"
     assert names(target.parent) == ["c.txt"]
 
 
 def test_a_file_beside_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    place("c.txt", text("one"), once="key")
+    place("c.txt", text("one"), key="key")
     assert names(tmp_path) == ["c.txt"]
 
 
 def test_a_name_as_long_as_names_can_be(tmp_path: Path) -> None:
-    place(str(tmp_path / ("n" * 255)), text("one"), once="key")
+    place(str(tmp_path / ("n" * 255)), text("one"), key="key")
     assert names(tmp_path) == ["n" * 255]
 
 
@@ -59,7 +59,7 @@ def test_half_a_file_is_never_seen_and_nothing_is_left(tmp_path: Path, once: str
         raise ConnectionResetError("gone")
 
     with pytest.raises(ConnectionResetError, match="^gone$"):
-        place(str(target), breaks, once=once)
+        place(str(target), breaks, key=once)
     assert names(tmp_path) == ["c.txt"] and target.read_text() == "before"
 
 
@@ -68,10 +68,10 @@ def test_directories_are_not_replaced(tmp_path: Path, once: str | None) -> None:
     (tmp_path / "d").mkdir()
     for wrong in (tmp_path / "d", f"{tmp_path}/", f"{tmp_path}/..", f"{tmp_path}/."):
         with pytest.raises(IsADirectoryError, match="directory"):
-            place(str(wrong), text("x"), once=once)
+            place(str(wrong), text("x"), key=once)
     with pytest.raises(OSError, match="c.txt"):
         (tmp_path / "c.txt").write_text("a file")
-        place(str(tmp_path / "c.txt" / "e.txt"), text("x"), once=once)
+        place(str(tmp_path / "c.txt" / "e.txt"), text("x"), key=once)
     assert names(tmp_path) == ["c.txt", "d"] and names(tmp_path / "d") == []
 
 
@@ -99,7 +99,7 @@ def count_and_write(target: str, count: str, gate: str | None = None, key: str =
             eventually(lambda: os.path.exists(gate), "the gate is open", 60)
         text("whole")(path)
 
-    place(target, write, once=key, batch=batch)
+    place(target, write, key=key, batch=batch)
     assert Path(target).read_text() == "whole"
 
 
@@ -156,7 +156,7 @@ def test_when_the_writer_fails_another_one_writes(tmp_path: Path) -> None:
 
     def first() -> None:
         try:
-            place(target, breaks, once="key")
+            place(target, breaks, key="key")
         except ConnectionResetError as e:
             failed.append(e)
 
@@ -178,7 +178,7 @@ def test_a_killed_writer_holds_up_nobody_and_leaves_nothing(tmp_path: Path) -> N
             open(tmp_path / "started", "w").close()
             signal.pause()
 
-        place(target, write, once="key")
+        place(target, write, key="key")
 
     process = multiprocessing.get_context("fork").Process(target=hangs)
     process.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -23,16 +24,10 @@ class DatabaseProblem(ParslError):
 def find(given: str | None = None) -> str:
     """The URL of the database that somebody means.
 
-    Parameters
-    ----------
-    given : str, optional
-        A URL as SQLAlchemy writes them, the path of a SQLite file, or a run directory (``runinfo``, or one run's
-        ``runinfo/003``). Default: ``runinfo``.
+    `given`: a URL as SQLAlchemy writes them, the path of a SQLite file, or a run directory (``runinfo``, or one run's
+    ``runinfo/003``). Default: ``runinfo``.
 
-    Raises
-    ------
-    DatabaseProblem
-        When there is no such file.
+    Raises DatabaseProblem when there is no such file.
     """
     if given and "://" in given:
         if given.startswith("sqlite:///"):
@@ -71,10 +66,7 @@ class Database:
 
     SQLite files are read with the standard library; everything else with SQLAlchemy.
 
-    Parameters
-    ----------
-    url : str
-        As :func:`find` returns it.
+    `url`: as :func:`find` returns it.
     """
 
     def __init__(self, url: str) -> None:
@@ -125,10 +117,7 @@ class Database:
     ) -> list[tuple[Any, ...]]:
         """Rows of a table; none when there is no such table. A column that this database lacks is None in each row.
 
-        Parameters
-        ----------
-        columns, where, order, group : str
-            SQL, with ``:name`` for values. Columns are names, or ``function(name)``.
+        `columns`, `where`, `order`, `group`: SQL, with ``:name`` for values. Columns are names, or ``function(name)``.
         """
         asked = columns.split(", ")
         there = set(self.columns(table))
@@ -157,9 +146,7 @@ class Database:
     def check(self) -> None:
         """Raise a DatabaseProblem unless this is a monitoring database that can be read.
 
-        Raises
-        ------
-        DatabaseProblem
+        Raises DatabaseProblem.
         """
         if not self.columns("workflow"):
             what = "is empty" if self.path is not None and not os.path.getsize(self.path) else "has no table 'workflow'"
@@ -222,21 +209,20 @@ class Database:
         return self._engine
 
     def _foreign(self, sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._asked(lambda db, sqlalchemy: db.execute(sqlalchemy.text(sql), values))]
+
+    def _foreign_columns(self, table: str) -> list[str]:
+        found = self._asked(lambda db, sqlalchemy: sqlalchemy.inspect(db).get_columns(table))
+        return [column["name"] for column in found]
+
+    def _asked(self, question: Callable[[Any, Any], Any]) -> list[Any]:
+        """What a connection answers; nothing of a table that there is not."""
         engine = self._connect()
         import sqlalchemy
 
         try:
             with engine.connect() as connection:
-                return [tuple(row) for row in connection.execute(sqlalchemy.text(sql), values)]
-        except sqlalchemy.exc.SQLAlchemyError as e:
-            raise DatabaseProblem(f"{self.name} cannot be read: {str(e).splitlines()[0]}") from e
-
-    def _foreign_columns(self, table: str) -> list[str]:
-        engine = self._connect()
-        import sqlalchemy
-
-        try:
-            return [column["name"] for column in sqlalchemy.inspect(engine).get_columns(table)]
+                return list(question(connection, sqlalchemy))
         except sqlalchemy.exc.NoSuchTableError:
             return []
         except sqlalchemy.exc.SQLAlchemyError as e:

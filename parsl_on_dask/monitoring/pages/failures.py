@@ -13,8 +13,6 @@ from parsl_on_dask.monitoring.pages.model import Run, Task, numbers
 
 #: Bytes of a log file that are searched for tracebacks.
 SEARCHED = 256 * 2**20
-#: Links of a chain that are shown.
-LINKS = 60
 
 _FAILED = re.compile(r"Task (\d+) failed after \d+ retry attempts")
 #: What differs between the texts of failures that are otherwise equal: counts, task numbers, addresses of objects.
@@ -24,7 +22,7 @@ _LINE = re.compile(r"^\d{9,}\.\d+ \d{4}-\d\d-\d\d ")
 
 
 @dataclass(slots=True)
-class Failure:
+class FailedTask:
     """A failed task, and what its failure comes from."""
 
     task: Task
@@ -43,32 +41,32 @@ class Cause:
 
     Attributes
     ----------
-    root : Failure
+    root : FailedTask
         The first one.
-    equals : list of Failure
+    equals : list of FailedTask
         The other roots.
-    followers : list of Failure
+    followers : list of FailedTask
         Tasks that were not run because of one of them.
     """
 
-    root: Failure
-    equals: list[Failure]
-    followers: list[Failure]
+    root: FailedTask
+    equals: list[FailedTask]
+    followers: list[FailedTask]
 
 
-def failures(run: Run, tracebacks: dict[int, str]) -> list[Failure]:
+def failures(run: Run, tracebacks: dict[int, str]) -> list[FailedTask]:
     """All failed tasks of a run, roots first."""
     found = []
     for task in run.tasks.values():
         if task.kind in ("failed", "not run"):
             chain = _chain(run, task)
             root = chain[-1]
-            found.append(Failure(task, chain, reason(task), tracebacks.get(root.id)))
+            found.append(FailedTask(task, chain, reason(task), tracebacks.get(root.id)))
     found.sort(key=lambda f: (len(f.chain) > 1, f.task.id))
     return found
 
 
-def causes(found: Iterable[Failure]) -> list[Cause]:
+def causes(found: Iterable[FailedTask]) -> list[Cause]:
     """Failures by what they come from."""
     by_root: dict[tuple[str, str, str], Cause] = {}
     for failure in sorted(found, key=lambda f: f.task is not f.root):
@@ -119,10 +117,7 @@ def _failed(run: Run, number: int) -> bool:
 def tracebacks(database: Database, run: Run, wanted: set[int] | None = None) -> dict[int, str]:
     """The tracebacks that the database or, where it is here, the run's log has, by task.
 
-    Parameters
-    ----------
-    wanted : set of int, optional
-        Tasks. Default: those that failed themselves.
+    `wanted`: tasks. Default: those that failed themselves.
     """
     if wanted is None:
         wanted = {task.id for task in run.tasks.values() if task.kind == "failed"}
@@ -164,7 +159,7 @@ def _from_log(path: str, wanted: set[int]) -> dict[int, str]:
     return found
 
 
-def kinds_of_error(found: Iterable[Failure]) -> list[tuple[str, int]]:
+def kinds_of_error(found: Iterable[FailedTask]) -> list[tuple[str, int]]:
     """The types of the roots' errors, the most frequent first."""
     counted = Counter(f.reason.partition("(")[0].strip() for f in found if len(f.chain) == 1)
     return counted.most_common()

@@ -38,9 +38,7 @@ OTHER = "#8b939c"
 def require_bokeh() -> None:
     """Raise unless Bokeh can be imported.
 
-    Raises
-    ------
-    OptionalModuleMissing
+    Raises OptionalModuleMissing.
     """
     try:
         import bokeh.plotting  # noqa: F401

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from parsl_on_dask.monitoring.pages.model import KINDS, Run, Task, numbers
+from parsl_on_dask.monitoring.pages.model import KINDS, Run, Task
 
 #: Tasks up to which each can be drawn.
 TASKS = 20_000
@@ -17,7 +17,7 @@ STEPS = 60
 
 
 @dataclass(slots=True)
-class Node:
+class TaskGroup:
     """A group of tasks."""
 
     name: str
@@ -57,7 +57,7 @@ class Edge:
 class Drawing:
     """A grouped graph, laid out from top to bottom."""
 
-    nodes: list[Node]
+    nodes: list[TaskGroup]
     edges: list[Edge]
     width: float
     height: float
@@ -105,12 +105,12 @@ def by_step(run: Run) -> Drawing | None:
 
 def _drawn(run: Run, groups: Mapping[int, Hashable]) -> Drawing:
     depth = steps(run.tasks)
-    nodes: dict[Hashable, Node] = {}
+    nodes: dict[Hashable, TaskGroup] = {}
     depths: dict[Hashable, list[int]] = defaultdict(list)
     counted: Counter[tuple[Hashable, Hashable]] = Counter()
     for number, task in run.tasks.items():
         key = groups[number]
-        node = nodes.setdefault(key, Node(task.app, 0))
+        node = nodes.setdefault(key, TaskGroup(task.app, 0))
         node.counts[task.kind] += 1
         depths[key].append(depth[number])
         for before in task.depends:
@@ -125,7 +125,7 @@ def _drawn(run: Run, groups: Mapping[int, Hashable]) -> Drawing:
     return Drawing(list(nodes.values()), edges, width, height)
 
 
-def _layer(nodes: dict[Hashable, Node], depths: dict[Hashable, list[int]], counted: Any) -> None:
+def _layer(nodes: dict[Hashable, TaskGroup], depths: dict[Hashable, list[int]], counted: Any) -> None:
     """Layers by the mean step of the tasks, without empty ones."""
     mean = {key: sum(found) / len(found) for key, found in depths.items()}
     # an app that another one waits for is above it, when it is not the other way round as well
@@ -137,7 +137,7 @@ def _layer(nodes: dict[Hashable, Node], depths: dict[Hashable, list[int]], count
         nodes[key].layer = 1 + max((nodes[a].layer for a in before[key]), default=-1)
 
 
-def _place(nodes: dict[Hashable, Node], counted: Counter[tuple[Hashable, Hashable]]) -> float:
+def _place(nodes: dict[Hashable, TaskGroup], counted: Counter[tuple[Hashable, Hashable]]) -> float:
     layers: dict[int, list[Hashable]] = defaultdict(list)
     for key, node in nodes.items():
         layers[node.layer].append(key)
@@ -168,7 +168,7 @@ def _place(nodes: dict[Hashable, Node], counted: Counter[tuple[Hashable, Hashabl
     return width
 
 
-def _edge(a: Node, b: Node, count: int) -> Edge:
+def _edge(a: TaskGroup, b: TaskGroup, count: int) -> Edge:
     x1, y1, x2, y2 = a.x + WIDE / 2, a.y + HIGH, b.x + WIDE / 2, b.y
     if b.y > a.y:
         bend = max(RISE * 0.6, (y2 - y1) / 2)
@@ -235,12 +235,3 @@ def each_task(run: Run, most_lines: int = 30_000) -> Field:
                     left_out += 1
     ids = list(place)
     return Field(ids, [place[n][0] for n in ids], [place[n][1] for n in ids], lines, blocks, left_out)
-
-
-def joined_by(run: Run) -> dict[int, int]:
-    """For each task that a join app returned: the join app's task."""
-    found = {}
-    for task, one in run.tries():
-        for number in numbers(one.joins):
-            found[number] = task.id
-    return found

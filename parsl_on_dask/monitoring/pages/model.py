@@ -163,10 +163,6 @@ class Reader:
     """Reads runs, and keeps what it has read for as long as it is true or reading again would cost too much.
 
     Safe to use from several threads.
-
-    Parameters
-    ----------
-    database : Database
     """
 
     def __init__(self, database: Database) -> None:
@@ -182,10 +178,7 @@ class Reader:
     def run(self, run_id: str) -> Run:
         """One run.
 
-        Raises
-        ------
-        DatabaseProblem
-            When the database has no such run.
+        Raises DatabaseProblem when the database has no such run.
         """
         found: Run = self._cached(("run", run_id), lambda: self._run(run_id))
         return found

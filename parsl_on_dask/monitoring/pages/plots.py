@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from parsl_on_dask.common.wording import duration
 from parsl_on_dask.monitoring.pages import graph, workers
 from parsl_on_dask.monitoring.pages.figures import COLOURS, OTHER, app_colours, clock, figure, from_zero, range_
 from parsl_on_dask.monitoring.pages.model import FINAL, Run, Task
-from parsl_on_dask.monitoring.pages.words import duration
 
 
 def gantt_data(run: Run, chart: workers.Chart) -> dict[str, list[Any]]:

@@ -8,11 +8,11 @@ from collections import Counter
 from statistics import median
 from typing import Any
 
-from parsl_on_dask.monitoring.pages import figures, graph, plots, usage, usage_plots, words, workers
+from parsl_on_dask.common import wording
+from parsl_on_dask.monitoring.pages import figures, graph, plots, usage, usage_plots, workers
 from parsl_on_dask.monitoring.pages.database import Database
 from parsl_on_dask.monitoring.pages.failures import causes, failures, kinds_of_error, tracebacks
 from parsl_on_dask.monitoring.pages.model import KINDS, Reader, Run, Task
-from parsl_on_dask.monitoring.pages.words import duration
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 #: Causes of failures that are shown with all there is to say.
@@ -31,9 +31,9 @@ def environment() -> Any:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters.update(duration=duration, clock=words.clock, size=words.size)
+    made.filters.update(duration=wording.duration, clock=wording.clock, size=wording.size)
     made.globals.update(
-        count=words.count, percent=words.percent, kinds=KINDS, colours=figures.COLOURS, other=figures.OTHER
+        count=wording.count, percent=wording.percent, kinds=KINDS, colours=figures.COLOURS, other=figures.OTHER
     )
     return made
 

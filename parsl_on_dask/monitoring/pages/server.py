@@ -13,8 +13,9 @@ from typing import Any
 
 from tornado import httputil, web
 
+from parsl_on_dask.common import wording
 from parsl_on_dask.errors import ParslError
-from parsl_on_dask.monitoring.pages import figures, plots, render, usage_plots, words, workers
+from parsl_on_dask.monitoring.pages import figures, plots, render, usage_plots, workers
 from parsl_on_dask.monitoring.pages.database import Database, DatabaseProblem, seconds
 from parsl_on_dask.monitoring.pages.failures import failures, tracebacks
 from parsl_on_dask.monitoring.pages.model import _KIND_OF, Reader, Run
@@ -131,7 +132,7 @@ class RunPage(Handler):
         if drawn["by_step"] is not None:
             views.append(("step", "by app and step"))
         if len(run.tasks) <= graph.TASKS:
-            views.append(("task", f"each of {words.count(len(run.tasks), 'task')}"))
+            views.append(("task", f"each of {wording.count(len(run.tasks), 'task')}"))
         if view not in dict(views):
             view = "task" if len(run.tasks) <= SMALL else "app"
         made: dict[str, Any] = {}
@@ -162,7 +163,7 @@ class Live(Handler):
                 "facts": str(parts.facts(run.summary, run)),
                 "progress": render.page("progress.html", b=b),
                 "apps": str(parts.apps_table(render.apps(run))),
-                "read": f"as of {words.clock(run.read, False)}",
+                "read": f"as of {wording.clock(run.read, False)}",
             },
             "plots": {
                 "timeline": {
@@ -271,7 +272,7 @@ class Static(Handler):
             await self.answer(lambda: render.static(name), kind)
 
 
-class Missing(Handler):
+class NoSuchPage(Handler):
     def get(self) -> None:
         raise web.HTTPError(404, "there is no page here")
 
@@ -295,14 +296,9 @@ def common(run: Run) -> dict[str, Any]:
 class Pages:
     """The pages of a database, served on loopback.
 
-    Parameters
-    ----------
-    database : Database
-    port : int
-        0: any free one.
-    token : bool
-        Whether a key in the link is asked for. On a machine with other users, whoever can open the port could
-        otherwise read the workflow's inputs, outputs and errors.
+    - `port`: 0: any free one.
+    - `token`: whether a key in the link is asked for. On a machine with other users, whoever can open the port could
+      otherwise read the workflow's inputs, outputs and errors.
     """
 
     def __init__(self, database: Database, port: int = 0, token: bool = True) -> None:
@@ -315,10 +311,7 @@ class Pages:
     def start(self) -> None:
         """Listen. To be called in an event loop.
 
-        Raises
-        ------
-        OSError
-            When the port is taken.
+        Raises OSError when the port is taken.
         """
         from tornado.httpserver import HTTPServer
         from tornado.netutil import bind_sockets
@@ -339,7 +332,7 @@ class Pages:
                 (r"/run/([^/]+?)/?(?:/(graph|tasks|failures|resources|cache))?", RunPage),
                 (r"/static/(style\.css|pages\.js|bokeh\.js)", Static),
             ],
-            default_handler_class=Missing,
+            default_handler_class=NoSuchPage,
             compress_response=True,
             log_function=lambda handler: logger.debug("%s %s", handler.get_status(), handler.request.path),
             reader=Reader(self.database),

@@ -15,29 +15,26 @@ from parsl_on_dask.remote.trust import distrust_any
 from parsl_on_dask.utils import get_all_checkpoints
 
 
-class Refused(Exception):
+class UsageError(Exception):
     """A command that makes no sense; the text says why, and what to write instead."""
 
 
 def directories(path: str) -> list[str]:
     """The checkpoint directories that a path means: itself, or those of a run or of all runs.
 
-    Raises
-    ------
-    Refused
-        When there is none.
+    Raises UsageError when there is none.
     """
     if os.path.isfile(path):
         inside = os.path.dirname(path) or "."
-        raise Refused(f"{path} is a file: give the directory that it is in, {inside}")
+        raise UsageError(f"{path} is a file: give the directory that it is in, {inside}")
     if not os.path.isdir(path):
-        raise Refused(f"{path}: there is no such directory")
+        raise UsageError(f"{path}: there is no such directory")
     own = [path] if holds_results(path) else []
     of_run = os.path.join(path, "checkpoint")
     found = own or ([of_run] if holds_results(of_run) else [])
     found = found or [place for place in get_all_checkpoints(path) if holds_results(place)]
     if not found:
-        raise Refused(
+        raise UsageError(
             f"{path}: no results are recorded there, neither {FILE_NAME} nor files *{segments.ENDING}, and it is not "
             "the directory of a run that has any. Give a checkpoint directory such as runinfo/000/checkpoint"
         )
@@ -48,9 +45,7 @@ def holds_results(directory: str) -> bool:
     """Whether there is a file with results in a directory, whatever its state."""
     try:
         names = os.listdir(directory)
-    except NotADirectoryError:
-        return False
-    except FileNotFoundError:
+    except (NotADirectoryError, FileNotFoundError):
         return False
     return any(name == FILE_NAME or name.endswith(segments.ENDING) for name in names)
 
@@ -66,7 +61,7 @@ def distrusted(directory: str) -> str:
 
 
 @dataclass
-class Place:
+class CheckpointDirectory:
     """An opened checkpoint directory: its segments, and its Parsl file if it has one."""
 
     directory: str
@@ -74,15 +69,10 @@ class Place:
     parsl: ParslFile | None
 
     @classmethod
-    def open(cls, directory: str) -> Place:
+    def open(cls, directory: str) -> CheckpointDirectory:
         """Open a directory.
 
-        Raises
-        ------
-        BadCheckpoint
-            When its Parsl file cannot be read at all.
-        OSError
-            When it cannot be read.
+        Raises BadCheckpoint when its Parsl file cannot be read at all. Raises OSError when it cannot be read.
         """
         store = Store(directory)
         path = os.path.join(directory, FILE_NAME)

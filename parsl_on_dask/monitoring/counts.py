@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsl_on_dask.common.states import States
+from parsl_on_dask.common.wording import duration
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
@@ -18,7 +19,7 @@ WINDOW = 30.0
 _RUNNING = (States.running, States.running_ended, States.joining)
 
 
-class Row(NamedTuple):
+class AppCounts(NamedTuple):
     """The tasks of an app."""
 
     app: str
@@ -37,7 +38,7 @@ class Row(NamedTuple):
         return self.ended + self.running + self.waiting
 
 
-def of_kernel(kernel: Kernel) -> list[Row]:
+def of_kernel(kernel: Kernel) -> list[AppCounts]:
     """All tasks of a kernel so far, by app, in the order of their first calls."""
     with kernel.task_state_counts_lock:
         counts = [(app, tuple(found)) for app, found in kernel.app_state_counts.items()]
@@ -47,7 +48,7 @@ def of_kernel(kernel: Kernel) -> list[Row]:
     return [_row(app, found, running) for app, found in shown]
 
 
-def of_futures(futures: Iterable[Any], kernel: Kernel | None) -> list[Row]:
+def of_futures(futures: Iterable[Any], kernel: Kernel | None) -> list[AppCounts]:
     """The tasks behind some futures, by app. Futures that are no app's count as an app called "other"."""
     counts: dict[str, list[int]] = {}
     for future in futures:
@@ -65,12 +66,12 @@ def of_futures(futures: Iterable[Any], kernel: Kernel | None) -> list[Row]:
     return [_row(app, found, running) for app, found in counts.items()]
 
 
-def _row(app: str, counts: Iterable[int], running: dict[str, int] | None) -> Row:
+def _row(app: str, counts: Iterable[int], running: dict[str, int] | None) -> AppCounts:
     counts = list(counts)
     launched = counts[States.launched]
     # launched means handed to an executor, where most of a large number waits for a worker
     at_work = launched if running is None else min(launched, running.get(app, 0))
-    return Row(
+    return AppCounts(
         app,
         counts[States.exec_done],
         counts[States.memo_done],
@@ -95,16 +96,16 @@ def _running(kernel: Kernel) -> dict[str, int] | None:
     return found
 
 
-def total(rows: Iterable[Row]) -> Row:
+def total(rows: Iterable[AppCounts]) -> AppCounts:
     """The sum of some rows.
 
     Examples
     --------
-    >>> total([Row("a", 1, 2, 3, 4, 5), Row("b", 10, 0, 0, 0, 0)])
-    Row(app='all', done=11, cached=2, running=3, waiting=4, failed=5)
+    >>> total([AppCounts("a", 1, 2, 3, 4, 5), AppCounts("b", 10, 0, 0, 0, 0)])
+    AppCounts(app='all', done=11, cached=2, running=3, waiting=4, failed=5)
     """
     rows = list(rows)
-    return Row(
+    return AppCounts(
         "all",
         sum(r.done for r in rows),
         sum(r.cached for r in rows),
@@ -126,7 +127,7 @@ class Pace:
         self.rate: float | None = None
         self.left: float | None = None
 
-    def see(self, row: Row) -> None:
+    def see(self, row: AppCounts) -> None:
         """Take in how things are now."""
         now = time.monotonic()
         ran = row.done + row.failed
@@ -145,8 +146,6 @@ class Pace:
 
     def text(self) -> str:
         """Rate, time left and time passed."""
-        from parsl_on_dask.monitoring.pages.words import duration
-
         parts = []
         if self.rate:
             parts.append(f"{self.rate:.3g} tasks/s" if self.rate < 1000 else f"{self.rate:,.0f} tasks/s")

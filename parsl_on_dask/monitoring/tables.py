@@ -18,7 +18,7 @@ from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.monitoring import schema
 from parsl_on_dask.monitoring.errors import MonitoringHubStartError
 
-logger = logging.getLogger("parsl.monitoring.store")
+logger = logging.getLogger("parsl.monitoring.tables")
 
 #: Seconds that a SQLite file may be locked by somebody else before a write is tried again later.
 PATIENCE = 2.0
@@ -101,20 +101,13 @@ class TextClock(Clock):
         return None if when is None else str(when)
 
 
-class Store:
+class Tables:
     """The database of one run.
 
-    Parameters
-    ----------
-    url : str
-        As SQLAlchemy writes it.
+    `url`: as SQLAlchemy writes it.
 
-    Raises
-    ------
-    MonitoringHubStartError
-        When there is no such kind of database.
-    OptionalModuleMissing
-        When its driver is not installed.
+    Raises MonitoringHubStartError when there is no such kind of database. Raises OptionalModuleMissing when its driver
+    is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -174,10 +167,7 @@ class Store:
     def write(self, rows: Rows) -> None:
         """Write rows in one transaction.
 
-        Parameters
-        ----------
-        rows : mapping of str to sequence of tuple
-            Rows by table, with the columns of :data:`COLUMNS`. Within a table of :data:`_UPDATES`, each key once.
+        `rows`: rows by table, with the columns of :data:`COLUMNS`. Within a table of :data:`_UPDATES`, each key once.
         """
         try:
             connection = self.open()
@@ -252,10 +242,7 @@ def is_lock(error: BaseException) -> bool:
 def checked_url(url: str) -> sa.URL:
     """A URL in its parts.
 
-    Raises
-    ------
-    MonitoringHubStartError
-        When it is not one.
+    Raises MonitoringHubStartError when it is not one.
     """
     try:
         parsed = sa.make_url(url)

@@ -16,17 +16,10 @@ DEPTH = 50
 def inside(obj: Any, output_ref: bool = False, depth: int = DEPTH) -> str:
     """The way to the first value inside another that :func:`id_for_memo` refuses.
 
-    Parameters
-    ----------
-    obj
-        What was refused as a whole.
-    output_ref : bool, default False
-        As for :func:`id_for_memo`.
+    - `obj`: what was refused as a whole.
+    - `output_ref`: as for :func:`id_for_memo`.
 
-    Returns
-    -------
-    str
-        As one would write it; empty when it is `obj` itself.
+    Returns the way as one would write it; an empty text when it is `obj` itself.
 
     Examples
     --------

@@ -16,9 +16,9 @@ from parsl_on_dask.remote.usage import machine
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
-    from parsl_on_dask.monitoring.store import Clock
+    from parsl_on_dask.monitoring.tables import Clock
 
-logger = logging.getLogger("parsl.monitoring.places")
+logger = logging.getLogger("parsl.monitoring.machines")
 
 #: Seconds between two looks at the blocks, and between two at the nodes, for which the scheduler is asked.
 PERIOD = 1.0
@@ -30,15 +30,10 @@ ATTEMPTS = 3
 _ENDED = {state.name for state in TERMINAL_STATES}
 
 
-class Places:
+class Machines:
     """Follows the blocks and nodes of a kernel's executors.
 
-    Parameters
-    ----------
-    kernel : DataFlowKernel
-    clock : Clock
-    put : callable
-        Takes an event.
+    `put`: takes an event.
     """
 
     def __init__(self, kernel: Kernel, clock: Clock, put: Callable[[Event], Any]) -> None:

@@ -26,17 +26,12 @@ HOST = socket.gethostname()
 _SPECIAL = frozenset({States.fail_retryable, States.joining, States.launched})
 
 
-class Watch:
+class Observer:
     """Takes notes for one run.
 
-    Parameters
-    ----------
-    put : callable
-        Takes an event, from any thread.
-    workers : bool
-        Whether to note what workers do, too.
-    interval : float
-        Seconds between two resource samples; 0 for none.
+    - `put`: takes an event, from any thread.
+    - `workers`: whether to note what workers do, too.
+    - `interval`: seconds between two resource samples; 0 for none.
     """
 
     def __init__(self, put: Callable[[Event], Any], workers: bool, interval: float) -> None:

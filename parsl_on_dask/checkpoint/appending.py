@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from parsl_on_dask.checkpoint import frames, index
 from parsl_on_dask.checkpoint.entry import logger, warn
+from parsl_on_dask.checkpoint.segment_writer import SegmentWriter
 from parsl_on_dask.checkpoint.segments import Segment
 from parsl_on_dask.checkpoint.syncing import Syncer
-from parsl_on_dask.checkpoint.writing import SegmentWriter
 
 #: A segment that has grown to this many bytes is finished, and another one begun.
 SEGMENT_LIMIT = 1 << 36
@@ -24,19 +24,13 @@ COPIES_BYTES = 65536
 Unindexed = tuple[Segment, int, bytes, int]
 
 
-class Recorder:
+class Appender:
     """Appends records for a store, from any thread, also after a fork.
 
-    Parameters
-    ----------
-    directory : str
-        The checkpoint directory.
-    sync : bool
-        Whether :meth:`append` returns only when the record is on disk.
-    segments : list of Segment
-        Where new segments are added; a segment's number is its place in the list.
-    unindexed : list
-        Segments of others that have no index; they get one when this directory is first written to.
+    - `directory`: the checkpoint directory.
+    - `sync`: whether :meth:`append` returns only when the record is on disk.
+    - `segments`: where new segments are added; a segment's number is its place in the list.
+    - `unindexed`: segments of others that have no index; they get one when this directory is first written to.
 
     Attributes
     ----------
@@ -75,10 +69,7 @@ class Recorder:
     ) -> None:
         """Write a record; the arguments are those of :func:`~parsl_on_dask.checkpoint.frames.pack`.
 
-        Raises
-        ------
-        OSError
-            When it cannot be written, or, with ``sync``, not be put on disk.
+        Raises OSError when it cannot be written, or, with ``sync``, not be put on disk.
         """
         if self._pid != os.getpid():
             self._after_fork()
@@ -106,15 +97,9 @@ class Recorder:
 
         Nothing is lost when this process ends before: the other segment is still there.
 
-        Parameters
-        ----------
-        frame : bytes
-            The whole record, as it is there.
+        `frame`: the whole record, as it is there.
 
-        Raises
-        ------
-        OSError
-            When what has gathered cannot be written; none of it is then.
+        Raises OSError when what has gathered cannot be written; none of it is then.
         """
         if self._pid != os.getpid():
             self._after_fork()
@@ -198,10 +183,7 @@ class Recorder:
     def flush(self) -> None:
         """Return when everything that was appended is on disk.
 
-        Raises
-        ------
-        OSError
-            When it cannot be, or when the file was deleted.
+        Raises OSError when it cannot be, or when the file was deleted.
         """
         if self._pid != os.getpid():
             return

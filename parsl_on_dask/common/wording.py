@@ -32,7 +32,7 @@ def duration(value: float | None) -> str:
 
 
 def clock(value: float | None, day: bool = True) -> str:
-    """A time of the database.
+    """Seconds since 1970 of a clock without a zone, as a time.
 
     Examples
     --------
@@ -45,21 +45,27 @@ def clock(value: float | None, day: bool = True) -> str:
     return f"{when:%Y-%m-%d %H:%M:%S}" if day else f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}"
 
 
-def size(value: float | None) -> str:
-    """Bytes with a unit.
+def size(value: float | None, decimal: bool = False) -> str:
+    """Bytes with a unit: KiB, or with `decimal` kB, and so on.
 
     Examples
     --------
     >>> size(0), size(1536), size(3 * 2**30), size(None)
     ('0 B', '1.5 KiB', '3.0 GiB', '–')
+    >>> size(999, decimal=True), size(1234567, decimal=True)
+    ('999 B', '1.2 MB')
     """
     if value is None:
         return "–"
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024:
-            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:,.1f} TiB"
+    step, units = (1000, ("kB", "MB", "GB", "TB")) if decimal else (1024, ("KiB", "MiB", "GiB", "TiB"))
+    if abs(value) < step:
+        return f"{value:.0f} B"
+    for unit in units:
+        value /= step
+        # what would be rounded to 1000 gets the next unit
+        if abs(value) < (999.95 if decimal else step) or unit == units[-1]:
+            break
+    return f"{value:,.1f} {unit}"
 
 
 def count(value: int, one: str, many: str = "") -> str:

@@ -23,10 +23,7 @@ def new_name(after: str = "") -> str:
     Names have the time in them. Clocks of hosts differ, and some go back; the order of what was recorded and removed
     must not hang on that.
 
-    Parameters
-    ----------
-    after : str, default ""
-        The last name that is there.
+    `after`: the last name that is there.
 
     Examples
     --------
@@ -56,15 +53,9 @@ def _nanoseconds(name: str) -> int:
 class SegmentWriter:
     """A segment of this process, for writing. The caller sees to it that one thread writes at a time.
 
-    Parameters
-    ----------
-    directory : str
-        The checkpoint directory, which must exist.
+    `directory`: the checkpoint directory, which must exist.
 
-    Raises
-    ------
-    OSError
-        When the file cannot be made.
+    Raises OSError when the file cannot be made.
     """
 
     def __init__(self, directory: str) -> None:
@@ -82,10 +73,7 @@ class SegmentWriter:
     def append(self, frame: bytes) -> int:
         """Write a frame; where it begins.
 
-        Raises
-        ------
-        OSError
-            When it cannot be written. The file is then as it was before.
+        Raises OSError when it cannot be written. The file is then as it was before.
         """
         start = self.end or frames.HEADER_SIZE
         if self.end == 0:
@@ -111,10 +99,7 @@ class SegmentWriter:
     def sync(self, upto: int) -> None:
         """Return when everything before an offset is on disk; threads that come together share one fsync.
 
-        Raises
-        ------
-        OSError
-            When it cannot be, or the file has been deleted meanwhile.
+        Raises OSError when it cannot be, or the file has been deleted meanwhile.
         """
         if self.synced >= upto:
             return
