@@ -198,13 +198,18 @@ class Scheduler:
 
     def ready(self) -> list[Task]:
         """The tasks that could run now, in their order."""
-        found = [t for t in self.tasks.values() if t.state == "waiting" and t.wanted and self.has_values(t)]
+        found = [t for t in list(self.tasks.values()) if t.state == "waiting" and t.wanted and self.has_values(t)]
         return sorted(found, key=lambda task: task.rank)
 
     def has_values(self, task: Task) -> bool:
         for need in task.needs:
             if need.task.state == "lost":
                 need.task.state = "waiting"
+                need.task.wanted = True
+            elif need.task.state == "erred":
+                assert need.task.error is not None
+                self.failed(task, need.task.error)
+                return False
         return all(need.task.state == "memory" for need in task.needs)
 
     def may(self, task: Task, worker: Worker) -> bool:
@@ -445,6 +450,14 @@ class Leash:
 
 #: Worker, number of the call, and whether a value was made anew: of each call that ran.
 RAN: list[tuple[Worker, int, bool]] = []
+#: What the calls that ran have noted of themselves.
+NOTES: list[Any] = []
+
+
+def note(what: Any) -> int:
+    """Called by functions that run on fake workers. How often the same was noted before."""
+    NOTES.append(what)
+    return NOTES.count(what) - 1
 
 
 class Client:
@@ -585,7 +598,10 @@ class FakeExecutor(HighThroughputExecutor):
         self.made = FakeCluster(scheduler, scratch)
 
     def start(self) -> None:
-        self._lane = (TurningBatchLane if self.batching else TurningSimpleLane)(self)
+        lane: Any = (TurningBatchLane if self.batching else TurningSimpleLane)(self)
+        if self.batching:
+            lane.reports.clock = reports.Clock(lane.client.loop.time.monotonic)
+        self._lane = lane
 
 
 class World:
@@ -630,6 +646,7 @@ class World:
 
     def __enter__(self) -> World:
         RAN.clear()
+        NOTES.clear()
         self.patches = [
             mock.patch("distributed.comm.core.connect", self.connect),
             mock.patch.object(remote_lane, "open_cluster", lambda executor: executor.made),

@@ -87,9 +87,7 @@ def test_a_large_result_stays_and_is_found_there(lane: SimpleLane, tasks: list[s
     assert len(tasks) == 2
 
 
-def test_what_waits_here_can_be_cancelled_and_what_was_sent_cannot(
-    lane: SimpleLane, gate: str, tmp_path: Path
-) -> None:
+def test_what_waits_here_can_be_cancelled_and_what_was_sent_cannot(lane: SimpleLane, gate: str, tmp_path: Path) -> None:
     most = 2 * lane.cluster.slots() + 2
     path = str(tmp_path / "ran")
     holders = [held(str(tmp_path / f"started{i}"), gate) for i in range(most)]
