@@ -16,6 +16,7 @@ from typing import Any
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.bundles import bundle, give_to_dask, key_of
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.losses import RESULT_LOST, worker_lost
 from parsl_on_dask.lanes.remote_lane import RemoteLane
 from parsl_on_dask.lanes.reports import (
     RELEASE,
@@ -26,7 +27,6 @@ from parsl_on_dask.lanes.reports import (
     outcome_of,
     watched,
     whereabouts,
-    worker_lost,
 )
 from parsl_on_dask.lanes.stages import CLAIM, RETURN
 from parsl_on_dask.lanes.values import RemoteValue
@@ -165,8 +165,7 @@ class SimpleLane(RemoteLane):
             outcome.value = RemoteValue(self.label, self.client, future, call.number, sent.size)
             self.complete(sent, outcome)
         else:
-            why = "its result was lost with it"
-            self.complete(sent, worker_lost(call, self.cluster, sent.worker, sent.host, why))
+            self.complete(sent, worker_lost(call, self.cluster, sent.worker, sent.host, RESULT_LOST))
 
     def worker_died(self, sent: Sent) -> None:
         """The call that the worker ran has failed; one that it had not begun runs elsewhere."""
@@ -175,7 +174,9 @@ class SimpleLane(RemoteLane):
             running = last[0] == call.number
             for number, report in map(loads, last[1]):
                 if number == sent.id:
-                    self.complete(sent, outcome_of(report, call.name, sent.worker, sent.host))
+                    lost = worker_lost(call, self.cluster, sent.worker, sent.host, RESULT_LOST)
+                    told = outcome_of(report, call.name, sent.worker, sent.host)
+                    self.complete(sent, lost if report[0] == KEPT else told)
                     return
         if running or call.uncharged >= UNCHARGED:
             self.complete(sent, worker_lost(call, self.cluster, sent.worker, sent.host))

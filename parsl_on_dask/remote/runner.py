@@ -397,7 +397,7 @@ class Shift:
         return args, kwargs
 
     def report(self, report: tuple[Any, ...], now: bool = False) -> None:
-        if _journal is not None and report[0] in (VALUE, ERROR):
+        if _journal is not None and report[0] in (VALUE, KEPT, ERROR):
             _journal.add(dumps((self.batch, report)))
         with self.lock:
             self.reports.append(report)

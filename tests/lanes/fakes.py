@@ -222,8 +222,8 @@ class Scheduler:
             return False
         for task in self.ready():
             if self.may(task, worker):
-                task.state = "processing"
-                worker.receive(task)
+                task.state, task.places = "processing", {worker}
+                worker.task = task
                 return True
         return False
 
@@ -260,12 +260,10 @@ class Scheduler:
         del self.workers[worker.address]
         self.dead[worker.name] = worker
         worker.die()
-        task = worker.task
-        if task is not None:
-            # a value that is made anew was no try of anybody's, but Dask does not know that either
-            self.failed(task, KilledWorker(task.key, worker))
-        for task in self.tasks.values():
-            if task.state == "memory":
+        for task in list(self.tasks.values()):
+            if task.state == "processing" and worker in task.places:
+                self.failed(task, KilledWorker(task.key, worker))
+            elif task.state == "memory":
                 task.places.discard(worker)
                 if not task.places:
                     task.state = "lost"
@@ -331,9 +329,6 @@ class Worker:
             yield
         finally:
             runner.keep_journal(before)
-
-    def receive(self, task: Task) -> None:
-        self.task = task
 
     def begin(self) -> bool:
         """Begin the task that it was given, as far as its first call."""
