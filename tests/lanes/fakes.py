@@ -140,9 +140,11 @@ class DaskFuture:
 
     def add_done_callback(self, function: Callable[[Any], Any]) -> None:
         self.callbacks.append(function)
+        self.task.heard_by = self  # Dask's client holds futures that have callbacks until these are called
 
     def ended(self, status: str) -> None:
         self.status = status
+        self.task.heard_by = None
         callbacks, self.callbacks = self.callbacks, []
         for callback in callbacks:
             callback(self)
@@ -176,6 +178,7 @@ class Task:
         self.value: Any = None
         self.places: set[Worker] = set()
         self.future: Any = None
+        self.heard_by: Any = None
 
 
 class Scheduler:

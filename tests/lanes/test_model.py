@@ -362,7 +362,12 @@ class Model(RuleBasedStateMachine):
         else:
             if error is not None:
                 raise AssertionError(f"task {plan.token}, {plan.kind}: {error!r}") from error
-            assert plan.future.result() == plan.value
+            try:
+                value = plan.future.result()
+            except ExecutorError as e:  # the worker died, and so did the one on which Dask made the value again
+                assert plan.kind in ("large", "join") and len(self.deaths) > 1, repr(e)
+            else:
+                assert value == plan.value
 
 
 def _peek(inbox: Any) -> list[tuple[str, Any]]:
