@@ -16,7 +16,7 @@ import cloudpickle
 import psutil
 import pytest
 
-from tests import helpers, kernels
+from tests import helpers, interpreters, kernels
 from tests.helpers import SESSION_TAG, Script, address_in, describe, eventually, listening_ports, start_script, tagged
 from tests.kernels import CONFIG_NAMES, cluster_processes, executor_for, own_children, unload
 
@@ -88,9 +88,14 @@ def remaining(session: str) -> list[psutil.Process]:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """After the last test no process that the session started runs, and this process listens on no new port."""
+    """After the last test no process that the session started runs, and this process listens on no new port.
+
+    Supervisors of local blocks are forked, but for tests about their start, which ask for `fresh_supervisors`.
+    """
     ports = listening_ports()
+    interpreters.warm_supervisors()
     yield
+    interpreters.close()
     session = os.environ[SESSION_TAG]
     try:
         eventually(lambda: not remaining(session), "every process of the session has ended", 15)
@@ -159,6 +164,12 @@ def warm_workers(nothing_left_behind: None, tmp_path_factory: pytest.TempPathFac
     with warm.started(executor_for("processes", None), directory) as cluster:
         cluster_processes.append(psutil.Process(cluster.hub.process.pid))
         yield cluster
+
+
+@pytest.fixture
+def fresh_supervisors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that keep local workers are started by a fresh Python."""
+    monkeypatch.setattr("parsl_on_dask.clusters.hub.subprocess", subprocess)
 
 
 @pytest.fixture

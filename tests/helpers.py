@@ -18,6 +18,8 @@ from typing import Any
 
 import psutil
 
+from tests import interpreters
+
 SESSION_TAG = "PARSL_ON_DASK_TEST_SESSION"
 SCRIPT_TAG = "PARSL_ON_DASK_TEST_SCRIPT"
 WAIT = 60.0
@@ -199,7 +201,7 @@ def start_script(
     (directory / "script.py").write_text(textwrap.dedent(text))
     tag = uuid.uuid4().hex
     with open(directory / "stdout.txt", "wb") as out, open(directory / "stderr.txt", "wb") as err:
-        process = subprocess.Popen(
+        process = interpreters.Popen(
             [sys.executable, "-u", *python_args, "script.py", *args],
             cwd=directory,
             env={**os.environ, **(env or {}), SCRIPT_TAG: tag},
@@ -207,7 +209,5 @@ def start_script(
             stdout=out,
             stderr=err,
             start_new_session=True,
-            # where the tests run in the background, a shell has them and their children ignore Ctrl-C
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     return Script(process, tag, directory)

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from parsl_on_dask import clusters
+from tests import interpreters
 
 CONFIG_NAMES = ("threads", "processes", "existing")
 
@@ -82,4 +83,5 @@ def own_children() -> set[psutil.Process]:
     for process in cluster_processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             others.update(process.children(recursive=True))
+    others.update(p for p in psutil.Process().children() if p.pid == interpreters.pid())
     return {p for p in psutil.Process().children(recursive=True) if p not in others}

@@ -9,8 +9,8 @@ from typing import Any
 
 from distributed import Client
 
-from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.local import LocalCluster
+from parsl_on_dask.dask_internals.intervals import shorten
 
 
 class WarmCluster(LocalCluster):

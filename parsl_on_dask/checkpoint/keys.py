@@ -34,16 +34,12 @@ from parsl_on_dask.checkpoint.locate import inside
 from parsl_on_dask.checkpoint.parts import Part, argument_labels, function_part, part, short_text
 from parsl_on_dask.checkpoint.policy import FilePolicy
 from parsl_on_dask.data_provider.files import File
+from parsl_on_dask.python_internals.digests import short_md5
 from parsl_on_dask.remote.shell import run_bash
 
 __all__ = ["app_id", "id_for_memo", "key_parts", "make_hash", "make_key", "make_key_first"]
 
 logger = logging.getLogger("parsl.dataflow.memoization")
-
-try:  # Python's own takes a third of OpenSSL's time to begin with
-    from _md5 import md5 as short_md5  # type: ignore[import-not-found]
-except ImportError:
-    short_md5 = hashlib.md5
 
 _registry = id_for_memo.registry
 _NO_KEYWORDS = pickle.dumps([], PROTOCOL)

@@ -17,9 +17,11 @@ def open_cluster(executor: Any) -> Cluster:
     ExecutorError
         When it cannot be started or reached.
     """
-    from parsl_on_dask.clusters.base import start_callback_thread
+    from parsl_on_dask.common import late_threads
+    from parsl_on_dask.dask_internals.clients import start_callback_thread
 
-    start_callback_thread()
+    if late_threads.LATE:
+        start_callback_thread()
     if executor.kind == "existing":
         if executor.provider is not None:
             from parsl_on_dask.clusters.jobs_of_cluster import ScaledCluster

@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parsl_on_dask.common import late_threads
+from parsl_on_dask.dask_internals.clients import abandon, has_stopped_listening
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -47,30 +47,13 @@ class End(NamedTuple):
     log: str = ""
 
 
-def start_callback_thread() -> None:
-    """Start the thread in which Dask's client calls callbacks of futures, where none can be started at the exit."""
-    if not late_threads.LATE:
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    from distributed import Future
-
-    # a private attribute of the class: a pool of one thread, which is made when the first callback is added
-    if Future._cb_executor is None or Future._cb_executor_pid != os.getpid():
-        Future._cb_executor = ThreadPoolExecutor(1, thread_name_prefix="Dask-Callback-Thread")
-        Future._cb_executor_pid = os.getpid()
-    Future._cb_executor.submit(int).result()
-
-
 def close_client(client: Any) -> None:
     """Close a client of ours, also one whose scheduler has gone."""
     try:
         client.close(timeout=GOODBYE)
     except Exception:  # there is nobody to say goodbye to, or what ended its connection is raised once more
         logger.debug("closing %s", client.id, exc_info=True)
-        # else Dask closes it again when it is collected, and waits a minute for that, on whichever thread that happens
-        client.status = "closed"
-        client._loop_runner.stop()
+        abandon(client)
 
 
 class Cluster(abc.ABC):
@@ -182,10 +165,7 @@ class Cluster(abc.ABC):
         client: Any = self.client
         if client.status not in ("running", "connecting"):
             return f"the connection to its Dask scheduler is {client.status}"
-        # what reads from the scheduler also makes the connection again, and an error in that ends it: the scheduler's
-        # first message is refused when there is an event behind the greeting. The client's status tells nothing of it
-        listening = getattr(client, "_handle_report_task", None)
-        if listening is not None and listening.done():
+        if has_stopped_listening(client):
             return "the connection to its Dask scheduler was lost, and Dask's client has given up making it again"
         return ""
 

@@ -21,7 +21,17 @@ from typing import Any
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
 from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
-from parsl_on_dask.clusters.node import CUT_OFF, FAILED_STARTS, LEFT, NOTICES, Node, _how, _kill, _run, _tell
+from parsl_on_dask.clusters.node import (
+    CUT_OFF,
+    FAILED_STARTS,
+    LEFT,
+    NOTICES,
+    Node,
+    how_it_ended,
+    kill,
+    run_in_child,
+    tell,
+)
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.launchers.own_variables import put_back
 from parsl_on_dask.remote import scratch
@@ -105,7 +115,7 @@ class BlockNode(Node):
             from parsl_on_dask.clusters.members import sentinel_main
 
             os.close(read)
-            _run(sentinel_main, self.spec, addresses, lambda address: _tell(write, address))
+            run_in_child(sentinel_main, self.spec, addresses, lambda address: tell(write, address))
         os.close(write)
         self.sentinel_pid, self.sentinel_pipe = pid, read
         self.awaited[read] = -1
@@ -155,8 +165,8 @@ class BlockNode(Node):
         else:
             tried = ", ".join(self.spec["addresses"] or ["the address in scheduler.json"])
             self.fail(
-                f"no Dask scheduler answers at {tried} ({_how(status)}). If the submitting machine has another address "
-                "on this network, give it as address= of the executor, for example "
+                f"no Dask scheduler answers at {tried} ({how_it_ended(status)}). If the submitting machine has another "
+                "address on this network, give it as address= of the executor, for example "
                 "address=address_by_interface('ib0'); if a firewall is in the way, give worker_port_range="
             )
         self.stop()
@@ -227,7 +237,7 @@ class BlockNode(Node):
         self.say({"end": "a signal of the batch system"})
         if self.sentinel_pid and self.workers and self.is_heard():
             self.leave_by = time.monotonic() + self.spec["notice"]
-            _kill(self.sentinel_pid, signal.SIGUSR1)  # it passes this on to the scheduler, and so to the script
+            kill(self.sentinel_pid, signal.SIGUSR1)  # it passes this on to the scheduler, and so to the script
         else:
             self.exit_code = 128 + signal.SIGTERM
             self.stop()
@@ -247,7 +257,7 @@ class BlockNode(Node):
     def end_children(self) -> None:
         names = [self.name(number, life) for number, life, _ in self.workers.values()]
         if self.sentinel_pid:
-            _kill(self.sentinel_pid, signal.SIGKILL)
+            kill(self.sentinel_pid, signal.SIGKILL)
         super().end_children()
         for name in names:
             self.publish(name)

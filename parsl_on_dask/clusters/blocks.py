@@ -32,11 +32,11 @@ from parsl_on_dask.clusters.blockspec import (
     write_private,
 )
 from parsl_on_dask.clusters.hub import Supervisor, dask_config, pems_of
-from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.jobs import Block, Jobs, told
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.roster import TOPIC, Member, Roster, parts_of
 from parsl_on_dask.clusters.startup import Start, first_file, start_files, stdin_command, write_archive
+from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.providers.job_scripts.preamble import LATE

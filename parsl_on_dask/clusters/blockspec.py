@@ -313,4 +313,3 @@ def workers_of_node(spec: dict[str, Any], node: str, logs: str) -> list[dict[str
 def spec_text(spec: dict[str, Any]) -> str:
     """The spec as one line."""
     return json.dumps(spec, default=str)
-

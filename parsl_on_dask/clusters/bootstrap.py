@@ -8,15 +8,15 @@ text of the ``remote`` modules.
 from __future__ import annotations
 
 import hashlib
-import pickle
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+from parsl_on_dask.common.by_value import Launch, by_value
 
 #: Modules below ``parsl_on_dask`` that workers get, in the order in which they can be executed.
 MODULES = (
+    "remote.internals",
     "remote.packing",
     "remote.serialized",
     "remote.whole",
@@ -24,8 +24,10 @@ MODULES = (
     "remote.errors",
     "remote.tracebacks",
     "remote.standin",
+    "remote.wrapping",
     "remote.walltime",
     "remote.nodes",
+    "remote.locks",
     "remote.placing",
     "remote.staged",
     "remote.attempts",
@@ -33,7 +35,6 @@ MODULES = (
     "remote.ftp",
     "remote.zips",
     "remote.rsync",
-    "remote.around",
     "remote.filesystems",
     "remote.chunks",
     "remote.transfer",
@@ -43,9 +44,10 @@ MODULES = (
     "remote.shell",
     "remote.apps",
     "remote.children",
+    "remote.journal",
+    "remote.execution",
     "remote.agent",
     "remote.environment",
-    "remote.journal",
     "remote.jobend",
     "remote.runner",
     "remote.presence",
@@ -55,26 +57,6 @@ MODULES = (
 
 #: Part of the keys of our Dask tasks, by which they are known on a scheduler.
 KEY_MARK = "-parsl_"
-
-
-class Launch:
-    """A picklable function that rebuilds from bytes made once."""
-
-    def __init__(self, blob: bytes) -> None:
-        self.blob = blob
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (pickle.loads, (self.blob,))
-
-    def __call__(self, *args: Any) -> Any:
-        return pickle.loads(self.blob)(*args)
-
-
-def by_value(function: Any) -> Launch:
-    """A function that is made inside of another one, to be sent to where its module is not installed."""
-    # or cloudpickle would refer to the module by name
-    function.__module__ = "__main__"
-    return Launch(cloudpickle.dumps(function))
 
 
 @cache

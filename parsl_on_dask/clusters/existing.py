@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, close_client
-from parsl_on_dask.clusters.intervals import shorten
+from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
 if TYPE_CHECKING:

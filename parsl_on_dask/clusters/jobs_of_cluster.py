@@ -16,6 +16,7 @@ from typing import Any
 
 from parsl_on_dask.clusters.existing import ExistingCluster
 from parsl_on_dask.clusters.polling import Timetable
+from parsl_on_dask.dask_internals.jobqueue import apply_specification, slots_of_job
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SubmitException
@@ -99,8 +100,7 @@ class ScaledCluster(ExistingCluster):
             self.scale_out(missing)
 
     def slots_per_block(self) -> int:
-        job = self.jobs._dummy_job
-        return max(1, int(job.worker_processes) * int(job.worker_process_threads or 1))
+        return slots_of_job(self.jobs)
 
     def block_of(self, worker: str) -> str | None:
         spec = self.jobs.worker_spec
@@ -217,4 +217,4 @@ class ScaledCluster(ExistingCluster):
         for name in names:
             self.jobs.worker_spec.pop(name, None)
             self.had_workers.pop(name, None)
-        self.jobs.loop.add_callback(self.jobs._correct_state)
+        apply_specification(self.jobs)

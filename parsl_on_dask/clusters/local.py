@@ -13,8 +13,8 @@ from typing import Any
 from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, warn_of_idle_nodes, write_private
 from parsl_on_dask.clusters.hub import Supervisor, pems_of
-from parsl_on_dask.clusters.intervals import shorten
 from parsl_on_dask.clusters.startup import Start, start_files, write_archive
+from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.providers.pythons import note

@@ -18,13 +18,13 @@ from functools import partial
 from typing import Any
 
 from parsl_on_dask.clusters import dashboard
-from parsl_on_dask.clusters.intervals import shorten_in_this_process
 from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, NOTICES, worker_name
 from parsl_on_dask.clusters.orphans import OWNER
 from parsl_on_dask.clusters.roster import TOPIC
-from parsl_on_dask.clusters.unpickling import survive_exits
+from parsl_on_dask.dask_internals.intervals import shorten_in_this_process
+from parsl_on_dask.dask_internals.unpickling import survive_exits
+from parsl_on_dask.remote.execution import keep_journal
 from parsl_on_dask.remote.journal import Journal
-from parsl_on_dask.remote.runner import keep_journal
 
 #: What Dask's workers give as the reason for their end when they have lost their scheduler.
 LOST_SCHEDULER = {

@@ -146,7 +146,7 @@ class Node:
             if command == "drop workers":
                 workers, self.workers = self.workers, {}
                 for pid in workers:
-                    _kill(pid, signal.SIGKILL)
+                    kill(pid, signal.SIGKILL)
             else:
                 self.estate.heard(command)
         return bool(part)
@@ -180,7 +180,7 @@ class Node:
             from parsl_on_dask.clusters.members import scheduler_main
 
             os.close(read)
-            _run(scheduler_main, self.spec, lambda address: _tell(write, address))
+            run_in_child(scheduler_main, self.spec, lambda address: tell(write, address))
         os.close(write)
         self.scheduler_pid = pid
         with os.fdopen(read) as answers:
@@ -198,7 +198,7 @@ class Node:
 
             for pipe in (read, *self.awaited):
                 os.close(pipe)
-            _run(worker_main, self.spec, number, life, self.address, lambda address: _tell(write, address))
+            run_in_child(worker_main, self.spec, number, life, self.address, lambda address: tell(write, address))
         os.close(write)
         self.awaited[read] = number
         self.workers[pid] = (number, life, time.monotonic())
@@ -223,7 +223,7 @@ class Node:
             if pid == 0:
                 return
             if pid == self.scheduler_pid:
-                self.say({"error": f"the Dask scheduler process {pid} ended ({_how(status)})"})
+                self.say({"error": f"the Dask scheduler process {pid} ended ({how_it_ended(status)})"})
                 self.stop()
             elif pid in self.workers:
                 number, life, since = self.workers.pop(pid)
@@ -252,7 +252,7 @@ class Node:
         workers = self.spec["workers"]
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         log = workers[number].get("log") or ""
-        return {"how": _how(status), "peak": peak, "limit": MEMORY_LIMIT, "workers": len(workers), "log": log}
+        return {"how": how_it_ended(status), "peak": peak, "limit": MEMORY_LIMIT, "workers": len(workers), "log": log}
 
     def ended(self, name: str, end: dict[str, Any]) -> None:
         """A worker's process has ended."""
@@ -267,7 +267,7 @@ class Node:
         """Leave no process behind, nor those that calls have started."""
         pids = [*self.workers, *([self.scheduler_pid] if self.scheduler_pid else [])]
         for pid in pids:
-            _kill(pid, signal.SIGKILL)
+            kill(pid, signal.SIGKILL)
         for pid in pids:
             try:
                 os.waitpid(pid, 0)
@@ -303,7 +303,7 @@ def worker_name(name: str, life: int) -> str:
     return name if life == 0 else f"{name}.{life}"
 
 
-def _run(function: Any, *args: Any) -> NoReturn:
+def run_in_child(function: Any, *args: Any) -> NoReturn:
     code = FAILED
     try:
         function(*args)
@@ -318,12 +318,12 @@ def _run(function: Any, *args: Any) -> NoReturn:
         os._exit(code)
 
 
-def _tell(fd: int, text: str) -> None:
+def tell(fd: int, text: str) -> None:
     os.write(fd, text.encode() + b"\n")
     os.close(fd)
 
 
-def _how(status: int) -> str:
+def how_it_ended(status: int) -> str:
     if os.WIFSIGNALED(status):
         try:
             return f"signal {signal.Signals(os.WTERMSIG(status)).name}"
@@ -332,7 +332,7 @@ def _how(status: int) -> str:
     return f"exit code {os.WEXITSTATUS(status)}"
 
 
-def _kill(pid: int, number: int) -> None:
+def kill(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -11,7 +11,10 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.bootstrap import KEY_MARK, by_value, digest, sources
+from parsl_on_dask.clusters.bootstrap import KEY_MARK, digest, sources
+from parsl_on_dask.common.by_value import by_value
+from parsl_on_dask.dask_internals.clients import run_on_scheduler
+from parsl_on_dask.dask_internals.schedulers import forget_topics, forget_wishes
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -87,7 +90,7 @@ def leave(client: Client) -> None:
     if users != 1 or client.status != "running":
         return
     try:
-        client.sync(client._run_on_scheduler, _goodbye(), name_of(client), callback_timeout=GOODBYE)
+        run_on_scheduler(client, _goodbye(), name_of(client), timeout=GOODBYE)
     except Exception as e:  # the scheduler is gone or takes no functions; what is left goes with the client
         logger.debug("Cannot clean up on the cluster: %r", e)
 
@@ -105,6 +108,7 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
     from distributed import SchedulerPlugin
 
     mark, absence = KEY_MARK, ABSENCE
+    release, drop = forget_wishes(), forget_topics()
 
     class ParslOnDask(SchedulerPlugin):
         """Looks after a client's tasks, and removes its traces when it has gone.
@@ -157,25 +161,6 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
             if client == self.client:
                 self.leaving = asyncio.ensure_future(look_again())
 
-        def forget(self, scheduler: Any) -> None:
-            """Release tasks that Dask keeps for the client as it was before it connected again.
-
-            When the end of the old connection is noticed after the new one has come, Dask forgets the client and not
-            what it wanted.
-            """
-            import time
-
-            wanting = {
-                id(c): c for task in scheduler.tasks.values() for c in task.who_wants or () if c.client_key == client
-            }
-            for state in wanting.values():
-                if scheduler.clients.get(client) is not state:
-                    found: dict[Any, str] = {}
-                    scheduler._client_releases_keys(
-                        keys=[t.key for t in state.wants_what], cs=state, recommendations=found
-                    )
-                    scheduler.transitions(found, stimulus_id=f"parsl-forget-{time.time()}")
-
         async def leave(self, scheduler: Any) -> None:
             if scheduler.plugins.get(name) is not self:
                 return
@@ -183,7 +168,7 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
             callback = scheduler.periodic_callbacks.pop(name, None)
             if callback is not None:
                 callback.stop()
-            self.forget(scheduler)
+            release(scheduler, client)
             if name in scheduler.worker_plugins:
                 await scheduler.unregister_worker_plugin(None, name)
             # last: workers may have told something until now
@@ -194,10 +179,7 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
         def sweep(self, scheduler: Any) -> None:
             if name in scheduler.plugins:  # the client has come back, with topics that it needs
                 return
-            # Dask itself keeps topics for ever
-            topics = scheduler._broker._topics
-            for topic in [topic for topic in topics if topic.startswith(f"parsl-{self.client}-")]:
-                del topics[topic]
+            drop(scheduler, f"parsl-{client}-")
 
     ParslOnDask.__module__ = "__main__"
     ParslOnDask.__qualname__ = "ParslOnDask"

@@ -10,7 +10,7 @@ from typing import Any
 
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.base import Cluster
-from parsl_on_dask.clusters.intervals import shorten
+from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
 logger = logging.getLogger("parsl.clusters.spawned")

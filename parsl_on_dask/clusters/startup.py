@@ -192,7 +192,8 @@ def places() -> dict[str, list[str]]:
 
 @functools.lru_cache(maxsize=1)
 def _places(entries: tuple[str, ...], folder: str) -> dict[str, list[str]]:
-    return {"path": [os.path.normpath(os.path.join(folder, entry)) for entry in entries if entry], "folders": users_folders()}
+    path = [os.path.normpath(os.path.join(folder, entry)) for entry in entries if entry]
+    return {"path": path, "folders": users_folders()}
 
 
 def users_folders() -> list[str]:

@@ -58,19 +58,15 @@ class Submissions:
         """Have blocks submitted."""
         with self.changed:
             self.queue.extend(Submission(group, scheduler) for group in self.jobs.arrays.groups(blocks))
-            most = TOGETHER if self.jobs.parallel else 1
-            while self.threads < min(most, len(self.queue)) and not self.closed:
-                self.threads += 1
-                threading.Thread(target=self._work, name=f"parsl-submit-{self.jobs.label}", daemon=True).start()
             if self.closed:
                 self._drop()
-            self.changed.notify_all()
+            self._have_worked()
 
     def wake(self) -> None:
         """Look at the queue again: something about it, or about the governor, has changed."""
         with self.changed:
             self._drop()
-            self.changed.notify_all()
+            self._have_worked()
 
     def close(self) -> None:
         """Submit nothing more."""
@@ -81,11 +77,21 @@ class Submissions:
 
     def wait_text(self) -> str:
         """Why submissions wait, and until when; ``""`` while they do not."""
-        seconds = self.governor.wait()
-        if not seconds or not self.governor.reason:
+        reason, seconds = self.governor.reason, self.governor.wait()
+        if not reason or not (self.threads or seconds):
             return ""
+        if not seconds:
+            return f"being asked for again: {reason}"
         at = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
-        return f"not asked for before {at}: {self.governor.reason}"
+        return f"not asked for before {at}: {reason}"
+
+    def _have_worked(self) -> None:
+        """Have as many threads work through the queue as may. Under the lock."""
+        most = TOGETHER if self.jobs.parallel else 1
+        while self.threads < min(most, len(self.queue)):
+            self.threads += 1
+            threading.Thread(target=self._work, name=f"parsl-submit-{self.jobs.label}", daemon=True).start()
+        self.changed.notify_all()
 
     def _drop(self) -> None:
         """Forget what is not wanted any more. Under the lock."""
@@ -170,6 +176,7 @@ class Submissions:
         """Have the blocks of an array that was not taken submitted one by one."""
         with self.changed:
             self.queue.extendleft(Submission([block], submission.scheduler) for block in reversed(submission.blocks))
+            self._have_worked()
 
     def _is_passing(self, error: Exception) -> bool:
         """Whether a submission that failed is to be tried again."""

@@ -33,8 +33,7 @@ class Kernel(Protocol):
     def dashboard_links(self) -> Mapping[str, str]:
         """Where the dashboard of each executor is."""
 
-    @property
-    def _labels(self) -> Sequence[str]:
+    def labels(self) -> Sequence[str]:
         """Labels of the executors that the user has given."""
 
     @property

@@ -226,7 +226,7 @@ def compared_status(app: str) -> str:
     )
 
 
-def asked_by_dask(app: str, name: str) -> str:
+def dask_asked_for(app: str, name: str) -> str:
     """The text about an attribute of its own futures that Dask looked for in one of ours."""
     return (
         f"the future of app {app!r} is none of Dask's futures (it has no {name!r}). Write future.result(), "

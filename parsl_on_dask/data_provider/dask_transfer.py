@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.arguments import need
-from parsl_on_dask.data_provider.dask_transfer_exchange import Exchange, Made, Moved
+from parsl_on_dask.data_provider.dask_transfer_files import Exchange, OutputFuture, TransferFile
 from parsl_on_dask.data_provider.data_future import DataFuture
+from parsl_on_dask.data_provider.destinations import working_dir
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.data_provider.staging import Staging
+from parsl_on_dask.data_provider.provider_bases import WrappingStaging
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.remote.transfer import MARK, Carried
-from parsl_on_dask.utils import RepresentationMixin
+from parsl_on_dask.remote.transfer import MARK, DaskTransfers
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
@@ -25,13 +23,10 @@ if TYPE_CHECKING:
 #: The scheme of files that stay on the workers.
 ON_WORKERS = "worker"
 
-#: How many functions with transfers around them are remembered.
-_REMEMBERED = 256
-
 _exchanges: weakref.WeakKeyDictionary[Kernel, Exchange] = weakref.WeakKeyDictionary()
 
 
-class DaskTransferStaging(Staging, RepresentationMixin):
+class DaskTransferStaging(WrappingStaging):
     """Moves local files between the script and the workers, and from worker to worker, through Dask's connections.
 
     For workers that share no file system with the script, or with each other. Two kinds of files are staged:
@@ -67,7 +62,11 @@ class DaskTransferStaging(Staging, RepresentationMixin):
     [True, True, False]
     """
 
+    schemes = ("file", ON_WORKERS)
+    wrapper = DaskTransfers
+
     def __init__(self, *, timeout: float = 120.0, links: bool = True) -> None:
+        super().__init__()
         owner = type(self).__name__
         need(owner, "timeout", timeout, int, float)
         if timeout <= 0:
@@ -75,15 +74,6 @@ class DaskTransferStaging(Staging, RepresentationMixin):
         need(owner, "links", links, bool)
         self.timeout = timeout
         self.links = links
-        self._around: OrderedDict[tuple[int, str, str], tuple[Callable[..., Any], Carried]] = OrderedDict()
-
-    def can_stage_in(self, file: File) -> bool:
-        """True for paths, and ``file:`` and ``worker:`` URLs."""
-        return file.scheme in ("file", ON_WORKERS)
-
-    def can_stage_out(self, file: File) -> bool:
-        """True for paths, and ``file:`` and ``worker:`` URLs."""
-        return file.scheme in ("file", ON_WORKERS)
 
     def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture | None:
         """Note which file it is, so that the worker can ask for it."""
@@ -112,11 +102,11 @@ class DaskTransferStaging(Staging, RepresentationMixin):
         self._mark_in(exchange, client, file, moved)
         return None
 
-    def _mark_in(self, exchange: Exchange, client: Any, file: File, moved: Moved) -> None:
+    def _mark_in(self, exchange: Exchange, client: Any, file: File, moved: TransferFile) -> None:
         if client is None:
             file.local_path = moved.path
         else:
-            exchange.hub(client, self.timeout, self.links)
+            exchange.cluster(client, self.timeout, self.links)
             setattr(file, MARK, {"way": "in", "key": moved.key, "name": moved.name, "url": file.url, "moved": moved})
 
     def stage_out(self, dm: DataManager, executor: str, file: File, app_fu: Future[Any]) -> Future[Any] | None:
@@ -128,40 +118,22 @@ class DaskTransferStaging(Staging, RepresentationMixin):
         if client is None:
             file.local_path = moved.path
         else:
-            exchange.hub(client, self.timeout, self.links)
+            exchange.cluster(client, self.timeout, self.links)
             # which does not keep the file: that is for the DataFuture to do
             setattr(
                 file,
                 MARK,
                 {"way": "out", "key": moved.key, "name": moved.name, "url": file.url, "bring": bring},
             )
-        return Made(app_fu, moved)
+        return OutputFuture(app_fu, moved)
 
-    def replace_task(self, dm: DataManager, executor: str, file: File, func: Callable[..., Any]) -> Carried | None:
-        """The function with the transfers before it."""
-        return self._wrapped(dm, executor, func, "in")
-
-    def replace_task_stage_out(
-        self, dm: DataManager, executor: str, file: File, func: Callable[..., Any]
-    ) -> Carried | None:
-        """The function with the transfers after it."""
-        return self._wrapped(dm, executor, func, "out")
-
-    def _wrapped(self, dm: DataManager, executor: str, func: Callable[..., Any], way: str) -> Carried | None:
+    def _wrapping(self, dm: DataManager, executor: str) -> tuple[Any, ...] | None:
         client = self._client(dm, executor)
-        if client is None or Carried.is_around(func, way):
+        if client is None:
             return None
-        topic = exchange_of(dm).hub(client, self.timeout, self.links).topic
-        key = (id(func), way, topic)
-        known = self._around.get(key)
-        if known is None or known[0] is not func:
-            base = getattr(dm.dfk.executors[executor], "working_dir", None)
-            made = Carried(func, way, topic, None if base is None else os.fspath(base), self.timeout)
-            # one for all calls, so that it is sent to a worker once
-            known = self._around[key] = (func, made)
-            while len(self._around) > _REMEMBERED:
-                self._around.popitem(last=False)
-        return known[1]
+        topic = exchange_of(dm).cluster(client, self.timeout, self.links).topic
+        base = working_dir(dm, executor)
+        return topic, None if base is None else os.fspath(base), self.timeout
 
     def fetch(self, data: DataFuture, path: str | os.PathLike[str]) -> str:
         """Bring a file that is on a worker to a path of this machine, and wait for it.
@@ -201,9 +173,6 @@ class DaskTransferStaging(Staging, RepresentationMixin):
             )
         return lane.client if lane.remote else None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_around": OrderedDict()}
-
 
 def exchange_of(dm: DataManager) -> Exchange:
     """The exchange of a kernel, which knows all files that were moved."""
@@ -214,10 +183,10 @@ def exchange_of(dm: DataManager) -> Exchange:
     return found
 
 
-def _made_by(future: Any) -> Moved | None:
+def _made_by(future: Any) -> TransferFile | None:
     """The file that a DataFuture promises, if it is one of ours."""
     while future is not None:
-        if isinstance(future, Made):
+        if isinstance(future, OutputFuture):
             return future.moved
         future = getattr(future, "parent", None)
     return None

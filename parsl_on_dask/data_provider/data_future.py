@@ -15,6 +15,7 @@ from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture, when_done
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol
 from parsl_on_dask.lanes.values import just
+from parsl_on_dask.python_internals.futures import forget_callbacks
 
 logger = logging.getLogger("parsl.app.futures")
 
@@ -77,7 +78,7 @@ class DataFuture(PoliteFuture[File], PlainFuture[File], DaskProtocol[File]):
         else:
             self.set_result(self.file_obj)
         # all of them have been called, and they would keep whoever waited
-        self._done_callbacks.clear()
+        forget_callbacks(self)
 
     def _callbacks(self) -> Callbacks:
         return self.parent._callbacks() if isinstance(self.parent, PoliteFuture) else super()._callbacks()

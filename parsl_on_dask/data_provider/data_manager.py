@@ -8,11 +8,11 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal
 
 from parsl_on_dask.data_provider.data_future import DataFuture
+from parsl_on_dask.data_provider.destinations import Destinations
 from parsl_on_dask.data_provider.file_noop import NoOpFileStaging
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.ftp import FTPSeparateTaskStaging
 from parsl_on_dask.data_provider.http import HTTPSeparateTaskStaging
-from parsl_on_dask.data_provider.landing import Landings
 from parsl_on_dask.data_provider.staging import Staging
 from parsl_on_dask.data_provider.zip import ZipFileStaging
 
@@ -49,7 +49,7 @@ class DataManager:
 
     def __init__(self, dfk: Kernel) -> None:
         self.dfk = dfk
-        self.landings = Landings()
+        self.destinations = Destinations()
         self._at_end: list[Callable[[], None]] = []
 
     def at_end(self, step: Callable[[], None]) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.arguments import need, need_number
+from parsl_on_dask.data_provider.destinations import working_dir
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.data_provider.staging import Staging
+from parsl_on_dask.data_provider.provider_bases import WrappingStaging
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.remote.filesystems import MARK, PACKAGES, FilesAround, _fsspec_stage_in, _fsspec_stage_out
-from parsl_on_dask.utils import RepresentationMixin
+from parsl_on_dask.remote.filesystems import MARK, PACKAGES, FsspecTransfers, _fsspec_stage_in, _fsspec_stage_out
 
 if TYPE_CHECKING:
     from parsl_on_dask.data_provider.data_future import DataFuture
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 #: What is staged unless ``protocols`` says something else.
 COMMON = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "ssh", "sftp", "hdfs", "webhdfs", "memory")
-
-#: How many functions with files around them are remembered.
-_REMEMBERED = 256
 
 
 class _Hidden(dict[str, Any]):
@@ -36,7 +32,7 @@ class _Hidden(dict[str, Any]):
         return f"{{{', '.join(shown)}}}"
 
 
-class FsspecStaging(Staging, RepresentationMixin):
+class FsspecStaging(WrappingStaging):
     """Stages files on any file system that fsspec knows, in and out: ``s3://bucket/name``, ``ssh://host/path``, ….
 
     A file is copied on the worker, by the task that needs or makes it, to ``working_dir`` of the executor or else to
@@ -77,6 +73,8 @@ class FsspecStaging(Staging, RepresentationMixin):
     (True, False)
     """
 
+    wrapper = FsspecTransfers
+
     def __init__(
         self,
         protocols: str | Iterable[str] = COMMON,
@@ -87,8 +85,9 @@ class FsspecStaging(Staging, RepresentationMixin):
         timeout: float = 60.0,
         attempts: int = 3,
     ) -> None:
+        super().__init__()
         owner = type(self).__name__
-        self.protocols = [protocols] if isinstance(protocols, str) else list(protocols)
+        self.schemes = self.protocols = [protocols] if isinstance(protocols, str) else list(protocols)
         self.storage_options = _Hidden(storage_options or {})
         self.separate = separate
         self.keep = keep
@@ -101,7 +100,6 @@ class FsspecStaging(Staging, RepresentationMixin):
             raise ConfigurationError(f"{owner}(timeout={timeout!r}): write a number of seconds, above 0")
         need_number(owner, "attempts", attempts, at_least=1, example="3")
         self._options = self._by_protocol()
-        self._around: OrderedDict[tuple[int, str], tuple[Callable[..., Any], FilesAround]] = OrderedDict()
 
     def _by_protocol(self) -> dict[str, dict[str, Any]]:
         from fsspec import available_protocols
@@ -126,14 +124,6 @@ class FsspecStaging(Staging, RepresentationMixin):
             f"{owner}(storage_options={{{', '.join(f'{k!r}: ...' for k in options)}}}): with several protocols write "
             f"the options of each, storage_options={{{self.protocols[0]!r}: {{...}}}}"
         )
-
-    def can_stage_in(self, file: File) -> bool:
-        """True for the protocols that it was made for."""
-        return file.scheme in self.protocols
-
-    def can_stage_out(self, file: File) -> bool:
-        """True for the protocols that it was made for."""
-        return file.scheme in self.protocols
 
     def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture | None:
         """Say where the copy will be; start a task that makes it, if that is asked for."""
@@ -162,40 +152,17 @@ class FsspecStaging(Staging, RepresentationMixin):
             app_kwargs={"_parsl_staging_inhibit": True},
         )
 
-    def replace_task(self, dm: DataManager, executor: str, file: File, func: Callable[..., Any]) -> FilesAround | None:
-        """The function with the copying before it."""
-        return self._wrapped(func, "in")
-
-    def replace_task_stage_out(
-        self, dm: DataManager, executor: str, file: File, func: Callable[..., Any]
-    ) -> FilesAround | None:
-        """The function with the copying after it."""
-        return self._wrapped(func, "out")
-
-    def _wrapped(self, func: Callable[..., Any], way: str) -> FilesAround | None:
-        if FilesAround.is_around(func, way):
-            return None
-        key = (id(func), way)
-        known = self._around.get(key)
-        if known is None or known[0] is not func:
-            # one for all calls, so that it is sent to a worker once
-            known = self._around[key] = (func, FilesAround(func, way, self._options, self._settings()))
-            while len(self._around) > _REMEMBERED:
-                self._around.popitem(last=False)
-        return known[1]
+    def _wrapping(self, dm: DataManager, executor: str) -> tuple[Any, ...]:
+        return self._options, self._settings()
 
     def _mark(self, dm: DataManager, executor: str, file: File, folder: str, way: str) -> str:
         name = file.filename
         if name in ("", ".", ".."):
             raise ValueError(f"{file.url!r} names a directory: a file is staged, so write the URL of one")
-        working_dir = getattr(dm.dfk.executors[executor], "working_dir", None) or ""
-        local = os.path.join(working_dir, f"staged-{folder}", name)
+        local = os.path.join(working_dir(dm, executor) or "", f"staged-{folder}", name)
         file.local_path = local
         setattr(file, MARK, {"way": way, "separate": self.separate, "url": file.url, "local": local})
         return local
 
     def _settings(self) -> dict[str, Any]:
         return {"keep": self.keep, "timeout": self.timeout, "attempts": self.attempts}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_around": OrderedDict()}

@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.data_provider.data_future import DataFuture
+from parsl_on_dask.data_provider.destinations import Destination, bring_by_task, destination, working_dir
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.globus_service import Globus, get_globus, sdk
-from parsl_on_dask.data_provider.landing import Landing, land
-from parsl_on_dask.data_provider.staging import Staging
+from parsl_on_dask.data_provider.provider_bases import INTERNAL, SchemeStaging
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.remote.staged import make_room, saying, staged_in
-from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:
     from parsl_on_dask.data_provider.data_manager import DataManager
 
 __all__ = ["Globus", "GlobusStaging", "cli_run", "get_globus"]
 
-INTERNAL = "_parsl_internal"
 
-
-class GlobusStaging(Staging, RepresentationMixin):
+class GlobusStaging(SchemeStaging):
     """Has Globus transfer files to and from the endpoint that belongs to an executor.
 
     ``globus://ENDPOINT/path/name`` is a file on another endpoint. The executor's ``working_dir`` has to be set, and be
@@ -58,6 +55,8 @@ class GlobusStaging(Staging, RepresentationMixin):
     '/scratch/me'
     """
 
+    schemes = ("globus",)
+
     def __init__(
         self,
         endpoint_uuid: str,
@@ -83,73 +82,59 @@ class GlobusStaging(Staging, RepresentationMixin):
                 "GlobusStaging: endpoint_path and local_path are two names of one directory. Give both or neither."
             )
 
-    def can_stage_in(self, file: File) -> bool:
-        """True for ``globus:``."""
-        return file.scheme == "globus"
-
-    def can_stage_out(self, file: File) -> bool:
-        """True for ``globus:``."""
-        return file.scheme == "globus"
-
     def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture:
         """Start a task that has the file transferred."""
-        landing, path = self._land(dm, executor, file, parent_fut)
-        bringing = landing.under_way(executor)
-        if bringing is None:
-            bringing = dm.dfk.submit(
-                _named("_globus_stage_in", _globus_stage_in, self, path),
-                app_args=(),
-                executors=[INTERNAL],
-                app_kwargs={"outputs": [file], "_parsl_staging_inhibit": True, "parent_fut": parent_fut},
-            )
-            landing.brought_by(executor, bringing)
-        return DataFuture(bringing, file, tid=getattr(bringing, "tid", -1))
+        where, path = self._destination(dm, executor, file, parent_fut)
+        task = _named("_globus_stage_in", _globus_stage_in, self, path)
+        return bring_by_task(dm, executor, file, where, task, run_by=INTERNAL, parent_fut=parent_fut)
 
     def stage_out(self, dm: DataManager, executor: str, file: File, app_fu: Future[Any]) -> Future[Any]:
         """Start a task that has the file transferred when the app is done."""
-        landing, path = self._land(dm, executor, file, None)
+        where, path = self._destination(dm, executor, file, None)
         moved = dm.dfk.submit(
             _named("_globus_stage_out", _globus_stage_out, self, path),
             app_args=(app_fu,),
             executors=[INTERNAL],
             app_kwargs={"inputs": [file], "_parsl_staging_inhibit": True},
         )
-        landing.used_by(moved)
+        where.used_by(moved)
         return moved
 
     def replace_task_stage_out(
         self, dm: DataManager, executor: str, file: File, func: Callable[..., Any]
     ) -> Callable[..., Any] | None:
         """The function with the making of the file's directory before it."""
-        return staged_in(func, make_room, file.url, dm.landings.of(file).path)
+        return staged_in(func, make_room, file.url, dm.destinations.of(file).path)
 
     def initialize_globus(self) -> None:
         """Log in, if need be."""
         if self.globus is None:
             self.globus = get_globus()
 
-    def _land(self, dm: DataManager, executor: str, file: File, parent: Future[Any] | None) -> tuple[Landing, str]:
-        """The landing, and the file's path as the executor's endpoint names it."""
+    def _destination(
+        self, dm: DataManager, executor: str, file: File, parent: Future[Any] | None
+    ) -> tuple[Destination, str]:
+        """The destination, and the file's path as the executor's endpoint names it."""
         sdk()
         if not file.netloc:
             raise ValueError(f"{file.url!r} names no endpoint: write globus://ENDPOINT/path/name")
-        working_dir = getattr(dm.dfk.executors[executor], "working_dir", None)
-        if not working_dir:
+        folder = working_dir(dm, executor)
+        if not folder:
             raise ValueError(
                 f"executor working_dir must be specified for GlobusStaging: give the executor {executor!r} "
                 "working_dir='/path' of a directory that its endpoint can reach"
             )
-        landing = land(dm, executor, file, parent)
-        path = os.path.normpath(landing.path)
+        where = destination(dm, executor, file, parent)
+        path = os.path.normpath(where.path)
         if self.endpoint_path is not None and self.local_path is not None:
             below = os.path.relpath(path, os.path.normpath(self.local_path))
             if below.split(os.sep)[0] == os.pardir:
                 raise ValueError(
-                    f"GlobusStaging(local_path={self.local_path!r}): the executor's working_dir={working_dir!r} must "
+                    f"GlobusStaging(local_path={self.local_path!r}): the executor's working_dir={folder!r} must "
                     "be that directory, or below it"
                 )
             path = os.path.join(os.path.normpath(self.endpoint_path), below)
-        return landing, path
+        return where, path
 
 
 def _named(name: str, func: Any, *args: Any) -> Any:
@@ -158,13 +143,7 @@ def _named(name: str, func: Any, *args: Any) -> Any:
     return step
 
 
-def _globus_stage_in(
-    provider: GlobusStaging,
-    path: str,
-    parent_fut: Any = None,
-    outputs: Sequence[Any] = (),
-    _parsl_staging_inhibit: bool = True,
-) -> None:
+def _globus_stage_in(provider: GlobusStaging, path: str, outputs: Sequence[Any], **_: Any) -> None:
     """The task that has a file transferred before those that need it."""
     file = outputs[0]
     with saying("in", file.url, file.local_path):
@@ -172,13 +151,7 @@ def _globus_stage_in(
         Globus.transfer_file(file.netloc, provider.endpoint_uuid, file.path, path, provider.timeout)
 
 
-def _globus_stage_out(
-    provider: GlobusStaging,
-    path: str,
-    app_fu: Any = None,
-    inputs: Sequence[Any] = (),
-    _parsl_staging_inhibit: bool = True,
-) -> None:
+def _globus_stage_out(provider: GlobusStaging, path: str, app_fu: Any, inputs: Sequence[Any], **_: Any) -> None:
     """The task that has an app's output transferred."""
     file = inputs[0]
     with saying("out", file.url, file.local_path):

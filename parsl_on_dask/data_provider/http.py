@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from parsl_on_dask.data_provider.fetching import FetchingInTask, FetchingTask
+from parsl_on_dask.data_provider.provider_bases import FetchingInTask, FetchingTask
 
 SCHEMES = ("http", "https")
 

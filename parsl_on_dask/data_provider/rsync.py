@@ -8,17 +8,16 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.arguments import need, need_number
+from parsl_on_dask.data_provider.destinations import destination
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.data_provider.landing import land
-from parsl_on_dask.data_provider.staging import Staging
+from parsl_on_dask.data_provider.provider_bases import SchemeStaging
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:
     from parsl_on_dask.data_provider.data_manager import DataManager
 
 
-class RSyncStaging(Staging, RepresentationMixin):
+class RSyncStaging(SchemeStaging):
     """Moves local files to the workers and back with rsync, which the workers run.
 
     Paths and ``file:`` URLs are those of the submitting host; relative ones count from the current directory. A worker
@@ -47,6 +46,8 @@ class RSyncStaging(Staging, RepresentationMixin):
     True
     """
 
+    schemes = ("file",)
+
     def __init__(self, hostname: str, *, timeout: float = 60) -> None:
         self.hostname = hostname
         self.timeout = timeout
@@ -58,26 +59,18 @@ class RSyncStaging(Staging, RepresentationMixin):
                 "Write for example hostname='login1.example.org'."
             )
 
-    def can_stage_in(self, file: File) -> bool:
-        """True for paths and ``file:`` URLs."""
-        return file.scheme == "file"
-
-    def can_stage_out(self, file: File) -> bool:
-        """True for paths and ``file:`` URLs."""
-        return file.scheme == "file"
-
     def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> None:
         """Decide where the file will be."""
-        self._land(dm, executor, file, parent_fut)
+        self._decide(dm, executor, file, parent_fut)
 
     def stage_out(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any]) -> None:
         """Decide where the file will be."""
-        self._land(dm, executor, file, None)
+        self._decide(dm, executor, file, None)
 
-    def _land(self, dm: DataManager, executor: str, file: File, parent: Future[Any] | None) -> None:
+    def _decide(self, dm: DataManager, executor: str, file: File, parent: Future[Any] | None) -> None:
         # on the other side there is another current directory
         file.path = os.path.abspath(file.path)
-        land(dm, executor, file, parent, url=file.path)
+        destination(dm, executor, file, parent, url=file.path)
 
     def replace_task(
         self, dm: DataManager, executor: str, file: File, f: Callable[..., Any]
@@ -86,8 +79,8 @@ class RSyncStaging(Staging, RepresentationMixin):
         from parsl_on_dask.remote.rsync import fetch_rsync
         from parsl_on_dask.remote.staged import staged_in
 
-        landing = dm.landings.of(file)
-        return staged_in(f, fetch_rsync, self.hostname, file.path, landing.path, self.timeout, landing.batch)
+        where = dm.destinations.of(file)
+        return staged_in(f, fetch_rsync, self.hostname, file.path, where.path, self.timeout, where.batch)
 
     def replace_task_stage_out(
         self, dm: DataManager, executor: str, file: File, f: Callable[..., Any]
@@ -96,6 +89,6 @@ class RSyncStaging(Staging, RepresentationMixin):
         from parsl_on_dask.remote.rsync import send_rsync
         from parsl_on_dask.remote.staged import make_room, staged_in, staged_out
 
-        landing = dm.landings.of(file)
-        f = staged_in(f, make_room, file.path, landing.path)
-        return staged_out(f, send_rsync, self.hostname, file.path, landing.path, self.timeout)
+        where = dm.destinations.of(file)
+        f = staged_in(f, make_room, file.path, where.path)
+        return staged_out(f, send_rsync, self.hostname, file.path, where.path, self.timeout)

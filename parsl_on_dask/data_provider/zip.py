@@ -7,16 +7,15 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.data_provider.data_future import DataFuture
+from parsl_on_dask.data_provider.destinations import Destination, bring_by_task, destination, working_dir
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.data_provider.landing import Landing, land
+from parsl_on_dask.data_provider.provider_bases import INTERNAL
 from parsl_on_dask.data_provider.staging import Staging
 from parsl_on_dask.errors import ParslError
 from parsl_on_dask.utils import RepresentationMixin
 
 if TYPE_CHECKING:
     from parsl_on_dask.data_provider.data_manager import DataManager
-
-INTERNAL = "_parsl_internal"
 
 
 class ZipAuthorityError(ParslError):
@@ -79,46 +78,46 @@ class ZipFileStaging(Staging, RepresentationMixin):
         """Start a task that takes the file out of its zip file."""
         from parsl_on_dask.remote.zips import _zip_stage_in
 
-        zip_path, inside_path, landing = self._land(dm, executor, file, parent_fut)
-        bringing = landing.under_way(executor)
-        if bringing is None:
-            bringing = dm.dfk.submit(
-                _zip_stage_in,
-                app_args=(zip_path, inside_path, dm.dfk.executors[executor].working_dir),
-                executors=[INTERNAL],
-                app_kwargs={
-                    "outputs": [file],
-                    "_parsl_staging_inhibit": True,
-                    "parent_fut": parent_fut,
-                    "batch": landing.batch,
-                },
-            )
-            landing.brought_by(executor, bringing)
-        return DataFuture(bringing, file, tid=getattr(bringing, "tid", -1))
+        zip_path, inside_path, where = self._destination(dm, executor, file, parent_fut)
+        return bring_by_task(
+            dm,
+            executor,
+            file,
+            where,
+            _zip_stage_in,
+            zip_path,
+            inside_path,
+            working_dir(dm, executor),
+            run_by=INTERNAL,
+            parent_fut=parent_fut,
+            batch=where.batch,
+        )
 
     def stage_out(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any]) -> Future[Any]:
         """Start a task that puts the file into its zip file when the app is done."""
         from parsl_on_dask.remote.zips import _zip_stage_out
 
-        zip_path, inside_path, landing = self._land(dm, executor, file, None)
-        os.makedirs(os.path.dirname(landing.path), exist_ok=True)
+        zip_path, inside_path, where = self._destination(dm, executor, file, None)
+        os.makedirs(os.path.dirname(where.path), exist_ok=True)
         moved = dm.dfk.submit(
             _zip_stage_out,
-            app_args=(zip_path, inside_path, dm.dfk.executors[executor].working_dir),
+            app_args=(zip_path, inside_path, working_dir(dm, executor)),
             executors=[INTERNAL],
             app_kwargs={"inputs": [file], "_parsl_staging_inhibit": True, "parent_fut": parent_fut},
         )
-        landing.used_by(moved)
+        where.used_by(moved)
         return moved
 
-    def _land(self, dm: DataManager, executor: str, file: File, parent: Future[Any] | None) -> tuple[str, str, Landing]:
+    def _destination(
+        self, dm: DataManager, executor: str, file: File, parent: Future[Any] | None
+    ) -> tuple[str, str, Destination]:
         zip_path, inside_path = zip_path_split(file.path)
-        if not getattr(dm.dfk.executors[executor], "working_dir", None):
+        if not working_dir(dm, executor):
             raise RuntimeError(
                 f"zip file staging requires a working_dir to be specified, for {file.url}: give the executor "
                 f"{executor!r} working_dir='/path' of a directory that this process and the workers see"
             )
-        return zip_path, inside_path, land(dm, executor, file, parent, inside_path)
+        return zip_path, inside_path, destination(dm, executor, file, parent, inside_path)
 
 
 def zip_path_split(path: str) -> tuple[str, str]:

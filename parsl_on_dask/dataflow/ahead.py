@@ -24,6 +24,7 @@ from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.peeking import promises
 from parsl_on_dask.lanes.stages import PREPARE, Stage
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.python_internals.futures import error_of, value_of
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.flow import Flow
@@ -57,7 +58,7 @@ class Ahead:
         if lane is None:
             return
         self.held.add(record.id)
-        if self.offer(record, lane) or record._try is not Stage.WAITING:  # launched meanwhile
+        if self.offer(record, lane) or record.current_try is not Stage.WAITING:  # launched meanwhile
             self.held.discard(record.id)
 
     def lane_for(self, record: TaskRecord) -> Any:
@@ -90,22 +91,22 @@ class Ahead:
         with stages.lock:  # nobody sees the call before it is the task's
             if not record.take(call, Stage.WAITING):
                 return False
-            record._lane = lane
+            record.lane = lane
             call.step(PREPARE)
         return bool(lane.follow(call, leaders))
 
     def resume(self, record: TaskRecord) -> None:
         """Offer what follows a task that has been launched, and what follows that."""
-        lane = record._lane
+        lane = record.lane
         if not self.held or not lane.goes_ahead or lane.ahead_size() > WINDOW // 2:
             return
         leader: TaskRecord | None = record
         for _ in range(WINDOW):
-            followers = leader._followers if leader is not None else None
+            followers = leader.followers if leader is not None else None
             if not followers:
                 return
             leader = followers[0]
-            if leader._try is Stage.WAITING:
+            if leader.current_try is Stage.WAITING:
                 its_lane = self.lane_for(leader)
                 if its_lane is None or not self.offer(leader, its_lane):
                     return
@@ -116,6 +117,6 @@ def _is_near(future: Any, lane: Any) -> bool:
     if type(future) is not AppFuture:
         return False
     if future.done():
-        return future._exception is None and not future.cancelled() and type(future._result) is not RemoteValue
+        return error_of(future) is None and not future.cancelled() and type(value_of(future)) is not RemoteValue
     record = future.task_record
-    return isinstance(record._try, Call) and record._lane is lane
+    return isinstance(record.current_try, Call) and record.lane is lane

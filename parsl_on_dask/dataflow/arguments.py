@@ -16,6 +16,7 @@ from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.kept import Depended
 from parsl_on_dask.lanes.interop import adopt, is_dask_object
 from parsl_on_dask.lanes.peeking import values_for
+from parsl_on_dask.python_internals.futures import value_of
 from parsl_on_dask.remote.shell import Checked, is_bash
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def stage_in(kernel: DataFlowKernel, record: TaskRecord) -> None:
             value, func = offer(value, func, executor)
         return value
 
-    with kernel.data_manager.landings.for_call(record.app_fu):
+    with kernel.data_manager.destinations.for_call(record.app_fu):
         record.args = tuple([staged(a) for a in record.args])
         for key, value in record.kwargs.items():
             if key == "inputs":
@@ -113,7 +114,7 @@ def stage_out(kernel: DataFlowKernel, record: TaskRecord) -> None:
             return file, DataFuture(future, file, tid=record.id)
         # the staging provider may change the copy; the caller's File stays as it is
         mine = file.cleancopy()
-        with kernel.data_manager.landings.for_call(future):
+        with kernel.data_manager.destinations.for_call(future):
             staged = kernel.data_manager.stage_out(mine, record.executor, future)
             record.func = kernel.data_manager.replace_task_stage_out(mine, record.func, record.executor)
         return mine, DataFuture(staged if staged is not None else future, file, tid=record.id)
@@ -258,7 +259,7 @@ def remote_values(depends: Sequence[Future[Any]], lane: Any) -> tuple[Any, ...]:
         return ()
     found = []
     for future in depends:
-        value = getattr(future, "_result", None)
+        value = value_of(future) if isinstance(future, Future) else None
         if lane.accepts(value):
             found.append(value)
     return tuple(found)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.common.task_errors import JoinError
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.python_internals.futures import callbacks_of
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -25,7 +26,8 @@ def circle_error(record: TaskRecord) -> JoinError | None:
     the same moment, the last one sees it.
     """
     # a task that nobody waits for is in no circle, and most joins are known by that
-    if not (record._followers or getattr(getattr(record, "app_fu", None), "_done_callbacks", ())):
+    future = getattr(record, "app_fu", None)
+    if not record.followers and (future is None or not callbacks_of(future)):
         return None
     came: dict[TaskRecord, tuple[TaskRecord, str]] = {}
     unseen = [record]

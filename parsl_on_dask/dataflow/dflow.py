@@ -91,7 +91,7 @@ class DataFlowKernel:
             overrides.reached(config)
         config.validate()
         self.cleanup_called = False
-        self._cleared = False
+        self.cleared = False
         self._config = config
         self._cleanup_lock = threading.Lock()
         self._cleaner = 0
@@ -169,7 +169,7 @@ class DataFlowKernel:
 
     def labels(self) -> list[str]:
         """Labels of the executors that apps can choose."""
-        return [label for label in self.executors if label != INTERNAL]
+        return list(self._labels)
 
     def add_executors(self, executors: Sequence[ParslExecutor]) -> None:
         """Start executors and make them available to apps.
@@ -202,7 +202,7 @@ class DataFlowKernel:
             executor.start()
             if self.monitoring is not None:
                 self.monitoring.join(executor)
-            self._labels = self.labels()
+            self._labels = [label for label in self.executors if label != INTERNAL]
             self.scaler.add(executor)
 
     def default_std_autopath(self, taskrecord: TaskRecord, kw: str) -> str:
@@ -454,7 +454,7 @@ class DataFlowKernel:
         """
         with self._cleanup_lock:
             if self.cleanup_called:
-                if not self._cleared:
+                if not self.cleared:
                     raise Exception("attempt to clean up DFK when it has already been cleaned-up")
                 if self._cleaner == threading.get_ident():  # called by one of the parts that it shuts down
                     return

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import sys
-import threading
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.python_internals.exits import at_exit
+from parsl_on_dask.python_internals.futures import error_of
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -25,8 +26,7 @@ _strong: dict[int, tuple[DataFlowKernel, bool, int]] = {}
 def watch(kernel: DataFlowKernel, clean_up: bool) -> None:
     """Remember a kernel that is to be cleaned up at exit, or, if not, complained about."""
     if not _strong:
-        # threading's hook runs while threads can still be started and joined; atexit is too late for Dask
-        _register(_at_exit)
+        _register()
     _strong[id(kernel)] = (kernel, clean_up, os.getpid())
 
 
@@ -44,22 +44,12 @@ def too_late() -> str:
     return _too_late
 
 
-_registered = False
+@cache
+def _register() -> None:
+    at_exit(_clean_up)
 
 
-def _register(function: object) -> None:
-    global _registered
-    if _registered:
-        return
-    _registered = True
-    register = getattr(threading, "_register_atexit", None)
-    if register is not None:
-        register(function)
-    else:
-        atexit.register(function)  # type: ignore[arg-type]
-
-
-def _at_exit() -> None:
+def _clean_up() -> None:
     global _too_late
     interrupt: KeyboardInterrupt | None = None
     for kernel, clean_up, pid in list(_strong.values()):
@@ -96,7 +86,7 @@ def _unfinished(kernel: DataFlowKernel) -> list[tuple[str, AppFuture[Any]]]:
 
 def _tell(unfinished: Sequence[tuple[str, AppFuture[Any]]]) -> None:
     """Say on stderr how many tasks were given up, since the script that forgot to wait sees nothing of it otherwise."""
-    apps = Counter(app for app, future in unfinished if isinstance(future._exception, ExecutorError))
+    apps = Counter(app for app, future in unfinished if isinstance(error_of(future), ExecutorError))
     # after an error or Ctrl-C nobody expects them to be done
     if not apps or getattr(sys, "last_type", None) is not None:
         return

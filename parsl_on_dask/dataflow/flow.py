@@ -23,7 +23,6 @@ from parsl_on_dask.dataflow.ahead import Ahead
 from parsl_on_dask.dataflow.arguments import app_names, describe, let_go_of, remote_values, unwrap
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
 from parsl_on_dask.dataflow.joins import Joins
-from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.tasklog import log_failure, shown
 from parsl_on_dask.lanes import stages
@@ -31,6 +30,8 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.python_internals.futures import value_of
+from parsl_on_dask.python_internals.light_future import LightFuture
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
@@ -102,7 +103,7 @@ class Flow:
         record.depends = depends
         waiting = [f for f in depends if not f.done()] if depends else depends
         if waiting:
-            record._waiting = len(waiting)
+            record.awaited = len(waiting)
             for future in waiting:
                 if not self.follow(future, record):
                     when_done(future, lambda _: self.one_done(record))
@@ -127,26 +128,26 @@ class Flow:
             return False
         leader = future.task_record
         with self.lock:
-            if leader._followers is None:
+            if leader.followers is None:
                 return False
-            if leader._followers:
-                leader._followers.append(record)  # type: ignore[attr-defined]
+            if leader.followers:
+                leader.followers.append(record)  # type: ignore[attr-defined]
             else:
-                leader._followers = [record]
+                leader.followers = [record]
         return True
 
     def one_done(self, record: TaskRecord) -> None:
         """One of a task's dependencies is done."""
         with self.lock:
-            record._waiting -= 1
-            left = record._waiting
+            record.awaited -= 1
+            left = record.awaited
         if not left:
             self.soon(self.launch, record)
 
     def release(self, record: TaskRecord) -> None:
         """Tell those that wait for a task that it is done."""
         with self.lock:
-            followers, record._followers = record._followers, None
+            followers, record.followers = record.followers, None
         for follower in followers or ():
             self.one_done(follower)
 
@@ -221,13 +222,13 @@ class Flow:
             raise refusal
         if spec:
             executor.validate_resource_spec(spec)
-        present = record._try
+        present = record.current_try
         if isinstance(present, Call):  # it went ahead; its arguments are there only now
             call = present
             call.args, call.kwargs = record.args, record.kwargs
         else:
             call = Call(record.func_name, record.func, record.args, record.kwargs, spec, self.lane_done, record)
-            record._lane = lane
+            record.lane = lane
             if not record.take(call, Stage.LAUNCHING):  # cancelled meanwhile
                 return
         call.refs = refs
@@ -238,7 +239,7 @@ class Flow:
         if not self.launched(record, None, executor):
             return
         lane.submit(call)
-        if record._followers:
+        if record.followers:
             self.ahead.resume(record)
 
     def launched(self, record: TaskRecord, future: Any, executor: Any = None) -> bool:
@@ -251,14 +252,14 @@ class Flow:
         """Cancel a task that nobody has begun; False when it is too late."""
         with stages.lock:
             before = record.stage
-            present = record._try
+            present = record.current_try
             if record.status in FINAL_STATES or before is Stage.CANCELLED:
                 return before is Stage.CANCELLED
             # one whose worker was lost may have been begun
             if (isinstance(present, Call) and present.uncharged) or record.step(CANCEL) is None:
                 return False
         if isinstance(present, Call) and before is not Stage.LAUNCHING:
-            record._lane.withdraw(present)
+            record.lane.withdraw(present)
         logger.info("Task %s was cancelled", record.id)
         record.time_returned = datetime.now()
         future = self.end(record, States.failed)
@@ -274,9 +275,9 @@ class Flow:
         self.soon(self.returned, call.owner, call, outcome)
 
     def returned(self, record: TaskRecord, call: Call, outcome: Outcome) -> None:
-        if record._try is not call or record.status in FINAL_STATES:
+        if record.current_try is not call or record.status in FINAL_STATES:
             return
-        record._try = Stage.DONE
+        record.current_try = Stage.DONE
         record.try_time_returned = datetime.now()
         if self.kernel.watch is not None:
             self.kernel.watch.ran(record, outcome)
@@ -315,7 +316,7 @@ class Flow:
         elif error is not None:
             self.failed(record, error)
         else:
-            value = known._result if isinstance(known, LightFuture) else known.result()
+            value = value_of(known) if isinstance(known, LightFuture) else known.result()
             self.reused(record, value)
 
     def reused(self, record: TaskRecord, value: Any) -> None:
@@ -430,10 +431,10 @@ class Flow:
         self.kernel.forget(record)
         if record.depends:
             self.ahead.held.discard(record.id)
-        present = record._try
+        present = record.current_try
         if isinstance(present, Call):
-            record._lane.drop(present)  # if it went ahead, it is not wanted any more
-            record._try = present.stage
+            record.lane.drop(present)  # if it went ahead, it is not wanted any more
+            record.current_try = present.stage
         if self.kernel.config.garbage_collect:
             if type(record.exec_fu) is Recalled:
                 record.exec_fu = None

@@ -5,20 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
-from concurrent.futures._base import FINISHED
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from parsl_on_dask.common.raising import Raising, below, hide_this_frame
+from parsl_on_dask.dask_internals.asking import asked_by_dask, asked_for_key
 from parsl_on_dask.data_provider.data_future import DataFuture
-from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture
-from parsl_on_dask.lanes.dask_protocol import DaskProtocol, asked_by
+from parsl_on_dask.lanes.dask_protocol import DaskProtocol
 from parsl_on_dask.lanes.peeking import peeking
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
+from parsl_on_dask.lanes.waits import CheckedFuture
 from parsl_on_dask.old_spellings.legacy import MISSING, renamed
+from parsl_on_dask.python_internals.futures import FINISHED, remove_callbacks
 from parsl_on_dask.remote.packing import Promise
 from parsl_on_dask.remote.standin import FinishedFuture
 
@@ -43,7 +44,7 @@ def _attribute(value: Any, name: str) -> Any:
     return getattr(value, name)
 
 
-class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Generic[T]):
+class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], Generic[T]):
     """What calling an app returns: the promise of its result.
 
     It is a ``concurrent.futures.Future``, so ``wait``, ``as_completed`` and callbacks work, and it can be awaited.
@@ -132,7 +133,7 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
 
     def _promise(self, leaders: list[Call]) -> Any:
         """The result of a finished task, or a promise of it."""
-        call = self.task_record._try
+        call = self.task_record.current_try
         if self.done():
             if type(self._result) is RemoteValue:
                 raise LookupError("the value is on a worker by now")
@@ -218,14 +219,14 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
         # names with an underscore are probes for protocols, and the parts of a half-made object
         if name.startswith("_") or name == "task_record":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if asked_by("dask") or asked_by("distributed"):
-            if name == "key" and asked_by("dask._task_spec"):
+        if asked_by_dask():
+            if name == "key" and asked_for_key():
                 from parsl_on_dask.lanes.dask_futures import dask_future_of
 
                 return dask_future_of(self).key
-            from parsl_on_dask.common.mistakes import asked_by_dask
+            from parsl_on_dask.common.mistakes import dask_asked_for
 
-            raise AttributeError(asked_by_dask(self.task_record.func_name, name))
+            raise AttributeError(dask_asked_for(self.task_record.func_name, name))
         part: Any = self.task_record.dfk.submit_internal(_attribute, (self, name))
         part.__class__ = _Part
         part._of = (self.task_record.func_name, name)
@@ -247,11 +248,7 @@ class AppFuture(PoliteFuture[T], Raising[T], LightFuture[T], DaskProtocol[T], Ge
 
     def remove_done_callback(self, fn: Callable[[Future[T]], object]) -> int:
         """Remove a callback that ``asyncio.wait`` added. Returns how many there were."""
-        with self._condition:
-            kept = [c for c in self._done_callbacks if c is not fn and _wrapped(c) != (fn,)]
-            removed = len(self._done_callbacks) - len(kept)
-            self._done_callbacks[:] = kept
-        return removed
+        return remove_callbacks(self, lambda callback: callback is fn or _wrapped(callback) == (fn,))
 
     # -- asyncio, pickle, Dask -----------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from parsl_on_dask.dataflow.cycles import circle_error
 from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
 from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.python_internals.futures import value_of
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.flow import Flow
@@ -87,11 +88,11 @@ class Joins:
             return
         if isinstance(joins, Future):
             # what stays on a worker stays there
-            result: Any = joins._result if isinstance(joins, AppFuture) else joins.result()
+            result: Any = value_of(joins) if isinstance(joins, AppFuture) else joins.result()
             if type(result) is RemoteValue:
                 result.shared = True
             self.flow.complete(record, States.exec_done, result)
-        elif any(isinstance(f, AppFuture) and type(f._result) is RemoteValue for f in joins):
+        elif any(isinstance(f, AppFuture) and type(value_of(f)) is RemoteValue for f in joins):
             self.flow.kernel.callbacks.run(self.fetch, record, joins)  # which takes a while
         else:
             self.collect(record, joins)

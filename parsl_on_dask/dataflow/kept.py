@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from typing import Any, NoReturn
 
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.python_internals.futures import value_of
 from parsl_on_dask.remote.standin import FinishedFuture
 
 #: Bytes, and objects, up to which an argument is small.
@@ -167,7 +168,7 @@ def _kept(value: Any) -> Any:
         return value
     kind = type(value)
     if kind is FinishedFuture:
-        return _Weak(value._result, stand_in=True)
+        return _Weak(value_of(value), stand_in=True)
     if kind in (list, tuple) and len(value) <= OBJECTS:  # whatever of it is small is kept
         parts = [_kept(part) if type(part) not in (list, tuple) else _part(part) for part in value]
         return _LooseList(parts) if kind is list else Loose(parts)
@@ -206,7 +207,7 @@ def is_small(value: Any) -> bool:
                     return False
                 todo += [*value, *value.values()]
             elif kind is FinishedFuture:
-                todo.append(value._result)
+                todo.append(value_of(value))
             elif kind not in _LEAVES and not issubclass(kind, type):
                 parts = _parts(value, kind)
                 if parts is None:

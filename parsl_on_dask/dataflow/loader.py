@@ -90,17 +90,17 @@ class DataFlowKernelLoader:
             kernel = cls._dfk
             if kernel is None:
                 return
-            if kernel.cleanup_called and not kernel._cleared:
+            if kernel.cleanup_called and not kernel.cleared:
                 cls._dfk = None
                 return
             cls._clearing = kernel
         try:
             if not kernel.cleanup_called:
                 kernel.wait_until_idle()
-            if kernel.cleanup_called and not kernel._cleared:  # another thread has cleaned it up meanwhile
+            if kernel.cleanup_called and not kernel.cleared:  # another thread has cleaned it up meanwhile
                 cls.unregister(kernel)
                 return
-            kernel._cleared = True
+            kernel.cleared = True
             kernel.cleanup()
         finally:
             with cls._lock:

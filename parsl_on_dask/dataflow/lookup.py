@@ -6,12 +6,12 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures._base import FINISHED
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, warn
 from parsl_on_dask.checkpoint.recording import Recording
-from parsl_on_dask.dataflow.lightfuture import LightFuture
+from parsl_on_dask.python_internals.futures import FINISHED
+from parsl_on_dask.python_internals.light_future import LightFuture
 from parsl_on_dask.remote.packing import loads
 from parsl_on_dask.remote.trust import distrust
 

@@ -69,7 +69,7 @@ class TaskRecord(MutableMapping[str, Any]):
     'mine'
     """
 
-    __slots__ = (*FIELDS, "__weakref__", "_followers", "_future", "_lane", "_more", "_try", "_waiting")
+    __slots__ = (*FIELDS, "__weakref__", "_future", "_more", "awaited", "current_try", "followers", "lane")
 
     id: int
     dfk: DataFlowKernel
@@ -114,19 +114,19 @@ class TaskRecord(MutableMapping[str, Any]):
         self.try_time_launched = None
         self.try_time_returned = None
         #: The present try: a bare stage until its lane is chosen, then a call, which has the stage.
-        self._try: Stage | Call = Stage.WAITING
-        self._lane: Any = None
-        self._waiting = 0
+        self.current_try: Stage | Call = Stage.WAITING
+        self.lane: Any = None
+        self.awaited = 0
         self._more: dict[str, Any] | None = None
         #: Tasks that wait for this one; None when it is done.
-        self._followers: Sequence[TaskRecord] | None = ()
+        self.followers: Sequence[TaskRecord] | None = ()
         for name, value in fields.items():
             setattr(self, name, value)
 
     @property
     def stage(self) -> Stage:
         """How far the present try is."""
-        present = self._try
+        present = self.current_try
         return present if isinstance(present, Stage) else present.stage
 
     def step(self, move: Move) -> Stage | None:
@@ -138,7 +138,7 @@ class TaskRecord(MutableMapping[str, Any]):
             When the move does not exist from the present stage.
         """
         with stages.lock:
-            present = self._try
+            present = self.current_try
             if not isinstance(present, Stage):
                 return present.step(move)
             try:
@@ -146,22 +146,22 @@ class TaskRecord(MutableMapping[str, Any]):
             except KeyError:
                 raise illegal(present, move) from None
             if end is not None:
-                self._try = end
+                self.current_try = end
             return end
 
     def take(self, call: Call, at: Stage) -> bool:
         """Have a call be the present try from now on. False when the try is not at that stage any more."""
         with stages.lock:
-            if self._try is not at:
+            if self.current_try is not at:
                 return False
             call.stage = at
-            self._try = call
+            self.current_try = call
             return True
 
     def try_again(self) -> None:
         """Begin the next try."""
         with stages.lock:
-            self._try = Stage.WAITING
+            self.current_try = Stage.WAITING
 
     def let_go(self) -> None:
         """Let go of what a finished task held: its future, large arguments, and the futures that it waited for.

@@ -30,6 +30,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, ModuleType
 from typing import Any
 
+from parsl_on_dask.python_internals.processes import send_to_spawned_processes
+
 __all__ = ["AliasError", "environment", "install", "install_from_environment", "installed", "shadowed", "uninstall"]
 
 logger = logging.getLogger("parsl.alias")
@@ -153,7 +155,7 @@ def install(name: str = "parsl", force: bool = False) -> None:
     for module_name in foreign:
         finder.replaced[module_name] = sys.modules.pop(module_name)
     sys.meta_path.insert(0, finder)
-    _carry_to_spawned_processes()
+    send_to_spawned_processes(_carried)
 
 
 def uninstall(name: str = "parsl") -> None:
@@ -290,19 +292,6 @@ class _Carrier:
         return exec, (f"import sys; sys.path.append({root!r}); from {__name__} import install; install({self.name!r})",)
 
 
-def _carry_to_spawned_processes() -> None:
-    """Let processes that multiprocessing spawns (not forks) have the alias before they import ``__main__``."""
-    from multiprocessing import spawn
-
-    original = spawn.get_preparation_data
-    if getattr(original, "_parsl_on_dask", False):
-        return
-
-    def get_preparation_data(name: str) -> dict[str, Any]:
-        data = original(name)
-        for alias in installed():
-            data[f"{PACKAGE}.alias.{alias}"] = _Carrier(alias)
-        return data
-
-    get_preparation_data._parsl_on_dask = True  # type: ignore[attr-defined]
-    spawn.get_preparation_data = get_preparation_data
+def _carried() -> dict[str, _Carrier]:
+    """What a process that multiprocessing spawns (not forks) unpickles to have the aliases."""
+    return {f"{PACKAGE}.alias.{name}": _Carrier(name) for name in installed()}

@@ -31,10 +31,11 @@ def open_lane(executor: Any) -> Lane:
         When the command line says that everything runs in a place where it cannot.
     """
     from parsl_on_dask.common.overrides import cluster_override
+    from parsl_on_dask.dask_internals.functions import replace_what_is_gathered
+    from parsl_on_dask.lanes.dask_futures import with_dask_futures
     from parsl_on_dask.lanes.dask_noise import to_our_log
-    from parsl_on_dask.lanes.dask_patches import take_our_futures
 
-    take_our_futures()
+    replace_what_is_gathered(with_dask_futures)
     to_our_log()
     override = cluster_override()
     mpi = getattr(executor, "enable_mpi_mode", False)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.large_arguments import LARGE, without_size_warning
+from parsl_on_dask.remote.execution import COPIES, NONE, OWN, PROMISES
 from parsl_on_dask.remote.packing import dumps
-from parsl_on_dask.remote.runner import COPIES, NONE, OWN, PROMISES
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.remote_lane import RemoteLane

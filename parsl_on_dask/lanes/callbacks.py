@@ -17,6 +17,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from parsl_on_dask.python_internals.futures import CallingFuture
+
 T = TypeVar("T")
 logger = logging.getLogger("concurrent.futures")
 
@@ -167,7 +169,7 @@ class _Inline:
         self.function(future)
 
 
-class PoliteFuture(Future[T]):
+class PoliteFuture(CallingFuture[T]):
     """Mixed into a future: callbacks that users add run on threads of their own."""
 
     def when_done(self, function: Callable[[Any], object]) -> None:
@@ -177,8 +179,7 @@ class PoliteFuture(Future[T]):
     def _callbacks(self) -> Callbacks:
         return COMMON
 
-    def _invoke_callbacks(self) -> None:
-        callbacks: Any = self._done_callbacks  # type: ignore[attr-defined]
+    def _call_back(self, callbacks: Any) -> None:
         theirs = []
         for callback in callbacks:
             if type(callback) is _Inline:

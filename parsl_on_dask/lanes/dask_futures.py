@@ -5,9 +5,6 @@ asks for a resource that no worker has, so it takes no slot, and Dask has a key 
 show. When our future is done, its value is put into the memory of a worker under that key, and the scheduler is told
 that the task may run there: Dask takes a task whose value is there already for finished. A failure is given to the
 scheduler as the task's failure.
-
-The private parts of Dask that this needs are all in this module: fields of the scheduler's ``TaskState``, frames of
-``distributed.client``, and the state of a Dask future. ``tests/lanes/test_dask_futures.py`` notices when they change.
 """
 
 from __future__ import annotations
@@ -23,11 +20,14 @@ from contextvars import Context
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from dask._task_spec import Alias, DataNode, GraphNode, TaskRef
-
-from parsl_on_dask.clusters.bootstrap import by_value
+from parsl_on_dask.common.by_value import by_value
 from parsl_on_dask.common.mistakes import pickled_for_dask
+from parsl_on_dask.dask_internals.clients import calling_client, fail, was_restarted
+from parsl_on_dask.dask_internals.graphs import Alias, DataNode, GraphNode, TaskRef
+from parsl_on_dask.dask_internals.schedulers import settle
+from parsl_on_dask.lanes.dask_protocol import DaskProtocol
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.python_internals.futures import error_of, value_of
 from parsl_on_dask.remote.packing import looks_large
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def dask_future_of(future: Any, client: Client | None = None) -> DaskFuture[Any]
     client = client or calling_client() or default_client()
     if client is None:
         raise TypeError(f"Dask has no client in this process, which {future!r} could be given to")
-    value = future._result
+    value = value_of(future)
     if type(value) is RemoteValue and value.client is client and value.item is None:
         return value.dask_future()
     known: dict[str, DaskFuture[Any]] = vars(future).setdefault("_dask_futures", {})
@@ -74,6 +74,20 @@ def dask_future_of(future: Any, client: Client | None = None) -> DaskFuture[Any]
         return known[client.id]
     _Settling(future, made, client).begin()
     return made
+
+
+def with_dask_futures(given: Any, client: Client | None) -> Any:
+    """What Dask is given, with Dask futures in the places of ours; itself when there are none in it."""
+    if isinstance(given, DaskProtocol):
+        return dask_future_of(given, client)
+    kind = type(given)
+    if kind is dict:
+        values = {key: with_dask_futures(value, client) for key, value in given.items()}
+        return values if any(values[key] is not given[key] for key in given) else given
+    if kind in (list, tuple, set, frozenset):
+        items = [with_dask_futures(item, client) for item in given]
+        return kind(items) if any(a is not b for a, b in zip(items, given, strict=True)) else given
+    return given
 
 
 def _label(future: Any) -> str:
@@ -92,9 +106,9 @@ def stands_in(future: Any) -> bool:
 
 def is_here(future: Any) -> bool:
     """Whether a future has a value, in this process."""
-    if not future.done() or future.cancelled() or future._exception is not None:
+    if not future.done() or future.cancelled() or error_of(future) is not None:
         return False
-    return type(future._result) is not RemoteValue or future._fetched is not None
+    return type(value_of(future)) is not RemoteValue or future._fetched is not None
 
 
 def _embeds(future: Any) -> bool:
@@ -106,7 +120,7 @@ def _embeds(future: Any) -> bool:
 
 
 def _value_here(future: Any) -> Any:
-    return future._fetched[0] if type(future._result) is RemoteValue else future._result
+    return future._fetched[0] if type(value_of(future)) is RemoteValue else value_of(future)
 
 
 def reduced(future: Any) -> tuple[Any, ...] | None:
@@ -135,22 +149,6 @@ def _in_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def calling_client(method: str = "") -> Client | None:
-    """The client whose method, or whose method of that name, is calling us; None when there is none.
-
-    Dask asks objects without saying who wants to know.
-    """
-    module = sys.modules.get("distributed.client")
-    frame: Any = sys._getframe(1)
-    while module is not None and frame is not None:
-        if frame.f_globals is vars(module) and method in ("", frame.f_code.co_name):
-            owner = frame.f_locals.get("self")
-            if isinstance(owner, module.Client):
-                return owner  # type: ignore[no-any-return]
-        frame = frame.f_back
-    return None
 
 
 def default_client() -> Client | None:
@@ -272,7 +270,7 @@ class _Settling:
         """Cancel our future when somebody has cancelled Dask's; not when the client or the cluster has ended it."""
         if made.status != "cancelled" or self.client.status != "running" or self.future.done():
             return
-        if getattr(made._state.exception, "reason", None) != "scheduler-restart":  # type: ignore[union-attr]
+        if not was_restarted(made):
             with suppress(NotImplementedError):  # the future of a file
                 self.future.cancel()
 
@@ -289,7 +287,7 @@ class _Settling:
         except Exception as e:
             logger.debug("Dask was not told how %r ended", self.future, exc_info=True)
             if self.pending:
-                self.made._state.set_error(e, None)  # type: ignore[union-attr]
+                fail(self.made, e)
 
     @property
     def pending(self) -> bool:
@@ -316,7 +314,7 @@ class _Settling:
 
     async def _source(self) -> tuple[DaskFuture[Any], int | None]:
         """A Dask future that has the value on the cluster."""
-        value: Any = self.future._result
+        value: Any = value_of(self.future)
         if type(value) is RemoteValue and _address(value.client) == _address(self.client):
             return value.future, value.item
         if not is_here(self.future):
@@ -335,13 +333,13 @@ class _Settling:
         patience = 0.002
         while self.pending:
             # the request may overtake the task, which has another connection
-            if await self.client.run_on_scheduler(_settle_on_scheduler(), self.made.key, address, failure):
+            if await self.client.run_on_scheduler(settle(), self.made.key, address, failure):
                 return
             await asyncio.sleep(patience)
             patience = min(1.0, 2 * patience)
 
 
-# What follows runs on schedulers and workers that have nothing of this package.
+# What follows runs on workers that have nothing of this package.
 
 
 @cache
@@ -362,40 +360,3 @@ def _copy() -> Any:
         dask_worker.update_data({key: value if item is None else value[item]})
 
     return by_value(parsl_copy)
-
-
-@cache
-def _settle_on_scheduler() -> Any:
-    def parsl_settle(key: str, address: str, failure: Any, dask_scheduler: Any = None) -> bool:
-        stimulus = f"parsl-settle-{key}"
-        task = dask_scheduler.tasks.get(key)
-        if task is None:
-            if address in dask_scheduler.workers:  # it was released in the meantime
-                dask_scheduler.worker_send(address, {"op": "free-keys", "keys": [key], "stimulus_id": stimulus})
-            return False
-        if task.state != "no-worker" or (not address and failure is None):
-            return True
-        # Dask may run it from now on, which happens when the value is lost, and fails with a text that says so
-        task.resource_restrictions = None
-        if failure is None:
-            task.worker_restrictions = {address}
-            task.loose_restrictions = True
-            dask_scheduler.transitions({key: "processing"}, stimulus_id=stimulus)
-            return True
-        from distributed.protocol.serialize import Serialized
-
-        header, frames, text = failure
-        following = dask_scheduler.transition(
-            key,
-            "erred",
-            stimulus_id=stimulus,
-            cause=key,
-            exception=Serialized(header, frames),
-            traceback=None,
-            exception_text=text,
-            traceback_text="",
-        )
-        dask_scheduler.transitions(following, stimulus_id=stimulus)
-        return True
-
-    return by_value(parsl_settle)

@@ -13,6 +13,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from parsl_on_dask.dask_internals.clients import clients
+
 logger = logging.getLogger("parsl.lanes.dask_noise")
 
 #: Loggers that distributed and what is below it use in a process with a client or an in-process cluster.
@@ -77,5 +79,4 @@ def _belongs_to_us(value: Any) -> bool:
 
 
 def _our_clients() -> list[Any]:
-    module = sys.modules["distributed.client"]
-    return [client for client in list(module.Client._instances) if client.id.startswith(_OUR_CLIENTS)]
+    return [client for client in clients() if client.id.startswith(_OUR_CLIENTS)]

@@ -6,10 +6,11 @@ Dask's functions takes a future of ours.
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import Future
 from operator import itemgetter
 from typing import Any, TypeVar
+
+from parsl_on_dask.dask_internals.asking import asked_for_key
 
 T = TypeVar("T")
 
@@ -61,14 +62,8 @@ class DaskProtocol(Future[T]):
 
     def __getattr__(self, name: str) -> Any:
         # not an attribute of the class: of an AppFuture, that is the future of the result's `key`
-        if name == "key" and asked_by("dask._task_spec"):
+        if name == "key" and asked_for_key():
             from parsl_on_dask.lanes.dask_futures import dask_future_of
 
             return dask_future_of(self).key
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-
-def asked_by(module: str) -> bool:
-    """Whether the caller of our caller is code of a module, or of a package."""
-    caller = str(sys._getframe(2).f_globals.get("__name__", ""))
-    return caller == module or caller.startswith(module + ".")

@@ -6,6 +6,8 @@ import sys
 from concurrent.futures import Future
 from typing import Any
 
+from parsl_on_dask.python_internals.futures import value_of
+
 
 def is_dask_object(value: Any) -> bool:
     """Whether a value is something of Dask's that has to be computed: a Future, a Delayed, an array, a dataframe."""
@@ -62,7 +64,7 @@ class AdoptedFuture(Future[Any]):
         if error is not None:
             self.set_exception(error)
         else:
-            self.set_result(source._result)
+            self.set_result(value_of(source))
 
     def result(self, timeout: float | None = None) -> Any:
         """The value, fetched when it stayed on the cluster."""

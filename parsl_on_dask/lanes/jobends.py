@@ -16,7 +16,8 @@ from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parsl_on_dask.clusters.bootstrap import KEY_MARK, Launch, by_value
+from parsl_on_dask.clusters.bootstrap import KEY_MARK
+from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.lanes.sizes import SPARE
 from parsl_on_dask.remote.jobend import EXTENDED, JobEnd

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.bootstrap import by_value
+from parsl_on_dask.common.by_value import by_value
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import PROTOCOL
 

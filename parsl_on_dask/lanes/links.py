@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.remote.agent import ACKNOWLEDGED, BYTES_ACKNOWLEDGED, FUNCTIONS_KEPT, GONE, OPERATION, Writer
+from parsl_on_dask.remote.agent import ACKNOWLEDGED, BYTES_ACKNOWLEDGED, FUNCTIONS_KEPT, GONE, OPERATION, CommWriter
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -110,7 +110,7 @@ class Links:
         try:
             link.comm = await connect(link.address, **self.client.connection_args)
             await link.comm.write({"op": OPERATION, "topic": self.topic, "link": link.name, "reply": False})
-            link.stream = Writer(link.comm)
+            link.stream = CommWriter(link.comm)
             number = told = size = 0
             while not self.closed:
                 for message in await link.comm.read():

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters import open_cluster
 from parsl_on_dask.clusters.badnodes import REST
 from parsl_on_dask.clusters.presence import enter, topic_of
-from parsl_on_dask.clusters.unpickling import survive_exits
 from parsl_on_dask.common import interrupts
+from parsl_on_dask.dask_internals.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome

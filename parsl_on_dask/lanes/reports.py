@@ -14,9 +14,9 @@ from parsl_on_dask.lanes.failures import as_exception, each_its_own, unpack_erro
 from parsl_on_dask.lanes.keeping import Large
 from parsl_on_dask.lanes.losses import RESULT_LOST, worker_lost
 from parsl_on_dask.lanes.shift import Batch
+from parsl_on_dask.remote.execution import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STARTED, VALUE
 from parsl_on_dask.remote.monitor import MESSAGE, SAMPLES
 from parsl_on_dask.remote.packing import loads
-from parsl_on_dask.remote.runner import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STARTED, VALUE
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.base import Lane

@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any
 
-from parsl_on_dask.clusters.bootstrap import Launch, by_value
+from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.lanes.admission import KINDS, Ledger, NodeId
 from parsl_on_dask.lanes.batches import BatchLane

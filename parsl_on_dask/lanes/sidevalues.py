@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from functools import cache
 from typing import Any
 
-from parsl_on_dask.clusters.bootstrap import Launch, by_value
+from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.lanes.values import RemoteValue
 
 logger = logging.getLogger("parsl.lanes.sidevalues")

@@ -30,8 +30,8 @@ from parsl_on_dask.lanes.reports import (
 )
 from parsl_on_dask.lanes.stages import CLAIM, RETURN
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.remote.execution import ERROR, HANDED_BACK, KEPT, STARTED, VALUE
 from parsl_on_dask.remote.packing import loads
-from parsl_on_dask.remote.runner import ERROR, HANDED_BACK, KEPT, STARTED, VALUE
 
 
 class Sent:

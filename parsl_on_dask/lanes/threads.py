@@ -20,15 +20,15 @@ from typing import Any
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.common import interrupts
 from parsl_on_dask.common.late_threads import fill
+from parsl_on_dask.dask_internals.functions import forget_handlers
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dask_noise import is_ours
-from parsl_on_dask.lanes.dask_patches import forget_handlers
 from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.lanes.stages import BEGIN, CLAIM, FINISH, SUBMIT
 from parsl_on_dask.remote import children, scratch
+from parsl_on_dask.remote.execution import HOST
 from parsl_on_dask.remote.reaper import REAPER
-from parsl_on_dask.remote.runner import HOST
 
 logger = logging.getLogger("parsl.lanes.threads")
 

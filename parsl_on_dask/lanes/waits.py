@@ -8,7 +8,11 @@ from __future__ import annotations
 import threading
 import weakref
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
+
+from parsl_on_dask.python_internals.light_future import LightFuture
+
+T = TypeVar("T")
 
 _names: weakref.WeakKeyDictionary[threading.Thread, str] = weakref.WeakKeyDictionary()
 
@@ -34,3 +38,10 @@ def check_may_wait(future: Future[Any], timeout: float | None = None) -> None:
         what = _names.get(threading.current_thread())
         if what is not None:
             raise WouldWaitForItself(f"{future!r} was waited for on {what}, which is needed to finish it")
+
+
+class CheckedFuture(LightFuture[T]):
+    """A light future that refuses to be waited for on a thread that moves futures on."""
+
+    def _about_to_wait(self, timeout: float | None) -> None:
+        check_may_wait(self, timeout)

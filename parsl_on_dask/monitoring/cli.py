@@ -63,7 +63,7 @@ def _visualize(argv: Sequence[str]) -> int:
 
         set_stream_logger()
     from parsl_on_dask.monitoring.pages.database import Database, find
-    from parsl_on_dask.monitoring.pages.plots import require_bokeh
+    from parsl_on_dask.monitoring.pages.figures import require_bokeh
 
     require_bokeh()
     database = Database(find(options.database))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.dask_internals.clients import run_on_worker
 from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState
 from parsl_on_dask.monitoring.rows import ROW, Event, clean
 from parsl_on_dask.remote.usage import machine
@@ -178,7 +179,7 @@ class Places:
         addresses = [w["address"] for w in self.kernel.executors[label].lane.workers() if w["host"] == host]
         for address in addresses[:1]:
             try:
-                answers = client.sync(client._run, machine, workers=[address], callback_timeout=PATIENCE)
+                answers = client.sync(run_on_worker, client, address, machine, callback_timeout=PATIENCE)
                 found: tuple[str, int, int, str] = answers[address]
                 return found
             except Exception:

@@ -10,7 +10,7 @@ from typing import Any
 
 from parsl_on_dask.jobs.node_hours import COLUMNS, NodeHours, cells
 from parsl_on_dask.monitoring.pages import database as db
-from parsl_on_dask.monitoring.pages import plots, render, workers
+from parsl_on_dask.monitoring.pages import figures, render, workers
 from parsl_on_dask.monitoring.pages.model import Reader, Run, Summary, Task
 from parsl_on_dask.remote.sidefiles import replacing
 from parsl_on_dask.version import PACKAGE_VERSION
@@ -78,7 +78,7 @@ def write(reader: Reader, summary: Summary, path: str | os.PathLike[str], hours:
 
 def html(reader: Reader, run: Run, hours: Sequence[NodeHours] = ()) -> str:
     """The report."""
-    plots.require_bokeh()
+    figures.require_bokeh()
     made: dict[str, Any] = {}
     values: dict[str, Any] = {}
     kinds = run.kinds()
@@ -104,7 +104,7 @@ def html(reader: Reader, run: Run, hours: Sequence[NodeHours] = ()) -> str:
         run=run,
         b=render.bars(run),
         total=kinds,
-        colour_of=plots.app_colours(run),
+        colour_of=figures.app_colours(run),
         plots=render.items(made),
         sections=_sections(bool(run.tasks), bool(hours)),
         hours=[(one, cells(one)) for one in hours],

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.monitoring.tally import Row, of_kernel, total
+from parsl_on_dask.python_internals.futures import error_of, value_of
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
@@ -65,7 +66,7 @@ def facts_html(title: str, facts: Sequence[tuple[str, str]], more: str = "") -> 
 def kernel_text(kernel: Kernel) -> str:
     """The repr of a kernel."""
     state = "cleaned up" if kernel.cleanup_called else "running"
-    labels = ", ".join(getattr(kernel, "_labels", [])) or "none"
+    labels = ", ".join(kernel.labels() if hasattr(kernel, "_labels") else ()) or "none"
     counted = ""
     if kernel.task_count:
         from parsl_on_dask.monitoring.screens import counts
@@ -83,7 +84,7 @@ def kernel_html(kernel: Kernel) -> str:
     facts = [
         ("workflow", escape(str(kernel.workflow_name))),
         ("run directory", escape(kernel.run_dir)),
-        ("executors", "<br>".join(_executor(kernel, label, links) for label in kernel._labels) or "none"),
+        ("executors", "<br>".join(_executor(kernel, label, links) for label in kernel.labels()) or "none"),
         ("tasks", f"{kernel.task_count:,}"),
     ]
     state = "cleaned up" if kernel.cleanup_called else "running"
@@ -125,10 +126,10 @@ def _outcome(future: Any) -> tuple[str, str]:
 
     if future.cancelled():
         return "outcome", "cancelled"
-    error = future._exception
+    error = error_of(future)
     if error is not None:
         return "raised", f"<code>{escape(_short(error))}</code>"
-    value: Any = future._result
+    value: Any = value_of(future)
     if type(value) is RemoteValue:
         if future._fetched is None:
             return "result", "on the worker that made it; result() fetches it"

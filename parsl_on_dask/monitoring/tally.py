@@ -87,7 +87,7 @@ def _running(kernel: Kernel) -> dict[str, int] | None:
         lane = getattr(executor, "lane", None)
         running = lane.running() if lane is not None else None
         if running is None:
-            if label in kernel._labels:
+            if label in kernel.labels():
                 return None
             continue
         for app, count in running.items():

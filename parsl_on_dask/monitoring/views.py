@@ -113,7 +113,7 @@ def client_of(executor: Any) -> Any:
 def dashboard_links(kernel: Kernel) -> dict[str, str]:
     """Dashboards of a kernel's executors, by label; those of clusters that we started lead to the Parsl page."""
     found = {}
-    for label in kernel._labels:
+    for label in kernel.labels():
         executor: Any = kernel.executors[label]
         client = client_of(executor)
         if client is None or client.status != "running":

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .children import keep_connections
+from .execution import HANDED_BACK, HOST
+from .internals import has_unsent
 from .packing import dumps, loads
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ _agents: dict[tuple[int, str], Agent] = {}
 _lock = threading.Lock()
 
 
-class Writer:
+class CommWriter:
     """Sends messages over a connection of Dask's as soon as they come; those that come meanwhile go together.
 
     Dask's own ``BatchedSend`` goes through the event loop seven times for a message. Each time it has to take the
@@ -88,7 +90,7 @@ class Writer:
             self.writing = None
 
 
-class Reporting(Writer):
+class ReportWriter(CommWriter):
     """The worker's end of a connection, which keeps what the client may not have read.
 
     Parameters
@@ -272,8 +274,7 @@ class Agent:
     def _is_sending(self) -> bool:
         if self.connected and self.stream.messages:
             return True
-        # Dask's list of what its next message to the scheduler is made of
-        return bool(getattr(getattr(self.worker, "batched_stream", None), "buffer", None))
+        return has_unsent(self.worker)
 
     def _send(self, message: bytes) -> None:
         if self.connected:
@@ -285,7 +286,7 @@ class Agent:
         if not self.muted:
             self.worker.log_event(self.topic, message)
 
-    def _take_the_long_way(self, stream: Reporting) -> None:
+    def _take_the_long_way(self, stream: ReportWriter) -> None:
         """Send again what a connection may have swallowed; the client leaves out what it has read."""
         stream.broken = True
         if self.stream is stream:  # else the client has another connection by now
@@ -297,7 +298,7 @@ class Agent:
 
     async def serve(self, comm: Any, link: str) -> None:
         """Take what the client sends until it is gone."""
-        stream = self.stream = Reporting(comm, link)
+        stream = self.stream = ReportWriter(comm, link)
         self.connected = True
         stream.send(b"")
         try:
@@ -317,8 +318,6 @@ class Agent:
 
     def take(self, batch: str, functions: dict[str, tuple[str, bytes]], calls: list[Any]) -> None:
         """Give calls to a shift, or back to the client when that has ended."""
-        from .runner import HANDED_BACK, HOST
-
         shift = self.shifts.get(batch)
         if (shift is None or not shift.add(calls, functions)) and calls:
             back = [(HANDED_BACK, [call[0] for call in calls])]

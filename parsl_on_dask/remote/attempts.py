@@ -1,11 +1,13 @@
-"""Fetching a file in several attempts, each of which goes on where a broken connection left it."""
+"""Doing things again that may go better: from the start, or from where a broken connection left a file."""
 
 from __future__ import annotations
 
 import errno
 import time
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
+
+T = TypeVar("T")
 
 #: Seconds between two attempts: the first, and the longest.
 PAUSE, LONGEST_PAUSE = 0.2, 30.0
@@ -13,7 +15,7 @@ PAUSE, LONGEST_PAUSE = 0.2, 30.0
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENOENT, errno.EACCES)
 
 
-class BrokenOff(OSError):
+class FetchBroken(OSError):
     """The connection ended before the file did.
 
     Attributes
@@ -25,8 +27,27 @@ class BrokenOff(OSError):
     pause = 0.0
 
 
-class Refused(OSError):
+class FetchRefused(OSError):
     """The server will not give the file, however often it is asked."""
+
+
+def retried(step: Callable[[], T], attempts: int, pause: float, may_pass: Callable[[Exception], bool]) -> T:
+    """The result of a step that is tried so many times, while its exceptions may pass.
+
+    Parameters
+    ----------
+    pause : float
+        Seconds before the second attempt; each further one waits twice as long.
+    """
+    while True:
+        try:
+            return step()
+        except Exception as e:
+            attempts -= 1
+            if attempts <= 0 or not may_pass(e):
+                raise
+            time.sleep(pause)
+            pause *= 2
 
 
 def fetch(
@@ -56,7 +77,7 @@ def fetch(
             try:
                 attempt(file)
                 return
-            except Refused:
+            except FetchRefused:
                 raise
             except passing as e:
                 if isinstance(e, OSError) and e.errno in _DISK:  # it is the disk here that is to blame
@@ -66,7 +87,7 @@ def fetch(
                 best = max(best, have)
                 if failures > retries:
                     raise _as_error(e, failures) from e
-                asked = e.pause if isinstance(e, BrokenOff) else 0.0
+                asked = e.pause if isinstance(e, FetchBroken) else 0.0
                 time.sleep(min(max(PAUSE * 2 ** (failures - 1), asked), LONGEST_PAUSE))
 
 
@@ -83,4 +104,4 @@ def _as_error(error: BaseException, failures: int) -> OSError:
         what = "the server did not answer in time (the provider's timeout= says how long it may take)"
     elif isinstance(error, OSError) and error.strerror:
         what = error.strerror
-    return BrokenOff(f"{what}; {failures} attempt{'s' if failures > 1 else ''} brought nothing")
+    return FetchBroken(f"{what}; {failures} attempt{'s' if failures > 1 else ''} brought nothing")

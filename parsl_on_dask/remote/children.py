@@ -14,6 +14,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from .internals import connections, listening_sockets
+
 _sockets: weakref.WeakSet[Any] = weakref.WeakSet()
 _servers: weakref.WeakSet[Any] = weakref.WeakSet()
 _watching = False
@@ -66,14 +68,9 @@ def _let_go() -> None:
 
 def _numbers() -> Iterator[int]:
     """File numbers of what the children of this process must not have."""
-    core = sys.modules.get("distributed.comm.core")
-    # every connection is in a set that Dask keeps for its own tests; streams and servers are tornado's
-    comms = list(getattr(core.Comm, "_instances", ())) if core is not None else []
-    found = [*[getattr(getattr(comm, "stream", None), "socket", None) for comm in comms], *_sockets]
+    found = [*[getattr(getattr(comm, "stream", None), "socket", None) for comm in connections()], *_sockets]
     for server in list(_servers):
-        listening = [getattr(each, "tcp_server", None) for each in getattr(server, "listeners", ())]
-        for each in (*listening, getattr(server, "http_server", None)):
-            found += list(getattr(each, "_sockets", {}).values())
+        found += listening_sockets(server)
     for each in found:
         try:
             number = each.fileno()

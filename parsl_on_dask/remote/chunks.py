@@ -6,12 +6,13 @@ import asyncio
 import errno
 import os
 import stat
-import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from typing import Any
 from zlib import crc32
+
+from .attempts import retried
 
 #: Bytes that travel together. Some copies of a piece are in memory on their way, and one piece more.
 CHUNK = 4 << 20
@@ -25,7 +26,7 @@ Message = dict[str, Any]
 Request = Callable[[Message], "Future[Message]"]
 
 
-class Refused(Exception):
+class PeerError(Exception):
     """The other end answered that it cannot.
 
     Parameters
@@ -93,7 +94,7 @@ def pull(request: Request, key: str, known: dict[str, int], part: str, alive: Ca
 
     Raises
     ------
-    Refused
+    PeerError
         With the other end's words.
     OSError
         When the other end cannot be reached, or the file not be written.
@@ -107,7 +108,7 @@ def pull(request: Request, key: str, known: dict[str, int], part: str, alive: Ca
             piece: Message = {"do": "read", "key": key, "offset": done, "size": CHUNK}
             data = _answered(request, piece, asked, check=True)["data"]
             if not data:
-                raise Refused(f"it ends after {done} of {size} bytes", "OSError")
+                raise PeerError(f"it ends after {done} of {size} bytes", "OSError")
             done += len(data)
             if done < size:  # comes while this one is written
                 asked = request({"do": "read", "key": key, "offset": done, "size": CHUNK})
@@ -116,7 +117,7 @@ def pull(request: Request, key: str, known: dict[str, int], part: str, alive: Ca
                 alive()
         file.flush()
     if done != size:
-        raise Refused(f"it has more than the {size} bytes that were said", "OSError")
+        raise PeerError(f"it has more than the {size} bytes that were said", "OSError")
     os.chmod(part, known["mode"])
 
 
@@ -147,7 +148,7 @@ def push(request: Request, key: str, path: str, known: dict[str, int], about: Me
         _answered(request, *sent)
     now = describe(path)
     if done != known["size"] or now["changed"] != known["changed"] or now["size"] != known["size"]:
-        raise Refused(f"{path} was changed while it was sent", "RuntimeError")
+        raise PeerError(f"{path} was changed while it was sent", "RuntimeError")
     return _answered(request, {**about, "do": "finish", "key": key, "size": done, "mode": known["mode"]})
 
 
@@ -172,25 +173,21 @@ def write_piece(part: str, message: Message) -> Message:
 
 def _answered(request: Request, message: Message, asked: Future[Message] | None = None, check: bool = False) -> Message:
     """The answer to a message, which is sent again when it got lost."""
-    pause = PAUSE
-    for attempt in range(ATTEMPTS):
-        try:
-            answer: Message = wait_for(request(message) if asked is None else asked)
-            problem = answer.get("again")
-            if check and problem is None and "data" in answer and crc32(answer["data"]) != answer["crc"]:
-                problem = "a piece was damaged on its way"
-            if problem is None:
-                if "error" in answer:
-                    raise Refused(answer["error"], answer.get("kind", "OSError"))
-                return answer
+
+    def answer() -> Message:
+        nonlocal asked
+        pending, asked = asked, None
+        found: Message = wait_for(request(message) if pending is None else pending)
+        problem = found.get("again")
+        if check and problem is None and "data" in found and crc32(found["data"]) != found["crc"]:
+            problem = "a piece was damaged on its way"
+        if problem is not None:
             raise OSError(problem)
-        except (OSError, asyncio.TimeoutError):
-            if attempt + 1 == ATTEMPTS:
-                raise
-            time.sleep(pause)
-            pause *= 2
-            asked = None
-    raise AssertionError("unreachable")
+        if "error" in found:
+            raise PeerError(found["error"], found.get("kind", "OSError"))
+        return found
+
+    return retried(answer, ATTEMPTS, PAUSE, lambda e: isinstance(e, (OSError, asyncio.TimeoutError)))
 
 
 def wait_for(future: Future[Any]) -> Any:
@@ -203,7 +200,7 @@ def wait_for(future: Future[Any]) -> Any:
                 return future.result()
 
 
-class Road:
+class WorkerConnection:
     """A connection to a worker that is made when it is needed, and again when it broke. For one event loop.
 
     Parameters

@@ -9,18 +9,16 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
-from .around import Around, marked
+from .attempts import retried
 from .errors import Failure
+from .internals import parent_of
+from .locks import kept_while_used
 from .placing import place
-
-try:
-    import fcntl
-except ImportError:  # no such locks on this system: copies are kept
-    fcntl = None  # type: ignore[assignment]
+from .wrapping import TransferWrapper, marked
 
 T = TypeVar("T")
 
@@ -65,13 +63,13 @@ WHOLE = frozenset(
 PAUSE = 0.5
 
 
-class FilesAround(Around):
+class FsspecTransfers(TransferWrapper):
     """Fetches marked files before a function runs, or sends those that it made.
 
     Parameters
     ----------
     function, way
-        As of :class:`~parsl_on_dask.remote.around.Around`.
+        As of :class:`~parsl_on_dask.remote.wrapping.TransferWrapper`.
     options : dict
         Of each protocol: ``{"s3": {"key": ...}}``.
     settings : dict
@@ -97,7 +95,7 @@ class FilesAround(Around):
                     os.makedirs(os.path.dirname(file.local_path), exist_ok=True)
                 elif self.way == "in":
                     if not keep:
-                        stack.enter_context(lease(file.local_path))
+                        stack.enter_context(kept_while_used(file.local_path))
                     self.copy(fetch, note, file.local_path)
                 else:
                     os.makedirs(os.path.dirname(file.local_path), exist_ok=True)
@@ -176,7 +174,7 @@ def fetch(url: str, local: str, options: dict[str, Any], timeout: float, attempt
         size = info.get("size")
 
         def write(part: str) -> None:
-            progress = Progress(part)
+            progress = CopyProgress(part)
             _in_time(
                 lambda: fs.get_file(path, part, callback=progress.callback()),
                 timeout,
@@ -202,7 +200,7 @@ def send(url: str, local: str, options: dict[str, Any], timeout: float, attempts
         fs, path = _open(url, options, timeout)
         _in_time(lambda: _make_way(fs, url, path), timeout, f"{_host(url)} did not answer")
         size = os.path.getsize(local)
-        progress = Progress(None)
+        progress = CopyProgress(None)
 
         def put(target: str) -> None:
             _in_time(
@@ -211,7 +209,7 @@ def send(url: str, local: str, options: dict[str, Any], timeout: float, attempts
                 "nothing more was copied",
                 progress,
             )
-            fs.invalidate_cache(fs._parent(target))
+            fs.invalidate_cache(parent_of(fs, target))
             there = _in_time(lambda: fs.info(target), timeout, f"{_host(url)} did not answer").get("size")
             if there is not None and there != size:
                 raise ConnectionError(f"{there} of {size} bytes arrived")
@@ -239,7 +237,7 @@ def _open(url: str, options: dict[str, Any], timeout: float) -> tuple[Any, str]:
 
 
 def _info(fs: Any, path: str) -> dict[str, Any]:
-    fs.invalidate_cache(fs._parent(path))  # it may have been listed before it was written
+    fs.invalidate_cache(parent_of(fs, path))  # it may have been listed before it was written
     found: dict[str, Any] = fs.info(path)
     return found
 
@@ -254,7 +252,7 @@ def _version(fs: Any, path: str, info: dict[str, Any]) -> str | None:
 def _make_way(fs: Any, url: str, path: str) -> None:
     """Make the directory of an output, where there are directories."""
     if url.partition(":")[0] not in WHOLE - {"memory"}:
-        fs.makedirs(fs._parent(path), exist_ok=True)
+        fs.makedirs(parent_of(fs, path), exist_ok=True)
 
 
 def _host(url: str) -> str:
@@ -264,7 +262,7 @@ def _host(url: str) -> str:
 # -- time ------------------------------------------------------------------------------------------------------
 
 
-class Progress:
+class CopyProgress:
     """When a copy last moved on; unknown before it first did, since not every file system tells."""
 
     def __init__(self, path: str | None) -> None:
@@ -293,7 +291,7 @@ class Progress:
         return 0.0 if self.moved is None else time.monotonic() - self.moved
 
 
-def _in_time(step: Callable[[], T], timeout: float, problem: str, progress: Progress | None = None) -> T:
+def _in_time(step: Callable[[], T], timeout: float, problem: str, progress: CopyProgress | None = None) -> T:
     """The result of a step; TimeoutError when it takes too long. It is then left behind, in a thread of its own."""
     outcome: list[Any] = []
     ended = threading.Event()
@@ -323,16 +321,11 @@ def _in_time(step: Callable[[], T], timeout: float, problem: str, progress: Prog
 
 
 def _try(copy: Callable[[], None], attempts: int, way: str, url: str, local: str, app: str) -> None:
-    for attempt in range(attempts):
-        try:
-            copy()
-            return
-        except Exception as e:
-            if attempt + 1 < attempts and _may_pass(e):
-                time.sleep(PAUSE * 2**attempt)
-                continue
-            reason = f"{_explained(e, url.partition(':')[0])} (app {app!r})"
-            raise Failure("StagingError", way, url, local, HOST, reason) from e
+    try:
+        retried(copy, attempts, PAUSE, _may_pass)
+    except Exception as e:
+        reason = f"{_explained(e, url.partition(':')[0])} (app {app!r})"
+        raise Failure("StagingError", way, url, local, HOST, reason) from e
 
 
 def _may_pass(e: Exception) -> bool:
@@ -382,44 +375,3 @@ def remove(path: str) -> None:
             os.unlink(path)
     with suppress(OSError):
         os.rmdir(os.path.dirname(path))
-
-
-@contextmanager
-def lease(path: str) -> Iterator[None]:
-    """Keep a copy for the length of a block; the last of those on this host that want it removes it."""
-    if fcntl is None:
-        yield
-        return
-    users = os.path.join(os.path.dirname(path), ".users")
-    while True:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        try:
-            fd = os.open(users, os.O_RDWR | os.O_CREAT, 0o600)
-        except FileNotFoundError:  # the folder was removed in between
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH)
-            if os.path.samestat(os.stat(users), os.fstat(fd)):
-                break
-        except FileNotFoundError:
-            pass
-        except OSError:  # no locks on this file system: better a copy too many than one too few
-            os.close(fd)
-            with suppress(OSError):
-                os.unlink(users)
-            yield
-            return
-        os.close(fd)
-    try:
-        yield
-    finally:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for name in (path, users):
-                with suppress(OSError):
-                    os.unlink(name)
-            with suppress(OSError):
-                os.rmdir(os.path.dirname(path))
-        except OSError:  # others use it
-            pass
-        os.close(fd)

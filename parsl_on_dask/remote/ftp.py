@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from .attempts import BrokenOff, Refused, fetch, restart
+from .attempts import FetchBroken, FetchRefused, fetch, restart
 from .placing import place
 from .staged import saying
 
@@ -22,13 +22,7 @@ def fetch_ftp(url: str, path: str, timeout: float, retries: int, batch: str | No
 
 
 def _ftp_stage_in(
-    working_dir: str | None,
-    parent_fut: Any = None,
-    outputs: Sequence[Any] = (),
-    _parsl_staging_inhibit: bool = True,
-    timeout: float = 30,
-    retries: int = 3,
-    batch: str | None = None,
+    working_dir: str | None, outputs: Sequence[Any], timeout: float, retries: int, batch: str | None = None, **_: Any
 ) -> None:
     """The task that brings a file before those that need it."""
     fetch_ftp(outputs[0].url, outputs[0].local_path, timeout, retries, batch)
@@ -47,9 +41,9 @@ def download(url: str, part: str, timeout: float, retries: int) -> None:
         try:
             _attempt(url, file, timeout)
         except ftplib.error_perm as e:
-            raise Refused(f"the server answered {e}") from e
+            raise FetchRefused(f"the server answered {e}") from e
         except socket.gaierror as e:
-            raise Refused(f"the host {urlsplit(url).hostname!r} is not known: {e.strerror}") from e
+            raise FetchRefused(f"the host {urlsplit(url).hostname!r} is not known: {e.strerror}") from e
 
     fetch(attempt, part, retries, (OSError, EOFError, ftplib.Error))
 
@@ -59,12 +53,12 @@ def _attempt(url: str, file: BinaryIO, timeout: float) -> None:
     try:
         host, port = parts.hostname, parts.port or 21
     except ValueError as e:
-        raise Refused(f"the URL cannot be understood: {e}") from None
+        raise FetchRefused(f"the URL cannot be understood: {e}") from None
     if not host:
-        raise Refused("the URL names no host: write it as ftp://host/path")
+        raise FetchRefused("the URL names no host: write it as ftp://host/path")
     folder, name = os.path.split(unquote(parts.path))
     if any(c in folder + name for c in "\r\n\0"):
-        raise Refused("a line break cannot be part of a name on an FTP server")
+        raise FetchRefused("a line break cannot be part of a name on an FTP server")
     with ftplib.FTP(timeout=timeout) as ftp:
         ftp.connect(host, port)
         ftp.login(unquote(parts.username or ""), unquote(parts.password or ""))
@@ -83,8 +77,8 @@ def _attempt(url: str, file: BinaryIO, timeout: float) -> None:
                 if not have:
                     raise
                 restart(file)
-                raise BrokenOff("the server cannot go on in the middle of a file") from None
+                raise FetchBroken("the server cannot go on in the middle of a file") from None
         have = file.tell()
         file.flush()
         if total is not None and have != total:
-            raise BrokenOff(f"the connection ended after {have} of {total} bytes")
+            raise FetchBroken(f"the connection ended after {have} of {total} bytes")

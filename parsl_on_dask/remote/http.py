@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from .attempts import BrokenOff, Refused, fetch, restart
+from .attempts import FetchBroken, FetchRefused, fetch, restart
 from .placing import place
 from .staged import saying
 
@@ -52,13 +52,7 @@ def fetch_http(url: str, path: str, timeout: float, retries: int, batch: str | N
 
 
 def _http_stage_in(
-    working_dir: str | None,
-    parent_fut: Any = None,
-    outputs: Sequence[Any] = (),
-    _parsl_staging_inhibit: bool = True,
-    timeout: float = 30,
-    retries: int = 3,
-    batch: str | None = None,
+    working_dir: str | None, outputs: Sequence[Any], timeout: float, retries: int, batch: str | None = None, **_: Any
 ) -> None:
     """The task that brings a file before those that need it."""
     fetch_http(outputs[0].url, outputs[0].local_path, timeout, retries, batch)
@@ -107,19 +101,19 @@ class Transfer:
                 if have:
                     have = restart(file)
                 if response.status == 206:
-                    raise Refused("the server answered with a part of the file that was not asked for")
+                    raise FetchRefused("the server answered with a part of the file that was not asked for")
                 self._note(response)
             try:
                 while data := response.read1(CHUNK):
                     file.write(data)
                     have += len(data)
             except http.client.IncompleteRead as e:
-                raise BrokenOff("the connection ended before the file did") from e
+                raise FetchBroken("the connection ended before the file did") from e
         file.flush()
         if self.total is not None and have != self.total:
             if have > self.total:
                 self.validator = None  # what is there is of no use
-            raise BrokenOff(f"the connection ended after {have} of {self.total} bytes")
+            raise FetchBroken(f"the connection ended after {have} of {self.total} bytes")
 
     def _open(self, have: int) -> Any:
         request = urllib.request.Request(self.url, headers={"User-Agent": "parsl_on_dask", "Accept": "*/*"})
@@ -137,21 +131,21 @@ class Transfer:
                 if e.code == 416:  # it is shorter now
                     self.validator = None
                 elif e.code not in PASSING:
-                    raise Refused(text) from None
-                broken = BrokenOff(text)
+                    raise FetchRefused(text) from None
+                broken = FetchBroken(text)
                 with suppress(ValueError):  # it may also be a date
                     broken.pause = float(e.headers.get("Retry-After", "0"))
                 raise broken from None
         except urllib.error.URLError as e:
             cause = e.reason
             if isinstance(cause, ssl.SSLCertVerificationError):
-                raise Refused(f"its certificate cannot be trusted: {cause.verify_message}") from cause
+                raise FetchRefused(f"its certificate cannot be trusted: {cause.verify_message}") from cause
             if isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN:
                 host = urlsplit(self.url).hostname
-                raise Refused(f"the host {host!r} is not known: {cause.strerror}") from cause
+                raise FetchRefused(f"the host {host!r} is not known: {cause.strerror}") from cause
             if isinstance(cause, OSError):
                 raise cause from None
-            raise Refused(str(cause)) from None
+            raise FetchRefused(str(cause)) from None
 
     def _note(self, response: Any) -> None:
         headers = response.headers
@@ -181,7 +175,7 @@ def prepared(url: str) -> tuple[str, str | None]:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if not host:
-        raise Refused("the URL names no host: write it as http://host/path")
+        raise FetchRefused("the URL names no host: write it as http://host/path")
     login: tuple[str, str] | None = None
     if parts.username is not None:
         login = unquote(parts.username), unquote(parts.password or "")
@@ -194,7 +188,7 @@ def prepared(url: str) -> tuple[str, str | None]:
         place = f"[{host}]" if ":" in host else host.encode("ascii" if host.isascii() else "idna").decode()
         place += f":{parts.port}" if parts.port is not None else ""
     except ValueError as e:
-        raise Refused(f"the URL cannot be understood: {e}") from None
+        raise FetchRefused(f"the URL cannot be understood: {e}") from None
     path, query = (quote(part, safe="%/:=&?~+!$,;'@()*[]") for part in (parts.path, parts.query))
     wire = urlunsplit((parts.scheme, place, path or "/", query, ""))
     if login is None:
@@ -244,7 +238,7 @@ def _latin(value: str | None) -> str | None:
 def _decode(part: str, coding: str) -> None:
     """Undo an encoding that was not asked for."""
     if coding not in ("gzip", "x-gzip", "deflate"):
-        raise Refused(f"the server has encoded the file as {coding!r}, which was not asked for")
+        raise FetchRefused(f"the server has encoded the file as {coding!r}, which was not asked for")
     plain = part + "-plain"
     try:
         with open(part, "rb") as source, open(plain, "wb") as sink:
@@ -253,10 +247,10 @@ def _decode(part: str, coding: str) -> None:
                 sink.write(inflate.decompress(data))
             sink.write(inflate.flush())
             if not inflate.eof:
-                raise BrokenOff("the file that the server has compressed ends too early")
+                raise FetchBroken("the file that the server has compressed ends too early")
         os.replace(plain, part)
     except zlib.error as e:
-        raise Refused(f"what the server has compressed cannot be read: {e}") from e
+        raise FetchRefused(f"what the server has compressed cannot be read: {e}") from e
     finally:
         with suppress(OSError):
             os.unlink(plain)

@@ -18,10 +18,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .packing import dumps
-from .usage import PACKED, Sample, meter
+from .usage import PACKED, Meter, Sample
 
 if TYPE_CHECKING:
-    from .runner import CallData, Shift
+    from .execution import CallData
+    from .runner import Shift
 
 SAMPLES, MESSAGE = 6, 7
 
@@ -61,7 +62,7 @@ class Monitor:
 
     def __init__(self, interval: float) -> None:
         self.interval = interval
-        self.meter = meter() if interval > 0 else None
+        self.meter = Meter() if interval > 0 else None
         self.calls: dict[int, Watched] = {}
         self.cost = 0.0
         self.asleep = False

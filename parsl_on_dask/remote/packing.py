@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 import cloudpickle
 
+from .internals import function_by_value
+
 PROTOCOL = 5
 
 #: Classes of what nobody can change, and what refers to nothing.
@@ -48,7 +50,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         """How to pickle an object; ``NotImplemented`` leaves that to its class."""
         if _has_no_module(obj):
-            return self._dynamic_function_reduce(obj)
+            return function_by_value(self, obj)
         return super().reducer_override(obj)
 
 
@@ -159,7 +161,7 @@ class Promise:
         return (_kept, (self.number,))
 
 
-class Missing(Exception):
+class PromiseMissing(Exception):
     """A promised value is not here."""
 
 
@@ -169,7 +171,7 @@ _promised = threading.local()
 def _kept(number: int) -> Any:
     data = _promised.results.get(number)
     if data is None:
-        raise Missing
+        raise PromiseMissing
     return loads(data)
 
 
@@ -178,7 +180,7 @@ def loads_with_promises(data: bytes, results: Mapping[int, bytes]) -> Any:
 
     Raises
     ------
-    Missing
+    PromiseMissing
         When one of them is not there.
     """
     _promised.results = results

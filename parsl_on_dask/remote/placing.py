@@ -6,22 +6,15 @@ import errno
 import hashlib
 import os
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
-try:
-    import fcntl
-except ImportError:  # no such locks on this system: every writer writes
-    fcntl = None  # type: ignore[assignment]
+from .locks import is_linked, release, take
 
 #: Begins the names of files that are in work.
 PREFIX = ".parsl-"
 #: Extended attribute in which a file says for which batch it was written.
 MARK = "user.parsl_on_dask.batch"
-
-#: Seconds between two looks at a lock that another one holds: the first, and the longest.
-LOOK, LONGEST_LOOK = 0.005, 0.1
 
 #: Errors of a disk, which do not say by themselves which file they are about.
 _ABOUT_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
@@ -102,13 +95,13 @@ def _write_once(target: str, write: Callable[[str], None], key: bytes, batch: st
     # the name is always the same: what a killed process leaves is overwritten by who comes next
     part = _beside(full, _name(socket.gethostname(), full), ".part")
     while True:
-        fd = _take(lock)
+        fd = take(lock)
         if fd is None:
             _write(target, _beside(target, os.urandom(8).hex(), ".part"), write)
             return
         mine = False
         try:
-            mine = _is_linked(fd, lock)
+            mine = is_linked(fd, lock)
             if not mine:  # somebody was here before, and has ended
                 if os.pread(fd, len(key) + 1, 0) == key and os.path.isfile(target):
                     return
@@ -125,90 +118,11 @@ def _write_once(target: str, write: Callable[[str], None], key: bytes, batch: st
             if mine:
                 with suppress(OSError):
                     os.unlink(lock)
-            _release(fd)
+            release(fd)
 
 
 def _name(*what: str) -> str:
     return hashlib.blake2b("\0".join(what).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-
-# -- locks -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Keep others, on this host and where the file system carries locks also on others, out of a block.
-
-    Parameters
-    ----------
-    path : str
-        The lock's file. It is made, and removed afterwards.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with locked(folder + "/lock"):
-    ...         inside = os.listdir(folder)
-    ...     inside, os.listdir(folder)
-    (['lock'], [])
-    """
-    while True:
-        fd = _take(path)
-        if fd is None or _is_linked(fd, path):
-            break
-        _release(fd)
-    try:
-        yield
-    finally:
-        if fd is not None:
-            with suppress(OSError):
-                os.unlink(path)
-            _release(fd)
-
-
-def _take(path: str) -> int | None:
-    """Open and lock a file; None where there are no locks."""
-    if fcntl is None:
-        return None
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    look = LOOK
-    try:
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return fd
-            except BlockingIOError:
-                # not a blocking call: an exception that is meant for this thread would not get through
-                time.sleep(look)
-                look = min(2 * look, LONGEST_LOOK)
-            except OSError:  # this file system has none
-                with suppress(OSError):
-                    os.unlink(path)
-                os.close(fd)
-                return None
-    except BaseException:
-        os.close(fd)
-        raise
-
-
-def _release(fd: int) -> None:
-    with suppress(OSError):
-        # closing alone would leave it with a process that was forked in the meantime
-        fcntl.flock(fd, fcntl.LOCK_UN)
-    os.close(fd)
-
-
-def _is_linked(fd: int, path: str) -> bool:
-    """Whether an open file is still the one of that name."""
-    try:
-        there = os.stat(path, follow_symlinks=False)
-    except OSError:
-        return False
-    return os.path.samestat(there, os.fstat(fd))
-
-
-# -- batches ---------------------------------------------------------------------------------------------------
 
 
 def _mark_for(path: str, batch: str) -> bytes:

@@ -20,29 +20,20 @@ from __future__ import annotations
 
 import math
 import os
-import socket
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypedDict
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
-from . import children
+from . import execution
 from .agent import Agent, agent_of
 from .environment import environment
-from .errors import Failure, left_by, pack_error
+from .execution import ERROR, HANDED_BACK, HOST, KEPT, STARTED, VALUE, Bundle, CallData, Execution
 from .jobend import end_of_this_job
-from .journal import Journal
 from .monitor import monitor_of
-from .packing import Missing, dumps, loads, loads_with_promises, loads_with_refs, looks_large
-from .tracebacks import without_ours
+from .packing import dumps, loads
 from .whole import sent_whole
-
-STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
-
-#: Reports of calls that have not run.
-NOT_BEGUN = frozenset({HANDED_BACK, FORGOTTEN})
 
 #: Seconds that one call may take before the calls behind it are handed back.
 PATIENCE = 0.05
@@ -54,45 +45,6 @@ LINGER = 0.1
 GLANCE = 0.004
 #: Seconds that a task which cannot end in this job waits before Dask may give it to the same worker again.
 REFUSAL = 0.2
-
-HOST = socket.gethostname()
-
-#: What a call's arguments hold: promises, or plain values only.
-PROMISES, NONE = -2, -1
-#: The same: they refer to the values of the shift, and get copies of these; or the values themselves, since nobody else
-#: will see them.
-COPIES, OWN = 0, 1
-
-#: number, key of the function, pickled arguments, one of the above
-CallData = tuple[int, str, bytes, int]
-
-_journal: Journal | None = None
-
-
-class Bundle(TypedDict):
-    """What a shift begins with."""
-
-    topic: str
-    monitor: float | None
-    batch: str
-    block: str | None
-    inline: int
-    feed: bool
-    careful: bool
-    adopt: int
-    once: str
-    slurm: bool
-    need: float
-    environment: dict[str, str] | None
-    items: list[int | None]
-    functions: dict[str, tuple[str, bytes]]
-    calls: list[CallData]
-
-
-def keep_journal(journal: Journal | None) -> None:
-    """Note from now on, where a kill of this process cannot erase it, which call runs and what the last ones gave."""
-    global _journal
-    _journal = journal
 
 
 def run(data: bytes, values: Sequence[Any]) -> dict[int, Any]:
@@ -118,31 +70,21 @@ def run(data: bytes, values: Sequence[Any]) -> dict[int, Any]:
         return Shift(bundle, values, worker, agent).run()
 
 
-class Shift:
+class Shift(Execution):
     """One Dask task of ours while it runs."""
 
     def __init__(self, bundle: Bundle, values: Sequence[Any], worker: Any, agent: Agent) -> None:
+        super().__init__(bundle, values, worker, agent)
         self.batch = bundle["batch"]
         # a call that was given nodes of one block has no right to those of another
         self.strayed = bundle["block"] not in (None, os.environ.get("PARSL_WORKER_BLOCK_ID"))
-        self.inline = bundle["inline"]
-        self.feed = bundle["feed"]
         self.careful = bundle["careful"]
-        # a value that a shift kept sits in the dict of all that this shift kept
-        self.values = [v if item is None else v[item] for v, item in zip(values, bundle["items"], strict=True)]
-        self.functions = bundle["functions"]
-        self.worker = worker
-        self.agent = agent
         self.monitor = monitor_of(bundle["monitor"])
         self.several = self.feed or len(bundle["calls"]) > 1
         self.ran = bundle["once"] and os.path.join(bundle["once"], self.batch + ".ran")
         self.again = False
         self.todo = deque(self.wanted(bundle["calls"]))
-        # what was sent later is no part of this Dask task
-        self.came = frozenset(call[0] for call in bundle["calls"])
         self.adopts = bool(bundle["adopt"])
-        self.trouble: BaseException | None = None
-        self.large = False
         self.job_end = end_of_this_job(bundle["slurm"])
         self.initial = () if self.job_end is None else {call[0] for call in self.todo}
         # nothing that a shift begins with is given up later: Dask may be at recomputing it
@@ -157,9 +99,6 @@ class Shift:
         self.flushed = 0.0
         self.brisk = False
         self.reports: list[tuple[Any, ...]] = []
-        self.kept: dict[int, Any] = {}
-        #: the function that ran last, as the agent has it, with its key
-        self.recent: tuple[str, tuple[str, Any, int] | None] = ("", None)
         if self.adopts and bundle["adopt"] in agent.large:
             self.kept[bundle["adopt"]] = agent.large.pop(bundle["adopt"])
             self.todo.clear()
@@ -306,99 +245,9 @@ class Shift:
             self.brisk = waited < GROUPING
             self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, PATIENCE - waited), self.watch)
 
-    def has_run(self, report: tuple[Any, ...]) -> bool:
-        """Whether what :meth:`execute` gave is about a call that ran."""
-        return report[0] not in NOT_BEGUN
-
-    def execute(self, call: CallData) -> tuple[Any, ...]:
-        number, key, arguments, kind = call
-        if key == self.recent[0]:  # mostly the same as before
-            known: tuple[str, Any, int] | None = self.recent[1]
-        else:
-            known = self.agent.function(key)
-            if known is not None:
-                self.recent = (key, known)
-        sent = self.functions.get(key) if known is None else None
-        if known is not None:
-            name = known[0]
-        elif sent is not None:
-            name = sent[0]
-        else:  # dropped to make room, while the client thought it was known here
-            return (FORGOTTEN, number, key)
-        if _journal is not None:
-            _journal.running(number)
-        began = time.time()
-        try:
-            function = known[1] if sent is None else self.function(key, *sent)  # type: ignore[index]
-            args, kwargs = self.arguments(name, arguments, kind)
-            here = children.process
-            try:
-                value = function(*args, **kwargs)
-            finally:
-                if children.process != here:
-                    children.leave(sys.exc_info()[1])
-            ended = time.time()
-            del args, kwargs
-            if looks_large(value, self.inline):
-                size = int(getattr(value, "nbytes", 0) or sys.getsizeof(value))
-                return self.keep(number, value, size, began, ended)
-            try:
-                data = dumps(value)
-            except Exception as e:
-                text = f"the result of app {name!r}, a {type(value).__name__}, cannot be pickled: {e!r}"
-                raise Failure("SerializationError", name, text) from e
-            if len(data) > self.inline:
-                return self.keep(number, value, len(data), began, ended)
-            if self.feed:
-                self.agent.keep(number, data)
-            return (VALUE, number, data, began, ended)
-        except Missing:
-            return (HANDED_BACK, [number])
-        except Exception as e:
-            self.trouble = e if self.owes else None
-            without_ours(e)
-            return (ERROR, number, dumps(pack_error(e)), began, time.time())
-        except BaseException as e:  # SystemExit and the like: the call asked for the end of its process
-            left = left_by(e, name, str(self.worker.name), HOST)
-            without_ours(left)
-            return (ERROR, number, dumps(pack_error(left)), began, time.time())
-        finally:
-            if _journal is not None:
-                _journal.running(0)
-
-    def keep(self, number: int, value: Any, size: int, began: float, ended: float) -> tuple[Any, ...]:
-        """Keep a large result here: as that of this Dask task, or until Dask has a task for it."""
-        (self.kept if number in self.came else self.agent.large)[number] = value
-        self.large = True
-        return (KEPT, number, size, began, ended)
-
-    def function(self, key: str, name: str, data: bytes) -> Callable[..., Any]:
-        """Unpickle a function that came."""
-        try:
-            loaded: Callable[..., Any] = loads(data)
-        except BaseException as e:  # a module that is imported may raise SystemExit
-            raise Failure("DeserializationError", _cannot_load(name, "its function", e)) from e
-        self.agent.have(key, name, loaded, len(data))
-        self.functions.pop(key, None)
-        return loaded
-
-    def arguments(self, name: str, data: bytes, kind: int) -> tuple[Sequence[Any], dict[str, Any]]:
-        try:
-            if kind == NONE:
-                args, kwargs = loads(data)
-            elif kind == PROMISES:
-                args, kwargs = loads_with_promises(data, self.agent.results)
-            else:
-                args, kwargs = loads_with_refs(data, self.values, kind == OWN)
-        except Missing:
-            raise
-        except BaseException as e:  # a module that is imported may raise SystemExit
-            raise Failure("DeserializationError", _cannot_load(name, "its arguments", e)) from e
-        return args, kwargs
-
     def report(self, report: tuple[Any, ...], now: bool = False) -> None:
-        if _journal is not None and report[0] in (VALUE, KEPT, ERROR):
-            _journal.add(dumps((self.batch, report)))
+        if execution.journal is not None and report[0] in (VALUE, KEPT, ERROR):
+            execution.journal.add(dumps((self.batch, report)))
         with self.lock:
             self.reports.append(report)
             if now or time.monotonic() - self.flushed > GROUPING:
@@ -423,13 +272,3 @@ class Shift:
     def message(self, reports: list[tuple[Any, ...]]) -> bytes:
         worker = self.worker
         return dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports))
-
-
-def _cannot_load(name: str, what: str, e: BaseException) -> str:
-    text = f"app {name!r}: {what} cannot be rebuilt on worker host {HOST}: {type(e).__name__}: {e}"
-    if isinstance(e, ModuleNotFoundError):
-        text += (
-            f". Install module {e.name!r} where the workers run, or put its folder on PYTHONPATH there"
-            " (worker_init), or define the function in the script itself"
-        )
-    return text

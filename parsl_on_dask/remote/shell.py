@@ -15,6 +15,7 @@ from typing import IO, Any
 from .errors import Failure
 from .reaper import REAPER
 from .walltime import checked_seconds
+from .wrapping import Wrapper
 
 #: Seconds that a process group has between SIGTERM and SIGKILL.
 GRACE = 1.0
@@ -82,7 +83,7 @@ def is_bash(func: Any) -> bool:
     return getattr(func, "func", None) is run_bash
 
 
-class Checked:
+class Checked(Wrapper):
     """A function after which the files of its keyword ``outputs`` have to be there.
 
     Parameters
@@ -104,17 +105,8 @@ class Checked:
     parsl_on_dask.remote.errors.Failure: ('MissingOutputs', 'Missing outputs from app copy', ['/nothing/of/that/name'])
     """
 
-    __name__: str
-    __wrapped__: Callable[..., Any]
-
-    def __init__(self, func: Callable[..., Any]) -> None:
-        self.__name__ = getattr(func, "__name__", type(func).__name__)
-        self.__module__ = getattr(func, "__module__", None) or type(func).__module__
-        self.__doc__ = getattr(func, "__doc__", None)
-        self.__wrapped__ = func
-
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        result = self.__wrapped__(*args, **kwargs)
+        result = super().__call__(*args, **kwargs)
         check_outputs(self.__name__, kwargs.get("outputs"))
         return result
 

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from .errors import Failure
+from .wrapping import Wrapper
 
 HOST = socket.gethostname()
 
 Step = Callable[[], None]
 
 
-class Staged:
+class Staged(Wrapper):
     """A function that brings files, runs another function, and takes files away.
 
     Parameters
@@ -34,21 +35,15 @@ class Staged:
     (3, ['in', 'out'], 'len')
     """
 
-    __name__: str
-    __wrapped__: Callable[..., Any]
-
     def __init__(self, func: Callable[..., Any], before: tuple[Step, ...] = (), after: tuple[Step, ...] = ()) -> None:
-        self.__name__ = getattr(func, "__name__", type(func).__name__)
-        self.__module__ = getattr(func, "__module__", None) or type(func).__module__
-        self.__doc__ = getattr(func, "__doc__", None)
-        self.__wrapped__ = func
+        super().__init__(func)
         self.before = before
         self.after = after
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         for step in self.before:
             step()
-        result = self.__wrapped__(*args, **kwargs)
+        result = super().__call__(*args, **kwargs)
         for step in self.after:
             step()
         return result

@@ -26,10 +26,10 @@ from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from typing import Any
 
-from .around import Around, marked
-from .chunks import Message, Refused, Road, describe, from_thread, pull, read, write_piece
+from .chunks import Message, PeerError, WorkerConnection, describe, from_thread, pull, read, write_piece
 from .errors import Failure
 from .placing import place
+from .wrapping import TransferWrapper, marked
 
 #: Name of the operation under which a worker takes messages.
 OPERATION = "parsl_on_dask_files"
@@ -47,13 +47,13 @@ _depots: dict[tuple[int, str], Depot] = {}
 _lock = threading.Lock()
 
 
-class Carried(Around):
+class DaskTransfers(TransferWrapper):
     """A function that has its marked files brought to its worker, or offers those that it made.
 
     Parameters
     ----------
     function, way
-        As of :class:`~parsl_on_dask.remote.around.Around`.
+        As of :class:`~parsl_on_dask.remote.wrapping.TransferWrapper`.
     topic : str
         Names the exchange.
     base : str or None
@@ -159,7 +159,7 @@ async def answer(worker: Any, topic: str, message: Message) -> Message:
         return {} if message["do"] in ("drop", "close") else {"error": "it has no files of this run", "kind": "OSError"}
     try:
         return await depot.answer(message)
-    except Refused as e:
+    except PeerError as e:
         return {"error": str(e), "kind": e.kind}
     except OSError as e:
         return {"error": str(e), "kind": type(e).__name__}
@@ -224,7 +224,7 @@ class Depot:
             try:
                 order.result(timeout=0.5)
                 break
-            except Refused as e:
+            except PeerError as e:
                 raise staging_error(note, path, str(e), app) from None
             except NotYet:
                 if time.monotonic() - self.heard > timeout:
@@ -319,7 +319,7 @@ class Depot:
         path = self.path(key, message["name"])
         try:
             if os.path.getsize(part) != message["size"]:
-                raise Refused(f"{os.path.getsize(part)} of {message['size']} bytes arrived")
+                raise PeerError(f"{os.path.getsize(part)} of {message['size']} bytes arrived")
             os.chmod(part, message["mode"])
             os.replace(part, path)
         except BaseException:
@@ -334,12 +334,12 @@ class Depot:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         if not (message["links"] and _linked(message["path"], known, path)):
             source = message["from"]
-            road = Road(source, OPERATION, self.worker.connection_args, {"topic": self.topic})
-            request = from_thread(self.worker.loop, road.ask)
+            connection = WorkerConnection(source, OPERATION, self.worker.connection_args, {"topic": self.topic})
+            request = from_thread(self.worker.loop, connection.ask)
             try:
                 place(path, lambda part: pull(request, key, known, part, self.sign_of_life))
             finally:
-                self.worker.loop.add_callback(road.close)
+                self.worker.loop.add_callback(connection.close)
         self.have(key, path)
 
     def sign_of_life(self) -> None:
@@ -358,7 +358,7 @@ class Depot:
             if error is None:
                 order.set_result(None)
             else:
-                order.set_exception(Refused(error, kind))
+                order.set_exception(PeerError(error, kind))
 
     def look_after(self) -> None:
         """Delete everything if the client has gone without a word."""

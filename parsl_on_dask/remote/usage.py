@@ -1,7 +1,7 @@
-"""What this process and its children use, read as cheaply as can be.
+"""What this process and its children use, read by psutil, which every Dask worker has.
 
-On Linux everything comes from ``/proc`` and ``getrusage``, which takes a tenth of the time that psutil takes; elsewhere
-it comes from psutil, which every Dask worker has.
+A quick sample, of which each call has two, is of the process alone: ``getrusage`` and, on Linux, two files of ``/proc``
+that stay open take a tenth of the time that psutil takes.
 
 A sample is a tuple of numbers: seconds since the epoch, pid, percent of the memory, number of children, seconds of CPU
 time in user mode and in the system, bytes of virtual and of resident memory, bytes read and written, the letter of the
@@ -27,7 +27,7 @@ Sample = tuple[float, ...]
 #: How a sample travels, and waits to be written.
 PACKED = struct.Struct("<14d")
 
-#: Seconds for which what /proc says of memory and disk is good enough.
+#: Seconds for which what was read of memory and disk is good enough.
 FRESH = 0.005
 
 #: Seconds for which the sample at the end of a call is good enough for the begin of the next one.
@@ -45,29 +45,28 @@ STATES = {
     "I": "idle",
 }
 RUNNING = ord("R")
+_LETTERS = {word: ord(letter) for letter, word in STATES.items()}
 
 
-def meter() -> ProcMeter | PsutilMeter:
-    """What measures this process."""
-    return ProcMeter() if os.path.exists("/proc/self/statm") else PsutilMeter()
-
-
-class ProcMeter:
-    """Reads Linux's files.
+class Meter:
+    """Measures this process.
 
     Examples
     --------
-    >>> meter = ProcMeter()  # doctest: +SKIP
-    >>> meter.quick()[1] == os.getpid()  # doctest: +SKIP
+    >>> meter = Meter()
+    >>> meter.quick()[1] == os.getpid()
     True
     """
 
     def __init__(self) -> None:
+        import psutil
+
+        self.psutil: Any = psutil
+        self.process: Any = psutil.Process()
         self.pid = os.getpid()
+        self.memory = psutil.virtual_memory().total
         self.page = os.sysconf("SC_PAGE_SIZE")
-        self.tick = os.sysconf("SC_CLK_TCK")
-        self.memory = self.page * os.sysconf("SC_PHYS_PAGES")
-        self.statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        self.statm = _open("/proc/self/statm")
         self.io = _open("/proc/self/io")
         self.read_at = 0.0
         self.held = (0.0, 0.0, 0.0, 0.0)
@@ -107,139 +106,68 @@ class ProcMeter:
         return sample
 
     def _read(self) -> tuple[float, float, float, float]:
+        """Virtual and resident memory, bytes read and written."""
+        if self.statm is None:
+            memory = self.process.memory_info()
+            return memory.vms, memory.rss, *_transferred(self.process)
         pages = os.pread(self.statm, 200, 0).split()
-        read = written = 0.0
-        if self.io is not None:
-            read, written = _io_of(os.pread(self.io, 400, 0))
+        lines = os.pread(self.io, 400, 0).split(b"\n", 2) if self.io is not None else []
+        read, written = (float(lines[0][7:]), float(lines[1][7:])) if len(lines) > 1 else (0.0, 0.0)
         return int(pages[0]) * self.page, int(pages[1]) * self.page, read, written
 
     def full(self) -> Sample:
         """A sample with children, from a thread that does not run the call."""
         self.read_at = 0.0
-        now, _, _, _, user, system, virtual, resident, read, written, _, _, voluntary, forced = self.quick()
-        pid = self.pid
-        fields = _stat_of(pid)
-        state = RUNNING
-        if fields is not None:
-            state = fields[0][0]
-            self.cpu = int(fields[36])
-        count = 0
-        for child in descendants(pid):
-            of_child = _stat_of(child) if child != REAPER.pid else None
-            if of_child is None:
+        if hasattr(self.process, "cpu_num"):
+            self.cpu = self.process.cpu_num()
+        now, pid, _, count, user, system, virtual, resident, read, written, _, cpu, voluntary, forced = self.quick()
+        for child in self._children():
+            try:
+                with child.oneshot():
+                    times, memory, switches = child.cpu_times(), child.memory_info(), child.num_ctx_switches()
+                    transferred = _transferred(child)
+            except self.psutil.Error:  # it has just ended, or is somebody else's
                 continue
             count += 1
             # with the children that it has waited for
-            user += (int(of_child[11]) + int(of_child[13])) / self.tick
-            system += (int(of_child[12]) + int(of_child[14])) / self.tick
-            virtual += int(of_child[20])
-            resident += int(of_child[21]) * self.page
-            more = _io_of(_bytes_of(f"/proc/{child}/io"))
-            read += more[0]
-            written += more[1]
-            switches = _switches_of(_bytes_of(f"/proc/{child}/status"))
-            voluntary += switches[0]
-            forced += switches[1]
-        percent = 100 * resident / self.memory
-        return (
-            now,
-            pid,
-            percent,
-            count,
-            user,
-            system,
-            virtual,
-            resident,
-            read,
-            written,
-            state,
-            self.cpu,
-            voluntary,
-            forced,
-        )
-
-
-class PsutilMeter:
-    """Asks psutil."""
-
-    def __init__(self) -> None:
-        import psutil
-
-        self.psutil: Any = psutil
-        self.process: Any = psutil.Process()
-        self.pid = os.getpid()
-
-    def first(self) -> Sample:
-        """A sample at the begin of a call."""
-        return self.quick()
-
-    def quick(self) -> Sample:
-        """A sample of the process without children that run now."""
-        return self._sample([])
-
-    def full(self) -> Sample:
-        """A sample with children."""
-        return self._sample([c for c in self.process.children(recursive=True) if c.pid != REAPER.pid])
-
-    def _sample(self, children: list[Any]) -> Sample:
-        process = self.process
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        user, system = ended.ru_utime, ended.ru_stime
-        voluntary, forced = float(ended.ru_nvcsw), float(ended.ru_nivcsw)
-        percent = virtual = resident = read = written = 0.0
-        count = 0
-        for one in [process, *children]:
-            try:
-                with one.oneshot():
-                    times, memory, switches = one.cpu_times(), one.memory_info(), one.num_ctx_switches()
-                    percent += one.memory_percent()
-                    io = one.io_counters() if hasattr(one, "io_counters") else None
-            except self.psutil.Error:  # it has just ended
-                continue
-            count += 1
-            user += times.user
-            system += times.system
+            user += times.user + getattr(times, "children_user", 0.0)
+            system += times.system + getattr(times, "children_system", 0.0)
             virtual += memory.vms
             resident += memory.rss
+            read += transferred[0]
+            written += transferred[1]
             voluntary += switches.voluntary
             forced += switches.involuntary
-            if io is not None:
-                read += getattr(io, "read_chars", io.read_bytes)
-                written += getattr(io, "write_chars", io.write_bytes)
-        cpu = process.cpu_num() if hasattr(process, "cpu_num") else 0
-        state = process.status()
-        return (
-            time.time(),
-            self.pid,
-            percent,
-            count - 1,
-            user,
-            system,
-            virtual,
-            resident,
-            read,
-            written,
-            next((ord(letter) for letter, word in STATES.items() if word == state), RUNNING),
-            cpu,
-            voluntary,
-            forced,
-        )
+        state = _LETTERS.get(self.process.status(), RUNNING)
+        percent = 100 * resident / self.memory
+        return now, pid, percent, count, user, system, virtual, resident, read, written, state, cpu, voluntary, forced
+
+    def _children(self) -> Iterator[Any]:
+        try:
+            numbers = None if self.statm is None else list(descendants(self.pid))
+        except FileNotFoundError:
+            numbers = None
+        if numbers is None:  # a system that does not list them: psutil looks at all processes that there are
+            yield from (child for child in self.process.children(recursive=True) if child.pid != REAPER.pid)
+            return
+        for number in numbers:
+            if number != REAPER.pid:
+                try:
+                    yield self.psutil.Process(number)
+                except self.psutil.Error:  # it has just ended
+                    continue
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """The processes below one."""
+    """The processes below one, as Linux lists them; FileNotFoundError from a kernel that does not."""
     todo = [pid]
     while todo:
-        parent = todo.pop()
-        found = _children_of(parent)
-        if found is None:  # a kernel that does not list them
-            yield from _descendants_by_parents(parent)
-            continue
+        found = _children_of(todo.pop())
         todo += found
         yield from found
 
 
-def _children_of(pid: int) -> list[int] | None:
+def _children_of(pid: int) -> list[int]:
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
@@ -251,62 +179,26 @@ def _children_of(pid: int) -> list[int] | None:
                 found += map(int, file.read().split())
         except FileNotFoundError:
             if thread == str(pid) and os.path.exists(f"/proc/{pid}/stat"):
-                return None
+                raise
         except OSError:
             continue
     return found
 
 
-def _descendants_by_parents(pid: int) -> list[int]:
-    parents: dict[int, int] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            fields = _stat_of(int(name))
-            if fields is not None:
-                parents[int(name)] = int(fields[1])
-    below = {pid}
-    while True:
-        more = {child for child, parent in parents.items() if parent in below} - below
-        if not more:
-            return [*(below - {pid})]
-        below |= more
-
-
-def _stat_of(pid: int) -> list[bytes] | None:
-    """The fields of /proc/PID/stat from the state on; the name before it may have spaces and brackets."""
-    data = _bytes_of(f"/proc/{pid}/stat")
-    fields = data[data.rfind(b")") + 2 :].split()
-    return fields if len(fields) > 36 else None
-
-
-def _io_of(data: bytes) -> tuple[float, float]:
-    """Bytes read and written, of /proc/PID/io."""
-    lines = data.split(b"\n", 2)
-    if len(lines) < 2:
+def _transferred(process: Any) -> tuple[float, float]:
+    """Bytes that a process of psutil's has read and written; nothing where that is not told."""
+    try:
+        io = process.io_counters()
+    except Exception:  # not of this system, or not of this process
         return 0.0, 0.0
-    return float(lines[0][7:]), float(lines[1][7:])
-
-
-def _switches_of(data: bytes) -> tuple[float, float]:
-    """Voluntary and involuntary context switches, of /proc/PID/status."""
-    at = data.find(b"voluntary_ctxt_switches:")
-    numbers = [line.partition(b":")[2] for line in data[at:].split(b"\n") if b"ctxt_switches" in line] if at > 0 else []
-    return (float(numbers[0]), float(numbers[1])) if len(numbers) == 2 else (0.0, 0.0)
+    return getattr(io, "read_chars", io.read_bytes), getattr(io, "write_chars", io.write_bytes)
 
 
 def _open(path: str) -> int | None:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # not in every container
+    except OSError:  # not on this system, or not in this container
         return None
-
-
-def _bytes_of(path: str) -> bytes:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read(4096)
-    except OSError:  # it has just ended, or is somebody else's
-        return b""
 
 
 def machine() -> tuple[str, int, int, str]:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from .errors import Failure
+from .wrapping import Wrapper
 
 
 class WalltimeOver(Failure):
@@ -76,7 +77,7 @@ def checked_seconds(name: str, walltime: Any) -> float:
     raise TypeError(f"walltime of app {name} must be a number of seconds, got {walltime!r}: write walltime=60")
 
 
-class timeout:
+class timeout(Wrapper):
     """Limit how long a function runs.
 
     Parameters
@@ -105,15 +106,9 @@ class timeout:
     3
     """
 
-    __name__: str
-    __wrapped__: Callable[..., Any]
-
     def __init__(self, f: Callable[..., Any], seconds: float) -> None:
-        self.__name__ = getattr(f, "__name__", type(f).__name__)
+        super().__init__(f)
         self.__qualname__ = getattr(f, "__qualname__", self.__name__)
-        self.__module__ = getattr(f, "__module__", None) or type(f).__module__
-        self.__doc__ = getattr(f, "__doc__", None)
-        self.__wrapped__ = f
         self.seconds = seconds
         self._limit = checked_seconds(self.__name__, seconds)
 

@@ -17,7 +17,8 @@ from contextlib import suppress
 from typing import Any
 from zlib import crc32
 
-from .placing import locked, place
+from .locks import locked
+from .placing import place
 from .staged import need_output, saying
 
 LOCK = ".lock"
@@ -27,14 +28,7 @@ KEPT = ".parsl-end"
 _HEAD = struct.Struct("<QQI")
 
 
-def _zip_stage_out(
-    zip_file: str,
-    inside_path: str,
-    working_dir: str | None,
-    parent_fut: Any = None,
-    inputs: Sequence[Any] = (),
-    _parsl_staging_inhibit: bool = True,
-) -> None:
+def _zip_stage_out(zip_file: str, inside_path: str, working_dir: str | None, inputs: Sequence[Any], **_: Any) -> None:
     """The task that puts an app's output into a zip file."""
     file = inputs[0]
     with saying("out", file.url, file.local_path):
@@ -44,13 +38,7 @@ def _zip_stage_out(
 
 
 def _zip_stage_in(
-    zip_file: str,
-    inside_path: str,
-    working_dir: str | None,
-    parent_fut: Any = None,
-    outputs: Sequence[Any] = (),
-    _parsl_staging_inhibit: bool = True,
-    batch: str | None = None,
+    zip_file: str, inside_path: str, working_dir: str | None, outputs: Sequence[Any], batch: str | None, **_: Any
 ) -> None:
     """The task that takes a file out of a zip file before those that need it."""
     file = outputs[0]

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import inspect
 import pickle
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from parsl_on_dask.app.bash import BashApp
 from parsl_on_dask.app.python import PythonApp
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.old_spellings.legacy import ParslDeprecationWarning, forget_warnings
+from tests import interpreters
 from tests.app.fake import BARE_WORKER, KERNEL
 
 DECORATORS: list[Callable[..., Any]] = [python_app, bash_app, join_app]
@@ -273,7 +273,7 @@ class TestTravel:
             "try: helper(3)\n"
             "except RuntimeError as e: print(e)\n"
         )
-        done = subprocess.run([sys.executable, "-c", script], input=sent, capture_output=True, timeout=60)
+        done = interpreters.run([sys.executable, "-c", script], input=sent, capture_output=True, timeout=60)
         lines = done.stdout.decode().splitlines()
         assert lines[0] == "4 4 SentApp", done.stderr.decode()
         assert "app 'helper' was called on a worker" in lines[1]
@@ -287,5 +287,5 @@ class TestTravel:
             "    return f.__name__ if n == 0 else f.func(n - 1)\n"
             "print(pickle.loads(cloudpickle.dumps(f.func))(3), pickle.loads(cloudpickle.dumps(f)).func(0))\n"
         )
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+        done = interpreters.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
         assert done.stdout.split() == ["f", "f"], done.stderr

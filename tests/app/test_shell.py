@@ -24,6 +24,7 @@ from parsl_on_dask.remote.errors import Failure
 from parsl_on_dask.remote.reaper import REAPER
 from parsl_on_dask.remote.shell import run_bash
 from parsl_on_dask.remote.walltime import timeout
+from tests import interpreters
 
 
 @pytest.fixture(autouse=True)
@@ -318,4 +319,4 @@ def _worker(afterwards: str = "time.sleep(60)") -> subprocess.Popen[bytes]:
         f"threading.Thread(target=run_bash, args=(lambda: {TestWalltime.TREE!r},), daemon=True).start()\n"
         f"{afterwards}\n"
     )
-    return subprocess.Popen([sys.executable, "-c", script])
+    return interpreters.Popen([sys.executable, "-c", script])

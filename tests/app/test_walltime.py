@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import pickle
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from parsl_on_dask.app.errors import AppTimeout
 from parsl_on_dask.app.python import timeout
 from parsl_on_dask.remote import walltime
 from parsl_on_dask.remote.errors import Failure, pack_error
+from tests import interpreters
 from tests.app.fake import BARE_WORKER
 
 
@@ -269,7 +269,7 @@ def test_where_the_package_is_not_installed() -> None:
         "except walltime.Failure as e: print(type(e).__name__, e)\n"
         "print(run_bash(lambda: 'true'))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = interpreters.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == ["WalltimeOver App f exceeded walltime: 0.05 seconds", "0"], done.stderr
 
 

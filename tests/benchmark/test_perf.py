@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 
 import pytest
 
 from parsl_on_dask.benchmark.perf import cli_run, sizes
+from tests import interpreters
 
 THREADS = "import parsl\nfrom parsl.config import Config\nfrom parsl.executors import ThreadPoolExecutor\n"
 
 
 def run(folder, *arguments):
     command = [sys.executable, "-m", "parsl_on_dask", "-m", "parsl.benchmark.perf", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
+    return interpreters.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
 
 
 @pytest.mark.parametrize("text", ["config = Config()", "def fresh_config():\n    return Config()"])

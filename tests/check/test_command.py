@@ -15,11 +15,11 @@ from parsl_on_dask.check.explaining import explain
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor, WorkQueueExecutor
 from parsl_on_dask.launchers import SrunLauncher, WrappedLauncher
 from parsl_on_dask.providers import KubernetesProvider, LocalProvider, SlurmProvider
-from tests.front_door.programs import FRONT, python
+from tests.front_door.programs import FRONT, forked
 
 
 def command(folder, *arguments, before=()):
-    return python(folder, *FRONT, *before, "check", *arguments)
+    return forked(folder, *FRONT, *before, "check", *arguments)
 
 
 def one(executor):

@@ -19,7 +19,8 @@ from parsl_on_dask.checkpoint.parsl_writer import ParslWriter
 from parsl_on_dask.checkpoint.progress import progress
 from parsl_on_dask.checkpoint.store import Store
 from parsl_on_dask.front_door import cli as front
-from tests.front_door.programs import FRONT, python, write
+from tests import interpreters
+from tests.front_door.programs import FRONT, forked, write
 
 DAY = 86400.0
 
@@ -190,10 +191,10 @@ def test_what_only_the_script_can_unpickle_is_carried_both_ways(tmp_path: Path) 
             pickle.dump({"hash": "a" * 32, "exception": None, "result": [Point(1), "hash"]}, file)
         """
     write(tmp_path, "make.py", make)
-    assert python(tmp_path, "make.py").returncode == 0
+    assert forked(tmp_path, "make.py").returncode == 0
     words = ["export", "new", "--from-parsl", "old"], ["export", "new", "--to-parsl", "again"], ["verify", "new"]
     for each in words:
-        done = python(tmp_path, *FRONT, "checkpoint", *each)
+        done = forked(tmp_path, *FRONT, "checkpoint", *each)
         assert (done.returncode, done.stderr) == (0, "")
     look = """
         import pickle
@@ -203,7 +204,7 @@ def test_what_only_the_script_can_unpickle_is_carried_both_ways(tmp_path: Path) 
         print(store.load(store.find("a" * 32))[0].x, pickle.load(open("again/tasks.pkl", "rb"))["result"][0].x)
         """
     write(tmp_path, "look.py", look)
-    assert python(tmp_path, "look.py").stdout == "1 1\n"
+    assert forked(tmp_path, "look.py").stdout == "1 1\n"
 
 
 def test_exported_damage_is_named(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -250,13 +251,13 @@ def test_wrong_words(capsys: pytest.CaptureFixture[str], words: list[str], text:
 
 
 def test_the_front_door(tmp_path: Path, recorded: Path) -> None:
-    done = python(tmp_path, *FRONT, "checkpoint", "ls", "runinfo")
+    done = forked(tmp_path, *FRONT, "checkpoint", "ls", "runinfo")
     assert done.returncode == 0 and "simulate" in done.stdout and done.stderr == ""
     assert front.parse(["checkpoint", "ls", "x"]).kind == "checkpoint"
     assert front.parse(["./checkpoint", "ls"]).kind == "script"
     with pytest.raises(SystemExit):
         front.parse(["--scheduler", "tcp://127.0.0.1:1", "checkpoint", "ls", "x"])
-    assert python(tmp_path, *FRONT, "checkpoint", "--help").stdout.startswith(
+    assert forked(tmp_path, *FRONT, "checkpoint", "--help").stdout.startswith(
         "usage: python -m parsl_on_dask checkpoint"
     )
 
@@ -265,7 +266,7 @@ def test_a_reader_that_leaves_early(recorded: Path, tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
-        done = subprocess.run(
+        done = interpreters.run(
             [sys.executable, *FRONT, "checkpoint", "ls", str(recorded)],
             stdout=closed,
             stderr=subprocess.PIPE,

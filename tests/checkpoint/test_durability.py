@@ -20,6 +20,7 @@ from parsl_on_dask import python_app
 from parsl_on_dask.checkpoint import Store
 from parsl_on_dask.checkpoint.entry import CheckpointWarning
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
+from tests import interpreters
 from tests.checkpoint.runs import Run, block, length, ran, recorded, squares
 from tests.helpers import WAIT, Script, address_in, append, eventually, text_of
 
@@ -201,7 +202,9 @@ def own_cluster(tmp_path: Path) -> Iterator[Callable[[str], tuple[str, int]]]:
         ):
             with open(folder / f"{module}.log", "wb") as out:
                 command = [sys.executable, "-m", module, *common, *words]
-                started.append(subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out))
+                started.append(
+                    interpreters.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+                )
             eventually(lambda: address_in(file), "the scheduler has started", 60)
         return str(file), started[-2].pid
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.front_door.programs import FRONT, python
+from tests.front_door.programs import FRONT, forked
 
 SCRIPT = str(Path(__file__).with_name("parsl_itself.py"))
 RESULTS = [8, [1, "a"] * 3, "abab", ["Point", 5], "x" * 200_000, ["File", "/data/in.txt"], 0]
@@ -51,7 +51,7 @@ def in_parsl(parsl_python: str, folder: Path, *words: str) -> Any:
 
 def here(folder: Path, *words: str) -> Any:
     folder.mkdir(exist_ok=True)
-    done = python(folder, SCRIPT, "ours", *words)
+    done = forked(folder, SCRIPT, "ours", *words)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -69,7 +69,7 @@ def test_our_results_are_hits_in_parsl(parsl_python: str, tmp_path: Path) -> Non
 def test_what_was_converted_twice_is_still_a_hit_in_parsl(parsl_python: str, tmp_path: Path) -> None:
     assert in_parsl(parsl_python, tmp_path / "parsl") == ALL_RAN
     for words in (["export", "ours", "--from-parsl", "parsl/runinfo"], ["export", "ours", "--to-parsl", "back"]):
-        done = python(tmp_path, *FRONT, "checkpoint", *words)
+        done = forked(tmp_path, *FRONT, "checkpoint", *words)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.startswith(f"{len(RESULTS)} results ")
     assert in_parsl(parsl_python, tmp_path / "again", "../back") == NONE_RAN

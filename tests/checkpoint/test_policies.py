@@ -232,7 +232,7 @@ print(json.dumps([len(log), results, sorted({f.task_status() for f in futures})]
 def test_a_campaign_moves_between_parsl_and_this_package(tmp_path: Path) -> None:
     import json
 
-    from tests.front_door.programs import python, write
+    from tests.front_door.programs import forked, write
 
     parsl_python = os.environ.get("PARSL_PYTHON", "")
     if not os.path.exists(parsl_python):
@@ -242,7 +242,7 @@ def test_a_campaign_moves_between_parsl_and_this_package(tmp_path: Path) -> None
     seen = []
     for who in ("parsl", "ours", "parsl"):
         if who == "ours":
-            done = python(tmp_path, "campaign.py", who)
+            done = forked(tmp_path, "campaign.py", who)
         else:
             done = subprocess.run(
                 [parsl_python, "campaign.py", who],

@@ -25,6 +25,7 @@ from parsl_on_dask.checkpoint.compaction import compact
 from parsl_on_dask.checkpoint.entry import CheckpointWarning, DamagedEntry
 from parsl_on_dask.checkpoint.store import Store
 from parsl_on_dask.remote import sidefiles
+from tests import interpreters
 
 
 def key(number: object) -> str:
@@ -350,7 +351,7 @@ def writers() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def start(*arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", WRITER, *map(str, arguments)]
         path = os.pathsep.join(p for p in sys.path if p)
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
+        process = interpreters.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
         started.append(process)
         return process
 

@@ -18,7 +18,7 @@ def test_the_handler_of_ctrl_c_stays():
         """
         import signal
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        import parsl_on_dask.providers.job_scripts.library
+        import parsl_on_dask.dask_internals.jobqueue
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         assert signal.signal.__module__ == "signal"
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -36,7 +36,7 @@ def test_any_thread_can_import_it():
         problems = []
         def work():
             try:
-                from parsl_on_dask.providers.job_scripts.library import SLURMJob
+                from parsl_on_dask.dask_internals.jobqueue import SLURMJob
             except BaseException as error:
                 problems.append(error)
         threads = [threading.Thread(target=work) for _ in range(4)]
@@ -68,5 +68,5 @@ def test_any_thread_can_import_it():
     ids=["handler", "thread"],
 )
 def test_it_is_still_needed(program):
-    """When this fails, dask-jobqueue has changed: the guard in providers/job_scripts/library.py can go."""
+    """When this fails, dask-jobqueue has changed: the guard in dask_internals/jobqueue.py can go."""
     assert run(program).returncode != 0

@@ -17,6 +17,7 @@ import parsl_on_dask as parsl
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.providers import LocalProvider
+from tests import interpreters
 from tests.helpers import eventually
 
 
@@ -46,7 +47,7 @@ time.sleep(300)
 
 
 def test_kill_9_of_the_script_ends_everything(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", SCRIPT], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as script:
+    with interpreters.Popen([sys.executable, "-c", SCRIPT], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as script:
         assert script.stdout is not None
         worker = psutil.Process(int(script.stdout.readline()))
 

@@ -15,6 +15,7 @@ import pytest
 import parsl_on_dask as parsl
 from parsl_on_dask import python_app
 from parsl_on_dask.executors import DaskExecutor
+from tests import interpreters
 from tests.helpers import WAIT, eventually
 
 SCRIPT = """
@@ -159,7 +160,7 @@ def test_one_that_leaves_takes_nothing_from_another(existing_cluster: str, tmp_p
     with DataFlowKernel(config([DaskExecutor(existing_cluster, label="stays")], tmp_path)) as stays:
         app = python_app(abs, data_flow_kernel=stays)
         assert app(-1).result(WAIT) == 1
-        with subprocess.Popen(
+        with interpreters.Popen(
             [sys.executable, "-c", textwrap.dedent(SCRIPT), existing_cluster], cwd=tmp_path, stdout=subprocess.PIPE
         ) as other:
             assert other.stdout is not None and other.stdout.readline()
@@ -169,7 +170,7 @@ def test_one_that_leaves_takes_nothing_from_another(existing_cluster: str, tmp_p
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
 def test_a_client_that_is_killed(number: int, existing_cluster: str, existing_client: Any, tmp_path: Path) -> None:
-    with subprocess.Popen(
+    with interpreters.Popen(
         [sys.executable, "-c", SCRIPT, existing_cluster],
         cwd=tmp_path,
         stdout=subprocess.PIPE,

@@ -22,7 +22,7 @@ from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError, ParslError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
-from tests.front_door.programs import FRONT, python, write
+from tests.front_door.programs import FRONT, forked, write
 from tests.helpers import WAIT
 
 NAMES = {
@@ -409,7 +409,7 @@ FORGETS = """
 
 def test_a_script_that_does_not_wait_is_told(tmp_path: Path) -> None:
     write(tmp_path, "program.py", FORGETS.format(end=""))
-    done = python(tmp_path, *FRONT, "program.py")
+    done = forked(tmp_path, *FRONT, "program.py")
     assert done.returncode == 0
     assert "ended before 3 of its tasks were done (3 of app 'slow')" in done.stderr
     assert "parsl.wait_for_current_tasks()" in done.stderr
@@ -420,7 +420,7 @@ def test_a_script_that_does_not_wait_is_told(tmp_path: Path) -> None:
 )
 def test_a_script_that_fails_or_cleans_up_is_not_told(tmp_path: Path, end: str) -> None:
     write(tmp_path, "program.py", FORGETS.format(end=end))
-    done = python(tmp_path, *FRONT, "program.py")
+    done = forked(tmp_path, *FRONT, "program.py")
     assert "given up" not in done.stderr, done.stderr
 
 
@@ -438,5 +438,5 @@ def test_a_module_that_workers_do_not_have(existing_cluster: str, tmp_path: Path
         print(parsl.python_app(only_here.f)(1).exception(60))
         """,
     )
-    said = python(tmp_path, *FRONT, "program.py").stdout
+    said = forked(tmp_path, *FRONT, "program.py").stdout
     assert "No module named 'only_here'" in said and "Install" in said, said

@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests import interpreters
 from tests.conftest import HIDING
 from tests.helpers import eventually, text_of
 
@@ -61,7 +62,7 @@ class Cluster:
 
     def _start(self, args: list[str], cwd: Path, before: tuple[str, ...]) -> subprocess.Popen[bytes]:
         with open(self.directory / "log", "ab") as log:
-            return subprocess.Popen(
+            return interpreters.Popen(
                 [*before, sys.executable, "-m", *args],
                 cwd=cwd,
                 env={**os.environ, "PYTHONPATH": str(self.directory / "site")},

@@ -265,16 +265,16 @@ def test_a_cached_result_has_its_files_from_the_earlier_run(load: Any) -> None:
 
 
 def test_many_tasks_of_a_host_fetch_a_file_once(load: Any, isolated: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    from parsl_on_dask.data_provider import dask_transfer_hub
+    from parsl_on_dask.data_provider import dask_transfer_cluster
 
     sent: list[str] = []
-    push = dask_transfer_hub.push
+    push = dask_transfer_cluster.push
 
     def counted(request: Any, key: str, path: str, *args: Any) -> Any:
         sent.append(path)
         return push(request, key, path, *args)
 
-    monkeypatch.setattr(dask_transfer_hub, "push", counted)
+    monkeypatch.setattr(dask_transfer_cluster, "push", counted)
     load()
     Path("in.bin").write_bytes(os.urandom(9_000_000))
     futures = [look(File("in.bin"), parsl_resource_specification=[ON_A, ON_B][i % 2]) for i in range(20)]
@@ -342,10 +342,10 @@ def test_a_worker_that_dies_while_its_output_is_brought(
     load: Any, isolated: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The app has not succeeded then, and is run again as for any other loss of a worker."""
-    from parsl_on_dask.data_provider import dask_transfer_hub
+    from parsl_on_dask.data_provider import dask_transfer_cluster
 
     pulls: list[str] = []
-    pull = dask_transfer_hub.pull
+    pull = dask_transfer_cluster.pull
 
     def killing(request: Any, key: str, *args: Any) -> None:
         pulls.append(key)
@@ -353,7 +353,7 @@ def test_a_worker_that_dies_while_its_output_is_brought(
             isolated.kill("c")
         pull(request, key, *args)
 
-    monkeypatch.setattr(dask_transfer_hub, "pull", killing)
+    monkeypatch.setattr(dask_transfer_cluster, "pull", killing)
     load(retries=1)
     isolated.add("c")
     isolated.wait()
@@ -371,7 +371,7 @@ def test_a_connection_that_breaks_again_and_again(load: Any, monkeypatch: pytest
     from parsl_on_dask.remote import chunks
 
     count = 0
-    ask = chunks.Road.ask
+    ask = chunks.WorkerConnection.ask
 
     async def breaking(self: Any, message: Any, timeout: Any = None) -> Any:
         nonlocal count
@@ -385,7 +385,7 @@ def test_a_connection_that_breaks_again_and_again(load: Any, monkeypatch: pytest
             answer["data"] = b"?" + answer["data"][1:]
         return answer
 
-    monkeypatch.setattr(chunks.Road, "ask", breaking)
+    monkeypatch.setattr(chunks.WorkerConnection, "ask", breaking)
     monkeypatch.setattr(chunks, "PAUSE", 0.01)
     load()
     Path("in.bin").write_bytes(data := os.urandom(40_000_000))

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import uuid
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import interpreters
 from tests.helpers import SCRIPT_TAG, describe, eventually, tagged
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def run(directory: Path, name: str, *args: str, before: tuple[str, ...] = (), status: int = 0) -> str:
     """Standard output of the example; nothing on standard error, and nothing left running."""
     tag = uuid.uuid4().hex
-    done = subprocess.run(
+    done = interpreters.run(
         [sys.executable, *before, str(EXAMPLES / name), *args],
         cwd=directory,
         env={**os.environ, SCRIPT_TAG: tag},

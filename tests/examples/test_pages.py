@@ -83,9 +83,8 @@ def test_the_page_on_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         executor = names.pop("executor", None) or (names.pop("config").executors[0] if "config" in names else None)
         if executor is not None:
             text = explaining.explain(parsl.Config(executors=[executor]))
-            assert re.search(
-                rf"^ *\\| {re.escape(executor.python)} RUN_DIRECTORY\S*/start.py RUN_DIRECTORY\S*/node.json( &)?$", str(text), re.MULTILINE
-            )
+            started = rf"{re.escape(executor.python)} RUN_DIRECTORY\S*/start.py RUN_DIRECTORY\S*/node.json"
+            assert re.search(rf"^ *\\| {started}( &)?$", str(text), re.MULTILINE)
             shown += 1
     assert shown == 3
     launched = names["provider"].launcher("work", 1, 1)

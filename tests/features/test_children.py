@@ -15,6 +15,7 @@ import pytest
 import parsl_on_dask as parsl
 from parsl_on_dask import python_app
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
+from tests import interpreters
 from tests.helpers import WAIT, alive, eventually, text_of
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="what calls leave is found on Linux")
@@ -30,7 +31,6 @@ def config_name(request: pytest.FixtureRequest) -> str:
 def with_children(path: str, how: str) -> None:
     """Start processes that last, say who and where, and stay."""
     import multiprocessing
-    import subprocess
     import time
 
     pids = []
@@ -194,7 +194,7 @@ with parsl.load(parsl.Config(executors=[ThreadPoolExecutor(max_threads=2)])):
 def test_on_threads_and_in_joins(config_name: str, tmp_path: Path) -> None:
     if config_name == "existing":
         pytest.skip("once is enough")
-    ran = subprocess.run(
+    ran = interpreters.run(
         [sys.executable, "-c", THREADS], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
     assert (ran.stdout.split("\n"), ran.returncode) == (["done 0", "done 0", ""], 0), ran.stderr

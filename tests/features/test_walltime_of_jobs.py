@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from parsl_on_dask import python_app
 from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from parsl_on_dask.providers import LocalProvider
+from tests import interpreters
 from tests.helpers import WAIT, append, eventually, hold, text_of
 
 OPTIONS = {"initialize_logging": False}
@@ -280,7 +280,7 @@ def test_on_a_cluster_of_somebody_else(load: Callable[..., Any], existing_cluste
     package = str(Path(parsl_on_dask.__file__).parent.parent)
     environment = {**os.environ, "SLURM_JOB_END_TIME": f"{end:.0f}", "PYTHONPATH": package}
     with open(tmp_path / "worker.log", "wb") as log:
-        process = subprocess.Popen([*command, *options], cwd=tmp_path, env=environment, stdout=log, stderr=log)
+        process = interpreters.Popen([*command, *options], cwd=tmp_path, env=environment, stdout=log, stderr=log)
     try:
         executor = DaskExecutor(existing_cluster, label="theirs")
         kernel = load(executors=[executor], **OPTIONS)

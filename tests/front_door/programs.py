@@ -8,19 +8,30 @@ import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import parsl_on_dask
+from tests import interpreters
 
 SOURCE = str(Path(parsl_on_dask.__file__).parents[1])
 FRONT = ("-m", "parsl_on_dask")
 
 
-def python(
-    folder: Path, *args: str, stdin: str = "", env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def python(folder: Path, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run `python args...` in the folder and wait for its end."""
+    return _run(subprocess.run, folder, args, **options)
+
+
+def forked(folder: Path, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The same where the test is not about what Python does when it starts, or about imports."""
+    return _run(interpreters.run, folder, args, **options)
+
+
+def _run(
+    run: Any, folder: Path, args: tuple[str, ...], stdin: str = "", env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
-    return subprocess.run(
+    done: subprocess.CompletedProcess[str] = run(
         [sys.executable, *args],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": path, "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
@@ -29,6 +40,7 @@ def python(
         text=True,
         timeout=60,
     )
+    return done
 
 
 def says(folder: Path, text: str, *before: str) -> str:

@@ -25,7 +25,7 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.simple import SimpleLane
 from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.lanes.values import pickling
-from parsl_on_dask.remote import agent, runner
+from parsl_on_dask.remote import agent, execution, runner
 from parsl_on_dask.remote.packing import dumps, loads
 
 
@@ -326,12 +326,12 @@ class Worker:
 
     @contextmanager
     def acting(self) -> Iterator[None]:
-        before = runner._journal
-        runner.keep_journal(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
+        before = execution.journal
+        execution.keep_journal(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
         try:
             yield
         finally:
-            runner.keep_journal(before)
+            execution.keep_journal(before)
 
     def begin(self) -> bool:
         """Begin the task that it was given, as far as its first call."""
@@ -373,7 +373,7 @@ class Worker:
         RAN.append((self, call[0], shift.again or shift.adopts))
         with self.acting():
             report = shift.execute(call)
-            if report[0] in runner.NOT_BEGUN:  # a promise that cannot be kept, or a function that is not known
+            if not shift.has_run(report):  # a promise that cannot be kept, or a function that is not known
                 RAN.pop()
                 self.began.remove(call[0])
             shift.report(report)
@@ -602,6 +602,10 @@ class FakeExecutor(HighThroughputExecutor):
         self._lane = lane
 
 
+#: Modules that look at the clock.
+TIMED = (remote_lane, reports, jobends, simple, runner, execution, agent)
+
+
 class World:
     """Everything that stands in for Dask and for time, while it is entered."""
 
@@ -649,7 +653,7 @@ class World:
             mock.patch("distributed.comm.core.connect", self.connect),
             mock.patch.object(remote_lane, "open_cluster", lambda executor: executor.made),
             mock.patch.object(remote_lane, "enter", lambda client, foreign: None),
-            *[mock.patch.object(m, "time", self.time) for m in (remote_lane, reports, jobends, simple, runner, agent)],
+            *[mock.patch.object(module, "time", self.time) for module in TIMED],
         ]
         for patch in self.patches:
             patch.start()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.dataflow.lightfuture import LightFuture
 from parsl_on_dask.lanes.waits import WouldWaitForItself, check_may_wait, never_wait_here
+from parsl_on_dask.python_internals.light_future import LightFuture
 
 
 def on_a_forbidden_thread(function: Callable[[], Any]) -> Any:

@@ -11,8 +11,8 @@ from typing import Any
 
 from parsl_on_dask import python_app
 from parsl_on_dask.clusters.bootstrap import KEY_MARK
+from parsl_on_dask.remote.execution import NONE
 from parsl_on_dask.remote.packing import loads
-from parsl_on_dask.remote.runner import NONE
 from tests.helpers import WAIT, eventually, hold, text_of
 
 

@@ -37,4 +37,4 @@ def test_dask_remembers_handlers() -> None:
     gc.collect()
     kept = [o for o in gc.get_objects() if type(o) is Server]
     core._expects_comm.cache_clear()
-    assert kept, "then lanes.dask_patches.forget_handlers() is not needed any more"
+    assert kept, "then dask_internals.functions.forget_handlers() is not needed any more"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import parsl_on_dask as parsl
 from parsl_on_dask.executors import ThreadPoolExecutor
 from parsl_on_dask.logconfigs.buffered import BufferedFileHandler
+from tests import interpreters
 
 LINE = re.compile(
     r"^\d+\.\d{6} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+-\d+ .+-\d+ parsl[.\w]*:\d+ \S+ (DEBUG|INFO|WARNING): "
@@ -76,7 +76,7 @@ def test_a_forked_child_does_not_write_its_parents_lines(tmp_path: Path) -> None
         "os.waitpid(pid, 0); h.close()\n"
     )
     path = tmp_path / "a.log"
-    subprocess.run([sys.executable, "-c", program, str(path)], check=True, env=dict(os.environ))
+    interpreters.run([sys.executable, "-c", program, str(path)], check=True, env=dict(os.environ))
     assert path.read_text() == "once\n"
 
 

@@ -28,6 +28,7 @@ from parsl_on_dask.monitoring.pages.graph import by_app, by_step, each_task, ste
 from parsl_on_dask.monitoring.pages.model import Reader, Task
 from parsl_on_dask.monitoring.pages.usage import Sample, Used, cores, memory
 from parsl_on_dask.monitoring.pages.workers import chart
+from tests import interpreters
 from tests.monitoring.conftest import CHAIN, LARGE, MIXED, RUNNING, serving
 from tests.monitoring.databases import Writer, mixed_run
 
@@ -364,13 +365,13 @@ def test_failures_name_their_roots(monitored: Path) -> None:
 
 
 def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return interpreters.run(
         [sys.executable, "-m", "parsl_on_dask", *words], cwd=cwd, capture_output=True, text=True, timeout=100
     )
 
 
 def test_visualize_says_where_and_serves(monitored: Path) -> None:
-    process = subprocess.Popen(
+    process = interpreters.Popen(
         [sys.executable, "-m", "parsl_on_dask", "visualize", "--port", "0"],
         cwd=monitored.parent.parent,
         stdout=subprocess.PIPE,
@@ -389,7 +390,7 @@ def test_visualize_says_where_and_serves(monitored: Path) -> None:
 
 def test_parsl_visualize_has_parsls_arguments(monitored: Path) -> None:
     program = [sys.executable, "-m", "parsl_on_dask.monitoring.visualization.app"]
-    process = subprocess.Popen(
+    process = interpreters.Popen(
         [*program, f"sqlite:///{monitored}", "-p", "0", "-l", "127.0.0.1", "-d"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import select
-import subprocess
 import sys
 import time
 from concurrent.futures import Future
@@ -23,6 +22,7 @@ from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError
 from parsl_on_dask.monitoring import screens, tally
 from parsl_on_dask.monitoring.screens import Notebook, Terminal
 from parsl_on_dask.monitoring.tally import Pace, Row
+from tests import interpreters
 from tests.helpers import WAIT, eventually
 
 CONFIG = {"initialize_logging": False}
@@ -214,7 +214,7 @@ with parsl.load(Config(executors=[ThreadPoolExecutor(max_threads=2)], initialize
 
 def test_a_script_with_progress_in_a_pipe(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    done = subprocess.run(
+    done = interpreters.run(
         [sys.executable, "-m", "parsl_on_dask", "--progress", "script.py"],
         cwd=tmp_path,
         capture_output=True,
@@ -229,7 +229,7 @@ def test_a_script_with_progress_in_a_terminal(tmp_path: Path) -> None:
     pytest.importorskip("rich", reason="pip install rich")
     (tmp_path / "script.py").write_text(SCRIPT)
     master, slave = pty.openpty()
-    process = subprocess.Popen(
+    process = interpreters.Popen(
         [sys.executable, "-m", "parsl_on_dask", "--progress", "script.py"],
         cwd=tmp_path,
         stdin=slave,

@@ -67,7 +67,7 @@ def no_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import dask.config
 
     # dask-jobqueue's defaults come with its import, once: inside the block they would go with it
-    import parsl_on_dask.providers.job_scripts.library  # noqa: F401
+    import parsl_on_dask.dask_internals.jobqueue  # noqa: F401
 
     with dask.config.set(jobqueue={}):
         yield

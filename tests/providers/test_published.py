@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from parsl_on_dask.clusters.blockspec import job_seconds
+from parsl_on_dask.dask_internals.jobqueue import LSFJob, MoabJob, OARJob, PBSJob, SGEJob, SLURMJob
 from parsl_on_dask.executors import DaskExecutor
-from parsl_on_dask.providers.job_scripts.library import LSFJob, MoabJob, OARJob, PBSJob, SGEJob, SLURMJob
 from parsl_on_dask.providers.site import shipped
 
 JOBS = {"slurm": SLURMJob, "pbs": PBSJob, "lsf": LSFJob, "sge": SGEJob, "oar": OARJob, "moab": MoabJob}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 from parsl_on_dask.remote.journal import HALF, Journal, read
+from tests import interpreters
 
 
 def test_the_last_reports_survive_a_kill(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_the_last_reports_survive_a_kill(tmp_path: Path) -> None:
         "j = Journal(sys.argv[1]); j.add(b'one'); j.add(b'two'); j.running(3)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, path])
+    done = interpreters.run([sys.executable, "-c", program, path])
     assert done.returncode == -signal.SIGKILL
     assert read(path) == (3, [b"one", b"two"])
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.remote import placing
-from parsl_on_dask.remote.placing import locked, place
+from parsl_on_dask.remote import locks, placing
+from parsl_on_dask.remote.locks import locked
+from parsl_on_dask.remote.placing import place
 from tests.helpers import append, eventually
 
 
@@ -221,7 +222,7 @@ def test_without_locks_everybody_writes(tmp_path: Path, monkeypatch: pytest.Monk
     def refuse(*args: Any) -> None:
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(placing.fcntl, "flock", refuse)
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
     count_and_write(str(tmp_path / "c.txt"), str(tmp_path / "count"))
     with locked(str(tmp_path / "lock")):
         pass

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from parsl_on_dask.remote import scratch
+from tests import interpreters
 from tests.helpers import eventually
 
 pytestmark = pytest.mark.skipif(scratch.fcntl is None, reason="no locks here")
@@ -28,7 +29,7 @@ sys.stdin.readline()
 
 def owner_of(where: Path) -> tuple[subprocess.Popen[str], str]:
     """A process that holds a directory, and the directory's path."""
-    process = subprocess.Popen(
+    process = interpreters.Popen(
         [sys.executable, "-c", MAKE, str(where)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
@@ -62,7 +63,7 @@ def test_one_that_a_child_still_holds_stays(tmp_path: Path) -> None:
     text = MAKE.replace(
         "sys.stdin.readline()", "child = os.fork()\nif child: print(child, flush=True)\nsys.stdin.read()"
     )
-    process = subprocess.Popen(
+    process = interpreters.Popen(
         [sys.executable, "-c", text, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
@@ -133,7 +134,7 @@ def test_a_run_removes_what_a_killed_one_left(kind: str, tmp_path: Path) -> None
     temporary.mkdir()
 
     def start(how: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        return interpreters.Popen(
             [sys.executable, "-c", SCRIPT, kind, str(tmp_path / "runinfo"), how],
             stdout=subprocess.PIPE,
             text=True,

@@ -1,4 +1,4 @@
-"""What a process uses: /proc and psutil say the same."""
+"""What a process uses: the fast reading and psutil say the same."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ import psutil
 import pytest
 
 from parsl_on_dask.remote import usage
-from parsl_on_dask.remote.usage import PACKED, ProcMeter, PsutilMeter, descendants
+from parsl_on_dask.remote.usage import PACKED, Meter, descendants
 from tests.helpers import eventually
 
 NAMES = ["time", "pid", "percent", "children", "user", "system", "virtual", "resident", "read", "written", "state"]
 NAMES += ["cpu", "voluntary", "involuntary"]
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="there is no /proc on this system")
+
+
+def psutil_alone() -> Meter:
+    """A meter as on a system without ``/proc``."""
+    meter = Meter()
+    meter.statm = meter.io = None
+    return meter
 
 
 def test_both_ways_agree() -> None:
@@ -29,7 +36,7 @@ def test_both_ways_agree() -> None:
         try:
             assert child.stdout is not None
             child.stdout.readline()
-            one, two = (dict(zip(NAMES, meter.full(), strict=True)) for meter in (ProcMeter(), PsutilMeter()))
+            one, two = (dict(zip(NAMES, meter.full(), strict=True)) for meter in (Meter(), psutil_alone()))
         finally:
             child.kill()
     for name in ("pid", "children"):
@@ -41,7 +48,7 @@ def test_both_ways_agree() -> None:
 
 
 def test_work_shows() -> None:
-    meter = ProcMeter()
+    meter = Meter()
     before = dict(zip(NAMES, meter.quick(), strict=True))
     until = time.process_time() + 0.2
     while time.process_time() < until:
@@ -55,7 +62,7 @@ def test_work_shows() -> None:
 
 
 def test_children_that_have_ended_count() -> None:
-    meter = ProcMeter()
+    meter = Meter()
     before = dict(zip(NAMES, meter.full(), strict=True))
     code = "import time\nuntil = time.process_time() + 0.3\nwhile time.process_time() < until: pass"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -70,22 +77,33 @@ def test_children_of_children(tmp_path: Path) -> None:
             eventually(lambda: len(list(descendants(shell.pid))) == 2, "both sleeps run", 20)
             found = set(descendants(shell.pid))
             assert found == {p.pid for p in psutil.Process(shell.pid).children(recursive=True)}
-            # the way for kernels that do not list children
-            assert set(usage._descendants_by_parents(shell.pid)) == found
         finally:
             for process in psutil.Process(shell.pid).children(recursive=True):
                 process.kill()
 
 
+def test_a_kernel_that_lists_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int) -> list[int]:
+        raise FileNotFoundError(f"/proc/{pid}/task/{pid}/children")
+
+    with subprocess.Popen(["sleep", "61"]) as child:
+        try:
+            before = Meter().full()[3]
+            monkeypatch.setattr(usage, "descendants", refuse)
+            assert Meter().full()[3] == before >= 1
+        finally:
+            child.kill()
+
+
 def test_a_sample_travels() -> None:
-    sample = ProcMeter().full()
+    sample = Meter().full()
     assert PACKED.unpack(PACKED.pack(*sample)) == tuple(map(float, sample))
     assert usage.STATES[chr(int(sample[10]))] in ("running", "sleeping", "disk-sleep")
 
 
 def test_a_sample_is_cheap() -> None:
     """A sampler that takes one a second has to take less than 2 % of a core: 20 ms of CPU time each."""
-    meter = ProcMeter()
+    meter = Meter()
     meter.full()
     began = time.thread_time()
     for _ in range(20):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask.lanes.links import Links
-from parsl_on_dask.remote.agent import GONE, Agent, Writer
+from parsl_on_dask.remote.agent import GONE, Agent, CommWriter
 from tests.helpers import WAIT
 
 
@@ -45,7 +45,7 @@ async def read(comm: Any, number: int) -> list[list[bytes]]:
     return lists
 
 
-async def let_write(writer: Writer) -> None:
+async def let_write(writer: CommWriter) -> None:
     while writer.writing is not None:
         await asyncio.sleep(0)
 
@@ -56,7 +56,7 @@ def joined(lists: list[list[bytes]]) -> list[bytes]:
 
 def test_messages_arrive_in_order() -> None:
     async def use(here: Any, there: Any) -> None:
-        writer = Writer(here)
+        writer = CommWriter(here)
         sent = [str(i).encode() * (1 + i % 7) for i in range(2000)]
         reading = asyncio.ensure_future(read(there, len(sent)))
         for i, message in enumerate(sent):
@@ -70,7 +70,7 @@ def test_messages_arrive_in_order() -> None:
 
 def test_messages_of_one_moment_go_together() -> None:
     async def use(here: Any, there: Any) -> None:
-        writer = Writer(here)
+        writer = CommWriter(here)
         sent = [str(i).encode() for i in range(100)]
         for message in sent:
             writer.send(message)
@@ -88,7 +88,7 @@ def test_messages_that_come_while_one_is_written_go_together() -> None:
             await write(messages)
 
         here.write = slowly
-        writer = Writer(here)
+        writer = CommWriter(here)
         writer.send(b"first")
         later = [str(i).encode() for i in range(100)]
         for message in later:
@@ -105,7 +105,7 @@ def test_messages_that_come_while_one_is_written_go_together() -> None:
 
 def test_a_message_may_be_empty() -> None:
     async def use(here: Any, there: Any) -> None:
-        Writer(here).send(b"")
+        CommWriter(here).send(b"")
         assert await read(there, 1) == [[b""]]
 
     connected(use)
@@ -114,7 +114,7 @@ def test_a_message_may_be_empty() -> None:
 @pytest.mark.parametrize("end", ["here", "there"])
 def test_a_broken_connection_is_an_oserror(end: str) -> None:
     async def use(here: Any, there: Any) -> None:
-        writer = Writer(here)
+        writer = CommWriter(here)
         writer.send(b"first")
         assert await read(there, 1) == [[b"first"]]
         (here if end == "here" else there).abort()
@@ -131,7 +131,7 @@ def test_a_broken_connection_is_an_oserror(end: str) -> None:
 
 def test_a_connection_that_breaks_while_something_is_written() -> None:
     async def use(here: Any, there: Any) -> None:
-        writer = Writer(here)
+        writer = CommWriter(here)
         writer.send(os.urandom(8_000_000))
         await asyncio.sleep(0)
         there.abort()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -118,7 +117,7 @@ class Database:
     def rows(
         self,
         table: str,
-        columns: Sequence[str],
+        columns: str,
         where: str = "",
         order: str = "",
         group: str = "",
@@ -128,15 +127,14 @@ class Database:
 
         Parameters
         ----------
-        columns : sequence of str
-            Names, or ``function(name)``.
-        where, order, group : str
-            SQL, with ``:name`` for values.
+        columns, where, order, group : str
+            SQL, with ``:name`` for values. Columns are names, or ``function(name)``.
         """
+        asked = columns.split(", ")
         there = set(self.columns(table))
         if not there:
             return []
-        wanted = [c for c in columns if c.rpartition("(")[2].rstrip(")") in there]
+        wanted = [c for c in asked if c.rpartition("(")[2].rstrip(")") in there]
         if not wanted:
             return []
         sql = f"SELECT {', '.join(wanted)} FROM {self._quoted(table)}"
@@ -144,10 +142,17 @@ class Database:
             if text:
                 sql += f" {word} {text}"
         found = self._sqlite(sql, values) if self.path is not None else self._foreign(sql, values)
-        if len(wanted) == len(columns):
+        if len(wanted) == len(asked):
             return found
-        at = [wanted.index(c) if c in wanted else None for c in columns]
+        at = [wanted.index(c) if c in wanted else None for c in asked]
         return [tuple(None if i is None else row[i] for i in at) for row in found]
+
+    def of_run(
+        self, run_id: str, table: str, columns: str, where: str = "", order: str = "", group: str = "", **values: Any
+    ) -> list[tuple[Any, ...]]:
+        """The rows of one run; the rest as for :meth:`rows`."""
+        where = "run_id = :run" + (f" AND {where}" if where else "")
+        return self.rows(table, columns, where, order, group, run=run_id, **values)
 
     def check(self) -> None:
         """Raise a DatabaseProblem unless this is a monitoring database that can be read.

@@ -129,10 +129,9 @@ def tracebacks(database: Database, run: Run, wanted: set[int] | None = None) -> 
     if not wanted:
         return {}
     found = {}
-    columns = ["task_id", "try_id", "task_traceback"]
     if "task_traceback" in database.columns("failure"):
-        rows = database.rows("failure", columns, "run_id = :run", "task_id, try_id", run=run.summary.id)
-        found = {number: text for number, _, text in rows if number in wanted and text}
+        rows = database.of_run(run.summary.id, "failure", "task_id, task_traceback", order="task_id, try_id")
+        found = {number: text for number, text in rows if number in wanted and text}
     missing = wanted - set(found)
     if missing:
         found.update(_from_log(os.path.join(run.summary.rundir, "parsl.log"), missing))

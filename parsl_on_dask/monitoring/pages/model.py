@@ -218,19 +218,12 @@ class Reader:
     def _runs(self) -> list[Summary]:
         db = self.database
         db.check()
-        names = [
-            "run_id",
-            "workflow_name",
-            "workflow_version",
-            "time_began",
-            "time_completed",
-            "host",
-            "user",
-            "rundir",
-        ]
+        columns = (
+            "run_id, workflow_name, workflow_version, time_began, time_completed, host, user, rundir, "
+            "tasks_failed_count, tasks_completed_count"
+        )
         found = []
-        for row in db.rows("workflow", [*names, "tasks_failed_count", "tasks_completed_count"]):
-            run_id, name, version, began, completed, host, user, rundir, failed, done = row
+        for run_id, name, version, began, completed, host, user, rundir, failed, done in db.rows("workflow", columns):
             summary = Summary(
                 str(run_id),
                 name or "unnamed",
@@ -244,7 +237,7 @@ class Reader:
                 done or 0,
             )
             if completed is None:
-                latest = db.rows("status", ["MAX(timestamp)"], "run_id = :run", run=summary.id)
+                latest = db.of_run(summary.id, "status", "MAX(timestamp)")
                 summary.latest = seconds(latest[0][0]) if latest else None
             found.append(summary)
         found.sort(key=lambda s: s.began or 0.0, reverse=True)
@@ -258,40 +251,20 @@ class Reader:
         self._add_tries(run_id, tasks)
         self._add_states(run_id, tasks)
         db = self.database
-        blocks = db.rows(
-            "block", ["executor_label", "block_id", "job_id", "timestamp", "status"], "run_id = :run", run=run_id
+        blocks = db.of_run(run_id, "block", "executor_label, block_id, job_id, timestamp, status")
+        columns = (
+            "hostname, block_id, cpu_count, total_memory, active, worker_count, python_v, timestamp, last_heartbeat"
         )
-        nodes = db.rows(
-            "node",
-            [
-                "hostname",
-                "block_id",
-                "cpu_count",
-                "total_memory",
-                "active",
-                "worker_count",
-                "python_v",
-                "timestamp",
-                "last_heartbeat",
-            ],
-            "run_id = :run",
-            run=run_id,
-        )
+        nodes = db.of_run(run_id, "node", columns)
         return Run(summary, tasks, blocks, nodes, now())
 
     def _tasks(self, run_id: str) -> dict[int, Task]:
-        columns = [
-            "task_id",
-            "task_func_name",
-            "task_depends",
-            "task_memoize",
-            "task_hashsum",
-            "task_time_invoked",
-            "task_time_returned",
-            "task_fail_count",
-        ]
+        columns = (
+            "task_id, task_func_name, task_depends, task_memoize, task_hashsum, task_time_invoked, task_time_returned, "
+            "task_fail_count"
+        )
         tasks = {}
-        for row in self.database.rows("task", columns, "run_id = :run", "task_id", run=run_id):
+        for row in self.database.of_run(run_id, "task", columns, order="task_id"):
             number, app, depends, memoize, hashsum, invoked, returned, fails = row
             tasks[number] = Task(
                 number,
@@ -306,19 +279,12 @@ class Reader:
         return tasks
 
     def _add_tries(self, run_id: str, tasks: dict[int, Task]) -> None:
-        columns = [
-            "task_id",
-            "try_id",
-            "task_executor",
-            "block_id",
-            "hostname",
-            "task_try_time_launched",
-            "task_try_time_running",
-            "task_try_time_returned",
-            "task_fail_history",
-            "task_joins",
-        ]
-        for row in self.database.rows("try", columns, "run_id = :run", "task_id, try_id", run=run_id):
+        columns = (
+            "task_id, try_id, task_executor, block_id, hostname, task_try_time_launched, task_try_time_running, "
+            "task_try_time_returned, task_fail_history, task_joins"
+        )
+        db = self.database
+        for row in db.of_run(run_id, "try", columns, order="task_id, try_id"):
             number, try_id, executor, block, host, launched, running, returned, failure, joins = row
             task = tasks.get(number)
             if task is not None:
@@ -335,36 +301,22 @@ class Reader:
                         joins or None,
                     )
                 )
-        pids = self.database.rows(
-            "resource",
-            ["task_id", "try_id", "MIN(psutil_process_pid)"],
-            "run_id = :run",
-            group="task_id, try_id",
-            run=run_id,
-        )
+        tries = {(number, one.number): one for number, task in tasks.items() for one in task.tries}
+        pids = db.of_run(run_id, "resource", "task_id, try_id, MIN(psutil_process_pid)", group="task_id, try_id")
         for number, try_id, pid in pids:
-            for one in tasks[number].tries if number in tasks else ():
-                if one.number == try_id:
-                    one.pid = pid
-        ended = self.database.rows(
-            "status",
-            ["task_id", "try_id", "timestamp"],
-            "run_id = :run AND task_status_name = 'running_ended'",
-            run=run_id,
-        )
+            if (number, try_id) in tries:
+                tries[number, try_id].pid = pid
+        ended = db.of_run(run_id, "status", "task_id, try_id, timestamp", "task_status_name = 'running_ended'")
         for number, try_id, when in ended:
-            for one in tasks[number].tries if number in tasks else ():
-                if one.number == try_id:
-                    one.ended = seconds(when)
+            if (number, try_id) in tries:
+                tries[number, try_id].ended = seconds(when)
 
     def _add_states(self, run_id: str, tasks: dict[int, Task]) -> None:
         db = self.database
-        wanted = ["task_id", "task_status_name", "timestamp"]
-        here = "run_id = :run"
         latest: dict[int, float] = {}
         ended = f"SELECT task_id FROM status WHERE run_id = :run AND task_status_name IN {_FINAL_SQL}"
-        for where in (f"{here} AND task_status_name IN {_FINAL_SQL}", f"{here} AND task_id NOT IN ({ended})"):
-            for number, state, when in db.rows("status", wanted, where, run=run_id):
+        for where in (f"task_status_name IN {_FINAL_SQL}", f"task_id NOT IN ({ended})"):
+            for number, state, when in db.of_run(run_id, "status", "task_id, task_status_name, timestamp", where):
                 task = tasks.get(number)
                 at = seconds(when) or 0.0
                 # the end of a task is that, also when a worker with another clock says something later

@@ -1,109 +1,14 @@
-"""The charts, made with Bokeh. Colours that must fit the page's light or dark side are set by the page."""
+"""The charts of a run, made with Bokeh. Colours that must fit the page's light or dark side are set by the page."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from parsl_on_dask.errors import OptionalModuleMissing
-from parsl_on_dask.monitoring.pages import graph, usage, workers
+from parsl_on_dask.monitoring.pages import graph, workers
+from parsl_on_dask.monitoring.pages.figures import COLOURS, OTHER, app_colours, clock, figure, from_zero, range_
 from parsl_on_dask.monitoring.pages.model import FINAL, Run, Task
-
-#: Colours of the kinds of states; told apart also by those who do not see all colours.
-COLOURS = {
-    "done": "#009e73",
-    "cached": "#9b72c8",
-    "running": "#2f86c9",
-    "waiting": "#9aa3ad",
-    "failed": "#d55e00",
-    "not run": "#e0a32e",
-}
-#: Colours of apps, and of workers.
-PALETTE = [
-    "#4e79a7",
-    "#f28e2b",
-    "#59a14f",
-    "#b07aa1",
-    "#76b7b2",
-    "#d4a72c",
-    "#ff8fa0",
-    "#9c755f",
-    "#6b8fd6",
-    "#8cb369",
-    "#c2698f",
-    "#5aa9a3",
-]
-OTHER = "#8b939c"
-
-
-def require_bokeh() -> None:
-    """Raise unless Bokeh can be imported.
-
-    Raises
-    ------
-    OptionalModuleMissing
-    """
-    try:
-        import bokeh.plotting  # noqa: F401
-    except ImportError:
-        raise OptionalModuleMissing(
-            ["bokeh"], "the charts are made with it: pip install 'parsl-on-dask[monitoring]'"
-        ) from None
-
-
-def app_colours(run: Run) -> dict[str, str]:
-    """A colour for each app; the apps with the fewest tasks share one when there are many."""
-    counts = Counter(task.app for task in run.tasks.values())
-    order = {app: i for i, app in enumerate(run.by_app())}
-    chosen = sorted((app for app, _ in counts.most_common(len(PALETTE))), key=lambda a: order[a])
-    return dict.fromkeys(order, OTHER) | dict(zip(chosen, PALETTE, strict=False))
-
-
-def _figure(name: str, height: int, **options: Any) -> Any:
-    from bokeh.plotting import figure
-
-    plot = figure(
-        name=name,
-        height=height,
-        sizing_mode="stretch_width",
-        tools="pan,box_zoom,wheel_zoom,reset,save",
-        active_drag=None,
-        active_scroll=None,
-        toolbar_location="above",
-        background_fill_color=None,
-        border_fill_color=None,
-        outline_line_color=None,
-        min_border_right=12,
-        **options,
-    )
-    plot.toolbar.logo = None
-    plot.axis.axis_line_color = None
-    plot.axis.minor_tick_line_color = None
-    plot.axis.major_label_text_font_size = "12px"
-    plot.axis.axis_label_text_font_size = "12px"
-    plot.axis.axis_label_text_font_style = "normal"
-    plot.grid.grid_line_alpha = 0.35
-    return plot
-
-
-def _clock(plot: Any) -> None:
-    """Times of day on the x axis."""
-    from bokeh.models import DatetimeTickFormatter
-
-    plot.xaxis.formatter = DatetimeTickFormatter(
-        microseconds="%H:%M:%S.%3N",
-        milliseconds="%H:%M:%S.%3N",
-        seconds="%H:%M:%S",
-        minsec="%H:%M:%S",
-        minutes="%H:%M",
-        hourmin="%H:%M",
-        hours="%H:%M",
-        days="%b %d",
-        months="%b %Y",
-    )
-    plot.xaxis.ticker.desired_num_ticks = 5
-    plot.xaxis.axis_label = "local time of the run"
+from parsl_on_dask.monitoring.pages.words import duration
 
 
 def gantt_data(run: Run, chart: workers.Chart) -> dict[str, list[Any]]:
@@ -121,7 +26,7 @@ def gantt_data(run: Run, chart: workers.Chart) -> dict[str, list[Any]]:
         "edge": [1.0 if b.failed else 0.0 for b in chart.bars],
         "hatch": ["/" if b.failed else " " for b in chart.bars],
         "what": [_bar_text(b) for b in chart.bars],
-        "length": [_length(b.end - b.start) for b in chart.bars],
+        "length": [duration(b.end - b.start) for b in chart.bars],
         "task": [b.task for b in chart.bars],
     }
 
@@ -131,12 +36,6 @@ def _bar_text(bar: workers.Bar) -> str:
         return f"{bar.count} tries, mostly of {bar.app}" + (" (failed)" if bar.failed else "")
     what = f"task {bar.task}, {bar.app}" + (f", try {bar.try_id + 1}" if bar.try_id else "")
     return what + (" (failed)" if bar.failed else " (running)" if bar.running else "")
-
-
-def _length(value: float) -> str:
-    from parsl_on_dask.monitoring.pages.words import duration
-
-    return duration(value)
 
 
 def gantt_height(rows: int) -> int:
@@ -150,7 +49,7 @@ def gantt(run: Run, chart: workers.Chart) -> Any:
     from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FactorRange, HoverTool, TapTool
 
     rows = list(reversed(chart.rows))
-    plot = _figure(
+    plot = figure(
         "gantt", gantt_height(len(rows)), x_axis_type="datetime", y_range=FactorRange(factors=rows, name="gantt-rows")
     )
     source = ColumnDataSource(gantt_data(run, chart), name="gantt-data")
@@ -174,7 +73,7 @@ def gantt(run: Run, chart: workers.Chart) -> Any:
         HoverTool(renderers=[bars], tooltips=[("", "@what"), ("took", "@length"), ("worker", "@row")]),
         TapTool(renderers=[bars]),
     )
-    _clock(plot)
+    clock(plot)
     plot.ygrid.grid_line_color = None
     plot.yaxis.major_tick_line_color = None
     # on a phone, names must leave room for the bars
@@ -235,14 +134,14 @@ def timeline(run: Run) -> Any:
     """Tasks over time."""
     from bokeh.models import ColumnDataSource, HoverTool, LinearAxis
 
-    plot = _figure("timeline", 260, x_axis_type="datetime")
+    plot = figure("timeline", 260, x_axis_type="datetime")
     data = timeline_data(run)
     source = ColumnDataSource(data, name="timeline-data")
     plot.varea(x="time", y1=0, y2="ended", source=source, fill_color=COLOURS["done"], fill_alpha=0.3)
     ended = plot.line("time", "ended", source=source, line_color=COLOURS["done"], line_width=2)
     plot.line("time", "known", source=source, line_color=COLOURS["waiting"], line_width=2, line_dash="dashed")
     # few run at a time of the many that there are
-    plot.extra_y_ranges = {"running": _range(0, top_of_running(data))}
+    plot.extra_y_ranges = {"running": range_(0, top_of_running(data))}
     look = {"line_color": COLOURS["running"], "line_width": 2, "y_range_name": "running"}
     plot.line("time", "running", source=source, **look)
     plot.add_tools(
@@ -252,9 +151,9 @@ def timeline(run: Run) -> Any:
             tooltips=[("submitted", "@known"), ("ended", "@ended"), ("running", "@running")],
         )
     )
-    _clock(plot)
+    clock(plot)
     plot.yaxis.axis_label = "tasks"
-    _from_zero(plot, len(run.tasks))
+    from_zero(plot, len(run.tasks))
     right = LinearAxis(
         y_range_name="running",
         axis_label="running at a time",
@@ -288,7 +187,7 @@ def tasks_graph(run: Run) -> tuple[Any, int]:
     from bokeh.models import ColumnDataSource, HoverTool, TapTool
 
     field = graph.each_task(run)
-    plot = _figure("tasks-graph", 560, match_aspect=False)
+    plot = figure("tasks-graph", 560, match_aspect=False)
     many = len(field.lines)
     if field.lines:
         x0, y0, x1, y1 = (list(column) for column in zip(*field.lines, strict=True))
@@ -333,8 +232,8 @@ def tasks_graph(run: Run) -> tuple[Any, int]:
     plot.axis.visible = False
     plot.grid.visible = False
     low, high = min(field.x, default=0), max(field.x, default=1)
-    plot.y_range = _range(min(min(bottom), -13) - 1, max(max(top), 13) + 1)
-    plot.x_range = _range(low - 1 - (high - low) * 0.03, high + 1 + (high - low) * 0.03)
+    plot.y_range = range_(min(min(bottom), -13) - 1, max(max(top), 13) + 1)
+    plot.x_range = range_(low - 1 - (high - low) * 0.03, high + 1 + (high - low) * 0.03)
     return plot, field.left_out
 
 
@@ -345,92 +244,3 @@ def _marked(plot: Any, field: graph.Field, tasks: Sequence[Task]) -> None:
         if 0 < len(places) <= max(50, len(tasks) // 20):
             x, y = (list(column) for column in zip(*places, strict=True))
             plot.scatter(x, y, marker="diamond", size=13, fill_color=COLOURS[kind], line_color="white", line_width=1)
-
-
-def _lines(name: str, height: int, lines: dict[str, usage.Line], label: str, scale: float, steps: bool = False) -> Any:
-    """One line for each worker, or try."""
-    from bokeh.models import ColumnDataSource, HoverTool
-
-    plot = _figure(name, height, x_axis_type="datetime")
-    for i, (worker, line) in enumerate(lines.items()):
-        source = ColumnDataSource(
-            {
-                "time": [t * 1000 for t in line.times],
-                "value": [v / scale for v in line.values],
-                "worker": [worker] * len(line.times),
-            }
-        )
-        colour = PALETTE[i] if i < len(PALETTE) else OTHER
-        look = {"source": source, "line_color": colour, "line_width": 1.8}
-        drawn = plot.step("time", "value", mode="after", **look) if steps else plot.line("time", "value", **look)
-        if len(line.times) == 1:
-            drawn = plot.scatter("time", "value", source=source, color=colour, size=6)
-        plot.add_tools(HoverTool(renderers=[drawn], tooltips=[("worker", "@worker"), (label, "@value{0,0.00}")]))
-    _clock(plot)
-    plot.yaxis.axis_label = label
-    _from_zero(plot, max((v / scale for line in lines.values() for v in line.values if v == v), default=0.0))
-    return plot
-
-
-def _from_zero(plot: Any, highest: float) -> None:
-    plot.y_range = _range(0, highest * 1.08 or 1.0)
-
-
-def _range(low: float, high: float) -> Any:
-    from bokeh.models import Range1d
-
-    return Range1d(start=low, end=high)
-
-
-def memory_by_worker(lines: dict[str, usage.Line]) -> Any:
-    """Resident memory of what runs on each worker."""
-    return _lines("memory", 280, lines, "resident memory, MiB", 2.0**20, steps=True)
-
-
-def cores_by_worker(lines: dict[str, usage.Line]) -> Any:
-    """Cores in use by each worker."""
-    return _lines("cores", 260, lines, "cores in use", 1.0)
-
-
-def peaks(run: Run, found: Sequence[usage.Used]) -> Any:
-    """Peak memory of each try, by task."""
-    from bokeh.models import ColumnDataSource, HoverTool, TapTool
-
-    colours = app_colours(run)
-    plot = _figure("peaks", 280)
-    source = ColumnDataSource(
-        {
-            "task": [u.task for u in found],
-            "peak": [u.peak / 2**20 for u in found],
-            "cpu": [u.cpu for u in found],
-            "app": [u.app for u in found],
-            "colour": [colours[u.app] for u in found],
-        }
-    )
-    points = plot.scatter("task", "peak", source=source, size=6, color="colour", alpha=0.8, nonselection_fill_alpha=0.8)
-    plot.add_tools(
-        HoverTool(
-            renderers=[points],
-            tooltips=[("task", "@task"), ("app", "@app"), ("peak", "@peak{0,0.0} MiB"), ("CPU", "@cpu{0,0.00} s")],
-        ),
-        TapTool(renderers=[points]),
-    )
-    plot.xaxis.axis_label = "task"
-    plot.yaxis.axis_label = "peak memory, MiB"
-    _from_zero(plot, max((u.peak / 2**20 for u in found), default=0.0))
-    return plot
-
-
-def of_a_task(samples: Sequence[usage.Sample]) -> dict[str, Any]:
-    """Memory and CPU of one task, a line for each try."""
-    tries: dict[str, list[usage.Sample]] = {}
-    for sample in samples:
-        tries.setdefault(f"try {sample.try_id + 1}", []).append(sample)
-    found = {}
-    memory = {t: usage.Line([s.at for s in ss], [s.memory or 0.0 for s in ss]) for t, ss in tries.items()}
-    found["task-memory"] = _lines("task-memory", 240, memory, "resident memory, MiB", 2.0**20, steps=True)
-    cpu = {
-        t: usage.Line([s.at for s in ss], [(s.cpu or 0.0) - (ss[0].cpu or 0.0) for s in ss]) for t, ss in tries.items()
-    }
-    found["task-cpu"] = _lines("task-cpu", 220, cpu, "CPU time, s", 1.0)
-    return found

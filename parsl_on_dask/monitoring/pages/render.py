@@ -8,7 +8,7 @@ from collections import Counter
 from statistics import median
 from typing import Any
 
-from parsl_on_dask.monitoring.pages import graph, plots, usage, words, workers
+from parsl_on_dask.monitoring.pages import figures, graph, plots, usage, usage_plots, words, workers
 from parsl_on_dask.monitoring.pages.database import Database
 from parsl_on_dask.monitoring.pages.failures import causes, failures, kinds_of_error, tracebacks
 from parsl_on_dask.monitoring.pages.model import KINDS, Reader, Run, Task
@@ -32,7 +32,9 @@ def environment() -> Any:
         undefined=jinja2.StrictUndefined,
     )
     made.filters.update(duration=duration, clock=words.clock, size=words.size)
-    made.globals.update(count=words.count, percent=words.percent, kinds=KINDS, colours=plots.COLOURS, other=plots.OTHER)
+    made.globals.update(
+        count=words.count, percent=words.percent, kinds=KINDS, colours=figures.COLOURS, other=figures.OTHER
+    )
     return made
 
 
@@ -149,25 +151,25 @@ def resources(reader: Reader, run: Run) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if found:
         lines = usage.memory(found)
-        made["memory"] = plots.memory_by_worker(_busiest(lines))
+        made["memory"] = usage_plots.memory_by_worker(_busiest(lines))
         spent = usage.cores(found)
         if spent:
-            made["cores"] = plots.cores_by_worker(_busiest(spent))
-        made["peaks"] = plots.peaks(run, sorted(found, key=lambda u: -u.peak)[:10_000])
+            made["cores"] = usage_plots.cores_by_worker(_busiest(spent))
+        made["peaks"] = usage_plots.peaks(run, sorted(found, key=lambda u: -u.peak)[:10_000])
     return {"plots": made, "apps": usage.by_app(found), "tries": len(found), "legend": _worker_legend(found)}
 
 
 def _busiest(lines: dict[str, usage.Line]) -> dict[str, usage.Line]:
     """The workers with the highest values, in the order of their names."""
     chosen = sorted(lines, key=lambda w: -max((v for v in lines[w].values if v == v), default=0.0))[
-        : len(plots.PALETTE)
+        : len(figures.PALETTE)
     ]
     return {worker: lines[worker] for worker in sorted(chosen)}
 
 
 def _worker_legend(found: list[usage.Used]) -> list[tuple[str, str]]:
     names = list(_busiest(usage.memory(found)))
-    return list(zip(names, plots.PALETTE, strict=False))
+    return list(zip(names, figures.PALETTE, strict=False))
 
 
 def overview_plots(run: Run) -> dict[str, Any]:

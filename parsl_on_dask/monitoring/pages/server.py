@@ -14,7 +14,7 @@ from typing import Any
 from tornado import httputil, web
 
 from parsl_on_dask.errors import ParslError
-from parsl_on_dask.monitoring.pages import plots, render, words, workers
+from parsl_on_dask.monitoring.pages import figures, plots, render, usage_plots, words, workers
 from parsl_on_dask.monitoring.pages.database import Database, DatabaseProblem, seconds
 from parsl_on_dask.monitoring.pages.failures import failures, tracebacks
 from parsl_on_dask.monitoring.pages.model import _KIND_OF, Reader, Run
@@ -237,21 +237,20 @@ class TaskPage(Handler):
             states=self._states(run_id, number),
             before=[run.tasks[n] for n in task.depends if n in run.tasks],
             after=[t for t in run.tasks.values() if number in t.depends],
-            plots=render.items(plots.of_a_task(samples)) if samples else {},
+            plots=render.items(usage_plots.of_a_task(samples)) if samples else {},
         )
 
     def _details(self, run_id: str, number: int) -> list[tuple[str, str]]:
-        columns = ["task_inputs", "task_outputs", "task_stdin", "task_stdout", "task_stderr", "task_hashsum"]
-        where = "run_id = :run AND task_id = :task"
-        rows = self.reader.database.rows("task", columns, where, run=run_id, task=number)
+        columns = "task_inputs, task_outputs, task_stdin, task_stdout, task_stderr, task_hashsum"
+        rows = self.reader.database.of_run(run_id, "task", columns, "task_id = :task", task=number)
         names = ("inputs", "outputs", "stdin", "stdout", "stderr", "cache key")
         shown = zip(names, rows[0] if rows else (), strict=False)
         return [(name, str(value)) for name, value in shown if value not in (None, "", "None", "[]")]
 
     def _states(self, run_id: str, number: int) -> list[tuple[str, str, float | None, float | None]]:
-        columns = ["task_status_name", "timestamp"]
-        where = "run_id = :run AND task_id = :task"
-        rows = self.reader.database.rows("status", columns, where, "timestamp", run=run_id, task=number)
+        database = self.reader.database
+        columns = "task_status_name, timestamp"
+        rows = database.of_run(run_id, "status", columns, "task_id = :task", "timestamp", task=number)
         found = []
         before: float | None = None
         for name, when in rows:
@@ -289,7 +288,7 @@ def common(run: Run) -> dict[str, Any]:
         "run": run,
         "bad": kinds["failed"] + kinds["not run"],
         "total": kinds,
-        "colour_of": plots.app_colours(run),
+        "colour_of": figures.app_colours(run),
     }
 
 
@@ -324,7 +323,7 @@ class Pages:
         from tornado.httpserver import HTTPServer
         from tornado.netutil import bind_sockets
 
-        plots.require_bokeh()
+        figures.require_bokeh()
         sockets = bind_sockets(self.wanted, "127.0.0.1")
         self.port = sockets[0].getsockname()[1]
         self._server = HTTPServer(self.application())

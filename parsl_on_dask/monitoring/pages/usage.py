@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from parsl_on_dask.monitoring.pages.database import Database, seconds
 from parsl_on_dask.monitoring.pages.model import Run
@@ -46,23 +46,20 @@ class Used:
 
 def read_samples(database: Database, run_id: str, task: int | None = None) -> list[Sample]:
     """The samples of a run, or of one of its tasks, in order."""
-    p = "psutil_process_"
-    columns = [
-        *("task_id", "try_id", "timestamp", p + "pid", p + "memory_resident", p + "time_user", p + "time_system"),
-        *(p + "children_count", p + "disk_read", p + "disk_write"),
-        *(p + "num_ctx_switches_voluntary", p + "num_ctx_switches_involuntary"),
-    ]
-    where = "run_id = :run" + (" AND task_id = :task" if task is not None else "")
-    values = {"run": run_id} if task is None else {"run": run_id, "task": task}
+    measured = "pid memory_resident time_user time_system children_count disk_read disk_write"
+    switches = "num_ctx_switches_voluntary num_ctx_switches_involuntary"
+    columns = ["task_id", "try_id", "timestamp", *(f"psutil_process_{m}" for m in f"{measured} {switches}".split())]
+    where = "" if task is None else "task_id = :task"
+    values: dict[str, Any] = {} if task is None else {"task": task}
     found = []
-    for row in database.rows("resource", columns, where, **values):
+    for row in database.of_run(run_id, "resource", ", ".join(columns), where, **values):
         number, try_id, when, pid, memory, user, system, children, read, written, voluntary, involuntary = row
         at = seconds(when)
         if at is None:
             continue
         cpu = None if user is None else user + (system or 0.0)
-        switches = None if voluntary is None else voluntary + (involuntary or 0.0)
-        found.append(Sample(number, try_id, at, pid, memory, cpu, children, read, written, switches))
+        both = None if voluntary is None else voluntary + (involuntary or 0.0)
+        found.append(Sample(number, try_id, at, pid, memory, cpu, children, read, written, both))
     found.sort(key=lambda s: (s.task, s.try_id, s.at))
     return found
 

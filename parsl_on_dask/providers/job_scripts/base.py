@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from parsl_on_dask.dask_internals.jobqueue import Job, job_id_in
 from parsl_on_dask.launchers.base import launched
 from parsl_on_dask.launchers.own_variables import for_launcher
 from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
 from parsl_on_dask.providers.directives import Directive
-from parsl_on_dask.providers.job_scripts.library import Job
 from parsl_on_dask.providers.job_scripts.preamble import noting, patience
 
 if TYPE_CHECKING:
@@ -154,11 +154,7 @@ class BlockJob(Job):
 
     def id_in(self, out: str) -> str | None:
         """Find the job's id in what the submit command wrote."""
-        job: Any = self
-        try:
-            return str(job._job_id_from_submit_output(out))
-        except ValueError:
-            return None
+        return job_id_in(self, out)
 
     def start_command(self, path: str) -> str:
         """Shell text that submits the script at ``path``."""

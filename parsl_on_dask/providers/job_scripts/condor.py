@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dask.utils import parse_bytes
 
+from parsl_on_dask.dask_internals.jobqueue import HTCondorJob, condor_template, quote_arguments, quote_environment
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
-from parsl_on_dask.providers.job_scripts.library import HTCondorJob, quote_arguments, quote_environment
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.condor.condor import CondorProvider
@@ -88,7 +88,7 @@ class CondorBlockJob(BlockJob, HTCondorJob):
 
     def text(self) -> str:
         script = os.path.basename(self.provider.script_path(self.job_name))
-        return self._script_template % {
+        return condor_template(self) % {
             "shebang": self.shebang,
             "job_header": self.job_header,
             "quoted_arguments": quote_arguments([script]),

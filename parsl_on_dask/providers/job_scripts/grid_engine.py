@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.dask_internals.jobqueue import SGEJob
 from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
-from parsl_on_dask.providers.job_scripts.library import SGEJob
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.grid_engine.grid_engine import GridEngineProvider

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.dask_internals.jobqueue import LSFJob, lsf_detect_units, lsf_format_bytes_ceil
 from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
-from parsl_on_dask.providers.job_scripts.library import LSFJob, lsf_detect_units, lsf_format_bytes_ceil
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.lsf.lsf import LSFProvider

@@ -7,10 +7,10 @@ import shlex
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.dask_internals.jobqueue import PBSJob, pbs_format_bytes_ceil
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
-from parsl_on_dask.providers.job_scripts.library import PBSJob, pbs_format_bytes_ceil
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.pbspro.pbspro import PBSProProvider

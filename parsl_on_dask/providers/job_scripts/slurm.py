@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.dask_internals.jobqueue import SLURMJob, slurm_format_bytes_ceil
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.launchers.own_variables import overlaps
 from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
-from parsl_on_dask.providers.job_scripts.library import SLURMJob, slurm_format_bytes_ceil
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.slurm.slurm import SlurmProvider

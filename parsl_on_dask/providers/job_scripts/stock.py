@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.dask_internals.jobqueue import MoabJob, OARJob
 from parsl_on_dask.providers.job_scripts.base import BlockJob, number
-from parsl_on_dask.providers.job_scripts.library import MoabJob, OARJob
 
 if TYPE_CHECKING:
     from parsl_on_dask.providers.jobqueue import JobQueueProvider

@@ -1,4 +1,4 @@
-"""Where files from elsewhere land on the side of the apps, and which calls share them."""
+"""Where files from elsewhere go on the side of the apps, and which calls share them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from parsl_on_dask.data_provider.data_manager import DataManager
 
 
-class Landing:
+class Destination:
     """One file on the side of the apps.
 
     It is shared by the calls that use it until the last of them is done; the next call after that gets it anew.
@@ -61,14 +61,14 @@ class Landing:
         task.add_done_callback(lambda _: self._tasks.pop(executor, None))
 
 
-class Landings:
-    """Gives out the places. A :class:`~parsl_on_dask.data_provider.data_manager.DataManager` has one."""
+class Destinations:
+    """Gives out destinations. A :class:`~parsl_on_dask.data_provider.data_manager.DataManager` has one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._local = threading.local()
-        self._at: dict[str, dict[int, Landing]] = {}
-        self._of: weakref.WeakKeyDictionary[File, Landing] = weakref.WeakKeyDictionary()
+        self._at: dict[str, dict[int, Destination]] = {}
+        self._of: weakref.WeakKeyDictionary[File, Destination] = weakref.WeakKeyDictionary()
         self._sweep_at = 1000
 
     @contextmanager
@@ -81,8 +81,8 @@ class Landings:
         finally:
             self._local.call = before
 
-    def at(self, path: str, url: str, parent: Future[Any] | None = None) -> Landing:
-        """The landing for a file.
+    def at(self, path: str, url: str, parent: Future[Any] | None = None) -> Destination:
+        """The destination of a file.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class Landings:
 
         Returns
         -------
-        Landing
+        Destination
         """
         # the futures that providers are given are made for one call; what they wait for is the same for all
         made_by = id(getattr(parent, "parent", parent)) if parent is not None else 0
@@ -104,23 +104,23 @@ class Landings:
                 folder, name = os.path.split(path)
                 path = os.path.join(folder, hashlib.blake2b(url.encode(), digest_size=4).hexdigest(), name)
             here = self._at.setdefault(path, {})
-            landing = here.get(made_by)
-            if landing is None or landing.url != url or not landing.in_use:
-                landing = here[made_by] = Landing(url, path)
+            found = here.get(made_by)
+            if found is None or found.url != url or not found.in_use:
+                found = here[made_by] = Destination(url, path)
             call = getattr(self._local, "call", None)
             if call is not None:
-                landing.used_by(call)
-            return landing
+                found.used_by(call)
+            return found
 
-    def of(self, file: File) -> Landing:
-        """The landing that was given out last for this very File."""
+    def of(self, file: File) -> Destination:
+        """The destination that was given out last for this very File."""
         known = self._of.get(file)
-        return Landing(file.url, file.filepath) if known is None else known
+        return Destination(file.url, file.filepath) if known is None else known
 
-    def note(self, file: File, landing: Landing) -> None:
+    def note(self, file: File, found: Destination) -> None:
         """Note where a File will be, and set its ``local_path``."""
-        self._of[file] = landing
-        file.local_path = landing.path
+        self._of[file] = found
+        file.local_path = found.path
 
     def _sweep(self) -> None:
         if len(self._at) >= self._sweep_at:
@@ -150,19 +150,25 @@ def local_path(dm: DataManager, executor: str, file: File, name: str | None = No
             f"{file.url!r} cannot be staged: its last part, {name!r}, is not the name of a file below the working "
             "directory. Write a URL that ends with a file's name, without '..'"
         )
-    working_dir = getattr(dm.dfk.executors[executor], "working_dir", None)
-    return os.path.join(working_dir, name) if working_dir else name
+    folder = working_dir(dm, executor)
+    return os.path.join(folder, name) if folder else name
 
 
-def land(
+def working_dir(dm: DataManager, executor: str) -> str | None:
+    """The ``working_dir`` of an executor, if it has one."""
+    found: str | None = getattr(dm.dfk.executors[executor], "working_dir", None)
+    return found
+
+
+def destination(
     dm: DataManager,
     executor: str,
     file: File,
     parent: Future[Any] | None = None,
     name: str | None = None,
     url: str | None = None,
-) -> Landing:
-    """Set a file's ``local_path`` to where it will be for the apps of an executor, and return the landing.
+) -> Destination:
+    """Set a file's ``local_path`` to where it will be for the apps of an executor.
 
     Parameters
     ----------
@@ -180,35 +186,37 @@ def land(
     ValueError
         When its name is none for a file.
     """
-    landing = dm.landings.at(local_path(dm, executor, file, name), file.url if url is None else url, parent)
-    dm.landings.note(file, landing)
-    return landing
+    found = dm.destinations.at(local_path(dm, executor, file, name), file.url if url is None else url, parent)
+    dm.destinations.note(file, found)
+    return found
 
 
 def bring_by_task(
-    dm: DataManager, executor: str, file: File, parent: Future[Any] | None, task: Any, **options: Any
+    dm: DataManager,
+    executor: str,
+    file: File,
+    where: Destination,
+    task: Any,
+    *args: Any,
+    run_by: str | None = None,
+    **options: Any,
 ) -> DataFuture:
     """Have a task of its own bring a file to an executor, or join one that does so right now.
 
     Parameters
     ----------
     task : callable
-        Is called with the executor's ``working_dir``, ``outputs=[file]``, ``parent_fut``, ``batch`` and `options`.
+        Is called with `args`, ``outputs=[file]`` and `options`.
+    run_by : str, optional
+        Label of the executor that runs it. Default: `executor`.
     """
-    landing = land(dm, executor, file, parent)
-    bringing = landing.under_way(executor)
+    bringing = where.under_way(executor)
     if bringing is None:
         bringing = dm.dfk.submit(
             task,
-            app_args=(getattr(dm.dfk.executors[executor], "working_dir", None),),
-            executors=[executor],
-            app_kwargs={
-                "outputs": [file],
-                "_parsl_staging_inhibit": True,
-                "parent_fut": parent,
-                "batch": landing.batch,
-                **options,
-            },
+            app_args=args,
+            executors=[run_by or executor],
+            app_kwargs={"outputs": [file], "_parsl_staging_inhibit": True, **options},
         )
-        landing.brought_by(executor, bringing)
+        where.brought_by(executor, bringing)
     return DataFuture(bringing, file, tid=getattr(bringing, "tid", -1))

@@ -11,9 +11,10 @@ import weakref
 from concurrent.futures import Future
 from typing import Any
 
-from parsl_on_dask.data_provider.dask_transfer_hub import Hub
+from parsl_on_dask.data_provider.dask_transfer_cluster import ClusterTransfers
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.lanes.values import just
+from parsl_on_dask.python_internals.futures import forget_callbacks
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.chunks import describe, wait_for
 from parsl_on_dask.remote.placing import place
@@ -21,7 +22,7 @@ from parsl_on_dask.remote.placing import place
 logger = logging.getLogger("parsl.data_provider.dask_transfer")
 
 
-class Moved:
+class TransferFile:
     """A file that moves. While this object lives, the workers keep what they have of it.
 
     Attributes
@@ -52,10 +53,10 @@ class Moved:
         return just(None)  # workers know it by its key
 
 
-class Made(Future[Any]):
+class OutputFuture(Future[Any]):
     """Is done when the task that makes a file is."""
 
-    def __init__(self, task: Future[Any], moved: Moved) -> None:
+    def __init__(self, task: Future[Any], moved: TransferFile) -> None:
         super().__init__()
         self.moved = moved
         # or a task, its outputs and what they wait for would keep each other, and the file, until a garbage collection
@@ -77,7 +78,7 @@ class Made(Future[Any]):
             self.set_exception(error)
         else:
             self.set_result(None)
-        self._done_callbacks.clear()  # type: ignore[attr-defined]  # they would keep whoever waited
+        forget_callbacks(self)
 
 
 class Exchange:
@@ -85,27 +86,27 @@ class Exchange:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.hubs: dict[int, Hub] = {}
-        self.moved: weakref.WeakValueDictionary[str, Moved] = weakref.WeakValueDictionary()
-        self.by_path: weakref.WeakValueDictionary[tuple[Any, ...], Moved] = weakref.WeakValueDictionary()
-        self.by_name: weakref.WeakValueDictionary[str, Moved] = weakref.WeakValueDictionary()
+        self.clusters: dict[int, ClusterTransfers] = {}
+        self.moved: weakref.WeakValueDictionary[str, TransferFile] = weakref.WeakValueDictionary()
+        self.by_path: weakref.WeakValueDictionary[tuple[Any, ...], TransferFile] = weakref.WeakValueDictionary()
+        self.by_name: weakref.WeakValueDictionary[str, TransferFile] = weakref.WeakValueDictionary()
         self.scratch = ""
         self.closed = False
 
-    def hub(self, client: Any, timeout: float, links: bool) -> Hub:
+    def cluster(self, client: Any, timeout: float, links: bool) -> ClusterTransfers:
         """What moves files on a cluster."""
         with self.lock:
-            hub = self.hubs.get(id(client))
-            if hub is None:
-                hub = self.hubs[id(client)] = Hub(self, client, timeout, links)
-            return hub
+            cluster = self.clusters.get(id(client))
+            if cluster is None:
+                cluster = self.clusters[id(client)] = ClusterTransfers(self, client, timeout, links)
+            return cluster
 
-    def _remember(self, moved: Moved) -> Moved:
+    def _remember(self, moved: TransferFile) -> TransferFile:
         self.moved[moved.key] = moved
         weakref.finalize(moved, _forgotten, weakref.ref(self), moved.key).atexit = False
         return moved
 
-    def local(self, file: File) -> Moved:
+    def local(self, file: File) -> TransferFile:
         """A file of this machine.
 
         Raises
@@ -122,17 +123,17 @@ class Exchange:
         with self.lock:
             found = self.by_path.get(version) if version is not None else None
             if found is None:
-                found = self._remember(Moved(self, file.url, _name(file), path))
+                found = self._remember(TransferFile(self, file.url, _name(file), path))
                 found.known = known
                 found.made = True
                 if version is not None:
                     self.by_path[version] = found
             return found
 
-    def promised(self, file: File, task: Any, here: bool) -> Moved:
+    def promised(self, file: File, task: Any, here: bool) -> TransferFile:
         """A file that an app is going to make, in this process (``here``) or on a worker."""
         path = None if file.scheme == "worker" else os.path.abspath(file.path)
-        moved = Moved(self, file.url, _name(file), path)
+        moved = TransferFile(self, file.url, _name(file), path)
         moved.task = f"task {getattr(task, 'tid', '?')}"
         if here:
             if path is None:
@@ -147,7 +148,7 @@ class Exchange:
                 self.by_name[file.url] = moved
         return moved
 
-    def named(self, url: str) -> Moved:
+    def named(self, url: str) -> TransferFile:
         """A file on the workers, by its URL.
 
         Raises
@@ -169,7 +170,7 @@ class Exchange:
                 self.scratch = scratch.make(purpose="files")
             return self.scratch
 
-    def arrived(self, moved: Moved) -> None:
+    def arrived(self, moved: TransferFile) -> None:
         """A file was brought to its path: it need not be sent if that is given to an app."""
         assert moved.path is not None
         moved.known = describe(moved.path)
@@ -179,26 +180,26 @@ class Exchange:
 
     # -- files of other clusters, and for the script ------------------------------------------------------------
 
-    def holder(self, moved: Moved, but: Hub | None = None) -> Hub | None:
+    def holder(self, moved: TransferFile, but: ClusterTransfers | None = None) -> ClusterTransfers | None:
         """A cluster where the file is."""
-        for hub in list(self.hubs.values()):
-            if hub is not but and hub.has(moved.key):
-                return hub
+        for cluster in list(self.clusters.values()):
+            if cluster is not but and cluster.has(moved.key):
+                return cluster
         return None
 
-    def here(self, moved: Moved) -> str:
+    def here(self, moved: TransferFile) -> str:
         """Path of the file on this machine, brought here if need be. Not for an event loop."""
         if moved.path is not None and (moved.known is not None or os.path.exists(moved.path)):
             return moved.path
-        hub = self.holder(moved)
-        if hub is None:
+        cluster = self.holder(moved)
+        if cluster is None:
             raise FileNotFoundError(lost(moved, []))
         path = os.path.join(self._scratch(), moved.key, moved.name)
-        place(path, lambda part: hub.copy_to(moved.key, part), once=moved.key, batch=moved.key)
+        place(path, lambda part: cluster.copy_to(moved.key, part), once=moved.key, batch=moved.key)
         moved.path, moved.known = path, describe(path)
         return path
 
-    def bring(self, moved: Moved, file: File, after: Future[Any] | None) -> Future[None]:
+    def bring(self, moved: TransferFile, file: File, after: Future[Any] | None) -> Future[None]:
         """Bring a file to this machine, for an app that runs here."""
         done: Future[None] = Future()
 
@@ -222,32 +223,32 @@ class Exchange:
         after.add_done_callback(made)
         return done
 
-    def fetch(self, moved: Moved, made: Future[Any], path: str) -> str:
+    def fetch(self, moved: TransferFile, made: Future[Any], path: str) -> str:
         """Copy a file to a path of the script's choice."""
         wait_for(made)
-        hub = self.holder(moved)
-        if hub is None and moved.path is None:
+        cluster = self.holder(moved)
+        if cluster is None and moved.path is None:
             raise FileNotFoundError(lost(moved, []))
-        if hub is None:
+        if cluster is None:
             assert moved.path is not None
             here = moved.path
             place(path, lambda part: _copy(here, part))
         else:
-            place(path, lambda part: hub.copy_to(moved.key, part))
+            place(path, lambda part: cluster.copy_to(moved.key, part))
         return path
 
     def close(self) -> None:
         """Remove what is left on the workers and here."""
         self.closed = True
-        for hub in list(self.hubs.values()):
-            hub.close()
-        self.hubs.clear()
+        for cluster in list(self.clusters.values()):
+            cluster.close()
+        self.clusters.clear()
         if self.scratch:
             scratch.remove(self.scratch)
             self.scratch = ""
 
 
-def _taken_as_made(moved: Moved, task: Future[Any]) -> None:
+def _taken_as_made(moved: TransferFile, task: Future[Any]) -> None:
     """A task whose result comes from the cache has made its file in an earlier run."""
     if not moved.made and not task.cancelled() and task.exception() is None:
         moved.made = True
@@ -267,11 +268,11 @@ def _name(file: File) -> str:
 def _forgotten(exchange: weakref.ref[Exchange], key: str) -> None:
     found = exchange()
     if found is not None and not found.closed:
-        for hub in list(found.hubs.values()):
-            hub.forget(key)
+        for cluster in list(found.clusters.values()):
+            cluster.forget(key)
 
 
-def lost(moved: Moved, reasons: list[str]) -> str:
+def lost(moved: TransferFile, reasons: list[str]) -> str:
     """Says that a file is nowhere any more."""
     why = "; ".join(dict.fromkeys(reasons)) or "no worker has it"
     return (

@@ -1,4 +1,4 @@
-"""What goes around an app's function on its worker when files come before it and go after it."""
+"""Functions with something around them: files that are moved before and after, outputs that are looked for."""
 
 from __future__ import annotations
 
@@ -6,21 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 
-class Around:
-    """A function with something before and after it. For the cache and in errors it counts as the function.
-
-    Parameters
-    ----------
-    function : callable
-    way : {'in', 'out'}
-        Which of its files it moves. What brings files is inside of what takes them away, and other things between.
-    """
+class Wrapper:
+    """A function with something before and after it. For the cache and in errors it counts as the function."""
 
     __name__: str
     __wrapped__: Callable[..., Any]
 
-    def __init__(self, function: Callable[..., Any], way: str) -> None:
-        self.way = way
+    def __init__(self, function: Callable[..., Any]) -> None:
         self.__name__ = getattr(function, "__name__", None) or type(function).__name__
         self.__module__ = getattr(function, "__module__", None) or type(function).__module__
         self.__doc__ = getattr(function, "__doc__", None)
@@ -32,8 +24,23 @@ class Around:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.__wrapped__(*args, **kwargs)
 
+
+class TransferWrapper(Wrapper):
+    """Moves the files among the arguments of a function that its staging provider has marked.
+
+    Parameters
+    ----------
+    function : callable
+    way : {'in', 'out'}
+        Which of its files it moves. What brings files is inside of what takes them away, and other things between.
+    """
+
+    def __init__(self, function: Callable[..., Any], way: str) -> None:
+        super().__init__(function)
+        self.way = way
+
     @classmethod
-    def is_around(cls, function: Any, way: str) -> bool:
+    def wraps(cls, function: Any, way: str) -> bool:
         """Whether a function has one of this class and way around it already, which looks for all files itself."""
         while function is not None:
             if isinstance(function, cls) and function.way == way:

@@ -4,6 +4,7 @@ A ``concurrent.futures.Future`` makes a condition, a lock and two lists when it 
 microseconds, and most futures of a run are never waited for one by one. Here they are made when somebody asks.
 
 This goes by the private attributes of the standard library's class, which ``wait`` and ``as_completed`` use, too.
+Subclasses may use those that :class:`LightFuture` has.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, LOGGER, PENDING
 from typing import Any, TypeVar
 
-from parsl_on_dask.lanes.waits import check_may_wait
+from parsl_on_dask.python_internals.futures import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, LOGGER, PENDING
 
 T = TypeVar("T")
 
@@ -102,6 +102,9 @@ class LightFuture(Future[T]):
                     made = self._made = _LightCondition()
         return made
 
+    def _about_to_wait(self, timeout: float | None) -> None:
+        """Called where a thread is about to wait for the end; what it raises is raised there."""
+
     def done(self) -> bool:
         """Whether it has a result or an exception, or was cancelled."""
         return self._state in _DONE
@@ -115,7 +118,7 @@ class LightFuture(Future[T]):
         if self._state == FINISHED and self._exception is None:
             return self._result  # type: ignore[no-any-return]
         if self._state not in _DONE:
-            check_may_wait(self, timeout)
+            self._about_to_wait(timeout)
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -123,7 +126,7 @@ class LightFuture(Future[T]):
         if self._state == FINISHED:
             return self._exception
         if self._state not in _DONE:
-            check_may_wait(self, timeout)
+            self._about_to_wait(timeout)
         return super().exception(timeout)
 
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:

@@ -6,7 +6,7 @@ import inspect
 import subprocess
 import sys
 
-from parsl_on_dask.clusters.intervals import shorten
+from parsl_on_dask.dask_internals.intervals import shorten
 
 
 def test_batched_send_takes_its_interval_as_first_argument() -> None:
@@ -18,7 +18,7 @@ def test_batched_send_takes_its_interval_as_first_argument() -> None:
 
 def test_a_process_of_ours_has_short_intervals() -> None:
     program = (
-        "from parsl_on_dask.clusters.intervals import shorten_in_this_process as s\n"
+        "from parsl_on_dask.dask_internals.intervals import shorten_in_this_process as s\n"
         "s(); s()\n"
         "from distributed.batched import BatchedSend\n"
         "print(BatchedSend(interval='5ms').interval, BatchedSend('2ms', loop=None).interval)\n"

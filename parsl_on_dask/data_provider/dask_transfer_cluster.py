@@ -12,25 +12,24 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.presence import topic_of
-from parsl_on_dask.remote.chunks import CONNECT, Message, Refused, Road, describe, from_thread, pull, push
+from parsl_on_dask.data_provider.dask_transfer_connections import Connections
+from parsl_on_dask.remote.chunks import CONNECT, Message, PeerError, describe, from_thread, pull, push
 from parsl_on_dask.remote.placing import place
 from parsl_on_dask.remote.transfer import OPERATION
 
 if TYPE_CHECKING:
-    from parsl_on_dask.data_provider.dask_transfer_exchange import Exchange, Moved
+    from parsl_on_dask.data_provider.dask_transfer_files import Exchange, TransferFile
 
 logger = logging.getLogger("parsl.data_provider.dask_transfer")
 
 #: How many files go between the script and the workers at a time, and how many copies of a file leave one worker.
 TOGETHER, PER_HOLDER = 4, 2
-#: How many connections are kept to be used again.
-ROADS_KEPT = 16
 #: Seconds to wait for the news that a file was made, and between signs of life to workers that wait.
 NEWS, SIGN = 30.0, 5.0
 
 
-class Place:
-    """A worker that has a file."""
+class Copy:
+    """A file on a worker."""
 
     def __init__(self, worker: str, host: str, path: str, known: dict[str, int]) -> None:
         self.worker = worker
@@ -44,7 +43,7 @@ class Copies:
     """Where a file is on one cluster, and where it is on its way to."""
 
     def __init__(self) -> None:
-        self.places: dict[str, Place] = {}
+        self.workers: dict[str, Copy] = {}
         self.busy: set[str] = set()
         self.pushing = False
         self.news = asyncio.Event()
@@ -56,7 +55,7 @@ class Copies:
         self.news = asyncio.Event()
 
 
-class Hub:
+class ClusterTransfers:
     """Moves files on one cluster.
 
     Its methods with a Message run in the client's event loop, as all that looks at its attributes.
@@ -79,8 +78,7 @@ class Hub:
         self.topic = topic_of(client, f"files-{uuid.uuid4().hex[:12]}")
         self.copies: dict[str, Copies] = {}
         self.seen: set[str] = set()
-        self.roads: dict[str, list[Road]] = {}
-        self.by_scheduler: set[str] = set()
+        self.connections = Connections(client, self.topic, timeout)
         self.pool = ThreadPoolExecutor(TOGETHER, "parsl-files")
         self.tasks: set[asyncio.Task[None]] = set()
         self.closed = False
@@ -91,7 +89,7 @@ class Hub:
     def has(self, key: str) -> bool:
         """Whether a worker has a file."""
         copies = self.copies.get(key)
-        return copies is not None and bool(copies.places)
+        return copies is not None and bool(copies.workers)
 
     def forget(self, key: str) -> None:
         """Have a file removed from all workers."""
@@ -101,14 +99,14 @@ class Hub:
     def copy_to(self, key: str, part: str) -> None:
         """Write a file that is on a worker here. Not in the event loop."""
         reasons = []
-        for place_ in list(self.copies[key].places.values()) if key in self.copies else ():
+        for copy in list(self.copies[key].workers.values()) if key in self.copies else ():
             try:
-                self._pull(place_.worker, key, place_.known, part)
+                self._pull(copy.worker, key, copy.known, part)
                 return
-            except (OSError, Refused) as e:
+            except (OSError, PeerError) as e:
                 if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES):
                     raise
-                reasons.append(f"worker {place_.worker}: {e}")
+                reasons.append(f"worker {copy.worker}: {e}")
         raise FileNotFoundError("; ".join(reasons) or "no worker has the file any more")
 
     def close(self) -> None:
@@ -124,16 +122,15 @@ class Hub:
                     task.cancel()
                 with suppress(Exception):
                     self.client.unsubscribe_topic(self.topic)
-                alive = self.seen & set(await self._workers())
+                alive = self.seen & set(await self.connections.workers())
                 await asyncio.wait_for(
-                    asyncio.gather(*(self._tell(w, {"do": "close"}) for w in alive), return_exceptions=True), 10
+                    asyncio.gather(*(self.connections.tell(w, {"do": "close"}) for w in alive), return_exceptions=True),
+                    10,
                 )
             except Exception as e:
                 logger.debug("Files may be left on workers: %r", e)
             finally:
-                for roads in self.roads.values():
-                    for road in roads:
-                        road.close()
+                self.connections.close()
                 done.set_result(None)
 
         try:
@@ -177,7 +174,7 @@ class Hub:
                 if comm is not None:
                     comm.abort()
             await asyncio.sleep(1.0)
-            if worker in self.by_scheduler or worker not in await self._workers():
+            if worker in self.connections.by_scheduler or worker not in await self.connections.workers():
                 self.seen.discard(worker)
                 return
 
@@ -190,10 +187,10 @@ class Hub:
         except asyncio.CancelledError:
             raise
         except Exception as e:
-            kind = e.kind if isinstance(e, Refused) else _kind(e)
+            kind = e.kind if isinstance(e, PeerError) else _kind(e)
             logger.info("File %s, worker %s: %s", key, worker, e)
             with suppress(Exception):
-                await self._tell(worker, {"do": "settle", "key": key, "error": str(e), "kind": kind})
+                await self.connections.tell(worker, {"do": "settle", "key": key, "error": str(e), "kind": kind})
         finally:
             signs.cancel()
 
@@ -201,35 +198,35 @@ class Hub:
         while True:
             await asyncio.sleep(SIGN)
             with suppress(Exception):
-                await self._tell(worker, {"do": "alive"})
+                await self.connections.tell(worker, {"do": "alive"})
 
     async def _made(self, message: Message) -> None:
         """A task made a file."""
         key, worker = message["key"], message["worker"]
         moved = self.exchange.moved.get(key)
         if moved is None:  # nobody wants it
-            await self._tell(worker, {"do": "settle", "key": key})
-            await self._tell(worker, {"do": "drop", "keys": [key]})
+            await self.connections.tell(worker, {"do": "settle", "key": key})
+            await self.connections.tell(worker, {"do": "drop", "keys": [key]})
             return
         copies = self.copies.setdefault(key, Copies())
-        older = [each for each in copies.places if each != worker]  # of a try that failed afterwards
-        copies.places = {worker: Place(worker, message["host"], message["path"], message["known"])}
+        older = [each for each in copies.workers if each != worker]  # of a try that failed afterwards
+        copies.workers = {worker: Copy(worker, message["host"], message["path"], message["known"])}
         for each in older:
             self._start(self._drop(each, key))
         moved.made = True
         copies.changed()
         if message["bring"]:
             await self._in_thread(self._bring, moved, worker, message["known"])
-        await self._tell(worker, {"do": "settle", "key": key})
+        await self.connections.tell(worker, {"do": "settle", "key": key})
 
-    def _bring(self, moved: Moved, worker: str, known: dict[str, int]) -> None:
+    def _bring(self, moved: TransferFile, worker: str, known: dict[str, int]) -> None:
         assert moved.path is not None
         try:
             place(moved.path, lambda part: self._pull(worker, moved.key, known, part))
         except OSError as e:
-            raise Refused(f"it could not be written to {moved.path}: {e}", _kind(e)) from e
-        except Refused as e:
-            raise Refused(f"it could not be brought to {moved.path}: {e}", e.kind) from e
+            raise PeerError(f"it could not be written to {moved.path}: {e}", _kind(e)) from e
+        except PeerError as e:
+            raise PeerError(f"it could not be brought to {moved.path}: {e}", e.kind) from e
         self.exchange.arrived(moved)
 
     async def _wanted(self, message: Message) -> None:
@@ -237,26 +234,26 @@ class Hub:
         key, worker, host = message["key"], message["worker"], message["host"]
         moved = self.exchange.moved.get(key)
         if moved is None:
-            raise Refused("nobody wants it any more")
+            raise PeerError("nobody wants it any more")
         copies = self.copies.setdefault(key, Copies())
         patience = asyncio.get_running_loop().time() + NEWS
         while True:
             source = self._choose(moved, copies, worker, host)
             if source is None:
                 if not moved.made and not copies.busy and asyncio.get_running_loop().time() > patience:
-                    raise Refused(
+                    raise PeerError(
                         f"{moved.task} has not made it: that task did not run, as when its result comes from the "
                         "cache, and files on the workers are not kept from run to run",
                         "FileNotFoundError",
                     )
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(copies.news.wait(), 1.0)
-                if moved.made and not copies.busy and not copies.places and not self._here(moved):
+                if moved.made and not copies.busy and not copies.workers and not self._here(moved):
                     await self._elsewhere(moved, copies)
                 continue
             copies.busy.add(host)
             try:
-                if isinstance(source, Place):
+                if isinstance(source, Copy):
                     answer = await self._from_worker(moved, copies, source, worker)
                 else:
                     answer = await self._from_here(moved, copies, worker)
@@ -264,35 +261,35 @@ class Hub:
                 copies.busy.discard(host)
                 copies.changed()
             if answer is not None:
-                copies.places[worker] = Place(worker, host, answer["path"], answer["known"])
+                copies.workers[worker] = Copy(worker, host, answer["path"], answer["known"])
                 return
-            if worker not in await self._workers():
+            if worker not in await self.connections.workers():
                 return
 
-    def _here(self, moved: Moved) -> bool:
+    def _here(self, moved: TransferFile) -> bool:
         """Whether the file can be sent from this machine."""
         return moved.path is not None and (moved.known is not None or not moved.task or self.has_come(moved))
 
     @staticmethod
-    def has_come(moved: Moved) -> bool:
+    def has_come(moved: TransferFile) -> bool:
         """Whether an output is at its path, from an earlier run or an app of this process."""
         return moved.made and moved.path is not None and os.path.isfile(moved.path)
 
-    def _choose(self, moved: Moved, copies: Copies, worker: str, host: str) -> Place | str | None:
+    def _choose(self, moved: TransferFile, copies: Copies, worker: str, host: str) -> Copy | str | None:
         """Whom to get a file from now; None: wait."""
         if host in copies.busy:
             return None
-        near = [p for p in copies.places.values() if p.host == host and p.worker != worker]
+        near = [p for p in copies.workers.values() if p.host == host and p.worker != worker]
         if near:
             return near[0]
-        free = [p for p in copies.places.values() if p.serving < PER_HOLDER and p.worker != worker]
+        free = [p for p in copies.workers.values() if p.serving < PER_HOLDER and p.worker != worker]
         if free:
             return min(free, key=lambda p: p.serving)
         if self._here(moved) and not copies.pushing:
             return "here"
         return None
 
-    async def _from_worker(self, moved: Moved, copies: Copies, source: Place, worker: str) -> Message | None:
+    async def _from_worker(self, moved: TransferFile, copies: Copies, source: Copy, worker: str) -> Message | None:
         """Have a worker get a file from another one. None when that did not work and something else should be tried."""
         message = {
             "do": "fetch",
@@ -305,16 +302,16 @@ class Hub:
         }
         source.serving += 1
         try:
-            return await self._unless_gone(source.worker, self._tell(worker, message, None))
-        except Refused as e:
+            return await self._unless_gone(source.worker, self.connections.tell(worker, message, None))
+        except PeerError as e:
             if e.kind in ("PermissionError",) or "No space" in str(e):
                 raise
             copies.reasons.append(f"worker {source.worker} had it, and could not give it ({e})")
-            copies.places.pop(source.worker, None)
+            copies.workers.pop(source.worker, None)
             return None
         except OSError:
-            if worker in await self._workers():
-                copies.places.pop(source.worker, None)
+            if worker in await self.connections.workers():
+                copies.workers.pop(source.worker, None)
             return None
         finally:
             source.serving -= 1
@@ -323,33 +320,33 @@ class Hub:
         """Wait for what needs a worker; Dask tries for long to reach one that has gone."""
         task: asyncio.Task[Message] = asyncio.ensure_future(work)
         try:
-            while worker in await self._workers():
+            while worker in await self.connections.workers():
                 await asyncio.wait({task}, timeout=1.0)
                 if task.done():
                     return task.result()
         finally:
             task.cancel()
-        raise Refused("it has gone")
+        raise PeerError("it has gone")
 
-    async def _from_here(self, moved: Moved, copies: Copies, worker: str) -> Message | None:
+    async def _from_here(self, moved: TransferFile, copies: Copies, worker: str) -> Message | None:
         """Send a file of this machine to a worker."""
         copies.pushing = True
         try:
             answer: Message = await self._in_thread(self._push, moved, worker)
             return answer
         except OSError as e:
-            if worker not in await self._workers():
+            if worker not in await self.connections.workers():
                 return None
-            raise Refused(f"it could not be sent from {moved.path}: {e}", _kind(e)) from e
+            raise PeerError(f"it could not be sent from {moved.path}: {e}", _kind(e)) from e
         finally:
             copies.pushing = False
 
-    async def _elsewhere(self, moved: Moved, copies: Copies) -> None:
+    async def _elsewhere(self, moved: TransferFile, copies: Copies) -> None:
         """Get a file here that is on another cluster."""
-        from parsl_on_dask.data_provider.dask_transfer_exchange import lost
+        from parsl_on_dask.data_provider.dask_transfer_files import lost
 
         if self.exchange.holder(moved, but=self) is None:
-            raise Refused(lost(moved, copies.reasons), "FileNotFoundError")
+            raise PeerError(lost(moved, copies.reasons), "FileNotFoundError")
         await self._in_thread(self.exchange.here, moved)
 
     # -- transfers, in threads of their own --------------------------------------------------------------------------
@@ -357,7 +354,7 @@ class Hub:
     async def _in_thread(self, step: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.pool, step, *args)
 
-    def _push(self, moved: Moved, worker: str) -> Message:
+    def _push(self, moved: TransferFile, worker: str) -> Message:
         assert moved.path is not None
         try:
             known = describe(moved.path)
@@ -367,105 +364,31 @@ class Hub:
             moved.known["size"],
             moved.known["changed"],
         ):
-            raise Refused(
+            raise PeerError(
                 f"{moved.path} was changed between the call of the app and now: leave inputs as they are until their "
                 "apps are done",
                 "RuntimeError",
             )
-        road = self._take_road(worker)
-        answer = push(from_thread(self.client.loop, road.ask), moved.key, moved.path, known, {"name": moved.name})
-        self._give_road_back(road)
+        connection = self.connections.take(worker)
+        request = from_thread(self.client.loop, connection.ask)
+        answer = push(request, moved.key, moved.path, known, {"name": moved.name})
+        self.connections.give_back(connection)
         return answer
 
     def _pull(self, worker: str, key: str, known: dict[str, int], part: str) -> None:
-        road = self._take_road(worker)
-        pull(from_thread(self.client.loop, road.ask), key, known, part)
-        self._give_road_back(road)
-
-    # -- messages ------------------------------------------------------------------------------------------------------
-
-    def _take_road(self, worker: str) -> Any:
-        roads = self.roads.get(worker)
-        if roads:
-            with suppress(IndexError):
-                return roads.pop()
-        if worker in self.by_scheduler:
-            return _ByScheduler(self, worker)
-        return _Direct(self, worker)
-
-    def _give_road_back(self, road: Any) -> None:
-        if self.closed or len(self.roads) > ROADS_KEPT:
-            self.client.loop.add_callback(road.close)
-        else:
-            self.roads.setdefault(road.address, []).append(road)
-
-    async def _tell(self, worker: str, message: Message, timeout: float | None = 0.0) -> Message:
-        """Send a worker a message; None as timeout: it may take as long as it takes."""
-        road = self._take_road(worker)
-        answer: Message = await road.ask(message, 1e7 if timeout is None else self.timeout)
-        self._give_road_back(road)
-        if "error" in answer:
-            raise Refused(answer["error"], answer.get("kind", "OSError"))
-        return answer
-
-    async def _workers(self) -> Any:
-        return (await self.client.scheduler.identity(n_workers=-1))["workers"]
+        connection = self.connections.take(worker)
+        pull(from_thread(self.client.loop, connection.ask), key, known, part)
+        self.connections.give_back(connection)
 
     async def _forget(self, key: str) -> None:
         copies = self.copies.pop(key, None)
         if copies is not None and not self.closed:
-            for worker in copies.places:
+            for worker in copies.workers:
                 await self._drop(worker, key)
 
     async def _drop(self, worker: str, key: str) -> None:
         with suppress(Exception):  # it may have gone
-            await self._tell(worker, {"do": "drop", "keys": [key]})
-
-
-class _Direct(Road):
-    """A connection from here to a worker; by way of the scheduler where there can be none."""
-
-    def __init__(self, hub: Hub, worker: str) -> None:
-        super().__init__(worker, OPERATION, hub.client.connection_args, {"topic": hub.topic}, hub.timeout)
-        self.hub = hub
-
-    async def ask(self, message: Message, timeout: float | None = None) -> Message:
-        fresh = self.comm is None
-        try:
-            if not (fresh and self.address in self.hub.by_scheduler):
-                return await super().ask(message, timeout)
-        except OSError:
-            if not fresh or self.address not in await self.hub._workers():
-                raise
-            logger.info("Worker %s cannot be reached from here: its files take the way through the scheduler",
-                        self.address)  # fmt: skip
-            self.hub.by_scheduler.add(self.address)
-        return await _ByScheduler(self.hub, self.address).ask(message, timeout)
-
-
-class _ByScheduler:
-    """Messages to a worker that only the scheduler can reach."""
-
-    def __init__(self, hub: Hub, worker: str) -> None:
-        self.hub = hub
-        self.address = worker
-
-    async def ask(self, message: Message, timeout: float | None = None) -> Message:
-        """Send a message and wait for the answer."""
-        from parsl_on_dask.data_provider.dask_transfer_relay import relay
-
-        limit = self.hub.timeout if timeout is None else timeout
-        try:
-            answers = await asyncio.wait_for(
-                self.hub.client._run(relay(), self.hub.topic, message, workers=[self.address]), limit
-            )
-        except asyncio.TimeoutError as e:
-            raise OSError(f"{self.address} did not answer within {limit} s") from e
-        answer: Message = answers[self.address]
-        return answer
-
-    def close(self) -> None:
-        """There is nothing to close."""
+            await self.connections.tell(worker, {"do": "drop", "keys": [key]})
 
 
 def _kind(e: BaseException) -> str:

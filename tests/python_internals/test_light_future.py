@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.dataflow import lightfuture
-from parsl_on_dask.dataflow.lightfuture import LightFuture
+from parsl_on_dask.python_internals import light_future as lightfuture
+from parsl_on_dask.python_internals.light_future import LightFuture
 from tests.helpers import WAIT, eventually
 
 MANY = 2000
@@ -382,7 +382,7 @@ def test_a_forked_child_can_use_new_futures() -> None:
     """Whatever the parent's other threads are doing to futures at that moment."""
     program = """
         import os, signal, sys, threading
-        from parsl_on_dask.dataflow.lightfuture import LightFuture
+        from parsl_on_dask.python_internals.light_future import LightFuture
 
         over = threading.Event()
 

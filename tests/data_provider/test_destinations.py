@@ -1,4 +1,4 @@
-"""Where files land, and who shares them for how long."""
+"""Where files go, and who shares them for how long."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.data_provider.data_manager import DataManager
+from parsl_on_dask.data_provider.destinations import Destination, destination, local_path
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.data_provider.landing import Landing, land, local_path
 
 
 def manager(working_dir: Any = "/wd") -> DataManager:
@@ -20,9 +20,9 @@ def manager(working_dir: Any = "/wd") -> DataManager:
     return DataManager(dfk)
 
 
-def landed(dm: DataManager, call: Future[Any], url: str, parent: Any = None) -> Landing:
-    with dm.landings.for_call(call):
-        return land(dm, "x", File(url), parent)
+def shared(dm: DataManager, call: Future[Any], url: str, parent: Any = None) -> Destination:
+    with dm.destinations.for_call(call):
+        return destination(dm, "x", File(url), parent)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def landed(dm: DataManager, call: Future[Any], url: str, parent: Any = None) -> 
 )
 def test_the_default_place(working_dir: Any, expected: str) -> None:
     file = File("http://h/deep/a.txt")
-    assert land(manager(working_dir), "x", file).path == expected == file.local_path
+    assert destination(manager(working_dir), "x", file).path == expected == file.local_path
 
 
 def test_a_name_of_the_providers_choice() -> None:
@@ -43,40 +43,40 @@ def test_a_name_of_the_providers_choice() -> None:
 def test_calls_that_are_not_done_share_a_file() -> None:
     dm = manager()
     one, two, three = Future[Any](), Future[Any](), Future[Any]()
-    first = landed(dm, one, "http://h/a.txt")
-    one_more = landed(dm, two, "http://h/a.txt")
+    first = shared(dm, one, "http://h/a.txt")
+    one_more = shared(dm, two, "http://h/a.txt")
     assert one_more.batch == first.batch and one_more.path == first.path
     one.set_result(None)
-    assert landed(dm, three, "http://h/a.txt").batch == first.batch  # two goes on
+    assert shared(dm, three, "http://h/a.txt").batch == first.batch  # two goes on
     two.set_result(None)
     three.set_result(None)
-    again = landed(dm, Future(), "http://h/a.txt")
+    again = shared(dm, Future(), "http://h/a.txt")
     assert again.batch != first.batch and again.path == first.path
 
 
 def test_a_call_that_was_given_up_holds_nothing() -> None:
     dm = manager()
     call: Any = Future()
-    first = landed(dm, call, "http://h/a.txt")
+    first = shared(dm, call, "http://h/a.txt")
     del call
     gc.collect()
-    assert landed(dm, Future(), "http://h/a.txt").batch != first.batch
+    assert shared(dm, Future(), "http://h/a.txt").batch != first.batch
 
 
 def test_outside_of_a_call_nothing_is_shared() -> None:
     dm = manager()
-    assert land(dm, "x", File("http://h/a")).batch != land(dm, "x", File("http://h/a")).batch
+    assert destination(dm, "x", File("http://h/a")).batch != destination(dm, "x", File("http://h/a")).batch
 
 
 def test_other_files_of_the_same_name_do_not_get_in_the_way() -> None:
     dm = manager()
     one, two = Future[Any](), Future[Any]()
-    assert landed(dm, one, "http://h/1/a.txt").path == "/wd/a.txt"
-    other = landed(dm, two, "http://h/2/a.txt").path
+    assert shared(dm, one, "http://h/1/a.txt").path == "/wd/a.txt"
+    other = shared(dm, two, "http://h/2/a.txt").path
     assert other != "/wd/a.txt" and other.startswith("/wd/") and other.endswith("/a.txt")
-    assert landed(dm, two, "http://h/2/a.txt").path == other
+    assert shared(dm, two, "http://h/2/a.txt").path == other
     one.set_result(None)
-    assert landed(dm, Future(), "http://h/2/a.txt").path == "/wd/a.txt"
+    assert shared(dm, Future(), "http://h/2/a.txt").path == "/wd/a.txt"
 
 
 def test_what_another_app_makes_is_not_what_was_there_before() -> None:
@@ -88,26 +88,26 @@ def test_what_another_app_makes_is_not_what_was_there_before() -> None:
         # as DataManager.optionally_stage_in makes one for each call
         return DataFuture(made, made.file_obj.cleancopy(), 1)
 
-    before = landed(dm, calls[0], "http://h/a.txt")
-    after = landed(dm, calls[1], "http://h/a.txt", copy())
+    before = shared(dm, calls[0], "http://h/a.txt")
+    after = shared(dm, calls[1], "http://h/a.txt", copy())
     assert after.batch != before.batch
-    assert landed(dm, calls[2], "http://h/a.txt", copy()).batch == after.batch
-    assert landed(dm, calls[3], "http://h/a.txt").batch == before.batch
+    assert shared(dm, calls[2], "http://h/a.txt", copy()).batch == after.batch
+    assert shared(dm, calls[3], "http://h/a.txt").batch == before.batch
 
 
 def test_a_task_is_under_way_until_it_is_done() -> None:
-    landing = Landing("http://h/a", "/wd/a")
+    found = Destination("http://h/a", "/wd/a")
     task = Future[Any]()
-    landing.brought_by("x", task)
-    assert landing.under_way("x") is task and landing.under_way("y") is None
+    found.brought_by("x", task)
+    assert found.under_way("x") is task and found.under_way("y") is None
     task.set_result(None)
-    assert landing.under_way("x") is None
+    assert found.under_way("x") is None
 
 
 def test_a_long_run_does_not_pile_up() -> None:
     dm = manager()
     for i in range(5000):
         call = Future[Any]()
-        landed(dm, call, f"http://h/{i}")
+        shared(dm, call, f"http://h/{i}")
         call.set_result(None)
-    assert len(dm.landings._at) <= 1001
+    assert len(dm.destinations._at) <= 1001

@@ -3,7 +3,7 @@
 distributed gathers messages for 2 to 10 ms before it sends them (``BatchedSend``), three times on the way of one
 call and its result. Calls of ours are gathered by the lanes already, so where the processes are ours the messages
 leave almost at once. ``BatchedSend`` takes its interval from code, not from the configuration, hence this module;
-``tests/clusters/test_intervals.py`` notices when that is no longer so.
+``tests/dask_internals/test_intervals.py`` notices when that is no longer so.
 """
 
 from __future__ import annotations

@@ -1,0 +1,40 @@
+"""Private parts of other packages that are used on workers: each with its reason, and nowhere else in this room.
+
+``tests/remote/test_internals.py`` has a test of each function's name, which fails when the private part changes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import cloudpickle
+
+
+def connections() -> list[Any]:
+    """The connections of this process to other Dask processes: distributed keeps them for its own tests only."""
+    core = sys.modules.get("distributed.comm.core")
+    return [] if core is None else list(getattr(core.Comm, "_instances", ()))
+
+
+def listening_sockets(server: Any) -> Iterator[Any]:
+    """The sockets that a Dask worker or scheduler listens on: its servers are tornado's, which do not show theirs."""
+    listening = [getattr(each, "tcp_server", None) for each in getattr(server, "listeners", ())]
+    for each in (*listening, getattr(server, "http_server", None)):
+        yield from getattr(each, "_sockets", {}).values()
+
+
+def has_unsent(worker: Any) -> bool:
+    """Whether a Dask worker has something for its scheduler that it has not sent: the buffer of its next message."""
+    return bool(getattr(getattr(worker, "batched_stream", None), "buffer", None))
+
+
+def function_by_value(pickler: cloudpickle.Pickler, function: Any) -> Any:
+    """How cloudpickle pickles a function by value; by itself, it looks for the function in every module first."""
+    return pickler._dynamic_function_reduce(function)
+
+
+def parent_of(filesystem: Any, path: str) -> str:
+    """The folder of a path, as an fsspec file system writes paths, which only the file system knows."""
+    return str(filesystem._parent(path))
