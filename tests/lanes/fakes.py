@@ -354,8 +354,11 @@ class Worker:
         return True
 
     def take(self) -> bool:
-        """Begin a call."""
-        if self.shift is None or self.call is not None or not self.shift.todo:
+        """Begin a call. Where there is none, what is there to be told leaves."""
+        if self.shift is None or self.call is not None:
+            return False
+        if not self.shift.todo:
+            self.shift.flush()
             return False
         self.call = self.shift.next()
         if self.call is None:

@@ -296,7 +296,7 @@ class Model(RuleBasedStateMachine):
             record = plan.future.task_record
             counts[record.status] += 1
             assert plan.future.done() == (record.status in FINAL_STATES)
-            present = record._try
+            present = record.current_try
             if isinstance(present, Call) and present.number in self.lane.live:
                 assert record.status is States.launched
         assert counts == self.kernel.task_state_counts
