@@ -10,16 +10,13 @@ import pytest
 
 from parsl_on_dask import Config, DataFlowKernel, python_app
 from parsl_on_dask.clusters.bootstrap import KEY_MARK
-from parsl_on_dask.errors import ConfigurationError, ExecutorError
+from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, MPIExecutor, WorkQueueExecutor
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from parsl_on_dask.executors.high_throughput.manager_selector import BlockIdManagerSelector
 from parsl_on_dask.lanes.simple import SimpleLane
-from parsl_on_dask.lanes.stages import Stage
 from parsl_on_dask.lanes.values import RemoteValue
-from parsl_on_dask.remote.execution import HANDED_BACK, STARTED
 from tests.helpers import WAIT, append, eventually, hold, text_of
-from tests.lanes.fakes import World, call_of, outcome_of
 from tests.lanes.traffic import lane_of
 
 WARM = True
@@ -105,13 +102,6 @@ def test_what_waits_here_can_be_cancelled_and_what_was_sent_cannot(lane: SimpleL
     assert lane.outstanding() == 0 and not lane.ready and not lane.sent
 
 
-def test_the_lowest_priority_goes_first_and_calls_without_one_last(lane: SimpleLane) -> None:
-    for priority in (None, 5, 1):
-        lane.wait(call_of("app", **({} if priority is None else {"priority": priority})))
-    ready, lane.ready = lane.ready, []
-    assert [entry[0] for entry in sorted(ready)] == [1, 5, float("inf")]
-
-
 def test_the_call_that_killed_its_worker_fails_and_the_others_run_once(tmp_path: Path) -> None:
     path = str(tmp_path / "ran")
 
@@ -134,112 +124,6 @@ def test_the_call_that_killed_its_worker_fails_and_the_others_run_once(tmp_path:
             else:
                 assert future.result(WAIT) == i
         assert sorted(text_of(path).split()) == [str(i) for i in range(8)]
-
-
-def test_what_was_not_begun_is_sent_again_and_that_is_no_try() -> None:
-    for ours in (True, False):
-        with World(ours) as world:
-            lane = world.lane(batching=False)
-            call = call_of("app", max, 1, 2)
-            lane.submit(call)
-            lane.go()
-            worker = world.scheduler.add_worker()
-            assert world.scheduler.assign(worker)
-            world.scheduler.lose(worker)
-            world.scheduler.hear()
-            lane.go()
-            assert call.stage in (Stage.READY, Stage.SENT) and call.uncharged == 1
-            world.scheduler.add_worker()
-            world.settle(lane, 3)
-            assert outcome_of(call).value == 2 and not lane.live
-
-
-def test_a_call_that_was_begun_is_charged_with_its_worker() -> None:
-    for ours in (True, False):
-        with World(ours) as world:
-            lane = world.lane(batching=False)
-            call = call_of("app", max, 1, 2)
-            lane.submit(call)
-            lane.go()
-            worker = world.scheduler.add_worker()
-            world.scheduler.assign(worker)
-            worker.begin()
-            worker.take()
-            world.loop.turn(4)
-            world.scheduler.lose(worker)
-            while world.scheduler.hear():
-                lane.go()
-            assert isinstance(outcome_of(call).error, WorkerLost)
-            assert outcome_of(call).worker == worker.name
-
-
-def test_what_a_worker_gives_back_is_sent_again_a_tick_later() -> None:
-    with World() as world:
-        lane = world.lane(batching=False)
-        call = call_of("app", max, 1, 2)
-        lane.submit(call)
-        lane.go()
-        [sent] = lane.sent.values()
-        lane.read(sent.id, "w", "a", "h", 1, [(STARTED,), (HANDED_BACK, [call.number])])
-        assert not lane.working()
-        sent.future.status = "finished"
-        lane.ended(sent, sent.future)
-        assert lane.unclear == [sent] and not lane.sent
-        lane.tick()
-        assert not lane.unclear and call.uncharged == 0
-        assert [one.call for one in lane.sent.values()] == [call]
-
-
-def test_while_the_scheduler_cannot_be_reached_nothing_is_taken_for_lost() -> None:
-    with World() as world:
-        lane = world.lane(batching=False)
-        call = call_of("app", max, 1, 2)
-        lane.submit(call)
-        lane.go()
-        [sent] = lane.sent.values()
-        lane.read(sent.id, "w", "a", "h", 1, [(STARTED,)])
-        assert lane.working() == [("w", "app")]
-        lane.client.status = "connecting"
-        sent.future.status = "cancelled"
-        lane.ended(sent, sent.future)
-        lane.tick()
-        assert not call.owner
-        lane.client.status = "running"
-        lane.tick()
-        assert isinstance(outcome_of(call).error, WorkerLost)
-
-
-def test_the_calls_of_a_lane_that_ends_fail_and_nothing_stays_with_dask() -> None:
-    with World() as world:
-        lane = world.lane(batching=False, in_flight=2)
-        calls = [call_of("app", max, 1, i) for i in range(5)]
-        for call in calls:
-            lane.submit(call)
-        lane.go()
-        lane.close()
-        for call in calls:
-            assert "shut down before this task was done" in str(outcome_of(call).error)
-        assert not any(task.wanted for task in world.scheduler.tasks.values())
-        assert not lane.live and not lane.ready and not lane.sent and lane.cluster.closed
-        late = call_of("app", max, 1, 2)
-        lane.submit(late)
-        assert "shut down" in str(outcome_of(late).error)
-
-
-def test_trouble_of_the_cluster_fails_the_calls_with_its_own_words() -> None:
-    for batching in (True, False):
-        with World() as world:
-            lane = world.lane(batching)
-            call = call_of("app", max, 1, 2)
-            lane.submit(call)
-            lane.go()
-            lane.cluster.error = ExecutorError(lane.executor, "its scheduler has ended")
-            lane.tick()
-            assert "its scheduler has ended" in str(outcome_of(call).error)
-            late = call_of("app", max, 1, 2)
-            lane.submit(late)
-            assert "its scheduler has ended" in str(outcome_of(late).error)
-            assert outcome_of(late).error is not outcome_of(call).error
 
 
 def without_batching(executor: Any) -> Any:
