@@ -62,17 +62,18 @@ class Dispatcher:
                 if not count:
                     continue
                 refers = bool(key[2])
+                # somebody else's scheduler is shown each call of an app of which nothing is known
+                known = self.lane.cluster.started_here or bool(self.lane.queues.mean(key))
                 shift = None if refers else self._room(key, count, where)
-                if refers:
+                if shift is not None:
+                    self._feed(shift, self.lane.queues.take(key, count))
+                    placed = True
+                elif refers or not known:
                     if len(self.lane.shifts) - len(self.lane.open_shifts) - others < 2 * slots + 2:
                         self._send([self.lane.queues.take(key, count)], False, where)
                         placed = True
-                elif shift is not None:
-                    self._feed(shift, self.lane.queues.take(key, count))
-                    placed = True
                 elif len(self.lane.open_shifts) - shifts < self._shifts(key, slots):
-                    known = self.lane.cluster.started_here or bool(self.lane.queues.mean(key))
-                    self._send([self.lane.queues.take(key, count)], known, where)
+                    self._send([self.lane.queues.take(key, count)], True, where)
                     placed = True
 
     def _allowed(self) -> int:

@@ -9,10 +9,9 @@ from parsl_on_dask.clusters.bootstrap import launch
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.bundles import key_of
 from parsl_on_dask.lanes.call import Call, Outcome
-from parsl_on_dask.lanes.failures import as_exception
 from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.values import RemoteValue
-from parsl_on_dask.lanes.worker_deaths import story_of
+from parsl_on_dask.lanes.worker_deaths import RESULT_LOST, worker_lost
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.batches import BatchLane
@@ -104,17 +103,16 @@ class LargeResults:
         if status != "finished":
             entry = self.calls.get(number)
             if entry is not None:
-                self.fail(number, self._lost(*entry))
+                call, outcome = entry
+                lost = worker_lost(call, self.lane.cluster, outcome.worker, outcome.host, RESULT_LOST)
+                assert lost.error is not None
+                self.fail(number, lost.error)
             return
         entry = self._forget(number)
         if entry is not None:
             call, outcome = entry
             outcome.value = RemoteValue(self.lane.label, self.lane.client, future, number, outcome.large.size)
             self.lane.end(call, outcome)
-
-    def _lost(self, call: Call, outcome: Outcome) -> BaseException:
-        told = story_of(call, self.lane.cluster, outcome.worker, "its result was lost with it")
-        return as_exception("WorkerLost", (outcome.worker, outcome.host, told))
 
     def _adopt(self, call: Call, large: Large) -> None:
         number = call.number

@@ -13,13 +13,12 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import as_exception, each_its_own, unpack_error
 from parsl_on_dask.lanes.large_results import Large
 from parsl_on_dask.lanes.shift import Shift
-from parsl_on_dask.lanes.worker_deaths import story_of
+from parsl_on_dask.lanes.worker_deaths import RESULT_LOST, worker_lost
 from parsl_on_dask.remote.execution import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STARTED, VALUE
 from parsl_on_dask.remote.monitor import MESSAGE, SAMPLES
 from parsl_on_dask.remote.packing import loads
 
 if TYPE_CHECKING:
-    from parsl_on_dask.clusters.base import Cluster
     from parsl_on_dask.lanes.base import Lane
     from parsl_on_dask.lanes.batches import BatchLane
 
@@ -219,7 +218,11 @@ class Reports:
             running, records = last
             # calls that had ended, and whose reports died with the worker
             unsent = [report for number, report in map(loads, records) if number == shift.id]
-            self._take(shift, worker, "", host, unsent)
+            self._take(shift, worker, "", host, [report for report in unsent if report[0] != KEPT])
+            for report in unsent:
+                call = shift.calls.pop(report[1], None)
+                if call is not None:  # it ran, and its value was on the worker
+                    self.lane.finish(call, worker_lost(call, self.lane.cluster, worker, host, RESULT_LOST))
         cut_off = self.lane.ends.cut_off(shift)
         for number, call in list(shift.calls.items()):
             guilty = running == number if running is not None else shift.started and shift.alone
@@ -280,12 +283,6 @@ def watched(lane: Lane, call: Call | None, worker: str, host: str, report: tuple
         lane.watch.message(loads(report[2]))
     elif call is not None:
         lane.watch.seen(call, worker, host, *report[2:])
-
-
-def worker_lost(call: Call, cluster: Cluster, worker: str, host: str, why: str = "") -> Outcome:
-    """The outcome of a call whose worker died under it."""
-    error = as_exception("WorkerLost", (worker, host, story_of(call, cluster, worker, why)))
-    return Outcome(error=error, worker=worker, host=host)
 
 
 def not_run(executor: Any, call: Call, error: BaseException) -> ExecutorError:

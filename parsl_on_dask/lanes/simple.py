@@ -26,10 +26,10 @@ from parsl_on_dask.lanes.reports import (
     outcome_of_report,
     watched,
     whereabouts,
-    worker_lost,
 )
 from parsl_on_dask.lanes.stages import CLAIM, RETURN
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.lanes.worker_deaths import RESULT_LOST, worker_lost
 from parsl_on_dask.remote.execution import ERROR, HANDED_BACK, KEPT, STARTED, VALUE
 from parsl_on_dask.remote.packing import loads
 
@@ -165,8 +165,7 @@ class SimpleLane(RemoteLane):
             outcome.value = RemoteValue(self.label, self.client, future, call.number, sent.size)
             self.complete(sent, outcome)
         else:
-            why = "its result was lost with it"
-            self.complete(sent, worker_lost(call, self.cluster, sent.worker, sent.host, why))
+            self.complete(sent, worker_lost(call, self.cluster, sent.worker, sent.host, RESULT_LOST))
 
     def worker_died(self, sent: Sent) -> None:
         """The call that the worker ran has failed; one that it had not begun runs elsewhere."""
@@ -175,7 +174,9 @@ class SimpleLane(RemoteLane):
             running = last[0] == call.number
             for number, report in map(loads, last[1]):
                 if number == sent.id:
-                    self.complete(sent, outcome_of_report(report, call.name, sent.worker, sent.host))
+                    lost = worker_lost(call, self.cluster, sent.worker, sent.host, RESULT_LOST)
+                    told = outcome_of_report(report, call.name, sent.worker, sent.host)
+                    self.complete(sent, lost if report[0] == KEPT else told)
                     return
         if running or call.uncharged >= UNCHARGED:
             self.complete(sent, worker_lost(call, self.cluster, sent.worker, sent.host))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.failures import as_exception
+
 if TYPE_CHECKING:
     from parsl_on_dask.clusters.base import Cluster, End
-    from parsl_on_dask.lanes.call import Call
 
+#: Why a call that ran has failed all the same.
+RESULT_LOST = "its result was lost with it"
 #: The part of the memory from which on it may have run out.
 NEAR = 0.7
 
@@ -19,6 +23,12 @@ _MEANS = {
     "signal SIGTERM": " (it was told to end: by the app, by a person, or at the end of a job)",
     "signal SIGXCPU": " (a limit of processor time was over)",
 }
+
+
+def worker_lost(call: Call, cluster: Cluster, worker: str, host: str, why: str = "") -> Outcome:
+    """The outcome of a call whose worker died: of one that it was running, or whose result it had."""
+    error = as_exception("WorkerLost", (worker, host, story_of(call, cluster, worker, why)))
+    return Outcome(error=error, worker=worker, host=host)
 
 
 def story_of(call: Call, cluster: Cluster, worker: str, why: str = "") -> str:

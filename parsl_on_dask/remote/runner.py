@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from . import execution
 from .agent import Agent, agent_of
-from .execution import ERROR, HANDED_BACK, HOST, STARTED, VALUE, Bundle, CallData, Execution
+from .execution import ERROR, HANDED_BACK, HOST, KEPT, STARTED, VALUE, Bundle, CallData, Execution
 from .jobend import end_of_this_job
 from .monitor import monitor_of
 from .packing import dumps, loads
@@ -256,7 +256,7 @@ class Shift(Execution):
             self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, PATIENCE - waited), self.watch)
 
     def report(self, report: tuple[Any, ...], now: bool = False) -> None:
-        if execution.journal is not None and report[0] in (VALUE, ERROR):
+        if execution.journal is not None and report[0] in (VALUE, KEPT, ERROR):
             execution.journal.add(dumps((self.batch, report)))
         with self.lock:
             self.reports.append(report)

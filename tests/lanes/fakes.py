@@ -25,7 +25,7 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.simple import SimpleLane
 from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.lanes.values import pickling
-from parsl_on_dask.remote import agent, runner
+from parsl_on_dask.remote import agent, execution, runner
 from parsl_on_dask.remote.packing import dumps, loads
 
 
@@ -140,9 +140,11 @@ class DaskFuture:
 
     def add_done_callback(self, function: Callable[[Any], Any]) -> None:
         self.callbacks.append(function)
+        self.task.heard_by = self  # Dask's client holds futures that have callbacks until these are called
 
     def ended(self, status: str) -> None:
         self.status = status
+        self.task.heard_by = None
         callbacks, self.callbacks = self.callbacks, []
         for callback in callbacks:
             callback(self)
@@ -176,6 +178,7 @@ class Task:
         self.value: Any = None
         self.places: set[Worker] = set()
         self.future: Any = None
+        self.heard_by: Any = None
 
 
 class Scheduler:
@@ -198,13 +201,18 @@ class Scheduler:
 
     def ready(self) -> list[Task]:
         """The tasks that could run now, in their order."""
-        found = [t for t in self.tasks.values() if t.state == "waiting" and t.wanted and self.has_values(t)]
+        found = [t for t in list(self.tasks.values()) if t.state == "waiting" and t.wanted and self.has_values(t)]
         return sorted(found, key=lambda task: task.rank)
 
     def has_values(self, task: Task) -> bool:
         for need in task.needs:
             if need.task.state == "lost":
                 need.task.state = "waiting"
+                need.task.wanted = True
+            elif need.task.state == "erred":
+                assert need.task.error is not None
+                self.failed(task, need.task.error)
+                return False
         return all(need.task.state == "memory" for need in task.needs)
 
     def may(self, task: Task, worker: Worker) -> bool:
@@ -217,8 +225,8 @@ class Scheduler:
             return False
         for task in self.ready():
             if self.may(task, worker):
-                task.state = "processing"
-                worker.receive(task)
+                task.state, task.places = "processing", {worker}
+                worker.task = task
                 return True
         return False
 
@@ -255,12 +263,10 @@ class Scheduler:
         del self.workers[worker.address]
         self.dead[worker.name] = worker
         worker.die()
-        task = worker.task
-        if task is not None:
-            # a value that is made anew was no try of anybody's, but Dask does not know that either
-            self.failed(task, KilledWorker(task.key, worker))
-        for task in self.tasks.values():
-            if task.state == "memory":
+        for task in list(self.tasks.values()):
+            if task.state == "processing" and worker in task.places:
+                self.failed(task, KilledWorker(task.key, worker))
+            elif task.state == "memory":
                 task.places.discard(worker)
                 if not task.places:
                     task.state = "lost"
@@ -320,15 +326,12 @@ class Worker:
 
     @contextmanager
     def acting(self) -> Iterator[None]:
-        before = runner._journal
-        runner.keep_journal(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
+        before = execution.journal
+        execution.keep_journal(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
         try:
             yield
         finally:
-            runner.keep_journal(before)
-
-    def receive(self, task: Task) -> None:
-        self.task = task
+            execution.keep_journal(before)
 
     def begin(self) -> bool:
         """Begin the task that it was given, as far as its first call."""
@@ -351,8 +354,11 @@ class Worker:
         return True
 
     def take(self) -> bool:
-        """Begin a call."""
-        if self.shift is None or self.call is not None or not self.shift.todo:
+        """Begin a call. Where there is none, what is there to be told leaves."""
+        if self.shift is None or self.call is not None:
+            return False
+        if not self.shift.todo:
+            self.shift.flush()
             return False
         self.call = self.shift.next()
         if self.call is None:
@@ -370,7 +376,7 @@ class Worker:
         RAN.append((self, call[0], shift.again or shift.adopts))
         with self.acting():
             report = shift.execute(call)
-            if report[0] in runner.NOT_BEGUN:  # a promise that cannot be kept, or a function that is not known
+            if not shift.has_run(report):  # a promise that cannot be kept, or a function that is not known
                 RAN.pop()
                 self.began.remove(call[0])
             shift.report(report)
@@ -445,6 +451,14 @@ class Leash:
 
 #: Worker, number of the call, and whether a value was made anew: of each call that ran.
 RAN: list[tuple[Worker, int, bool]] = []
+#: What the calls that ran have noted of themselves.
+NOTES: list[Any] = []
+
+
+def note(what: Any) -> int:
+    """Called by functions that run on fake workers. How often the same was noted before."""
+    NOTES.append(what)
+    return NOTES.count(what) - 1
 
 
 class Client:
@@ -585,7 +599,14 @@ class FakeExecutor(HighThroughputExecutor):
         self.made = FakeCluster(scheduler, scratch)
 
     def start(self) -> None:
-        self._lane = (TurningBatchLane if self.batching else TurningSimpleLane)(self)
+        lane: Any = (TurningBatchLane if self.batching else TurningSimpleLane)(self)
+        if self.batching:
+            lane.reports.clock = reports.Clock(lane.client.loop.time.monotonic)
+        self._lane = lane
+
+
+#: Modules that look at the clock.
+TIMED = (remote_lane, reports, jobends, simple, runner, execution, agent)
 
 
 class World:
@@ -630,11 +651,12 @@ class World:
 
     def __enter__(self) -> World:
         RAN.clear()
+        NOTES.clear()
         self.patches = [
             mock.patch("distributed.comm.core.connect", self.connect),
             mock.patch.object(remote_lane, "open_cluster", lambda executor: executor.made),
             mock.patch.object(remote_lane, "enter", lambda client, foreign: None),
-            *[mock.patch.object(m, "time", self.time) for m in (remote_lane, reports, jobends, simple, runner, agent)],
+            *[mock.patch.object(module, "time", self.time) for module in TIMED],
         ]
         for patch in self.patches:
             patch.start()

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from parsl_on_dask.lanes import reports as module
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.reports import LATE, Clock, Reports
 from parsl_on_dask.lanes.shift import Shift
+from parsl_on_dask.lanes.stages import Stage
+from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.remote.packing import dumps
+from tests.lanes.fakes import RAN, Worker, World, call_of, outcome_of
 
 
 class Time:
@@ -70,3 +79,205 @@ def test_a_report_that_cannot_be_dealt_with_ends_its_own_call_alone() -> None:
     value = (module.VALUE, b"\x80\x04K\x01.", 0.0, 0.1)
     Reports(lane).read(("b", "w", "a", "h", 1, [(value[0], n, *value[1:]) for n in (1, 2)]))  # type: ignore[arg-type]
     assert ended == [(1, ZeroDivisionError), (2, type(None))]
+
+
+@pytest.fixture(params=[True, False], ids=["ours", "theirs"])
+def world(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[World]:
+    with World(ours=request.param, scratch=str(tmp_path)) as world:
+        yield world
+
+
+def together(world: World, count: int, function: Any = operator.neg) -> tuple[Any, Worker, list[Call]]:
+    """A lane, a worker that has begun the first of several calls that came together, and these."""
+    lane = world.lane()
+    worker = world.scheduler.add_worker()
+    one = call_of("app", function, 1)
+    lane.packer.pack(one)
+    lane.queues.learn(one, 0.001, kept=False)
+    calls = [call_of("app", function, i) for i in range(count)]
+    for call in calls:
+        lane.submit(call)
+    lane.queues.max_batch = count
+    lane.queues.portion = lambda key, workers: count
+    lane.go()
+    world.scheduler.assign(worker)
+    worker.begin()
+    worker.take()
+    return lane, worker, calls
+
+
+def heard(world: World, lane: Any) -> None:
+    """Everything that was told arrives."""
+    for _ in range(6):
+        world.loop.turn(4)
+        while world.scheduler.hear():
+            pass
+        lane.go()
+
+
+def missed(world: World, lane: Any) -> None:
+    """What has not arrived does not arrive any more."""
+    for _ in range(4):
+        heard(world, lane)
+        world.time.pass_by(module.STRIDE)
+        lane.tick()
+
+
+def test_the_call_that_ran_is_charged_and_the_others_run_elsewhere(world: World) -> None:
+    lane, worker, calls = together(world, 3)
+    worker.finish()
+    worker.take()
+    world.time.pass_by(0.01)
+    heard(world, lane)
+    world.scheduler.lose(worker)
+    heard(world, lane)
+    if world.scheduler.ours:  # whose journal says which it was
+        assert isinstance(outcome_of(calls[1]).error, WorkerLost)
+    world.scheduler.add_worker()
+    world.settle(lane)
+    assert outcome_of(calls[0]).value == 0 and outcome_of(calls[2]).value == -2
+    assert [number for _, number, _ in RAN].count(calls[0].number) == 1
+    if not world.scheduler.ours:
+        assert outcome_of(calls[1]).value == -1, "nobody knows which call it was: both run again, each alone"
+        assert calls[2].uncharged == 1 and calls[2].solo
+
+
+def test_results_that_a_worker_could_not_send_any_more_are_in_its_journal() -> None:
+    with World() as world:
+        lane, worker, calls = together(world, 2)
+        worker.finish()
+        world.scheduler.lose(worker)  # before anything left it
+        missed(world, lane)
+        assert outcome_of(calls[0]).value == 0
+        assert calls[1].stage is Stage.READY or calls[1].stage is Stage.SENT
+        assert not calls[1].owner
+
+
+@pytest.mark.parametrize("batching", [True, False])
+def test_a_call_whose_large_result_died_with_its_worker_has_run(batching: bool) -> None:
+    with World() as world:
+        lane = world.lane(batching, inline_limit=100)
+        worker = world.scheduler.add_worker()
+        call = call_of("app", operator.mul, b"x", 1000)
+        lane.submit(call)
+        lane.go()
+        world.scheduler.assign(worker)
+        worker.begin()
+        worker.take()
+        worker.finish()
+        world.scheduler.lose(worker)
+        missed(world, lane)
+        with pytest.raises(WorkerLost, match="its result was lost with it"):
+            raise outcome_of(call).error or AssertionError
+        assert len(RAN) == 1
+
+
+@pytest.mark.parametrize("batching", [True, False])
+def test_a_large_result_stays_where_it_is_and_is_made_again_after_a_loss(world: World, batching: bool) -> None:
+    lane = world.lane(batching, inline_limit=100)
+    worker = world.scheduler.add_worker()
+    call = call_of("app", operator.mul, b"x", 1000)
+    lane.submit(call)
+    world.settle(lane, 5)
+    value = outcome_of(call).value
+    assert type(value) is RemoteValue and value.size > 1000
+    world.scheduler.lose(worker)
+    assert value.fetch() == b"x" * 1000
+    assert [again for _, _, again in RAN] == [False, world.scheduler.ours]
+
+
+def test_what_waits_behind_a_long_call_is_handed_back(world: World) -> None:
+    lane, worker, calls = together(world, 3)
+    world.time.pass_by(0.06)
+    heard(world, lane)
+    [batch] = [b for b in lane.shifts.values() if b.started]
+    assert batch.stuck and list(batch.calls) == [calls[0].number]
+    assert not batch.open
+    assert {call.stage for call in calls[1:]} <= {Stage.READY, Stage.SENT}
+    assert not any(call.uncharged for call in calls), "that is no loss"
+    worker.finish()
+    worker.take()
+    world.settle(lane)
+    assert sorted(outcome_of(call).value for call in calls) == [-2, -1, 0]
+    assert len(RAN) == 3
+
+
+def test_a_call_that_loses_its_workers_without_end_fails_in_the_end() -> None:
+    for batching in (True, False):
+        with World() as world:
+            lane = world.lane(batching)
+            call = call_of("app", operator.neg, 1)
+            lane.submit(call)
+            for _ in range(60):
+                worker = world.scheduler.add_worker()
+                lane.go()
+                world.scheduler.assign(worker)  # and it dies before it begins
+                world.scheduler.lose(worker)
+                heard(world, lane)
+                world.time.pass_by(4.0)
+                lane.tick()
+                world.time.pass_by(4.0)
+                lane.tick()
+            assert isinstance(outcome_of(call).error, WorkerLost)
+            assert call.uncharged == module.UNCHARGED and not RAN
+
+
+def test_a_task_that_dask_cannot_run_fails_its_calls(world: World) -> None:
+    lane, _, calls = together(world, 2)
+    task = next(iter(world.scheduler.tasks.values()))
+    world.scheduler.failed(task, MemoryError("no room"))
+    heard(world, lane)
+    for call in calls:
+        error = outcome_of(call).error
+        assert "Dask could not run a task of app 'app': MemoryError: no room" in str(error)
+        assert isinstance(error.__cause__, MemoryError)  # type: ignore[union-attr]
+
+
+def test_a_result_that_cannot_be_read_here_is_the_calls_error() -> None:
+    class Odd:
+        def __reduce__(self) -> Any:
+            return (exec, ("raise SystemExit(3)",))
+
+    for report in ((module.VALUE, 1, dumps(Odd()), 0.0, 1.0), (module.ERROR, 1, dumps(Odd()), 0.0, 1.0)):
+        outcome = module.outcome_of_report(report, "odd", "w", "h")
+        assert "the result of app 'odd' cannot be rebuilt in the submitting process: SystemExit: 3" in str(
+            outcome.error
+        )
+        assert isinstance(outcome.error.__cause__, SystemExit)  # type: ignore[union-attr]
+        assert (outcome.worker, outcome.host, outcome.began, outcome.ended) == ("w", "h", 0.0, 1.0)
+
+
+def test_reports_of_a_task_that_is_over_are_of_no_interest(world: World) -> None:
+    lane = world.lane()
+    lane.reports.read(("gone", "w", "a", "h", 1, [(module.VALUE, 1, b"", 0.0, 1.0)]))
+
+
+def test_samples_and_messages_go_to_monitoring() -> None:
+    seen: list[Any] = []
+    lane = SimpleNamespace(
+        watch=SimpleNamespace(seen=lambda *what: seen.append(what), message=lambda what: seen.append(what))
+    )
+    call = call_of()
+    module.watched(lane, call, "w", "h", (module.SAMPLES, 1, "cpu"))  # type: ignore[arg-type]
+    module.watched(lane, None, "w", "h", (module.SAMPLES, 1, "cpu"))  # type: ignore[arg-type]
+    module.watched(lane, None, "w", "h", (module.MESSAGE, 0, dumps("told")))  # type: ignore[arg-type]
+    assert seen == [(call, "w", "h", "cpu"), "told"]
+    lane.watch = None
+    module.watched(lane, call, "w", "h", (module.SAMPLES, 1, "cpu"))  # type: ignore[arg-type]
+    assert len(seen) == 2
+
+
+def test_the_cluster_forgets_a_task_when_dask_has_no_reason_to_run_it_again(world: World) -> None:
+    for batching in (True, False):
+        lane = world.lane(batching)
+        forgotten: list[str] = []
+        lane.cluster.done_with = forgotten.append
+        world.scheduler.add_worker()
+        call = call_of("app", operator.neg, 1)
+        lane.submit(call)
+        world.settle(lane)
+        lane.tick()
+        assert outcome_of(call).value == -1 and not forgotten
+        world.time.pass_by(module.RELEASE + 1)
+        lane.tick()
+        assert len(forgotten) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask import python_app
+from parsl_on_dask import Config, DataFlowKernel, python_app
 from parsl_on_dask.clusters.bootstrap import KEY_MARK
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, MPIExecutor, WorkQueueExecutor
@@ -102,39 +102,20 @@ def test_what_waits_here_can_be_cancelled_and_what_was_sent_cannot(lane: SimpleL
     assert lane.outstanding() == 0 and not lane.ready and not lane.sent
 
 
-def test_the_lowest_priority_goes_first_and_calls_without_one_last(lane: SimpleLane) -> None:
-    from tests.lanes.fakes import call_of
+def test_the_call_that_killed_its_worker_fails_and_the_others_run_once(tmp_path: Path) -> None:
+    path = str(tmp_path / "ran")
 
-    for priority in (None, 5, 1):
-        lane.wait(call_of("app", **({} if priority is None else {"priority": priority})))
-    ready, lane.ready = lane.ready, []
-    assert [entry[0] for entry in sorted(ready)] == [1, 5, float("inf")]
+    def one(path: str, i: int) -> int:
+        import os
 
+        append(path, f"{i} ")
+        if i == 2:
+            os._exit(7)
+        return i
 
-class TestLoss:
-    """With workers of its own."""
-
-    @pytest.fixture(scope="class")
-    def kernel(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-        import parsl_on_dask as parsl
-
-        executor = HighThroughputExecutor(label="own", max_workers_per_node=1, batching=False)
-        config = parsl.Config(executors=[executor], run_dir=str(tmp_path_factory.mktemp("runs")), strategy="none")
-        with parsl.load(config) as kernel:
-            yield kernel
-        parsl.clear()
-
-    def test_the_call_that_killed_its_worker_fails_and_the_others_run_once(self, kernel: Any, tmp_path: Path) -> None:
-        path = str(tmp_path / "ran")
-
-        def one(path: str, i: int) -> int:
-            import os
-
-            append(path, f"{i} ")
-            if i == 2:
-                os._exit(7)
-            return i
-
+    executor = HighThroughputExecutor(label="own", max_workers_per_node=1, batching=False)
+    config = Config(executors=[executor], run_dir=str(tmp_path / "runs"), strategy="none")
+    with DataFlowKernel(config) as kernel:
         futures = [kernel.submit(one, path, i) for i in range(8)]
         for i, future in enumerate(futures):
             if i == 2:
@@ -145,11 +126,16 @@ class TestLoss:
         assert sorted(text_of(path).split()) == [str(i) for i in range(8)]
 
 
+def without_batching(executor: Any) -> Any:
+    executor.batching = False  # which its constructor has no argument for
+    return executor
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: MPIExecutor(batching=False), "enable_mpi_mode"),
-        (lambda: WorkQueueExecutor(batching=False), "resource specification"),
+        (lambda: without_batching(MPIExecutor()), "enable_mpi_mode"),
+        (lambda: without_batching(WorkQueueExecutor()), "resource specification"),
         (lambda: HighThroughputExecutor(batching=False, manager_selector=BlockIdManagerSelector()), "manager_selector"),
         (lambda: HighThroughputExecutor(batching=False, drain_period=60), "drain_period"),
         (lambda: DaskExecutor("tcp://127.0.0.1:1", batching=False, job_end_reruns=3), "job_end_reruns"),

@@ -1,0 +1,228 @@
+"""Which calls go where: into shifts that run, into new Dask tasks, or nowhere yet. On a cluster that is driven."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.dispatch import TOGETHER
+from parsl_on_dask.lanes.queues import ALONE, LONG
+from parsl_on_dask.lanes.stages import CANCEL, Stage
+from parsl_on_dask.remote.packing import loads
+from tests.lanes.fakes import World, call_of, outcome_of
+
+
+@pytest.fixture(params=[True, False], ids=["ours", "theirs"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    with World(ours=request.param) as world:
+        yield world
+
+
+@pytest.fixture
+def ours() -> Iterator[World]:
+    with World() as world:
+        yield world
+
+
+def calls(lane: Any, count: int, function: Any = operator.neg, **spec: Any) -> list[Call]:
+    made = [call_of("app", function, i, **spec) for i in range(count)]
+    for call in made:
+        lane.submit(call)
+    return made
+
+
+def know(lane: Any, seconds: float, call: Call | None = None) -> None:
+    """Let the lane know how long calls of the function take."""
+    one = call_of("app", operator.neg, 1)
+    lane.packer.pack(one)
+    lane.queues.learn(one, seconds, kept=False)
+
+
+def groups(world: World) -> list[int]:
+    """How many calls each Dask task of the world begins with."""
+    return [len(loads(task.data)["calls"]) for task in world.scheduler.tasks.values()]
+
+
+def test_the_first_calls_of_an_app_go_one_by_one_to_each_slot(world: World) -> None:
+    for _ in range(3):
+        world.scheduler.add_worker()
+    lane = world.lane()
+    calls(lane, 20)
+    lane.go()
+    # others see how much there is to do, as far as that goes
+    assert groups(world) == [1] * (3 if lane.cluster.started_here else 8)
+    assert lane.queues.size == 20 - len(groups(world))
+
+
+def test_known_short_calls_share_a_task_and_leave_their_share_to_others(ours: World) -> None:
+    for _ in range(2):
+        ours.scheduler.add_worker()
+    lane = ours.lane()
+    know(lane, 0.001)
+    calls(lane, 40)
+    lane.go()
+    assert groups(ours) == [10, 8]
+    assert sum(groups(ours)) + lane.queues.size == 40
+
+
+def test_shifts_that_run_are_fed_directly(ours: World) -> None:
+    worker = ours.scheduler.add_worker()
+    lane = ours.lane()
+    first = calls(lane, 1)
+    lane.go()
+    ours.scheduler.assign(worker)
+    worker.begin()
+    ours.loop.turn(5)
+    while ours.scheduler.hear():
+        lane.go()
+        ours.loop.turn(8)
+    lane.go()
+    [shift] = lane.open_shifts.values()
+    assert shift.open and shift.link.address == worker.address
+    worker.take()
+    worker.finish()
+    worker.take()
+    ours.loop.turn(5)
+    lane.go()
+    assert outcome_of(first[0]).value == 0
+    more = calls(lane, 5)
+    lane.go()
+    assert len(ours.scheduler.tasks) == 1, "the shift takes them"
+    ours.settle(lane)
+    assert [outcome_of(call).value for call in more] == [-i for i in range(5)]
+
+
+def test_long_calls_are_tasks_of_their_own_as_many_as_keep_the_workers_busy(world: World) -> None:
+    for _ in range(2):
+        world.scheduler.add_worker()
+    lane = world.lane()
+    know(lane, 2 * ALONE)
+    calls(lane, 50)
+    lane.go()
+    assert groups(world) == [1] * 6, "two for each slot, and two more"
+    assert not lane.open_shifts
+
+
+def test_in_flight_is_the_most_that_is_with_dask(world: World) -> None:
+    world.scheduler.add_worker()
+    lane = world.lane(in_flight=2)
+    know(lane, 0.0001)
+    calls(lane, 50)
+    for _ in range(3):
+        lane.go()
+    assert sum(groups(world)) <= 2
+    world.settle(lane, 100)
+    assert not lane.live
+
+
+def test_quick_calls_with_a_specification_go_in_larger_numbers(ours: World) -> None:
+    ours.scheduler.add_worker()
+    lane = ours.lane()
+    know(lane, 0.001)
+    calls(lane, 200, priority=1)
+    lane.go()
+    assert len(groups(ours)) == 4 + TOGETHER
+
+
+def test_resources_and_workers_of_a_specification_reach_dask(ours: World) -> None:
+    lane = ours.lane()
+    sent: list[Any] = []
+    lane.client.map = lambda *_, **options: sent.append(options) or []
+    with pytest.raises(ValueError):  # as many futures as tasks are expected
+        lane.dispatcher._send([calls(lane, 1, resources={"GPU": 2}, workers=["tcp://a:1"], priority=3)], False)
+    [options] = sent
+    assert options["resources"] == {"GPU": 2}
+    assert options["workers"] == ["tcp://a:1"] and not options["allow_other_workers"]
+    assert options["priority"] == 1e9 - 3
+
+
+def test_a_worker_that_is_only_preferred_is_not_waited_for(ours: World) -> None:
+    lane = ours.lane()
+    sent: list[Any] = []
+    lane.client.map = lambda *_, **options: sent.append(options) or []
+    with pytest.raises(ValueError):
+        lane.dispatcher._send([calls(lane, 1, prefer=["tcp://a:1"])], False)
+    assert sent[0]["workers"] == ["tcp://a:1"] and sent[0]["allow_other_workers"]
+
+
+def test_what_was_cancelled_is_not_sent(world: World) -> None:
+    lane = world.lane()
+    know(lane, 0.001)
+    made = calls(lane, 3)
+    for call in made:
+        assert call.step(CANCEL) is Stage.CANCELLED
+        lane.withdraw(call)
+    lane.go()
+    assert not world.scheduler.tasks and not lane.live and not lane.queues.size
+
+
+def test_a_task_that_dask_refuses_fails_its_calls(world: World) -> None:
+    lane = world.lane()
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError("no")
+
+    lane.client.map = refuse
+    made = calls(lane, 3)
+    lane.go()
+    for call in made:
+        assert "Dask did not take a task of app 'app': OSError('no')" in str(outcome_of(call).error)
+    assert len({id(outcome_of(call).error) for call in made}) == 3
+    assert not lane.live and not lane.shifts
+
+
+def test_a_shift_without_work_makes_way_for_a_long_call(ours: World) -> None:
+    worker = ours.scheduler.add_worker()
+    lane = ours.lane()
+    calls(lane, 1)
+    lane.go()
+    ours.scheduler.assign(worker)
+    worker.begin()
+    worker.take()
+    worker.finish()
+    worker.take()
+    for _ in range(6):
+        ours.loop.turn(4)
+        ours.scheduler.hear()
+        lane.go()
+    [shift] = lane.open_shifts.values()
+    assert shift.open and not shift.calls
+    know(lane, 100 * ALONE)
+    calls(lane, 1)
+    lane.go()
+    ours.loop.turn(6)
+    assert shift.stuck
+    assert worker.shift is not None and worker.shift.over
+
+
+def test_behind_a_call_of_unknown_or_long_run_time_no_other_one_waits(ours: World) -> None:
+    from types import SimpleNamespace
+
+    lane = ours.lane()
+    made = calls(lane, 3)
+    lane.go()
+    busy = next(iter(lane.shifts.values()))
+    lane.open_shifts = {busy.id: busy}
+    busy.started, busy.link = True, SimpleNamespace(ready=True, address="a")  # type: ignore[assignment]
+    assert busy.open and busy.calls
+    key = next(iter(lane.queues.waiting))
+    assert lane.dispatcher._room(key, 1, None) is None
+    for seconds, found in ((LONG * 1.5, None), (0.001, busy)):
+        lane.queues.times.clear()
+        lane.queues.learn(made[0], seconds, kept=False)
+        assert lane.dispatcher._room(key, 1, None) is found
+
+
+def test_more_shifts_than_slots_show_others_that_workers_would_be_of_use() -> None:
+    for is_ours, expected in ((True, 1), (False, 2)):
+        with World(ours=is_ours) as world:
+            world.scheduler.add_worker()
+            lane = world.lane()
+            know(lane, 0.04)
+            calls(lane, 100)
+            lane.go()
+            assert len(groups(world)) == expected

@@ -1,0 +1,257 @@
+"""Workers whose jobs end: which calls still go there, and what becomes of those that are cut off. With a set clock."""
+
+from __future__ import annotations
+
+import logging
+import operator
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from parsl_on_dask.executors.high_throughput.errors import WorkerLost
+from parsl_on_dask.jobs.states import JobState
+from parsl_on_dask.lanes import jobends
+from parsl_on_dask.lanes.jobends import Where
+from parsl_on_dask.lanes.queues import SPARE
+from tests.lanes.fakes import World, call_of, outcome_of
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with World() as world:
+        for _ in range(2):
+            world.scheduler.add_worker()
+        yield world
+
+
+def addresses(world: World) -> list[str]:
+    return list(world.scheduler.workers)
+
+
+def known(lane: Any, seconds: float) -> Any:
+    """A call of a function that takes so long."""
+    call = call_of("app", operator.neg, 1)
+    lane.packer.pack(call)
+    lane.queues.learn(call, seconds, kept=False)
+    return call
+
+
+def ends(lane: Any, address: str, stop: float, last: float, end: float) -> None:
+    """A worker tells of the end of its job, and the lane looks at who is there."""
+    lane.ends.heard(address, address, (stop, last, end))
+    look(lane)
+
+
+def look(lane: Any) -> None:
+    lane.ends.tick()
+    lane.client.loop.turn(4)
+    lane.go()
+
+
+def test_as_long_as_every_worker_has_time_for_every_call_nothing_is_asked(world: World) -> None:
+    lane = world.lane()
+    known(lane, 10.0)
+    ends(lane, addresses(world)[0], 500.0, 550.0, 600.0)
+    assert not lane.ends.any_soon
+    ends(lane, addresses(world)[1], 2.0, 10.0 * SPARE, 20.0)
+    assert lane.ends.any_soon
+
+
+def test_calls_go_where_they_have_the_time(world: World) -> None:
+    lane = world.lane()
+    short, long = addresses(world)
+    ends(lane, short, 20.0, 30.0, 40.0)
+    ends(lane, long, 90.0, 100.0, 110.0)
+    known(lane, 60.0)
+    look(lane)
+    assert lane.ends.where_for(5.0) is None, "anywhere"
+    assert lane.ends.where_for(60.0) == Where([long], False)
+    assert lane.ends.fits(short, 30.0, world.time.now)
+    assert not lane.ends.fits(short, 30.1, world.time.now)
+    world.time.pass_by(21.0)
+    assert not lane.ends.fits(short, 0.0, world.time.now), "it takes nothing more"
+    assert lane.ends.fits("another", 1e9, world.time.now)
+
+
+def test_those_with_the_most_time_left_come_first(world: World) -> None:
+    lane = world.lane()
+    first, second = addresses(world)
+    third = world.scheduler.add_worker().address
+    ends(lane, first, 40.0, 40.0, 50.0)
+    ends(lane, second, 80.0, 80.0, 90.0)
+    ends(lane, third, 2.0, 2.0, 9.0)
+    assert lane.ends.where_for(10.0) == Where([second, first], False)
+
+
+def test_a_call_that_has_the_time_nowhere_waits_for_a_block_or_is_tried_all_the_same(world: World) -> None:
+    lane = world.lane()
+    for address in addresses(world):
+        ends(lane, address, 20.0, 20.0, 30.0)
+    known(lane, 19.0)
+    look(lane)
+    assert lane.ends.where_for(25.0) == Where(addresses(world), True), "no job is long enough"
+    world.time.pass_by(10.0)
+    assert lane.ends.where_for(15.0) == Where(addresses(world), True), "no other block comes"
+    lane.cluster.status = lambda: {"1": SimpleNamespace(state=JobState.PENDING)}
+    look(lane)
+    assert lane.ends.where_for(15.0) == Where([], False), "a block comes that may have the time"
+
+
+def test_a_worker_that_is_about_to_end_takes_no_more_calls(world: World) -> None:
+    lane = world.lane()
+    address, other = addresses(world)
+    ends(lane, address, 1.0, 1.0, 10.0)
+    assert not lane.ends.drains(address)
+    world.time.pass_by(1.5)
+    assert lane.ends.drains(address) and not lane.ends.drains(other)
+    look(lane)
+    assert lane.ends.places[address].leaving
+    assert lane.ends.leaving_blocks() == set(), "the block's other worker goes on"
+    lane.cluster.block_of = lambda name: name
+    assert lane.ends.leaving_blocks() == {world.scheduler.workers[address].name}
+    assert lane.ends.without_leaving(2) == (1, 0, 0)
+    assert [w["draining"] for w in lane.workers()] == [True, False]
+
+
+def test_what_the_batch_system_says_counts_for_more(world: World) -> None:
+    lane = world.lane()
+    address = addresses(world)[0]
+    ends(lane, address, 500.0, 550.0, 600.0)
+    lane.ends.told([(address, "w")], 30.0)
+    look(lane)
+    assert lane.ends.places[address].leaving
+    ends(lane, address, 500.0, 550.0, 600.0)
+    assert lane.ends.places[address].leaving and lane.ends.drains(address)
+
+
+def test_a_worker_that_goes_on_after_its_end_is_as_any_other(world: World) -> None:
+    lane = world.lane()
+    address = addresses(world)[0]
+    ends(lane, address, 1.0, 2.0, 3.0)
+    world.time.pass_by(4.0 + jobends.EXTENDED)
+    look(lane)
+    assert address not in lane.ends.places
+
+
+def test_workers_that_have_gone_are_forgotten(world: World) -> None:
+    lane = world.lane()
+    worker = next(iter(world.scheduler.workers.values()))
+    ends(lane, worker.address, 1.0, 2.0, 3.0)
+    world.scheduler.lose(worker)
+    look(lane)
+    assert not lane.ends.places
+    look(lane)
+    assert not lane.ends.any_soon
+
+
+def test_a_worker_in_a_job_without_end_has_no_place(world: World) -> None:
+    lane = world.lane()
+    address = addresses(world)[0]
+    lane.ends.heard(address, "w", (1.0, 2.0, 3.0))
+    lane.ends.heard(address, "w", ())
+    assert not lane.ends.places
+
+
+def cut_off(world: World, reruns: int) -> tuple[Any, Any]:
+    """A lane, and a call that its worker's job ended under."""
+    lane = world.lane(job_end_reruns=reruns)
+    call = call_of("app", operator.neg, 1)
+    lane.submit(call)
+    lane.go()
+    strike(world, lane)
+    return lane, call
+
+
+def strike(world: World, lane: Any) -> None:
+    """A worker begins the call, and its job ends."""
+    worker = next(iter(world.scheduler.workers.values()))
+    world.scheduler.assign(worker)
+    worker.begin()
+    worker.take()
+    for _ in range(4):
+        world.loop.turn(4)
+        world.scheduler.hear()
+        lane.go()
+    lane.ends.heard(worker.address, worker.name, (1.0, 3.0, 4.0))
+    world.time.pass_by(3.5)
+    world.scheduler.lose(worker)
+    while world.scheduler.hear():
+        lane.go()
+    lane.go()
+
+
+def test_a_call_that_is_cut_off_runs_again_uncharged(world: World) -> None:
+    lane, call = cut_off(world, 10)
+    assert not call.owner and call.uncharged == 1
+    assert lane.ends.cut[call.number] == (1, pytest.approx(3.5))
+    assert lane.ends.need_of(call) == pytest.approx(3.5 * SPARE)
+    world.settle(lane)
+    assert outcome_of(call).value == -1
+
+
+def test_not_more_often_than_it_may(world: World) -> None:
+    _, call = cut_off(world, 0)
+    with pytest.raises(WorkerLost, match="its job ended, and job_end_reruns=0"):
+        raise outcome_of(call).error or AssertionError
+    lane, call = cut_off(world, 1)
+    assert not call.owner
+    lane.go()
+    world.scheduler.add_worker()
+    lane.ends.any_soon = False
+    lane.dispatcher.dispatch()
+    strike(world, lane)
+    with pytest.raises(WorkerLost, match="as it has 1 times before under this call: job_end_reruns=1"):
+        raise outcome_of(call).error or AssertionError
+
+
+def test_a_loss_long_before_the_end_is_no_cutting_off(world: World) -> None:
+    lane = world.lane()
+    address = addresses(world)[0]
+    lane.ends.heard(address, "w", (90.0, 100.0, 110.0))
+    batch = SimpleNamespace(link=SimpleNamespace(address=address))
+    assert not lane.ends.cut_off(batch)
+    world.time.pass_by(89.0)
+    assert not lane.ends.cut_off(batch)
+    world.time.pass_by(1.5)
+    assert lane.ends.cut_off(batch)
+    assert not lane.ends.cut_off(SimpleNamespace(link=None))
+
+
+def test_calls_that_no_job_is_long_enough_for_are_told_of_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "parsl.lanes.jobends")
+    logging.getLogger("parsl").setLevel(logging.DEBUG)
+    for _ in range(2):
+        cut_off(world, 10)
+    assert "seem to need more time than the jobs of executor fake have (3 s, as far as seen)" in caplog.text
+
+
+def test_a_worker_with_free_hands_is_found(world: World) -> None:
+    lane = world.lane()
+    first, second = addresses(world)
+    ends(lane, first, 1.0, 2.0, 3.0)
+    where = Where([first, second], False)
+    assert lane.ends.free(where) == first
+    for number, place in enumerate((first, second)):
+        lane.shifts[str(number)] = SimpleNamespace(started=False, calls={1: 1}, link=None, place=place, future=None)
+        assert lane.ends.free(where) == (second if place == first else "")
+    link = SimpleNamespace(address=second)
+    lane.shifts = {"0": SimpleNamespace(started=True, calls={1: 1}, link=link, place="", future=None)}
+    assert lane.ends.free(Where([second], False)) == ""
+
+
+def test_a_worker_of_no_use_makes_room_for_another_block(world: World) -> None:
+    lane = world.lane()
+    lane.scaled = True
+    address, other = addresses(world)
+    call = known(lane, 60.0)
+    for each in (address, other):
+        ends(lane, each, 50.0, 50.0, 60.0)
+    lane.ends.length = 600.0
+    lane.queues.add(call)
+    look(lane)
+    assert not lane.ends.places[address].leaving
+    world.time.pass_by(jobends.USELESS + 1)
+    look(lane)
+    assert lane.ends.places[address].leaving

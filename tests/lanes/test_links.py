@@ -1,0 +1,146 @@
+"""The client's ends of direct connections: what arrives by two roads is read once."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from parsl_on_dask.lanes.links import Link, Links
+from parsl_on_dask.remote.agent import ACKNOWLEDGED, FUNCTIONS_KEPT
+from tests.lanes.fakes import RAN, Worker, World, call_of, outcome_of
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with World() as world:
+        yield world
+
+
+def linked(world: World) -> tuple[Any, Worker, Link]:
+    """A lane with a direct connection to a worker whose shift waits for more."""
+    lane = world.lane()
+    worker = world.scheduler.add_worker()
+    call = call_of("app", operator.neg, 1)
+    lane.submit(call)
+    lane.go()
+    world.scheduler.assign(worker)
+    worker.begin()
+    worker.take()
+    worker.finish()
+    worker.take()
+    for _ in range(6):
+        world.loop.turn(5)
+        world.scheduler.hear()
+        lane.go()
+    [link] = lane.links.links.values()
+    assert link.ready and outcome_of(call).value == -1
+    return lane, worker, link
+
+
+def fed(lane: Any, count: int = 1) -> list[Any]:
+    """Calls that go to the shift directly."""
+    calls = [call_of("app", operator.neg, i) for i in range(count)]
+    for call in calls:
+        lane.submit(call)
+    lane.go()
+    return calls
+
+
+def test_the_second_road_tells_nothing_twice() -> None:
+    told: list[Any] = []
+    links = Links(None, "topic", lambda kind, item: told.append(item))  # type: ignore[arg-type]
+    for name, number, message in (("a", 1, b"1"), ("a", 0, b"0"), ("a", 1, b"1"), ("b", 0, b"b"), ("a", 2, b"2")):
+        links.received((name, number, message))
+    links.received(b"by the first road")
+    links.received(("a", 3, b""))  # a greeting, which nobody waits for any more
+    assert told == [b"1", b"b", b"2", b"by the first road"]
+
+
+def test_what_a_broken_connection_has_swallowed_arrives_by_the_other_road(world: World) -> None:
+    lane, worker, _ = linked(world)
+    [call] = fed(lane)
+    world.loop.turn(6)
+    assert worker.take() and worker.finish()
+    worker.take()
+    worker.break_connections()
+    world.settle(lane)
+    assert outcome_of(call).value == 0
+    assert [number for _, number, _ in RAN].count(call.number) == 1
+    assert not lane.live
+
+
+def test_calls_that_were_on_a_connection_that_broke_are_sent_again(world: World) -> None:
+    lane, worker, link = linked(world)
+    calls = fed(lane, 3)
+    worker.break_connections()  # they have not arrived
+    world.settle(lane, 3)
+    for _ in range(4):
+        world.time.pass_by(2.0)
+        lane.tick()
+        world.settle(lane, 3)
+    assert [outcome_of(call).value for call in calls] == [0, -1, -2]
+    assert link.address not in lane.links.links or lane.links.links[link.address] is not link
+
+
+def test_the_client_says_what_it_has_read(world: World) -> None:
+    lane, worker, _ = linked(world)
+    for _ in range(ACKNOWLEDGED + 4):
+        fed(lane)
+        world.loop.turn(4)
+        worker.take()
+        worker.finish()
+        worker.take()
+        world.time.pass_by(0.01)
+        world.loop.turn(4)
+    lane.go()
+    world.loop.turn(4)
+    assert worker.agent.stream.first >= ACKNOWLEDGED
+    assert len(worker.agent.stream.unread) < ACKNOWLEDGED
+
+
+def test_a_worker_that_cannot_be_reached_takes_the_usual_road(world: World) -> None:
+    lane = world.lane()
+    world.connect = None  # type: ignore[assignment,method-assign]
+    link = lane.links.to("tcp://nowhere:1")
+    world.loop.turn(4)
+    assert not link.ready
+    lane.links.send(link, b"nobody reads this")
+    world.loop.turn(2)
+
+
+def test_a_link_forgets_functions_as_the_worker_does() -> None:
+    link = Link("a")
+    for i in range(FUNCTIONS_KEPT + 3):
+        link.knows(str(i))
+    assert len(link.known) == FUNCTIONS_KEPT
+    assert "2" not in link.known and "3" in link.known
+    link.knows("3")
+    assert len(link.known) == FUNCTIONS_KEPT
+
+
+def test_a_function_travels_once_to_a_worker(world: World) -> None:
+    from parsl_on_dask.remote.packing import loads
+
+    lane, worker, _ = linked(world)
+    sent: list[Any] = []
+    send = lane.links.send
+    lane.links.send = lambda link, message: (sent.append(loads(message)[1]), send(link, message))
+    fed(lane)
+    world.loop.turn(6)
+    for step in (worker.take, worker.finish, worker.take, lambda: world.loop.turn(6), lane.go):
+        step()
+    other = call_of("pos", operator.pos, 1)
+    lane.submit(other)
+    lane.go()
+    assert [len(functions) for functions in sent] == [0, 1]
+
+
+def test_closing_says_goodbye(world: World) -> None:
+    lane, worker, _ = linked(world)
+    lane.close()
+    world.loop.turn(10)
+    assert worker.agent.muted and not worker.agent.connected
+    assert not lane.shifts and not lane.open_shifts
