@@ -180,7 +180,7 @@ def test_a_client_reads_each_message_once_whatever_way_it_comes() -> None:
         b"4",
     ]
     for message in came:
-        links.heard(message)
+        links.received(message)
     assert taken == [b"2", b"3", b"4"]
     assert not links._is_new("link", 2), "it lay in the socket meanwhile"
 
