@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Mapping
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -72,6 +72,9 @@ class _ModulesWithoutFile:
     def find_spec(cls, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
         if not fullname.startswith(f"{_PACKAGE}."):
             return None
+        file = PathFinder.find_spec(fullname, path)
+        if file is not None and file.origin is not None:
+            return file
         from parsl_on_dask.old_spellings.gone import GONE, below
 
         parent, _, name = fullname.rpartition(".")
@@ -133,5 +136,5 @@ class _Same(ModuleType):
         return dir(importlib.import_module(self.__same__))
 
 
-# the last, so that a file of that name counts
-sys.meta_path.append(_ModulesWithoutFile)
+# the first: others take a folder that an earlier release has left, without files, for a package
+sys.meta_path.insert(0, _ModulesWithoutFile)

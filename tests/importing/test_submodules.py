@@ -89,6 +89,20 @@ def test_no_file_is_shadowed_by_the_table_and_its_names_are_those_of_parsl() -> 
             assert {*gone.names.split(), *gone.there} == set(surface[f"parsl.{module}"])
 
 
+@pytest.mark.parametrize("module", ["providers.slurm.slurm", "channels.ssh.ssh", "configs.anvil"])
+def test_a_folder_that_an_earlier_release_has_left_is_no_package(module: str, tmp_path: Path) -> None:
+    """Where sources are updated in place, folders stay that hold compiled files alone."""
+    package, *folders = module.split(".")
+    tmp_path.joinpath(package, *folders, "__pycache__").mkdir(parents=True)
+    text = f"""
+        import importlib
+        import parsl_on_dask.{package} as package
+        package.__path__.append({str(tmp_path / package)!r})
+        print(importlib.import_module("parsl_on_dask.{module}").__doc__ is not None)
+        """
+    assert says(tmp_path, text, *FRONT) == "True\n"
+
+
 SAME = {module: gone.same for module, gone in GONE.items() if gone.same}
 
 
