@@ -98,11 +98,13 @@ class Submissions:
         """Forget what is not wanted any more. Under the lock."""
         kept: deque[Submission] = deque()
         for submission in self.queue:
-            blocks = [block for block in submission.blocks if not (self.closed or block.given_back)]
+            blocks = []
             for block in submission.blocks:
-                if block not in blocks:
+                if self.closed or block.given_back:
                     block.gone = True
                     block.submitted.set()
+                else:
+                    blocks.append(block)
             if blocks:
                 kept.append(submission._replace(blocks=blocks))
         self.queue = kept
