@@ -31,12 +31,13 @@ from parsl_on_dask.clusters.blockspec import (
     spec_text,
     warn_of_idle_nodes,
     write_private,
+    write_start_files,
 )
 from parsl_on_dask.clusters.jobs import Jobs
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.remains import Remains
 from parsl_on_dask.clusters.roster import Member, Roster, parts_of
-from parsl_on_dask.clusters.startup import Start, first_file, start_files, stdin_command, write_archive
+from parsl_on_dask.clusters.startup import Start, stdin_command, write_archive
 from parsl_on_dask.clusters.supervisor import dask_config
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.providers.base import slots_of
@@ -98,6 +99,8 @@ class BlockCluster(Cluster):
         self.sockets = scratch.make()
         self.archive = os.path.join(self.scratch, "parsl_on_dask.zip")
         write_archive(self.archive)
+        if not getattr(self.provider, "takes_stdin", False):
+            write_start_files(executor, self.home, Start("blocknode", self.archive, LATE))
         self.config = json.dumps(dask_config(None), default=str)
         self.jobs = Jobs(self)
         self.ledger = Ledger(self)
@@ -227,16 +230,8 @@ class BlockCluster(Cluster):
         """Write down what a block's nodes have to know; returns the command that starts one of them."""
         os.makedirs(block.folder, exist_ok=True)
         self.jobs.will.add(block)
-        self._write_start_files()
         write_private(block.spec_file, spec_text(self._spec(block, scheduler)))
         return node_command(self.executor, self.home, block.spec_file)
-
-    def _write_start_files(self) -> None:
-        """Write what every block starts with, once."""
-        python = python_of(self.executor)
-        if not os.path.exists(first_file(self.home, python)):
-            for path, text in start_files(self.home, Start("blocknode", self.archive, LATE), python).items():
-                write_private(path, text)
 
     def slots_per_block(self) -> int:
         """By Parsl's formula; what blocks turn out to have, where that has nothing to go by."""

@@ -12,7 +12,7 @@ import random
 import re
 from typing import Any
 
-from parsl_on_dask.clusters.startup import first_file, places, start_command
+from parsl_on_dask.clusters.startup import Start, first_file, places, start_command, start_files
 from parsl_on_dask.clusters.supervisor import dask_config
 from parsl_on_dask.providers.worker_args import WorkerOptions
 from parsl_on_dask.remote.sidefiles import replacing
@@ -121,6 +121,12 @@ def python_of(executor: Any) -> str | None:
     """The Python that the user has named for the workers: the executor's, else the provider's or its site's."""
     named: str | None = getattr(executor, "python", None) or site_of(executor.provider)("python")
     return named
+
+
+def write_start_files(executor: Any, folder: str, start: Start) -> None:
+    """Write the files that nodes start with to a folder."""
+    for path, text in start_files(folder, start, python_of(executor)).items():
+        write_private(path, text)
 
 
 def node_command(executor: Any, folder: str, orders: str) -> str:

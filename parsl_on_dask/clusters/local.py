@@ -11,8 +11,8 @@ from collections.abc import Collection
 from typing import Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, warn_of_idle_nodes, write_private
-from parsl_on_dask.clusters.startup import Start, start_files, write_archive
+from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, warn_of_idle_nodes, write_start_files
+from parsl_on_dask.clusters.startup import Start, write_archive
 from parsl_on_dask.clusters.supervisor import Supervisor, pems_of
 from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
@@ -237,12 +237,8 @@ class _LocalBlock(Supervisor):
         archive = os.path.join(self.scratch, "parsl_on_dask.zip")
         if not os.path.exists(archive):
             write_archive(archive)
-        folder = os.path.join(self.scratch, f"start-{self.name or 'scheduler'}")
-        os.mkdir(folder)
-        start = Start("node", archive, 0)
-        for place, text in start_files(folder, start, python_of(self.executor)).items():
-            write_private(place, text)
-        return node_command(self.executor, folder, path)
+        write_start_files(self.executor, self.scratch, Start("node", archive, 0))
+        return node_command(self.executor, self.scratch, path)
 
     def shell_text(self, command: str, job: str, folder: str) -> str:
         init = self.cluster.provider_hint("worker_init") or ""

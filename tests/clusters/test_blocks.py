@@ -60,6 +60,22 @@ def seen(kernel: Any, count: int = 60) -> set[tuple[str, ...]]:
     return {f.result(60) for f in [kernel.submit(where) for _ in range(count)]}
 
 
+def test_start_files_of_an_earlier_run_are_replaced(tmp_path: Path) -> None:
+    """Executors that are started without a kernel use the same directory each time."""
+    executor = HighThroughputExecutor(
+        label="bare", max_workers_per_node=1, address="127.0.0.1", provider=ShellProvider()
+    )
+    executor.run_dir = str(tmp_path)
+    left = tmp_path / "bare" / "start.sh"
+    left.parent.mkdir()
+    left.write_text("exit 3\n")
+    executor.start()
+    try:
+        assert executor.submit(sum, {}, [1, 2]).result(60) == 3
+    finally:
+        executor.shutdown()
+
+
 @pytest.mark.parametrize(("nodes", "encrypted"), [(1, True), (2, False)], ids=["tls", "plain"])
 def test_every_node_of_a_block_works(start: Start, nodes: int, encrypted: bool) -> None:
     others = own_children()
