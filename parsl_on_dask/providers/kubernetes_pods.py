@@ -62,6 +62,26 @@ def describe_pod(provider: Any, pod_name: str, job_id: str, command: str) -> dic
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}
 
 
+def as_model(client: Any, kind: str, described: Any) -> Any:
+    """Make an object of a type of ``kubernetes.client`` from its description; subclasses of the provider rely on it.
+
+    Parameters
+    ----------
+    client : module
+        ``kubernetes.client``.
+    kind : str
+        A type as the attribute ``openapi_types`` of the client's classes spells it: ``"V1Pod"``, ``"list[V1Volume]"``.
+    described : Any
+    """
+    if kind.lower().startswith("list["):  # spelt in two ways by versions of the client
+        return [as_model(client, kind[5:-1], one) for one in described]
+    model = getattr(client, kind, None)
+    if model is None or described is None:  # a plain value, or a dict of such
+        return described
+    parts = {name: (key, model.openapi_types[name]) for name, key in model.attribute_map.items()}
+    return model(**{name: as_model(client, k, described[key]) for name, (key, k) in parts.items() if key in described})
+
+
 def status_of(api: Any, pod_name: str, namespace: str) -> JobStatus:
     """Ask Kubernetes for the state of a pod; what cannot be asked is unknown, with the reason."""
     try:

@@ -15,7 +15,14 @@ from parsl_on_dask.errors import OptionalModuleMissing
 from parsl_on_dask.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from parsl_on_dask.providers.cloud import CloudProvider, refuse
 from parsl_on_dask.providers.errors import SubmitException
-from parsl_on_dask.providers.kubernetes_pods import delete_pod, describe_pod, resources_of, shape, status_of
+from parsl_on_dask.providers.kubernetes_pods import (
+    as_model,
+    delete_pod,
+    describe_pod,
+    resources_of,
+    shape,
+    status_of,
+)
 from parsl_on_dask.utils import sanitize_dns_label_rfc1123, sanitize_dns_subdomain_rfc1123
 
 logger = logging.getLogger("parsl.providers.kubernetes.kube")
@@ -161,7 +168,7 @@ class KubernetesProvider(CloudProvider):
         return f"{begin}.{job_id}"
 
     def _create_pod(self, *, pod_name: str, job_id: str, job_name: str, cmd_string: str) -> None:
-        pod = describe_pod(self, pod_name, job_id, cmd_string)
+        pod = as_model(_module("client"), "V1Pod", describe_pod(self, pod_name, job_id, cmd_string))
         try:
             self._api().create_namespaced_pod(namespace=self.namespace, body=pod)
         except OptionalModuleMissing:

@@ -96,6 +96,18 @@ def test_a_pod_from_its_start_to_its_end(pods: dict[str, Any]) -> None:
     assert states == [JobState.PENDING, JobState.RUNNING, JobState.COMPLETED]
 
 
+def test_subclasses_get_the_clients_own_objects(pods: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = []
+    monkeypatch.setattr(
+        kube.client.CoreV1Api, "create_namespaced_pod", lambda self, namespace, body: bodies.append(body)
+    )
+    KubernetesProvider("image", persistent_volumes=[("claim", "/data")], annotations={"a": "b"}).submit("true", 1)
+    [pod] = bodies
+    assert isinstance(pod, kube.client.V1Pod) and pod.metadata.annotations == {"a": "b"}
+    assert pod.spec.containers[0].volume_mounts[0].mount_path == "/data"
+    assert pod.spec.volumes[0].persistent_volume_claim.claim_name == "claim"
+
+
 def test_a_pod_that_is_deleted(pods: dict[str, Any]) -> None:
     provider = KubernetesProvider("image", namespace="mine")
     one, other = (provider.submit("sleep 100", 1) for _ in range(2))
