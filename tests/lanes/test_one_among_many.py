@@ -15,7 +15,7 @@ from parsl_on_dask import python_app
 from parsl_on_dask.app.errors import AppTimeout
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from tests.helpers import WAIT, eventually, text_of
-from tests.lanes.traffic import Traffic, occupied
+from tests.lanes.traffic import Traffic, occupied, short_calls
 
 CONFIG = {"initialize_logging": False, "retries": 0}
 #: How many calls there are, and which of them misbehaves.
@@ -60,7 +60,7 @@ plain_app = python_app(act)
 
 
 @python_app
-def limited_app(folder: str, i: int, odd: int, deed: str, walltime: float = 0.5) -> int:
+def limited_app(folder: str, i: int, odd: int, deed: str, walltime: float = WAIT) -> int:
     return act(folder, i, odd, deed)
 
 
@@ -80,17 +80,19 @@ def runs(folder: Path) -> list[Run]:
 
 def travel(kernel: Any, tmp_path: Path, deed: str) -> list[Any]:
     """Have many calls sent together, one of which does the deed, to workers that had no time for them before."""
-    app = limited_app if deed == "exceeds its walltime" else plain_app
+    limited = deed == "exceeds its walltime"
+    app, limit = (limited_app, {"walltime": 0.5}) if limited else (plain_app, {})
     lane = next(iter(kernel.executors.values())).lane
     batched = hasattr(lane, "links")
     warm = tmp_path / "warm"
     warm.mkdir()
-    for _ in range(2):  # its run time is known from here on
-        assert [f.result(WAIT) for f in [app(str(warm), i, -1, "") for i in range(MANY)]] == list(range(MANY))
+    assert [f.result(WAIT) for f in [app(str(warm), i, -1, "") for i in range(MANY)]] == list(range(MANY))
+    if batched:
+        short_calls(lane)
     (tmp_path / "ended").touch()
     os.mkfifo(tmp_path / "gate")
     with occupied(lane, tmp_path, 2) as release, Traffic(lane) if batched else nullcontext() as traffic:
-        futures = [app(str(tmp_path), i, ODD, deed) for i in range(MANY)]
+        futures = [app(str(tmp_path), i, ODD, deed, **(limit if i == ODD else {})) for i in range(MANY)]
         eventually(lambda: not getattr(lane, "steps", ()), "all are ready")
         release()
         for i, future in enumerate(futures):

@@ -93,6 +93,15 @@ def at_rest(lane: Any) -> Iterator[None]:
         over.set()
 
 
+def short_calls(lane: Any) -> None:
+    """From here on each call of a function that has run counts as one of a millisecond, however long a busy machine
+    makes it: as many travel together as may."""
+    with at_rest(lane):
+        for times in lane.queues.times.values():
+            times.mean = times.longest = 0.001
+        lane.queues.learn = lambda *_: None
+
+
 @contextmanager
 def occupied(lane: Any, folder: Path, workers: int) -> Iterator[Callable[[], None]]:
     """While this lasts, or until what it gives is called, that many workers of the loaded kernel are busy."""
