@@ -46,7 +46,7 @@ CLUSTER_SETTINGS = {
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
     "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "2s",
 }
-"""Workers that die are replaced soon, and Dask seldom looks at itself: else it takes an eighth of a core for nothing."""
+"""Workers that die are replaced soon. Dask seldom looks at itself; else it takes an eighth of a core for nothing."""
 
 
 EXTENDED = (
