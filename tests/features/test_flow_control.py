@@ -17,6 +17,8 @@ from parsl_on_dask.lanes.batches import READY, STEPS
 from tests.helpers import WAIT, append, eventually, hold, text_of
 from tests.lanes.traffic import Traffic, at_rest, know, lane_of, occupied, ran, same, wait_or_pass
 
+WARM = True
+
 CONFIG = {"initialize_logging": False}
 pytestmark = pytest.mark.usefixtures("kernel")
 
