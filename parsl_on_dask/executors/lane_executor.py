@@ -15,8 +15,8 @@ from parsl_on_dask.common.mistakes import not_these_keys
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
-from parsl_on_dask.executors.machinery import machinery
 from parsl_on_dask.executors.old_names import read_or_called
+from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.utils import AtomicIDCounter
@@ -170,7 +170,7 @@ class LaneExecutor(ParslExecutor):
             )
         self.validate()
         self._forget_run()
-        self._lane = machinery("lanes:open_lane")(self)
+        self._lane = by_name("lanes:open_lane")(self)
 
     def submit(
         self, func: Callable[..., Any], resource_specification: Mapping[str, Any] | None, *args: Any, **kwargs: Any
