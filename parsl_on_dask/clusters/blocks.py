@@ -103,7 +103,7 @@ class BlockCluster(Cluster):
             write_start_files(executor, self.home, Start("blocknode", self.archive, LATE))
         self.config = json.dumps(dask_config(None), default=str)
         self.jobs = Jobs(self)
-        self.ledger = Ledger(self)
+        self.ledger = Ledger(self.label, self.provider, self.home, self.jobs.blocks, self.roster.of_blocks)
         warn_of_idle_nodes(executor)
         try:
             if getattr(executor, "scheduler_in_job", False):

@@ -7,10 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from parsl_on_dask.clusters.blocks import BlockCluster
+from typing import Any, NamedTuple, Protocol
 
 logger = logging.getLogger("parsl.clusters.roster")
 
@@ -54,6 +51,22 @@ def member_of(known: dict[str, Any]) -> Member:
     )
 
 
+class Watcher(Protocol):
+    """What is told of workers that come and go."""
+
+    def greet(self, worker: Member) -> None:
+        """A worker has come."""
+
+    def miss(self) -> None:
+        """The last worker of a block has gone."""
+
+    def on_change(self) -> None:
+        """There are other workers than before."""
+
+    def on_notice(self, leaving: list[tuple[str, str]], seconds: float) -> None:
+        """The jobs of some workers, given by address and name, are about to end."""
+
+
 class Roster:
     """The workers of a cluster.
 
@@ -68,7 +81,7 @@ class Roster:
         The same for each block that has workers.
     """
 
-    def __init__(self, cluster: BlockCluster) -> None:
+    def __init__(self, cluster: Watcher) -> None:
         self.cluster = cluster
         self.workers: dict[str, Member] = {}
         self.slots = 0
