@@ -42,8 +42,13 @@ def parts_of(worker: str) -> tuple[str | None, str | None]:
     return (parts[1].removeprefix("block"), parts[2]) if len(parts) == 4 else (None, None)
 
 
+def about(identity: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of what a scheduler knows about a worker."""
+    return {key: identity.get(key) for key in ("name", "host", "nthreads", "hostname", "machine", "pid", "python")}
+
+
 def member_of(known: dict[str, Any]) -> Member:
-    """A worker, from what its scheduler tells (:func:`parsl_on_dask.clusters.processes.about`)."""
+    """A worker, from what its scheduler tells (:func:`about`)."""
     name = str(known["name"])
     host = str(known["hostname"] or known["host"])
     return Member(
@@ -129,8 +134,6 @@ class Roster:
             self.cluster.on_notice(leaving, seconds)
 
     def _take(self, identities: dict[str, Any]) -> None:
-        from parsl_on_dask.clusters.processes import about
-
         there = {address: member_of(about(known)) for address, known in identities.items()}
         self._change(there, self.workers.keys() - there.keys())
 

@@ -83,6 +83,8 @@ def run(data: bytes, values: Sequence[Any]) -> dict[int, Any]:
 class Shift(Execution):
     """One Dask task of ours while it runs."""
 
+    agent: Agent
+
     def __init__(self, bundle: Bundle, values: Sequence[Any], worker: Any, agent: Agent) -> None:
         super().__init__(bundle, values, worker, agent)
         self.batch = bundle["batch"]
