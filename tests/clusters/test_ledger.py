@@ -37,7 +37,7 @@ class Account:
         self.ledger = Ledger("cpu", described, str(home), self.blocks, self.slots, lambda: self.now)
 
     def add(self, name: str, job: str | None = "77") -> Block:
-        block = self.blocks[name] = Block(name, "folder")
+        block = self.blocks[name] = Block(name, "folder", "orders")
         block.job_id = job
         return block
 
