@@ -21,6 +21,7 @@ class Cluster(Protocol):
     home: str
     label: str
     leaving: AbstractSet[str]
+    orders: str
     provider: Any
 
     def blocks_with_workers(self) -> Collection[str | None]:

@@ -65,6 +65,8 @@ class InternalExecutor(ParslExecutor):
 class InternalLane(Lane):
     """Threads over one queue."""
 
+    executor: InternalExecutor
+
     def __init__(self, executor: InternalExecutor) -> None:
         self.executor = executor
         self.label = executor.label

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.lanes import parts
 from parsl_on_dask.lanes.bundles import as_data, bundle, give_to_dask, key_of
 from parsl_on_dask.lanes.call import Call, Outcome, step_all
+from parsl_on_dask.lanes.calls_ahead import CallsAhead
 from parsl_on_dask.lanes.failures import each_its_own
-from parsl_on_dask.lanes.jobends import Where
+from parsl_on_dask.lanes.jobends import JobEnds, Where
+from parsl_on_dask.lanes.links import Links
+from parsl_on_dask.lanes.preference import Preference
 from parsl_on_dask.lanes.queues import LONG, TARGET
 from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.remote.packing import dumps
 
-if TYPE_CHECKING:
-    from parsl_on_dask.lanes.batches import BatchLane
-
 #: How many Dask tasks go to the scheduler in one message.
 TOGETHER = 64
 #: Seconds of work per slot from which on an existing cluster is shown that more workers would be of use.
 BACKLOG = 2.0
+
+
+class BatchLane(parts.Lane, Protocol):
+    """A batch lane, as what sends its calls sees it."""
+
+    calls_ahead: CallsAhead
+    ends: JobEnds
+    links: Links
+    preference: Preference | None
+    steps: deque[tuple[Callable[[Any], None], Any]]
 
 
 class Dispatcher:
