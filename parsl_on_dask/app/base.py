@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from parsl_on_dask.app.options import checked_cache, checked_executors, checked_kernel, checked_names, no_walltime
 from parsl_on_dask.app.shape import CallShape, plain_function
 from parsl_on_dask.common.mistakes import missing_from_app, on_a_worker
+from parsl_on_dask.common.raising import hide_this_frame
 from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.errors import NoDataFlowKernelError
 from parsl_on_dask.remote.apps import rebuild
@@ -30,7 +30,7 @@ Executors = Sequence[str] | Literal["all"]
 INTERNAL = "_parsl_internal"
 
 
-class AppBase(Generic[P, R], metaclass=ABCMeta):
+class AppBase(Generic[P, R]):
     """A function whose calls are tasks: what :func:`python_app`, :func:`bash_app` and :func:`join_app` make.
 
     Name, module, docstring and signature are the function's, and ``__wrapped__`` is the function. As an
@@ -61,6 +61,8 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
     decorator = "app"
     #: Whether every default of the signature goes into a call's keywords.
     all_defaults = False
+    #: Whether a result is that of the future which the function returns.
+    join = False
 
     __name__: str
     __qualname__: str
@@ -98,9 +100,45 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
         if annotations is not None:
             self.__annotations__ = annotations
 
-    @abstractmethod
+    def _task(self, kwargs: dict[str, Any]) -> Callable[..., Any]:
+        """What a worker is to call with the arguments of a call of the app; ``kwargs`` are the ones with names."""
+        return self.func
+
+    # The second form is for type checkers: any argument may be a future of what the function takes.
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AppFuture[R]: ...
+
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]: ...
+
     def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]:
-        """Make a task, and return its future at once."""
+        """Make a task, and return its future at once.
+
+        Raises
+        ------
+        TypeError
+            When the arguments do not fit the function, or a bash app's ``walltime`` is no number of seconds.
+        NoDataFlowKernelError
+            When no kernel is loaded.
+        """
+        try:
+            args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
+        except TypeError as e:
+            hide_this_frame(e)
+            raise
+        func = self._task(kwargs)
+        kernel: DataFlowKernel | None = self.data_flow_kernel
+        if kernel is None:
+            kernel = current_kernel(self.__name__)
+        return kernel.submit(
+            func,
+            app_args=args,
+            executors=self.executors,
+            cache=self.cache,
+            ignore_for_cache=self.ignore_for_cache,
+            app_kwargs=kwargs,
+            join=self.join,
+        )
 
     @functools.cached_property
     def _shape(self) -> CallShape:

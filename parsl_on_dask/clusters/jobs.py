@@ -45,12 +45,7 @@ WAITING = (JobState.PENDING, JobState.UNKNOWN)
 
 
 class Jobs:
-    """All blocks of an executor, and the thread that looks after them.
-
-    Parameters
-    ----------
-    cluster : BlockCluster
-    """
+    """All blocks of an executor, and the thread that looks after them."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster

@@ -37,13 +37,7 @@ class Submission(NamedTuple):
 
 
 class Submissions:
-    """The queue of submissions of an executor, and the threads that work through it.
-
-    Parameters
-    ----------
-    jobs : Jobs
-    governor : Governor
-    """
+    """The queue of submissions of an executor, and the threads that work through it."""
 
     def __init__(self, jobs: Jobs, governor: Governor) -> None:
         self.jobs = jobs

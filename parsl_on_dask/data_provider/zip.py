@@ -16,12 +16,7 @@ from parsl_on_dask.utils import RepresentationMixin
 
 
 class ZipAuthorityError(ParslError):
-    """A ``zip:`` URL names a host, which means nothing.
-
-    Parameters
-    ----------
-    file : File
-    """
+    """A ``zip:`` URL names a host, which means nothing."""
 
     def __init__(self, file: File) -> None:
         super().__init__(file)

@@ -28,12 +28,7 @@ _chain = (logger, logging.getLogger("parsl.dataflow"), logging.getLogger("parsl"
 
 
 class TaskLog:
-    """Logs what happens to the tasks of one kernel.
-
-    Parameters
-    ----------
-    run_id : str
-    """
+    """Logs what happens to the tasks of one kernel."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id

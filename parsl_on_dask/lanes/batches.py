@@ -37,12 +37,7 @@ READY = 4096
 
 
 class BatchLane(RemoteLane):
-    """Sends calls to a Dask cluster in batches.
-
-    Parameters
-    ----------
-    executor : HighThroughputExecutor or DaskExecutor
-    """
+    """Sends calls to a Dask cluster in batches."""
 
     def __init__(self, executor: LaneExecutor) -> None:
         super().__init__(executor)

@@ -50,10 +50,6 @@ SETTLED = 0.005
 class RemoteLane(Lane):
     """A lane to the workers of a Dask cluster.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor or DaskExecutor
-
     Attributes
     ----------
     live : dict of int to Call

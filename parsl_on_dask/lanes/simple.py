@@ -61,12 +61,7 @@ class Sent:
 
 
 class SimpleLane(RemoteLane):
-    """Sends each call to Dask as a task of its own.
-
-    Parameters
-    ----------
-    executor : HighThroughputExecutor or DaskExecutor
-    """
+    """Sends each call to Dask as a task of its own."""
 
     def __init__(self, executor: LaneExecutor) -> None:
         super().__init__(executor)

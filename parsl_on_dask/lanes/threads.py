@@ -63,12 +63,7 @@ def serve(token: str) -> None:
 
 
 class ThreadsLane(Lane):
-    """Runs calls on the threads of an in-process Dask worker.
-
-    Parameters
-    ----------
-    executor : ThreadPoolExecutor
-    """
+    """Runs calls on the threads of an in-process Dask worker."""
 
     executor: threads.ThreadPoolExecutor
     parsl_page = True
