@@ -85,8 +85,11 @@ class Reports:
         shift.host = host
         shift.since = time.monotonic()
         self._take(shift, worker, address, host, reports)
-        if shift.over and not shift.calls:
-            self._done(shift)
+        if not shift.calls:
+            if shift.over:
+                self._done(shift)
+            else:
+                self.lane.dispatcher.rests(shift)
 
     def _done(self, shift: Shift) -> None:
         """Let go of a batch whose Dask task has ended and whose calls have all reported."""
