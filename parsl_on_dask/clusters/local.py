@@ -1,4 +1,4 @@
-"""Workers on this machine: what ``HighThroughputExecutor`` with a ``LocalProvider`` without a launcher becomes."""
+"""Workers on this machine: what ``HighThroughputExecutor`` becomes with a ``LocalProvider`` that has no launcher."""
 
 from __future__ import annotations
 

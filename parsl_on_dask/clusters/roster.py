@@ -1,4 +1,4 @@
-"""Which workers a scheduler has, known here without asking."""
+"""Knows which workers a scheduler has, without asking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments of a constructor that are passed on to that of a base class."""
+"""Passes the arguments of a constructor on to that of a base class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moves tasks on: launching, tries, completion. All of it happens in the steps of a :class:`Loop`."""
+"""Moves tasks on: launching, tries, completion. All of it happens in the steps of a :class:`Loop`."""
 
 from __future__ import annotations
 

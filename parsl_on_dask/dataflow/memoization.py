@@ -1,4 +1,4 @@
-"""Which calls need not run, because their results are known, in this run or from earlier ones."""
+"""Memoizers know which calls need not run, because their results are known in this run or from earlier ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a failed try leads to: the next one, or the end of its task."""
+"""Decides what a failed try leads to: the next try, or the end of its task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a call to a task: its executor, its record, and what is to be waited for."""
+"""Makes a task of a call: its executor, its record, and the futures that it waits for."""
 
 from __future__ import annotations
 

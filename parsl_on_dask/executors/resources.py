@@ -1,4 +1,4 @@
-"""What the executors have in common whose calls say which resources they need."""
+"""The base of executors whose calls say which resources they need."""
 
 from __future__ import annotations
 

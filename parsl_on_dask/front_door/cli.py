@@ -1,4 +1,4 @@
-"""The command line of ``python -m parsl_on_dask``: what its words mean, and nothing of what they do."""
+"""Reads the command line of ``python -m parsl_on_dask``; it does nothing that the words ask for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HighThroughputExecutor's arguments may be."""
+"""Checks the arguments of HighThroughputExecutor."""
 
 from __future__ import annotations
 
