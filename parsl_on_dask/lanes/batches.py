@@ -207,6 +207,8 @@ class BatchLane(RemoteLane):
             self.dispatcher.follow(item)
         elif kind == "event":
             self.reports.read(loads(item))
+        elif kind == "linked":
+            self.dispatcher.linked(item)
         elif kind == "ended":
             self.reports.ended(*item)
         elif kind == "kept":

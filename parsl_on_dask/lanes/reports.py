@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes import parts
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.dispatch import Dispatcher
 from parsl_on_dask.lanes.failures import as_exception, each_its_own, unpack_error
 from parsl_on_dask.lanes.jobends import JobEnds
 from parsl_on_dask.lanes.large_results import Large, LargeResults
@@ -71,6 +72,7 @@ class Clock:
 class BatchLane(parts.Lane, Protocol):
     """A batch lane, as what reads its reports sees it."""
 
+    dispatcher: Dispatcher
     ends: JobEnds
     large_results: LargeResults
     links: Links
@@ -98,8 +100,11 @@ class Reports:
         shift.host = host
         shift.since = time.monotonic()
         self._take(shift, worker, address, host, reports)
-        if shift.over and not shift.calls:
-            self._done(shift)
+        if not shift.calls:
+            if shift.over:
+                self._done(shift)
+            else:
+                self.lane.dispatcher.rests(shift)
 
     def _done(self, shift: Shift) -> None:
         """Let go of a batch whose Dask task has ended and whose calls have all reported."""
