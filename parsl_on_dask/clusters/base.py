@@ -147,11 +147,11 @@ class Cluster(abc.ABC):
         since = None if block is None else self._idle_since.get(block)
         return 0.0 if since is None else time.monotonic() - since
 
-    def done_with(self, batch: str) -> None:
-        """Remove what a batch left in :attr:`scratch`, when Dask has no reason to run it again."""
+    def done_with(self, shift: str) -> None:
+        """Remove what a shift left in :attr:`scratch`, when Dask has no reason to run it again."""
         if self.scratch:
             with suppress(OSError):
-                os.unlink(os.path.join(self.scratch, batch + ".ran"))
+                os.unlink(os.path.join(self.scratch, shift + ".ran"))
 
     def retire(self, addresses: Collection[str], seconds: float = 10.0) -> None:  # noqa: B027 (only some can)
         """Have workers hand their values over and take no new tasks, within some seconds."""

@@ -1,7 +1,7 @@
 """Brings :mod:`parsl_on_dask.remote` to workers that have nothing of this package installed.
 
 What travels there goes by value, so that neither a scheduler nor a worker needs this package to unpickle it: the
-function of every batch (:func:`launch`), and plugins (:mod:`parsl_on_dask.clusters.client_plugins`), one of them with
+function of every shift (:func:`launch`), and plugins (:mod:`parsl_on_dask.clusters.client_plugins`), one of them with
 the text of the ``remote`` modules.
 """
 

@@ -107,7 +107,7 @@ class Reports:
                 self.lane.dispatcher.rests(shift)
 
     def _done(self, shift: Shift) -> None:
-        """Let go of a batch whose Dask task has ended and whose calls have all reported."""
+        """Let go of a shift whose Dask task has ended and whose calls have all reported."""
         self.lane.shifts.pop(shift.id, None)
         if not shift.keeps:
             shift.future = None

@@ -180,7 +180,7 @@ class Agent:
     connected : bool
         Whether the client has a connection to this worker.
     shifts : dict
-        The lane's shifts that run here, by batch.
+        The lane's shifts that run here, by id.
     functions : dict
         Name, function and size of those that were called last, by key.
     users : int
@@ -309,9 +309,9 @@ class Agent:
             self._take_the_long_way(stream)
             comm.abort()
 
-    def take(self, batch: str, functions: dict[str, tuple[str, bytes]], calls: list[Any]) -> None:
+    def take(self, shift_id: str, functions: dict[str, tuple[str, bytes]], calls: list[Any]) -> None:
         """Give calls to a shift, or back to the client when that has ended."""
-        shift = self.shifts.get(batch)
+        shift = self.shifts.get(shift_id)
         if (shift is None or not shift.add(calls, functions)) and calls:
             back = [(HANDED_BACK, [call[0] for call in calls])]
-            self._send(dumps((batch, str(self.worker.name), self.worker.address, HOST, 0, back)))
+            self._send(dumps((shift_id, str(self.worker.name), self.worker.address, HOST, 0, back)))

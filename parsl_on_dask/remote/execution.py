@@ -2,7 +2,7 @@
 
 Reports go to the client in pickled messages of this shape::
 
-    (batch, worker name, worker address, host, pid, [report, ...])
+    (shift, worker name, worker address, host, pid, [report, ...])
     report = (STARTED,)                                    the shift runs now
            | (STARTED, stop, last, end)                    the same, in a job that ends in so many seconds
            | (VALUE, call, pickled value, began, ended)    small values ride along
@@ -52,7 +52,7 @@ class Bundle(TypedDict):
 
     topic: str
     monitor: float | None
-    batch: str
+    shift: str
     block: str | None
     inline: int
     feed: bool

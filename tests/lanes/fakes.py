@@ -343,7 +343,7 @@ class Worker:
         values = [need.task.value for need in self.task.needs]
         shift = self.shift = runner.Shift(bundle, values, self, self.agent)
         with self.acting():
-            self.agent.shifts[shift.batch] = shift
+            self.agent.shifts[shift.id] = shift
             shift.report(shift.started(0.0))
             with shift.lock:
                 shift.begin_watch()
@@ -396,7 +396,7 @@ class Worker:
             if not (shift.owes and shift.trouble is not None) and shift.kept and shift.ran:
                 with open(shift.ran, "w") as file:
                     file.write(" ".join(map(str, shift.kept)))
-            shift.agent.shifts.pop(shift.batch, None)
+            shift.agent.shifts.pop(shift.id, None)
             shift.flush()
         self.shift = self.task = None
         self.leave.__exit__(None, None, None)
