@@ -9,20 +9,18 @@ import json
 import logging
 import os
 import random
-import re
 from typing import Any
 
 from parsl_on_dask.clusters.placement import describe_workers
 from parsl_on_dask.clusters.startup import Start, first_file, places, start_command, start_files
 from parsl_on_dask.clusters.supervisor import dask_config
+from parsl_on_dask.providers.walltimes import seconds
 from parsl_on_dask.providers.worker_args import WorkerOptions
+from parsl_on_dask.remote.jobend import DRAIN, JOB_END, SLURM_JOB_END
 from parsl_on_dask.remote.sidefiles import replacing
 
 logger = logging.getLogger("parsl.clusters.blockspec")
 
-#: Environment variables by which workers know when their job ends, and from when on they are to take no more calls,
-#: both in seconds since 1970.
-JOB_END, DRAIN = "PARSL_ON_DASK_JOB_END", "PARSL_ON_DASK_DRAIN"
 #: Seconds that a job is taken to have when its processes get SIGTERM: what batch systems give by default.
 NOTICE = 30.0
 #: Seconds for which a node looks for its scheduler, unless the site's settings say another number.
@@ -158,8 +156,9 @@ def offered(provider: Any) -> tuple[dict[str, float], int]:
 def job_seconds(provider: Any) -> float | None:
     """How long a provider's jobs may run, in seconds; None when that has no end, or cannot be known."""
     if hasattr(provider, "walltime_seconds"):
-        return None if provider.walltime_seconds is None else float(provider.walltime_seconds)
-    return seconds_of(getattr(provider, "walltime", None))
+        found: float | None = provider.walltime_seconds
+        return found
+    return seconds(getattr(provider, "walltime", None))
 
 
 def warn_of_idle_nodes(executor: Any) -> None:
@@ -182,36 +181,6 @@ def warn_of_idle_nodes(executor: Any) -> None:
         )
 
 
-def seconds_of(walltime: Any) -> float | None:
-    """A walltime in seconds; None when there is none or it cannot be read.
-
-    Parameters
-    ----------
-    walltime : str, int or None
-        ``"[days-]hours:minutes:seconds"``, ``"minutes:seconds"``, or minutes.
-
-    Examples
-    --------
-    >>> seconds_of("00:10:00"), seconds_of("1-00:00:00"), seconds_of("30")
-    (600.0, 86400.0, 1800.0)
-    """
-    if walltime is None:
-        return None
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", str(walltime).strip())
-    if match is None:
-        logger.debug("walltime %r cannot be read", walltime)
-        return None
-    days, *parts = match.groups()
-    numbers = [int(p) for p in parts if p is not None]
-    if len(numbers) == 1:
-        total = numbers[0] * (3600 if days else 60)
-    elif len(numbers) == 2:
-        total = numbers[0] * 3600 + numbers[1] * 60 if days else numbers[0] * 60 + numbers[1]
-    else:
-        total = numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
-    return float(total + 86400 * int(days or 0))
-
-
 def job_end(spec: dict[str, Any], environment: Any) -> float | None:
     """When the job ends that this process is in, in seconds since 1970; None when nobody knows.
 
@@ -224,7 +193,7 @@ def job_end(spec: dict[str, Any], environment: Any) -> float | None:
     """
     if spec.get("job_end"):  # it was asked for just now
         return float(spec["job_end"])
-    known = environment.get("SLURM_JOB_END_TIME", "")
+    known = environment.get(SLURM_JOB_END, "")
     if known.isdigit():
         return float(known)
     end: float | None = spec["began"] + spec["walltime"] if spec["walltime"] else None
