@@ -108,12 +108,12 @@ def _for_workers(pems: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in pems.items() if name.startswith(("tls_ca", "tls_worker"))}
 
 
-def write_private(path: str, text: str) -> None:
-    """Write a file that only its owner can read."""
+def write_private(path: str, data: str | bytes) -> None:
+    """Write a file as a whole that only its owner can read."""
     with replacing(path) as unfinished:
         descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
 
 
 def python_of(executor: Any) -> str | None:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, close_client
+from parsl_on_dask.clusters.roster import ask_for_workers
 from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
@@ -127,7 +128,7 @@ class ExistingCluster(Cluster):
     def _news(self) -> None:
         """Workers have come or gone."""
         self.told = True
-        self._ask()
+        ask_for_workers(self.client, self._take)
 
     def slots(self) -> int:
         return self._slots
@@ -135,18 +136,7 @@ class ExistingCluster(Cluster):
     def refresh(self) -> None:
         """Ask the scheduler for its workers, without waiting for the answer, unless it tells when they change."""
         if not self.told or time.monotonic() - self.asked > REFRESH:
-            self._ask()
-
-    def _ask(self) -> None:
-        client: Any = self.client
-
-        async def ask() -> None:
-            try:
-                self._take((await client.scheduler.identity(n_workers=-1))["workers"])
-            except Exception:
-                logger.debug("no list of workers from the scheduler", exc_info=True)
-
-        client.loop.add_callback(ask)
+            ask_for_workers(self.client, self._take)
 
     def close(self) -> None:
         if self.entered:
