@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.placement import describe_workers
 from parsl_on_dask.clusters.startup import Start, first_file, places, start_command, start_files
@@ -18,6 +18,9 @@ from parsl_on_dask.providers.walltimes import seconds
 from parsl_on_dask.providers.worker_args import WorkerOptions
 from parsl_on_dask.remote.jobend import DRAIN, JOB_END, SLURM_JOB_END
 from parsl_on_dask.remote.sidefiles import replacing
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.blockspec")
 
@@ -28,7 +31,7 @@ DEATH_TIMEOUT = 60.0
 
 
 def node_spec(
-    executor: Any,
+    executor: HighThroughputExecutor,
     block: str,
     addresses: list[str],
     pems: dict[str, str] | None,
@@ -59,7 +62,8 @@ def node_spec(
     """
     from parsl_on_dask.importing import alias
 
-    provider, site = executor.provider, site_of(executor.provider)
+    provider: Any = executor.provider
+    site = site_of(provider)
     options = site("worker") or WorkerOptions()
     drain_period = getattr(executor, "drain_period", None)
     return {
@@ -116,25 +120,25 @@ def write_private(path: str, data: str | bytes) -> None:
             file.write(data.encode() if isinstance(data, str) else data)
 
 
-def python_of(executor: Any) -> str | None:
+def python_of(executor: HighThroughputExecutor) -> str | None:
     """The Python that the user has named for the workers: the executor's, else the provider's or its site's."""
     named: str | None = getattr(executor, "python", None) or site_of(executor.provider)("python")
     return named
 
 
-def write_start_files(executor: Any, folder: str, start: Start) -> None:
+def write_start_files(executor: HighThroughputExecutor, folder: str, start: Start) -> None:
     """Write the files that nodes start with to a folder."""
     for path, text in start_files(folder, start, python_of(executor)).items():
         write_private(path, text)
 
 
-def node_command(executor: Any, folder: str, orders: str) -> str:
+def node_command(executor: HighThroughputExecutor, folder: str, orders: str) -> str:
     """The shell command that starts a node with the files in a folder, and gives it its orders."""
     python = python_of(executor)
     return prefixed(executor, start_command(python, first_file(folder, python), orders))
 
 
-def prefixed(executor: Any, command: str) -> str:
+def prefixed(executor: HighThroughputExecutor, command: str) -> str:
     """A command that starts a node, behind what a HighThroughputExecutor's ``launch_cmd`` has in front."""
     return f"{getattr(executor, 'launch_prefix', '')} {command}".lstrip()
 
@@ -161,7 +165,7 @@ def job_seconds(provider: Any) -> float | None:
     return seconds(getattr(provider, "walltime", None))
 
 
-def warn_of_idle_nodes(executor: Any) -> None:
+def warn_of_idle_nodes(executor: HighThroughputExecutor) -> None:
     """Say so where a block has nodes on which its launcher starts nothing."""
     from parsl_on_dask.launchers.launchers import SimpleLauncher, SingleNodeLauncher
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from parsl_on_dask.common.overrides import ClusterOverride
+    from parsl_on_dask.executors.dask import DaskExecutor
 
 logger = logging.getLogger("parsl.clusters.existing")
 
@@ -49,7 +50,7 @@ class ExistingCluster(Cluster):
         When its Python does not match this one, or the client is an asynchronous one.
     """
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: DaskExecutor) -> None:
         self.executor = executor
         self.key: tuple[str, int] | None = None
         self.owns_client = executor.client is None
@@ -110,6 +111,7 @@ class ExistingCluster(Cluster):
             return executor.cluster
         if executor.address is not None:
             return executor.address
+        assert executor.scheduler_file is not None
         path = os.fspath(executor.scheduler_file)
         try:
             return str(_contents(path)["address"])

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, warn_of_idle_nodes, write_start_files
@@ -20,6 +20,9 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.providers.pythons import note
 from parsl_on_dask.remote import journal, scratch
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.local")
 
@@ -47,9 +50,9 @@ class LocalCluster(Cluster):
     trusts_slurm = False
     parsl_page = True
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: HighThroughputExecutor) -> None:
         self.executor = executor
-        self.provider = executor.provider
+        self.provider: Any = executor.provider
         self.label = executor.label
         self.lock = threading.Lock()
         self.error: str | None = None
