@@ -22,6 +22,7 @@ from parsl_on_dask.dataflow.parts import Kernel
 from parsl_on_dask.dataflow.retries import Retries
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.lanes import stages
+from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
@@ -173,7 +174,7 @@ class Flow:
             if known is not None:
                 self.reuse(record, known)
 
-    def hand_over(self, record: TaskRecord, executor: Any, lane: Any, refs: tuple[Any, ...]) -> None:
+    def hand_over(self, record: TaskRecord, executor: Any, lane: Lane | None, refs: tuple[Any, ...]) -> None:
         """Give a try to its executor."""
         kernel = self.kernel
         spec = record.resource_specification
@@ -226,7 +227,7 @@ class Flow:
             # one whose worker was lost may have been begun
             if (isinstance(present, Call) and present.uncharged) or record.step(CANCEL) is None:
                 return False
-        if isinstance(present, Call) and before is not Stage.LAUNCHING:
+        if isinstance(present, Call) and before is not Stage.LAUNCHING and record.lane is not None:
             record.lane.withdraw(present)
         logger.info("Task %s was cancelled", record.id)
         record.time_returned = datetime.now()
@@ -359,7 +360,8 @@ class Flow:
             self.ahead.held.discard(record.id)
         present = record.current_try
         if isinstance(present, Call):
-            record.lane.drop(present)  # if it went ahead, it is not wanted any more
+            if record.lane is not None:
+                record.lane.drop(present)  # if it went ahead, it is not wanted any more
             record.current_try = present.stage
         if self.kernel.config.garbage_collect:
             if type(record.exec_fu) is Recalled:
