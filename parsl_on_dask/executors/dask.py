@@ -7,10 +7,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parsl_on_dask.common.arguments import need, need_number, short, wrong_type, wrong_value
+from parsl_on_dask.common.arguments import need, need_number, passed_on, short, wrong_type, wrong_value
 from parsl_on_dask.common.misspelt import meant
 from parsl_on_dask.common.mistakes import not_a_way
-from parsl_on_dask.common.passing import passed_on
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor

@@ -7,8 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parsl_on_dask.common.arguments import need, need_number, short, wrong_type
-from parsl_on_dask.common.passing import passed_on
+from parsl_on_dask.common.arguments import need, need_number, passed_on, short, wrong_type
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import BadStateException, InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput import launch_command

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from parsl_on_dask.common.arguments import need_number
-from parsl_on_dask.common.passing import passed_on
+from parsl_on_dask.common.arguments import need_number, passed_on
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
 from parsl_on_dask.providers.base import ExecutionProvider
