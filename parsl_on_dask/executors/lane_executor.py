@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.common import interrupts
 from parsl_on_dask.common.arguments import need, need_label, need_number, wrong_type
@@ -16,6 +16,7 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.old_names import read_or_called
+from parsl_on_dask.executors.parts import Lane
 from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.old_spellings.legacy import warn_once
@@ -36,39 +37,6 @@ _SETTINGS = (
     "inline_limit",
     "job_end_reruns",
 )
-
-
-class Lane(Protocol):
-    """The road of an executor's calls, as the executor sees it (:class:`parsl_on_dask.lanes.base.Lane`)."""
-
-    executor: Any
-    in_kernel: bool
-
-    def close(self, wait: bool = False) -> None:
-        """End what was started for it."""
-
-    def node_hours(self) -> NodeHours | None:
-        """What its blocks asked for and used."""
-
-    def outstanding(self) -> int:
-        """Number of calls taken and not yet done."""
-
-    def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
-        """Give blocks back."""
-
-    def scale_out(self, blocks: int = 1) -> list[str]:
-        """Ask for more blocks."""
-
-    def status(self) -> dict[str, JobStatus]:
-        """State of each block."""
-
-    def submit_call(
-        self, function: Callable[..., Any], spec: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Future[Any]:
-        """Submit a call without a kernel."""
-
-    def workers(self) -> list[dict[str, Any]]:
-        """The workers there are."""
 
 
 class LaneExecutor(ParslExecutor):
