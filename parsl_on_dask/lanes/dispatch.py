@@ -108,7 +108,7 @@ class Dispatcher:
                     if len(self.lane.shifts) - len(self.lane.open_shifts) - others < 2 * slots + 2:
                         self._send([self.lane.queues.take(key, count)], False, where)
                         placed = True
-                elif len(self.lane.open_shifts) - shifts < self._shifts(key, slots):
+                elif self._may_open(key, slots, shifts):
                     self._send([self.lane.queues.take(key, count)], True, where)
                     placed = True
                 elif where is None and len(self.lane.open_shifts) >= slots and (shift := self._busy()) is not None:
@@ -157,11 +157,28 @@ class Dispatcher:
             return self.lane.queues.max_batch
         return max(0, most - sum([len(shift.calls) for shift in self.lane.shifts.values()]))
 
-    def _shifts(self, key: Any, slots: int) -> int:
-        """How many shifts there may be. More than run at a time where others may add workers, as demand shows."""
-        work = self._work(key)
-        most = slots if self.lane.cluster.started_here or work < BACKLOG * slots else 2 * slots
-        return min(most, _worth(work, OPENING)) if self.lane.queues.mean(key) else most
+    def _may_open(self, key: Any, slots: int, others: int) -> bool:
+        """Whether there may be one more shift.
+
+        More than run at a time may be where others may add workers, as demand shows. Short calls get as many as their
+        work is worth, beside those that are busy with something else.
+        """
+        work, there = self._work(key), len(self.lane.open_shifts) - others
+        if there >= (slots if self.lane.cluster.started_here or work < BACKLOG * slots else 2 * slots):
+            return False
+        worth = _worth(work, OPENING)
+        if there < worth or not self.lane.queues.mean(key):
+            return True
+        some = self._some()
+        return there < worth + there * sum(map(self._is_taken, some)) / len(some)
+
+    def _is_taken(self, shift: Shift) -> bool:
+        """Whether a shift is busy with a call that may be long."""
+        if shift.stuck or shift.next:
+            return True
+        if not (shift.started and shift.calls):
+            return False
+        return not 0 < self.lane.queues.mean_of(next(iter(shift.calls.values())).function_key) <= LONG
 
     def _spread(self, key: Any, slots: int) -> int:
         """Among how many shifts the calls of a queue are divided: those that wait for more cost less than new ones."""

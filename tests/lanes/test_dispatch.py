@@ -387,3 +387,19 @@ def test_behind_a_call_that_takes_far_longer_than_others_none_waits(ours: World)
     lane.go()
     assert lane.queues.size == 1, "it goes to the next slot that there is"
     ours.settle(lane)
+
+
+def test_shifts_that_are_busy_with_something_long_do_not_count_for_short_calls(ours: World) -> None:
+    lane = ours.lane()
+    [worker] = running(ours, lane, 1, 0.0)
+    ours.scheduler.add_worker()
+    long = call_of("long", operator.abs, 1)
+    lane.submit(long)
+    go_on(ours, lane)
+    worker.take()
+    calls(lane, 1)
+    for _ in range(3):  # it is sent behind that, and handed back
+        go_on(ours, lane)
+        ours.time.pass_by(2 * LONG)
+    assert len(ours.scheduler.tasks) == 2, "the other worker has time"
+    ours.settle(lane)
