@@ -135,16 +135,19 @@ class Reports:
         elif kind == HANDED_BACK:
             for number in report[1]:
                 self._not_begun(shift, number)
+            shift.next = 0
             shift.stuck = bool(shift.calls)
         elif kind in WATCHED:
             watched(self.lane.watch, shift.calls.get(report[1]), worker, host, report)
         elif kind == FORGOTTEN:
             if shift.link is not None:
                 shift.link.known.pop(report[2], None)
+            shift.next = 0
             self._not_begun(shift, report[1])
         else:
             number = report[1]
             shift.stuck = False
+            shift.next = 0
             call = shift.calls.pop(number, None)
             if call is None:
                 return

@@ -309,9 +309,14 @@ class Agent:
             self._take_the_long_way(stream)
             comm.abort()
 
-    def take(self, shift_id: str, functions: dict[str, tuple[str, bytes]], calls: list[Any]) -> None:
-        """Give calls to a shift, or back to the client when that has ended."""
+    def take(
+        self, shift_id: str, functions: dict[str, tuple[str, bytes]], calls: list[Any] | None, patience: float
+    ) -> None:
+        """Give calls to a shift, or back to the client when that has ended. None: give back those that wait there."""
         shift = self.shifts.get(shift_id)
-        if (shift is None or not shift.add(calls, functions)) and calls:
+        if calls is None:
+            if shift is not None:
+                shift.give_back()
+        elif (shift is None or not shift.add(calls, functions, patience)) and calls:
             back = [(HANDED_BACK, [call[0] for call in calls])]
             self._send(dumps((shift_id, str(self.worker.name), self.worker.address, HOST, 0, back)))

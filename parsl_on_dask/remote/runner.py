@@ -107,6 +107,8 @@ class Shift(Execution):
         self.began = 0.0
         #: the same at the last look of :meth:`watch`
         self.seen = 0.0
+        #: seconds that the call that runs may take before the calls behind it are handed back
+        self.patience = PATIENCE
         self.over = False
         self.watching = False
         self.flushing = False
@@ -207,7 +209,7 @@ class Shift(Execution):
         """Whether another Dask task waits for this slot."""
         return bool(getattr(self.worker.state, "ready", None) or getattr(self.worker.state, "constrained", None))
 
-    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]]) -> bool:
+    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]], patience: float) -> bool:
         """Take more calls, in the worker's event loop. False when the shift is over.
 
         None at all means that there will be no more.
@@ -221,6 +223,7 @@ class Shift(Execution):
                 return True
             self.functions.update({key: f for key, f in functions.items() if key not in self.agent.functions})
             self.todo.extend(calls)
+            self.patience = patience
             self.begin_watch()
             self.wake.notify()
             return True
@@ -229,10 +232,15 @@ class Shift(Execution):
         """Take no more calls, and hand back those that wait."""
         with self.lock:
             self.over = True
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Hand back the calls that wait: others have a use for them."""
+        with self.lock:
             back = [call[0] for call in self.todo]
             self.todo.clear()
         if back:
-            self.report((HANDED_BACK, back))
+            self.report((HANDED_BACK, back), now=True)
 
     def begin_watch(self) -> None:
         if not self.watching and (len(self.todo) > 1 or (self.todo and self.began)):
@@ -250,7 +258,7 @@ class Shift(Execution):
             back = []
             # a look that comes late, as on a machine with too much to do, says nothing about a call that is new to it
             seen, self.seen = self.seen, self.began
-            if waited > PATIENCE and seen == self.began:
+            if waited > self.patience and seen == self.began:
                 back = [call[0] for call in self.todo]
                 self.todo.clear()
                 self.functions.clear()
@@ -260,7 +268,7 @@ class Shift(Execution):
         else:
             # while calls are short their reports are grouped, and this is what sends the last ones
             self.brisk = waited < GROUPING
-            self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, PATIENCE - waited), self.watch)
+            self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, self.patience - waited), self.watch)
 
     def report(self, report: tuple[Any, ...], now: bool = False) -> None:
         if execution.journal is not None and report[0] in (VALUE, KEPT, ERROR):
