@@ -327,7 +327,7 @@ def _script(executor: Any) -> str | None:
     make = getattr(provider, "script", None)
     if make is None:
         return None
-    command = node_command(executor, "/RUN_DIRECTORY", "/RUN_DIRECTORY/block-0/node.json")
+    command = node_command(executor, "/RUN_DIRECTORY", "/RUN_DIRECTORY/nodes/block-0.json")
     before, provider.script_dir = provider.script_dir, "/RUN_DIRECTORY/submit_scripts"
     try:
         text: str = make(command, 1, f"parsl.{executor.label}.block-0")

@@ -73,7 +73,9 @@ class BlockNode(Node):
         for number in NOTICES:
             signal.signal(number, lambda *_: self.told_to_stop())
         self.spec["scratch"] = scratch.make(own_folder(self.spec["local_directory"]))
-        if not os.path.isdir(self.shared):  # a machine with other directories than the script's
+        if os.path.isdir(os.path.dirname(self.shared)):
+            os.makedirs(self.shared, exist_ok=True)
+        else:  # a machine with other directories than the script's
             self.shared, self.home = "", self.spec["scratch"]
         os.makedirs(self.home, exist_ok=True)
         self.spec["workers"] = self.describe_workers()

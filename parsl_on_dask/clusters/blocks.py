@@ -101,6 +101,7 @@ class BlockCluster(Cluster):
         write_archive(self.archive)
         if not getattr(self.provider, "takes_stdin", False):
             write_start_files(executor, self.home, Start("blocknode", self.archive, LATE))
+        self.orders = os.path.join(self.home, "nodes")
         self.config = json.dumps(dask_config(None), default=str)
         self.jobs = Jobs(self)
         self.ledger = Ledger(self)
@@ -194,7 +195,6 @@ class BlockCluster(Cluster):
         """Submit a block's job; returns its id. One thread at a time, unless the provider allows more."""
         name = self._job_name(block)
         if getattr(self.provider, "takes_stdin", False):
-            os.makedirs(block.folder, exist_ok=True)
             text = spec_text(self._spec(block, scheduler)) + "\n"
             start = Start("blocknode", self.archive, 0)
             command = prefixed(self.executor, stdin_command(start, python_of(self.executor)))
@@ -228,8 +228,9 @@ class BlockCluster(Cluster):
 
     def _describe(self, block: Block, scheduler: dict[str, Any] | None) -> str:
         """Write down what a block's nodes have to know; returns the command that starts one of them."""
-        os.makedirs(block.folder, exist_ok=True)
-        self.jobs.will.add(block)
+        if not os.path.isdir(self.orders):
+            self.jobs.will.keys_are_written()
+            os.makedirs(self.orders, mode=0o700, exist_ok=True)
         write_private(block.spec_file, spec_text(self._spec(block, scheduler)))
         return node_command(self.executor, self.home, block.spec_file)
 
@@ -294,5 +295,6 @@ class BlockCluster(Cluster):
             self.scheduler.supervisor.close()
         self.jobs.cancel_all()
         self.ledger.close()
+        shutil.rmtree(self.orders, ignore_errors=True)
         shutil.rmtree(self.scratch, ignore_errors=True)
         scratch.remove(self.sockets)

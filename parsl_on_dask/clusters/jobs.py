@@ -68,7 +68,7 @@ class Jobs:
         self.judge = Judge(self)
         self.arrays = Arrays(self.provider, self.label)
         self.submissions = Submissions(self, self.governor)
-        self.will = LastWill(self.provider, cluster.tell_supervisor)
+        self.will = LastWill(self.provider, cluster.orders, cluster.tell_supervisor)
         self.closing = threading.Event()
         self.news = threading.Event()
         self.failed_looks = 0
@@ -91,7 +91,9 @@ class Jobs:
                 if self.closing.is_set():
                     break
                 name = str(len(self.blocks))
-                block = Block(name, os.path.join(self.cluster.home, f"block-{name}"))
+                own = f"block-{name}"
+                spec_file = os.path.join(self.cluster.orders, own + ".json")
+                block = Block(name, os.path.join(self.cluster.home, own), spec_file)
                 self.blocks[name] = block
                 asked.append(block)
         self.submissions.put(asked, scheduler)

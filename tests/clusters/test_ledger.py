@@ -41,7 +41,7 @@ class Account:
         self.ledger = Ledger(self.cluster, lambda: self.now)
 
     def add(self, name: str, job: str | None = "77") -> Block:
-        block = self.blocks[name] = Block(name, "folder")
+        block = self.blocks[name] = Block(name, "folder", "orders")
         block.job_id = job
         return block
 
