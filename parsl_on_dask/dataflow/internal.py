@@ -13,12 +13,7 @@ LABEL = "_parsl_internal"
 
 
 class InternalExecutor(ParslExecutor):
-    """A pool of threads that start when there is work, outside any Dask cluster.
-
-    Parameters
-    ----------
-    max_threads : int
-    """
+    """A pool of threads that start when there is work, outside any Dask cluster."""
 
     storage_access = None
     working_dir = None

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common import late_threads
+from parsl_on_dask.lanes.pool import Pool
 from parsl_on_dask.remote import scratch
 
 if TYPE_CHECKING:
     from distributed import Client, Worker
-
-    from parsl_on_dask.lanes.threads import ThreadsLane
 
 logger = logging.getLogger("parsl.lanes.in_process")
 
@@ -56,11 +55,23 @@ class InProcessDask:
 
     Parameters
     ----------
-    lane : ThreadsLane
+    label : str
+        Of the executor.
+    pool : Pool
+        The threads. It has to take functions without arguments.
+    calls : mapping of int to str
+        What the threads are at: names of apps, by the threads' ids.
+    closed_error : callable
+        Makes the error of those that ask when the lane was closed.
     """
 
-    def __init__(self, lane: ThreadsLane) -> None:
-        self.lane = lane
+    def __init__(
+        self, label: str, pool: Pool, calls: Mapping[int, str], closed_error: Callable[[], BaseException]
+    ) -> None:
+        self.label = label
+        self.pool = pool
+        self.calls = calls
+        self.closed_error = closed_error
         self.lock = threading.Lock()
         self.closed = False
         self._coming: Future[tuple[Any, Client]] | None = None
@@ -96,7 +107,7 @@ class InProcessDask:
     def worker_of_call(self) -> Worker:
         """The worker, for the call that runs on this thread, which Dask then takes for a task."""
         worker: Worker = next(iter(self._parts()[0].workers.values()))
-        self._executor.adopt_call(worker, self.lane.now.get(threading.get_ident(), "call"))
+        self._executor.adopt_call(worker, self.calls.get(threading.get_ident(), "call"))
         self.asked.add(threading.get_ident())
         return worker
 
@@ -117,7 +128,7 @@ class InProcessDask:
     def _parts(self) -> tuple[Any, Client]:
         with self.lock:
             if self.closed:
-                raise self.lane.closed_error()
+                raise self.closed_error()
             coming, ask = self._coming, self._coming is None
             if coming is None:
                 coming = self._coming = Future()
@@ -141,7 +152,7 @@ class InProcessDask:
             try:
                 function()
             except Exception:
-                logger.exception("Executor %s: its Dask cluster could not be shown", self.lane.label)
+                logger.exception("Executor %s: its Dask cluster could not be shown", self.label)
 
     def _start(self) -> tuple[Any, Client]:
         import dask
@@ -151,7 +162,7 @@ class InProcessDask:
         from parsl_on_dask.dask_internals.tasks import PlacesThreadPoolExecutor
         from parsl_on_dask.lanes.dask_noise import is_ours
 
-        self._executor = PlacesThreadPoolExecutor(self.lane.pool)
+        self._executor = PlacesThreadPoolExecutor(self.pool)
         self.scratch = scratch.make()
         _quiet(1)
         cluster: Any = None
@@ -159,7 +170,7 @@ class InProcessDask:
             with dask.config.set({"temporary-directory": self.scratch}):
                 cluster = LocalCluster(
                     n_workers=1,
-                    threads_per_worker=self.lane.pool.places,
+                    threads_per_worker=self.pool.places,
                     processes=False,
                     protocol="inproc",
                     host=None,
@@ -173,13 +184,13 @@ class InProcessDask:
                 )
             is_ours(cluster.scheduler, *cluster.workers.values())
             dashboard.attach(cluster.scheduler)
-            client = Client(cluster, set_as_default=False, name=f"parsl-{self.lane.label}")
+            client = Client(cluster, set_as_default=False, name=f"parsl-{self.label}")
         except BaseException:
             if cluster is not None:
                 cluster.close()
             self._forget()
             raise
-        logger.info("Executor %s has a Dask cluster in this process, %s", self.lane.label, cluster.scheduler_address)
+        logger.info("Executor %s has a Dask cluster in this process, %s", self.label, cluster.scheduler_address)
         return cluster, client
 
     def _forget(self) -> None:
@@ -206,7 +217,7 @@ class InProcessDask:
             client.close(timeout=5)
             cluster.close(timeout=5)
         except TimeoutError:
-            logger.warning("Executor %s: tasks of Dask still run, and are not waited for any longer", self.lane.label)
+            logger.warning("Executor %s: tasks of Dask still run, and are not waited for any longer", self.label)
         finally:
             forget_handlers()
             self._forget()

@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from parsl_on_dask.common import late_threads
-
 #: What a thread is woken with to look what else there is to do.
 _LOOK = None
 
@@ -28,17 +26,14 @@ class Pool:
         How the names of the threads begin.
     take : callable
         Gets each item. Should raise nothing.
-    begin : callable, optional
-        Called by each thread first of all.
     """
 
-    def __init__(
-        self, places: int, prefix: str, take: Callable[[Any], None], begin: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, places: int, prefix: str, take: Callable[[Any], None]) -> None:
         self.places = places
         self.prefix = prefix
         self.take = take
-        self.begin = begin
+        #: Called by each thread first of all.
+        self.begin: Callable[[], None] | None = None
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.lock = threading.Lock()
         #: Threads that have a place.
@@ -48,7 +43,10 @@ class Pool:
         self._numbers = itertools.count()
         self._away: set[int] = set()
         self._returning: deque[Callable[[], Any]] = deque()
-        for _ in range(places if late_threads.LATE else 0):
+
+    def fill(self) -> None:
+        """Start all threads now."""
+        for _ in range(self.places):
             self.threads += 1
             self._start()
 

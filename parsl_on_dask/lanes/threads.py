@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.common import interrupts
+from parsl_on_dask.common import interrupts, late_threads
+from parsl_on_dask.executors.base import ParslExecutor
+from parsl_on_dask.executors.threads import ThreadPoolExecutor
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import from_failure
@@ -31,21 +33,16 @@ logger = logging.getLogger("parsl.lanes.threads")
 class PlainLane(Lane):
     """Runs calls on the threads of a pool.
 
-    Parameters
-    ----------
-    executor
-    threads : int
-        The most calls at a time.
-    prefix : str
-        How the names of the threads begin.
+    - `threads`: the most calls at a time.
+    - `prefix`: how the names of the threads begin.
     """
 
     host = ""
 
-    def __init__(self, executor: Any, threads: int, prefix: str) -> None:
+    def __init__(self, executor: ParslExecutor, threads: int, prefix: str) -> None:
         self.executor = executor
         self.label = executor.label
-        self.pool = Pool(threads, prefix, self.take, self.begin)
+        self.pool = Pool(threads, prefix, self.take)
         self.lock = threading.Lock()
         self.given = 0
         self.done = 0
@@ -67,9 +64,6 @@ class PlainLane(Lane):
         self.pool.put(item)
         if self.closing:  # it came too late to be seen by close()
             self._refuse_the_rest()
-
-    def begin(self) -> None:
-        """Called by each thread first of all."""
 
     def take(self, item: Any) -> None:
         """Run what a thread has taken from the queue."""
@@ -162,20 +156,19 @@ class PlainLane(Lane):
 
 
 class ThreadsLane(PlainLane):
-    """Runs calls on threads that they share with the tasks of a Dask cluster, when somebody asks for one.
+    """Runs calls on threads that they share with the tasks of a Dask cluster, when somebody asks for one."""
 
-    Parameters
-    ----------
-    executor : ThreadPoolExecutor
-    """
-
+    executor: ThreadPoolExecutor
     parsl_page = True
     host = HOST
 
-    def __init__(self, executor: Any) -> None:
-        self.dask = InProcessDask(self)
+    def __init__(self, executor: ThreadPoolExecutor) -> None:
+        super().__init__(executor, executor.workers_per_node, executor.thread_name_prefix)
         self.local = threading.local()
-        super().__init__(executor, int(executor.workers_per_node), executor.thread_name_prefix)
+        self.dask = InProcessDask(self.label, self.pool, self.now, self.closed_error)
+        self.pool.begin = self.dask.take_thread
+        if late_threads.LATE:
+            self.pool.fill()
 
     @property
     def client(self) -> Client:
@@ -184,9 +177,6 @@ class ThreadsLane(PlainLane):
 
     def when_connected(self, function: Callable[[], None]) -> None:
         self.dask.when_there(function)
-
-    def begin(self) -> None:
-        self.dask.take_thread()
 
     def submit(self, call: Call) -> None:
         if getattr(self.local, "free", False):  # this thread is about to run something: let it be this

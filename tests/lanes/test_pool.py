@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.common import late_threads
 from parsl_on_dask.lanes.pool import Pool
 from tests.helpers import WAIT, eventually
 
@@ -164,6 +163,7 @@ def test_the_end_comes_after_what_waits_and_for_those_that_come_back(make: Calla
     eventually(lambda: not pool.threads, "all have ended")
 
 
-def test_all_threads_start_where_none_can_later(make: Callable[[int], Pool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(late_threads, "LATE", True)
-    assert make(3).threads == 3
+def test_all_threads_can_start_at_once(make: Callable[[int], Pool]) -> None:
+    pool = make(3)
+    pool.fill()
+    assert pool.threads == 3

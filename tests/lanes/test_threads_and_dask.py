@@ -18,6 +18,7 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask import python_app
+from parsl_on_dask.common import late_threads
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors import ThreadPoolExecutor
 from parsl_on_dask.lanes import in_process
@@ -330,5 +331,16 @@ def test_threads_have_the_names_that_were_asked_for() -> None:
     executor.start()
     try:
         assert executor.submit(threading.current_thread, {}).result(WAIT).name == "mine_0"
+    finally:
+        executor.shutdown()
+
+
+def test_all_threads_start_where_none_can_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late_threads, "LATE", True)
+    executor = ThreadPoolExecutor(max_threads=3)
+    executor.start()
+    try:
+        lane: Any = executor.lane
+        assert lane.pool.threads == 3
     finally:
         executor.shutdown()
