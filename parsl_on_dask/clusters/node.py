@@ -341,24 +341,22 @@ def _die_with_parent(parent: int) -> None:
 def main(path: str, same: bool = True) -> None:
     """Connect to ``path``, read what to start, and keep it; ``same`` if this is the Python of the script.
 
-    Two lines come: first where to import from, so that the imports run while the other side still
-    prepares the second line, which says what to start.
+    A file says where to import from, so that the imports run while the other side still prepares the line that says
+    what to start.
     """
     link = socket.socket(socket.AF_UNIX)
     link.connect(path)
-    lines = link.makefile("rb")
-    first = lines.readline()
-    if not first:
-        return
-    early = json.loads(first)
-    import_from(early, same)
+    with open(f"{path}.from") as file:
+        import_from(json.load(file), same)
     import dask
     import distributed.worker  # noqa: F401
 
-    second = lines.readline()
-    if not second:
+    line = b""
+    with contextlib.suppress(ConnectionError):  # the other side has ended
+        line = link.makefile("rb").readline()
+    if not line:
         return
-    spec = json.loads(second)
+    spec = json.loads(line)
     dask.config.update(dask.config.config, spec["config"])
     if spec["alias"]:
         from parsl_on_dask.importing.alias import install_from_environment

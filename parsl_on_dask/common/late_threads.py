@@ -26,12 +26,6 @@ def no_more_threads() -> bool:
     return False
 
 
-def fill(pool: Any, threads: int) -> None:
-    """Start all threads of a pool that starts one for each of its first calls, where there are none to be had later."""
-    for _ in range(threads if LATE else 0):
-        pool.submit(int)
-
-
 def beside(function: Callable[..., Any], *args: Any, name: str, patience: float = 0) -> None:
     """Call a function in a thread of its own; in this one, if none can be started any more.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import uuid
@@ -90,6 +89,8 @@ class Destinations:
         with self._lock:
             self._sweep()
             if any(other.url != url and other.in_use for other in self._at.get(path, {}).values()):
+                import hashlib
+
                 folder, name = os.path.split(path)
                 path = os.path.join(folder, hashlib.blake2b(url.encode(), digest_size=4).hexdigest(), name)
             here = self._at.setdefault(path, {})

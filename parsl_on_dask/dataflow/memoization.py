@@ -10,21 +10,25 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal
 
-from parsl_on_dask.checkpoint.entry import Entry
-from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash, make_key_first
-from parsl_on_dask.checkpoint.parts import Part
 from parsl_on_dask.checkpoint.policy import FILE_POLICIES, IDENTITIES, FilePolicy, Identity
-from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.dataflow.checkpoint_schedule import CheckpointSchedule, Ended, period_of
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.old_memo import OldMemoizer, ParslsCheckpointing
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
+from parsl_on_dask.importing.lazily import lazily
 from parsl_on_dask.utils import SaysWhatItTakes
 
 if TYPE_CHECKING:
+    from parsl_on_dask.checkpoint.entry import Entry
+    from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash
+    from parsl_on_dask.checkpoint.parts import Part
+    from parsl_on_dask.checkpoint.recording import Recording
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
 __all__ = ["BasicMemoizer", "Memoizer", "id_for_memo", "make_hash"]
+
+#: Keys are needed when an app is called that has ``cache=True``.
+__getattr__, __dir__ = lazily(__name__, dict.fromkeys(("id_for_memo", "make_hash"), "checkpoint.keys"))
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 
@@ -228,6 +232,8 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
         if not self.memoize or not task["memoize"]:
             task["hashsum"] = None
             return None
+        from parsl_on_dask.checkpoint.keys import make_hash, make_key_first
+
         policy = task.get("cache_policy")
         identity = (policy.identity if policy is not None else None) or self.identity
         files = (policy.files if policy is not None else None) or self.files

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.checkpoint.keys import make_hash
-from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
 from parsl_on_dask.dataflow.checkpoint_schedule import CheckpointSchedule, Ended
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.old_spellings.legacy import warn_once
@@ -25,6 +23,8 @@ class OldMemoizer:
     def make_hash(self, task: TaskRecord) -> str:
         """Return the key of a call; now :func:`parsl_on_dask.dataflow.memoization.make_hash`."""
         warn_once("Memoizer.make_hash", "Memoizer.make_hash() is gone: a task's key is task_record['hashsum'].")
+        from parsl_on_dask.checkpoint.keys import make_hash
+
         return make_hash(task)
 
     def hash_lookup(self, hashsum: str) -> Future[Any]:
@@ -62,6 +62,7 @@ class OldMemoizer:
         DamagedEntry
             When a value cannot be unpickled.
         """
+        from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
         from parsl_on_dask.checkpoint.recording import Recording
 
         places = flatten_checkpoint_files(checkpointDirs) if checkpointDirs else []

@@ -75,6 +75,10 @@ class Lane(abc.ABC):
             "before cleanup(), or load with exit_mode='wait'",
         )
 
+    def when_connected(self, function: Callable[[], None]) -> None:
+        """Call a function when there is a client of Dask's: now, or when somebody has asked for one."""
+        function()
+
     def knows(self, function: Callable[..., Any]) -> bool:
         """Whether a call of this function can be submitted on any thread without waiting for anything."""
         return True

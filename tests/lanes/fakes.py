@@ -23,7 +23,6 @@ from parsl_on_dask.lanes import jobends, remote_lane, reports, simple
 from parsl_on_dask.lanes.batches import BatchLane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.simple import SimpleLane
-from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.lanes.values import pickling
 from parsl_on_dask.remote import agent, execution, runner
 from parsl_on_dask.remote.packing import dumps, loads
@@ -711,16 +710,15 @@ def take_threads_from(kernel: Any) -> Callable[[], bool]:
     """Have a kernel's callbacks called, and its join apps run, by nobody; returns what runs the next join app."""
     kernel.callbacks = HandedCallbacks()
     executor: InternalExecutor = next(e for e in kernel.executors.values() if isinstance(e, InternalExecutor))
-    executor.max_threads = 0
     lane: Any = executor.lane
+    lane.pool.places = 0
 
     def run_next() -> bool:
-        if lane.queue.empty():
+        if lane.pool.queue.empty():
             return False
-        call = lane.queue.get_nowait()
-        if call is not None and call.step(CLAIM) is not None:
-            lane._run(call)
-        lane.pending -= 1
+        call = lane.pool.queue.get_nowait()
+        if call is not None:
+            lane.take(call)
         return True
 
     return run_next
