@@ -5,6 +5,7 @@ Each with the module that it is imported from. What is below :class:`ParslError`
     ParslError (errors)
     ├── AppBadFormatting (app.errors)
     ├── AppException (app.errors)
+    │   ├── AppKilled (app.errors)
     │   ├── AppTimeout (app.errors)
     │   ├── BashAppNoReturn (app.errors)
     │   ├── BashExitFailure (app.errors)
@@ -75,7 +76,8 @@ The others derive from what Python has for it, as in Parsl::
     ManagerLost (executors.high_throughput.errors)
     VersionMismatch (executors.high_throughput.errors)
     WorkerLost (executors.high_throughput.errors)
-    └── AppExit (executors.high_throughput.errors)
+    ├── AppExit (executors.high_throughput.errors)
+    └── MemoryLimitExceeded (executors.high_throughput.errors)
     MPINodesUnavailable (executors.high_throughput.mpi_resource_management)
     AliasError (importing.alias)
 """

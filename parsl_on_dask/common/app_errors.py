@@ -6,6 +6,7 @@
     ├── AppException
     │   ├── BashExitFailure      the command's exit code was not 0
     │   ├── AppTimeout           the walltime was over
+    │   ├── AppKilled            somebody had the running call ended
     │   ├── BashAppNoReturn      the function of a bash app gave no command
     │   ├── StagingError         a file could not be brought to an app, or taken away from it
     │   └── RemoteException      an exception that cannot be rebuilt in this process
@@ -17,7 +18,7 @@
     └── NotFutureError           not raised any more; for old ``except`` clauses
 
 Names, constructor arguments and texts are those of Parsl's page on exceptions; ``RemoteException``,
-``StagingError`` and ``MissingInputs`` are new.
+``StagingError``, ``MissingInputs`` and ``AppKilled`` are new.
 Everything else that an app's function raises arrives as it is.
 """
 
@@ -89,6 +90,28 @@ class BashExitFailure(AppException):
 
 class AppTimeout(AppException):
     """An app ran for longer than its walltime."""
+
+
+class AppKilled(AppException):
+    """A running call was ended by ``future.kill()``. It is not tried again.
+
+    Parameters
+    ----------
+    name : str
+        Of the app.
+
+    Examples
+    --------
+    >>> print(AppKilled("simulate"))
+    App simulate was ended by kill() of its future
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"App {self.name} was ended by kill() of its future"
 
 
 class BashAppNoReturn(AppException):

@@ -190,14 +190,16 @@ class Flow:
         refusal = executor.refusal()
         if refusal is not None:
             raise refusal
+        func = record.func
         if spec:
             executor.validate_resource_spec(spec)
+            func, spec = executor.with_limits(func, spec)
         present = record.current_try
         if isinstance(present, Call):  # it went ahead; its arguments are there only now
             call = present
             call.args, call.kwargs = record.args, record.kwargs
         else:
-            call = Call(record.func_name, record.func, record.args, record.kwargs, spec, self.lane_done, record)
+            call = Call(record.func_name, func, record.args, record.kwargs, spec, self.lane_done, record)
             record.lane = lane
             if not record.take(call, Stage.LAUNCHING):  # cancelled meanwhile
                 return

@@ -23,11 +23,13 @@ HOST = socket.gethostname()
 def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     """The exception of this package that a :class:`~parsl_on_dask.remote.errors.Failure` stands for."""
     from parsl_on_dask.common import app_errors as app
-    from parsl_on_dask.executors.high_throughput.errors import AppExit, WorkerLost
+    from parsl_on_dask.executors.high_throughput.errors import AppExit, MemoryLimitExceeded, WorkerLost
     from parsl_on_dask.serialize.errors import DeserializationError, SerializationError
 
     if kind == "WorkerLost":
         return WorkerLost(*args)
+    if kind == "MemoryLimitExceeded":
+        return MemoryLimitExceeded(*args)
     if kind == "AppExit":
         return AppExit(*args)
     if kind == "SerializationError":

@@ -326,12 +326,12 @@ class Worker:
 
     @contextmanager
     def acting(self) -> Iterator[None]:
-        before = execution.journal
-        execution.keep_journal(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
+        before = journal.kept
+        journal.keep(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
         try:
             yield
         finally:
-            execution.keep_journal(before)
+            journal.keep(before)
 
     def begin(self) -> bool:
         """Begin the task that it was given, as far as its first call."""
