@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -56,6 +56,9 @@ class BashExitFailure(AppException):
     app_name : str
     exitcode : int
         As the shell reports it; negative when a signal of that number ended the command.
+    written : mapping, optional
+        For ``"stderr"`` and ``"stdout"``, where these went to files: the path, and the last lines of it. Parsl does not
+        have this.
     reason : str, optional
         The whole text, in the place of ``app_name``, as releases up to 1.2 had it.
 
@@ -63,11 +66,22 @@ class BashExitFailure(AppException):
     --------
     >>> print(BashExitFailure("sort_file", 2))
     bash_app sort_file failed with unix exit code 2
+    >>> print(BashExitFailure("sort_file", 2, {"stderr": ("/data/sort.err", ["sort: cannot read: in.txt"])}))
+    bash_app sort_file failed with unix exit code 2
+    stderr (/data/sort.err) ends with:
+      sort: cannot read: in.txt
     """
 
     _reason: str | None = None
 
-    def __init__(self, app_name: str = MISSING, exitcode: int = MISSING, *, reason: str = MISSING) -> None:
+    def __init__(
+        self,
+        app_name: str = MISSING,
+        exitcode: int = MISSING,
+        written: Mapping[str, tuple[str, list[str]]] | None = None,
+        *,
+        reason: str = MISSING,
+    ) -> None:
         if exitcode is MISSING:
             raise TypeError("BashExitFailure(): exitcode is missing.")
         name = renamed("BashExitFailure", "reason", "app_name", reason, app_name)
@@ -76,11 +90,19 @@ class BashExitFailure(AppException):
         super().__init__(name, exitcode)
         self.app_name = name
         self.exitcode = exitcode
+        self.written = dict(written or {})
 
     def __str__(self) -> str:
         if self._reason is not None:
             return self._reason
-        return f"bash_app {self.app_name} failed with unix exit code {self.exitcode}"
+        text = [f"bash_app {self.app_name} failed with unix exit code {self.exitcode}"]
+        seen = set()
+        for which, (path, lines) in self.written.items():
+            if path not in seen:
+                text.append(f"{which} ({path}) ends with:" if lines else f"{which} ({path}) is empty")
+                text += [f"  {line}" for line in lines]
+            seen.add(path)
+        return "\n".join(text)
 
     @property
     def reason(self) -> str:

@@ -160,7 +160,15 @@ class LaneExecutor(ParslExecutor):
         need_number(owner, "in_flight", self.in_flight, at_least=1, optional=True, example="4096")
         need_number(owner, "inline_limit", self.inline_limit, at_least=0, example="65536")
         need_number(owner, "job_end_reruns", self.job_end_reruns, at_least=0, example="10")
-        need_number(owner, "memory_limit", self.memory_limit, kind=float, at_least=1, optional=True, example="4000, in megabytes")
+        need_number(
+            owner,
+            "memory_limit",
+            self.memory_limit,
+            kind=float,
+            at_least=1,
+            optional=True,
+            example="4000, in megabytes",
+        )
 
     @property
     def lane(self) -> Lane | None:

@@ -40,7 +40,9 @@ def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
         return app.AppTimeout(app_timeout_text(*args))
     made: BaseException = getattr(app, kind)(*args)
     if kind == "BashExitFailure" and hasattr(made, "add_note"):
-        made.add_note(_of_exit_code(args[1]))
+        note = _of_exit_code(args[1], quoted=bool(args[2:]))
+        if note:
+            made.add_note(note)
     return made
 
 
@@ -58,11 +60,13 @@ def each_its_own(error: BaseException) -> BaseException:
     return copy
 
 
-def _of_exit_code(code: Any) -> str:
-    """What a bash app's exit code tells, and where to look."""
+def _of_exit_code(code: Any, quoted: bool = False) -> str:
+    """What a bash app's exit code tells; and where to look, unless what the command wrote is quoted already."""
     told = {126: "126 is a command that may not be run. ", 127: "127 is a command that was not found. "}.get(code, "")
     if isinstance(code, int) and code < 0:
         told = f"Signal {-code} ended it. "
+    if quoted:
+        return told.rstrip()
     return told + "What the command wrote is in the files of stdout= and stderr=, if the app was given these."
 
 

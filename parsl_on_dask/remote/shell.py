@@ -19,6 +19,8 @@ from .wrapping import Wrapper
 
 #: Seconds that a process group has between SIGTERM and SIGKILL.
 GRACE = 1.0
+#: How many lines of a command's output its error quotes, and how much of each.
+LINES, WIDTH = 10, 200
 #: Seconds after which a waiting thread looks whether somebody wants it to stop.
 TICK = 0.25
 
@@ -64,9 +66,15 @@ def run_bash(func: Callable[..., str], /, *args: Any, **kwargs: Any) -> int:
         stderr = open_stream(name, "stderr", kwargs.get("stderr"), files)
         if stderr is not None:
             write_header(stderr, command, kwargs["stderr"])
+        begins = [
+            (which, stream, _size(stream)) for which, stream in (("stderr", stderr), ("stdout", stdout)) if stream
+        ]
         code = run_command(name, command, stdout, stderr, seconds, walltime)
     if code != 0:
-        raise Failure("BashExitFailure", name, code)
+        written = {
+            which: (os.path.abspath(stream.name), last_lines(stream.name, begin)) for which, stream, begin in begins
+        }
+        raise Failure("BashExitFailure", name, code, *([written] if written else []))
     check_outputs(name, kwargs.get("outputs"))
     return code
 
@@ -171,6 +179,33 @@ def open_stream(name: str, which: str, spec: Any, files: ExitStack) -> IO[Any] |
         return files.enter_context(open(path, mode, encoding="utf-8", errors="surrogateescape"))
     except Exception as e:
         raise Failure("BadStdStreamFile", path) from e
+
+
+def _size(stream: IO[Any]) -> int:
+    try:
+        return os.fstat(stream.fileno()).st_size
+    except OSError:
+        return 0
+
+
+def last_lines(path: str, begin: int = 0) -> list[str]:
+    """The last lines of a text file, at most :data:`LINES` of at most :data:`WIDTH` characters.
+
+    Parameters
+    ----------
+    path : str
+    begin : int, optional
+        What stands before this byte does not count.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(begin, size - LINES * WIDTH))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:  # it is a device, or was taken away meanwhile
+        return []
+    lines = [line.rstrip() for line in text.splitlines()[-LINES:]]
+    return [line if len(line) <= WIDTH else f"{line[:WIDTH]} …" for line in lines]
 
 
 def stream_target(name: str, which: str, spec: Any) -> tuple[str, str]:
