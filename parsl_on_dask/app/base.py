@@ -19,6 +19,7 @@ from parsl_on_dask.remote.apps import rebuild
 
 if TYPE_CHECKING:
     from parsl_on_dask.checkpoint.policy import Cache
+    from parsl_on_dask.common.call_options import CallOptions
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 P = ParamSpec("P")
@@ -60,6 +61,8 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
 
     #: What error texts call this kind of app.
     decorator = "app"
+    #: What its calls are given, by :func:`parsl_on_dask.options`.
+    options: CallOptions | None = None
     #: Whether every default of the signature goes into a call's keywords.
     all_defaults = False
 
@@ -98,6 +101,12 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
         annotations = getattr(func, "__annotations__", None)
         if annotations is not None:
             self.__annotations__ = annotations
+
+    def with_options(self: A, options: CallOptions) -> A:
+        """Return the same app, whose calls are given these options."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, options=options)
+        return made
 
     @abstractmethod
     def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]:

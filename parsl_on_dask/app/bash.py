@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, overload
 from parsl_on_dask.app.base import AppBase, Executors, current_kernel
 from parsl_on_dask.common.raising import hide_this_frame
 from parsl_on_dask.dataflow.futures import AppFuture
-from parsl_on_dask.remote.shell import run_bash
+from parsl_on_dask.remote.shell import WithWalltime, run_bash
 from parsl_on_dask.remote.walltime import checked_seconds
 
 if TYPE_CHECKING:
@@ -86,11 +86,15 @@ class BashApp(AppBase[P, int]):
         kernel: DataFlowKernel | None = self.data_flow_kernel
         if kernel is None:
             kernel = current_kernel(self.__name__)
+        function: Any = self.wrapped_remote_function
+        if walltime is None and self.options is not None and self.options.walltime is not None:
+            function = WithWalltime(function, self.options.walltime)
         return kernel.submit(
-            self.wrapped_remote_function,
+            function,
             app_args=args,
             executors=self.executors,
             cache=self.cache,
             ignore_for_cache=self.ignore_for_cache,
             app_kwargs=kwargs,
+            parsl_options=self.options,
         )

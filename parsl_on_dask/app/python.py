@@ -93,7 +93,10 @@ class PythonApp(AppBase[P, R]):
             hide_this_frame(e)
             raise
         func: Callable[..., Any] = self._checked if self.check_outputs else self.func
+        options = self.options
         walltime = kwargs.get("walltime")
+        if walltime is None and options is not None:
+            walltime = options.walltime
         if walltime is not None:
             func = timeout(func, walltime)
         kernel: DataFlowKernel | None = self.data_flow_kernel
@@ -107,4 +110,5 @@ class PythonApp(AppBase[P, R]):
             ignore_for_cache=self.ignore_for_cache,
             app_kwargs=kwargs,
             join=self.join,
+            parsl_options=options,
         )

@@ -31,7 +31,7 @@ from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.dataflow.memoization import Memoizer
 from parsl_on_dask.dataflow.rundirs import make_rundir
 from parsl_on_dask.dataflow.starting import memoizer_of, start_executor
-from parsl_on_dask.dataflow.submission import choose_executor, new_record, prepare
+from parsl_on_dask.dataflow.submission import choose_executor, new_record, prepare, take_options
 from parsl_on_dask.dataflow.tasklog import TaskLog
 from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError
 from parsl_on_dask.lanes.callbacks import Callbacks
@@ -39,6 +39,7 @@ from parsl_on_dask.logconfigs.base import start_logging
 from parsl_on_dask.monitoring.views import Views
 
 if TYPE_CHECKING:
+    from parsl_on_dask.common.call_options import CallOptions
     from parsl_on_dask.config import Config
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
     from parsl_on_dask.executors.base import ParslExecutor
@@ -199,6 +200,7 @@ class DataFlowKernel:
         ignore_for_cache: Sequence[str] | None = None,
         app_kwargs: dict[str, Any] | None = None,
         join: bool = False,
+        parsl_options: CallOptions | None = None,
         **kwargs: Any,
     ) -> AppFuture[Any]:
         """Make a task of a function call.
@@ -219,6 +221,8 @@ class DataFlowKernel:
         app_kwargs : dict, optional
         join : bool
             Whether the result is that of the futures which the function returns.
+        parsl_options : CallOptions, optional
+            What the task is given, as :func:`parsl_on_dask.options` says it for an app.
 
         Raises
         ------
@@ -255,6 +259,8 @@ class DataFlowKernel:
             record["cache_version"] = cache.version
         record.ignore_for_cache = ignore_for_cache or ()
         record.join = join
+        if parsl_options is not None:
+            take_options(record, parsl_options)
         future = record.app_fu
         depends, light = prepare(self, record)
         if self.watch is not None and not light:

@@ -191,6 +191,9 @@ class Flow:
         if refusal is not None:
             raise refusal
         func = record.func
+        options = record.get("options")
+        if options is not None:
+            spec = options.specification(spec, executor.option_keys)
         if spec:
             executor.validate_resource_spec(spec)
             func, spec = executor.with_limits(func, spec)

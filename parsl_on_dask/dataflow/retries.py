@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.common.app_errors import AppKilled
 from parsl_on_dask.common.states import States
 from parsl_on_dask.common.task_errors import DependencyError
 from parsl_on_dask.dataflow.tasklog import log_failure, shown
@@ -45,13 +46,22 @@ class Retries:
             error = e
         self.flow.soon(self.judge, record, error)
 
+    def _may_try_again(self, record: TaskRecord, error: BaseException) -> bool:
+        options = record.get("options")
+        if isinstance(error, AppKilled) or (options is not None and not options.retried(error)):
+            return False
+        retries: int = self.kernel.config.retries
+        if options is not None and options.retries is not None:
+            retries = options.retries
+        return bool(record.fail_cost <= retries)
+
     def judge(self, record: TaskRecord, error: BaseException) -> None:
         """Begin the next try of a task whose last one failed, or let the task fail."""
         kernel = self.kernel
         if isinstance(error, DependencyError):
             logger.info("Task %s failed due to dependency failure so skipping retries", record.id)
             self.flow.complete_failure(record, States.dep_fail, error)
-        elif record.fail_cost <= kernel.config.retries and not kernel.cleanup_called:
+        elif self._may_try_again(record, error) and not kernel.cleanup_called:
             if not kernel.set_state(record, States.fail_retryable):  # cancelled meanwhile
                 return
             record.try_id += 1

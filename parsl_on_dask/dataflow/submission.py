@@ -14,6 +14,7 @@ from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from parsl_on_dask.common.call_options import CallOptions
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 
@@ -57,6 +58,12 @@ def new_record(
     record.time_invoked = datetime.now()
     record.app_fu = AppFuture(record)
     return record
+
+
+def take_options(record: TaskRecord, options: CallOptions) -> None:
+    """Give a new task the options of its app."""
+    record["options"] = options
+    record.func_name = options.name or record.func_name
 
 
 def prepare(kernel: DataFlowKernel, record: TaskRecord) -> tuple[Sequence[Future[Any]], bool]:

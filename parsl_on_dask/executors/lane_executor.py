@@ -160,15 +160,7 @@ class LaneExecutor(ParslExecutor):
         need_number(owner, "in_flight", self.in_flight, at_least=1, optional=True, example="4096")
         need_number(owner, "inline_limit", self.inline_limit, at_least=0, example="65536")
         need_number(owner, "job_end_reruns", self.job_end_reruns, at_least=0, example="10")
-        need_number(
-            owner,
-            "memory_limit",
-            self.memory_limit,
-            kind=float,
-            at_least=1,
-            optional=True,
-            example="4000, in megabytes",
-        )
+        need_number(owner, "memory_limit", self.memory_limit, kind=float, at_least=1, optional=True, example="4000")
 
     @property
     def lane(self) -> Lane | None:
@@ -224,7 +216,6 @@ class LaneExecutor(ParslExecutor):
     def with_limits(
         self, func: Callable[..., Any], specification: Mapping[str, Any]
     ) -> tuple[Callable[..., Any], Mapping[str, Any]]:
-        """Return a function that keeps to the limits of a resource specification, and what else that asks for."""
         if not self.limits_memory or "memory" not in specification:
             return func, specification
         rest = {name: value for name, value in specification.items() if name != "memory"}

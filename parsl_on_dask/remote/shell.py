@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import IO, Any
 
 from .errors import Failure
@@ -56,10 +57,13 @@ def run_bash(func: Callable[..., str], /, *args: Any, **kwargs: Any) -> int:
     >>> run_bash(nothing, walltime=10)
     0
     """
+    return _run(func, args, kwargs, kwargs.get("walltime"))
+
+
+def _run(func: Callable[..., str], args: tuple[Any, ...], kwargs: dict[str, Any], walltime: Any) -> int:
     name = getattr(func, "__name__", "bash_app")
     check_inputs(name, kwargs.get("inputs"))
     command = command_line(name, func, args, kwargs)
-    walltime = kwargs.get("walltime")
     seconds = None if walltime is None else checked_seconds(name, walltime)
     with ExitStack() as files:
         stdout = open_stream(name, "stdout", kwargs.get("stdout"), files)
@@ -77,6 +81,22 @@ def run_bash(func: Callable[..., str], /, *args: Any, **kwargs: Any) -> int:
         raise Failure("BashExitFailure", name, code, *([written] if written else []))
     check_outputs(name, kwargs.get("outputs"))
     return code
+
+
+class WithWalltime(Wrapper):
+    """:func:`run_bash` for one app, whose commands may take so many seconds. The app's function does not see that.
+
+    - `function`: a ``partial`` of :func:`run_bash` and the app's function.
+    - `seconds`: how long a command may take.
+    """
+
+    def __init__(self, function: partial[int], seconds: float) -> None:
+        super().__init__(function)
+        self.function = function.args[0]
+        self.seconds = seconds
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> int:
+        return _run(self.function, args, kwargs, self.seconds)
 
 
 def is_bash(func: Any) -> bool:

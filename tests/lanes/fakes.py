@@ -25,7 +25,7 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.simple import SimpleLane
 from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.lanes.values import pickling
-from parsl_on_dask.remote import agent, journal, runner
+from parsl_on_dask.remote import agent, execution, journal, runner
 from parsl_on_dask.remote.packing import dumps, loads
 
 

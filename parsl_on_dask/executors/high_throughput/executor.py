@@ -215,6 +215,12 @@ heartbeat_period, poll_period, address_probe_timeout
         return launch_command.prefix(type(self).__name__, self.launch_cmd)
 
     @property
+    def option_keys(self) -> frozenset[str]:  # type: ignore[override]
+        if self.enable_mpi_mode:
+            return frozenset()
+        return frozenset({"priority", "memory"}) if self.limits_memory else frozenset({"priority"})
+
+    @property
     def limits_memory(self) -> bool:  # type: ignore[override]
         return self.kind == "processes" and not self.enable_mpi_mode
 
