@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask import python_app
+from parsl_on_dask import Config, DataFlowKernel, python_app
 from parsl_on_dask.app.errors import AppTimeout
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
@@ -79,15 +79,6 @@ def test_a_walltime_ends_calls_in_c_code_and_nobody_else_pays(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("kernel")
-def test_a_call_that_ends_in_time_is_not_touched() -> None:
-    worker = python_app(os.getpid)
-    before = {worker().result(WAIT) for _ in range(10)}
-    for _ in range(10):
-        assert backtrack(8, walltime=60).result(WAIT) is False
-    assert {worker().result(WAIT) for _ in range(10)} <= before | {worker().result(WAIT) for _ in range(10)}
-
-
-@pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize("where", ["in the worker", "in a process of its own"])
 def test_a_call_with_too_much_memory_is_ended(tmp_path: Path, where: str) -> None:
     pid_file = "" if where == "in the worker" else str(tmp_path / "pid")
@@ -103,11 +94,13 @@ def test_a_call_with_too_much_memory_is_ended(tmp_path: Path, where: str) -> Non
         eventually(lambda: not os.path.exists(f"/proc/{pid}"), "what the call has started has ended")
 
 
-def test_a_limit_for_all_calls_of_an_executor(load: Any, make_executor: Any) -> None:
-    load(executors=[HighThroughputExecutor(label="here", max_workers_per_node=1, memory_limit=400)])
-    assert fill(10).result(WAIT)
-    with pytest.raises(MemoryLimitExceeded, match="allowed 400 MiB"):
-        fill(900).result(WAIT)
+def test_a_limit_for_all_calls_of_an_executor() -> None:
+    executor = HighThroughputExecutor(max_workers_per_node=1, memory_limit=400)
+    with DataFlowKernel(Config(executors=[executor], strategy="none", initialize_logging=False)) as kernel:
+        filled = python_app(fill.func, data_flow_kernel=kernel)
+        assert filled(10).result(WAIT)
+        with pytest.raises(MemoryLimitExceeded, match="allowed 400 MiB"):
+            filled(900).result(WAIT)
 
 
 def test_where_a_limit_cannot_hold_it_is_refused() -> None:
