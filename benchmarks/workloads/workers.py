@@ -16,7 +16,11 @@ from benchmarks.systems import System
 
 WORKERS = """
 import asyncio, sys
+import dask.config
 from distributed import Worker
+
+# a node has one machine's monitor and profiler, not hundreds of them
+dask.config.set({"distributed.worker.profile.enabled": False, "distributed.admin.system-monitor.interval": "10s"})
 
 async def main():
     path, n = sys.argv[1], int(sys.argv[2])
@@ -27,6 +31,10 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+SHARE = 50
+"""How many workers share a process."""
 
 
 def noop(i: int) -> int:
@@ -41,7 +49,8 @@ def measure(system: System, n: int, calls: int) -> dict[str, float]:
     options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", path]
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
     scheduler = subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_scheduler", *options], **quiet)
-    workers = subprocess.Popen([sys.executable, "-c", WORKERS, path, str(n)], **quiet)
+    shares = [min(SHARE, n - begun) for begun in range(0, n, SHARE)]
+    workers = [subprocess.Popen([sys.executable, "-c", WORKERS, path, str(share)], **quiet) for share in shares]
     try:
         run, stop = _connect(system, path, n)
 
@@ -56,7 +65,7 @@ def measure(system: System, n: int, calls: int) -> dict[str, float]:
         after = spent()
         stop()
     finally:
-        for process in (workers, scheduler):
+        for process in (*workers, scheduler):
             process.terminate()
             process.wait()
     client, served = after[0] - before[0], after[1] - before[1]

@@ -104,7 +104,7 @@ class BlockCluster(Cluster):
         self.orders = os.path.join(self.home, "nodes")
         self.config = json.dumps(dask_config(None), default=str)
         self.jobs = Jobs(self)
-        self.ledger = Ledger(self)
+        self.ledger = Ledger(self.label, self.provider, self.home, self.jobs.blocks, self.roster.of_blocks)
         warn_of_idle_nodes(executor)
         try:
             if getattr(executor, "scheduler_in_job", False):

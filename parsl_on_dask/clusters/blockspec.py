@@ -12,6 +12,7 @@ import random
 import re
 from typing import Any
 
+from parsl_on_dask.clusters.placement import describe_workers
 from parsl_on_dask.clusters.startup import Start, first_file, places, start_command, start_files
 from parsl_on_dask.clusters.supervisor import dask_config
 from parsl_on_dask.executors.lane_executor import MEGABYTE
@@ -281,8 +282,6 @@ def workers_of_node(spec: dict[str, Any], node: str, logs: str) -> list[dict[str
     """
     import psutil
 
-    from parsl_on_dask.executors.high_throughput.placement import affinity_for, count_cuda_devices, worker_environment
-
     cores = int(os.environ.get("PARSL_CORES") or os.cpu_count() or 1)
     memory = float(os.environ.get("PARSL_MEMORY_GB") or psutil.virtual_memory().available / 2**30)
     count = room(spec, cores, memory)
@@ -291,35 +290,14 @@ def workers_of_node(spec: dict[str, Any], node: str, logs: str) -> list[dict[str
             f"parsl_on_dask: a node with {cores} cores and {memory:.1f} GB has no room for a worker with "
             f"cores_per_worker={spec['cores_per_worker']:g}, mem_per_worker={spec['mem_per_worker']}"
         )
-    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(cores))
-    devices = count_cuda_devices() if spec["accelerators"] else None
     end, drain = job_end(spec, os.environ), drain_time(spec)
     resources, offering = spec["offered"]
-    made = []
-    for rank in range(count):
-        affinity = affinity_for(rank, count, spec["cpu_affinity"], usable)
-        environment = worker_environment(
-            rank,
-            count,
-            spec["accelerators"],
-            pool_id=node,
-            block_id=spec["block"],
-            cores=affinity,
-            cuda_devices=devices,
-        )
+    made = describe_workers(spec, count, prefix=f"{spec['label']}-block{spec['block']}-{node}", pool_id=node, logs=logs)
+    for rank, worker in enumerate(made):
         # of workers that leave at the same time all calls would have to go elsewhere at once
         leaves = None if drain is None else drain + random.uniform(-spec["drain_stagger"], spec["drain_stagger"])
-        more = {name: f"{at:.0f}" for name, at in ((JOB_END, end), (DRAIN, leaves)) if at is not None}
-        made.append(
-            {
-                "name": f"{spec['label']}-block{spec['block']}-{node}-{rank}",
-                "env": {**environment, **more},
-                "affinity": affinity,
-                "log": os.path.join(logs, f"worker_{rank}.log"),
-                "debug": bool(spec["worker_debug"]),
-                "resources": resources if rank < offering else None,
-            }
-        )
+        worker["env"].update({name: f"{at:.0f}" for name, at in ((JOB_END, end), (DRAIN, leaves)) if at is not None})
+        worker["resources"] = resources if rank < offering else None
     return made
 
 

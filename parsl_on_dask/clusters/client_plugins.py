@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.bootstrap import KEY_MARK, digest, sources
@@ -26,11 +28,15 @@ ABSENCE = 5.0
 #: Seconds that leaving may take.
 GOODBYE = 10.0
 
+#: The topic on which a client is told that workers have come or gone, see :func:`topic_of`.
+ROSTER = "workers"
+
 #: Modules that stay on the workers. Users' classes derive from theirs. A class that travelled by value serves later
 #: clients too, as long as something in the worker holds it, and its base has to be the one that they know.
 STAY = ("parsl_on_dask.data_provider.files", "parsl_on_dask.serialize.base")
 
-_users: dict[str, int] = {}
+#: Whom to tell that workers have come or gone: who uses a cluster that is not ours, by client.
+_users: dict[str, list[Callable[[], None]]] = {}
 _lock = threading.Lock()
 
 
@@ -44,7 +50,7 @@ def topic_of(client: Client, what: str) -> str:
     return f"parsl-{client.id}-{what}"
 
 
-def enter(client: Client, foreign: bool) -> None:
+def enter(client: Client, foreign: bool, news: Callable[[], None] | None = None) -> None:
     """Prepare a cluster for a client's calls. Several executors of a client share that.
 
     Parameters
@@ -53,13 +59,17 @@ def enter(client: Client, foreign: bool) -> None:
     foreign : bool
         Whether the cluster is not ours. Then its workers may have nothing of this package, and its
         ``allowed-failures`` is not ours to set. Call :func:`leave` when an executor needs the cluster no more.
+    news : callable, optional
+        Called in the client's event loop when workers of such a cluster have come or gone, and at the beginning.
     """
     with _lock:
-        users = _users.get(client.id, 0)
-        if foreign:
-            _users[client.id] = users + 1
-        if users:
-            return
+        users = list(_users.get(client.id, ()))
+        if news is not None:
+            _users[client.id] = [*users, news]
+    if users:
+        if news is not None:
+            news()
+        return
     if foreign:
         try:
             plugin = _worker_plugin(name_of(client), client.id, sources(), digest())
@@ -68,6 +78,7 @@ def enter(client: Client, foreign: bool) -> None:
             with _lock:
                 _users.pop(client.id, None)
             raise
+        client.subscribe_topic(topic_of(client, ROSTER), lambda _: _tell(client.id))
     try:
         client.register_plugin(_scheduler_plugin(name_of(client), client.id, foreign), name=name_of(client))
     except Exception as e:
@@ -81,14 +92,21 @@ def enter(client: Client, foreign: bool) -> None:
         )
 
 
-def leave(client: Client) -> None:
+def _tell(client: str) -> None:
+    for news in list(_users.get(client, ())):
+        news()
+
+
+def leave(client: Client, news: Callable[[], None]) -> None:
     """An executor needs the cluster no more; with the last one of a client, all goes that the client had there."""
     with _lock:
-        users = _users.pop(client.id, 0)
-        if users > 1:
-            _users[client.id] = users - 1
-    if users != 1 or client.status != "running":
+        users = [user for user in _users.pop(client.id, ()) if user != news]
+        if users:
+            _users[client.id] = users
+    if users or client.status != "running":
         return
+    with suppress(ValueError):  # it was never subscribed to
+        client.unsubscribe_topic(topic_of(client, ROSTER))
     try:
         run_on_scheduler(client, _goodbye(), name_of(client), timeout=GOODBYE)
     except Exception as e:  # the scheduler is gone or takes no functions; what is left goes with the client
@@ -107,7 +125,7 @@ def _goodbye() -> Any:
 def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
     from distributed import SchedulerPlugin
 
-    mark, absence = KEY_MARK, ABSENCE
+    mark, absence, roster = KEY_MARK, ABSENCE, f"parsl-{client}-{ROSTER}"
     release, drop = forget_wishes(), forget_topics()
 
     class ParslOnDask(SchedulerPlugin):
@@ -116,7 +134,8 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
         Dask looks at whether a worker with tasks waiting in front of it is idle when something happens to that worker.
         A task can be given to a busy worker while the others have more to do; when these are done all workers count as
         idle, and then none takes tasks from another one. And a task that prefers a worker which has gone, at a moment
-        without any other, is forgotten when others come. So both are looked at from time to time.
+        without any other, is forgotten when others come. So both are looked at from time to time. The client is told
+        when workers have come or gone, of many at once one time, so that it need not ask.
         """
 
         idempotent = True
@@ -124,6 +143,13 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
         def __init__(self) -> None:
             self.name = name
             self.client = client
+            self.changed = True
+
+        def add_worker(self, scheduler: Any, worker: str) -> None:
+            self.changed = True
+
+        def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+            self.changed = True
 
         async def start(self, scheduler: Any) -> None:
             import time
@@ -131,6 +157,9 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
             from tornado.ioloop import PeriodicCallback
 
             def look() -> None:
+                if once and self.changed:
+                    self.changed = False
+                    scheduler.log_event(roster, None)
                 for worker in list(scheduler.workers.values()):
                     if len(worker.processing) > worker.nthreads:
                         scheduler.check_idle_saturated(worker)

@@ -25,6 +25,9 @@ FILE_TIMEOUT = 10.0
 #: Seconds to wait for one to be readable.
 HALF_WRITTEN = 2.0
 
+#: Seconds between full lists of workers, should news get lost.
+REFRESH = 30.0
+
 #: Clients that labels on one cluster share, with the number of labels: a value on it can then go from label to label.
 _shared: dict[tuple[str, int], tuple[Client, int]] = {}
 
@@ -65,9 +68,10 @@ class ExistingCluster(Cluster):
             check_versions(self.client, executor.label)
             from parsl_on_dask.clusters.client_plugins import enter
 
-            enter(self.client, foreign=True)
+            self._take(self.client.scheduler_info(n_workers=-1)["workers"])
+            self.told = False
+            enter(self.client, foreign=True, news=self._news)
             self.entered = True
-            self.table: dict[str, Any] = dict(self.client.scheduler_info(n_workers=-1)["workers"])
         except BaseException:
             self.close()
             raise
@@ -115,17 +119,30 @@ class ExistingCluster(Cluster):
                 "'dask scheduler --scheduler-file FILE' writes it",
             ) from e
 
+    def _take(self, workers: dict[str, Any]) -> None:
+        self.table = dict(workers)
+        self._slots = max(1, sum(int(w["nthreads"]) for w in workers.values()))
+        self.asked = time.monotonic()
+
+    def _news(self) -> None:
+        """Workers have come or gone."""
+        self.told = True
+        self._ask()
+
     def slots(self) -> int:
-        return max(1, sum(int(w["nthreads"]) for w in self.table.values()))
+        return self._slots
 
     def refresh(self) -> None:
-        """Ask the scheduler for its workers, without waiting for the answer."""
+        """Ask the scheduler for its workers, without waiting for the answer, unless it tells when they change."""
+        if not self.told or time.monotonic() - self.asked > REFRESH:
+            self._ask()
 
+    def _ask(self) -> None:
         client: Any = self.client
 
         async def ask() -> None:
             try:
-                self.table = (await client.scheduler.identity(n_workers=-1))["workers"]
+                self._take((await client.scheduler.identity(n_workers=-1))["workers"])
             except Exception:
                 logger.debug("no list of workers from the scheduler", exc_info=True)
 
@@ -136,7 +153,7 @@ class ExistingCluster(Cluster):
             from parsl_on_dask.clusters.client_plugins import leave
 
             self.entered = False
-            leave(self.client)
+            leave(self.client, self._news)
         if not self.owns_client or not hasattr(self, "client"):
             return
         self.owns_client = False

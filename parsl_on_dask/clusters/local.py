@@ -19,6 +19,7 @@ from parsl_on_dask.clusters.blockspec import (
     warn_of_idle_nodes,
     write_start_files,
 )
+from parsl_on_dask.clusters.placement import describe_workers, usable_cores
 from parsl_on_dask.clusters.startup import Start, write_archive
 from parsl_on_dask.clusters.supervisor import Supervisor, pems_of
 from parsl_on_dask.dask_internals.intervals import shorten
@@ -114,7 +115,7 @@ class LocalCluster(Cluster):
     def workers_per_block(self) -> int:
         from psutil import virtual_memory
 
-        cores = self.provider_hint("cores_per_node") or _cpu_count()
+        cores = self.provider_hint("cores_per_node") or len(usable_cores())
         memory = self.provider_hint("mem_per_node") or virtual_memory().available / 2**30
         per_node: int = self.executor.workers_per_node_for(cores, memory)
         if self.executor.enable_mpi_mode or type(self.provider.launcher) is SimpleLauncher:
@@ -268,41 +269,18 @@ class _LocalBlock(Supervisor):
         )
 
     def _workers(self) -> list[dict[str, Any]]:
-        from parsl_on_dask.executors.high_throughput.placement import (
-            affinity_for,
-            count_cuda_devices,
-            worker_environment,
-        )
-
-        executor = self.cluster.executor
-        count = self.cluster.workers_per_block()
+        executor, label = self.cluster.executor, self.cluster.label
         logs = os.path.join(executor.worker_logdir, f"block-{self.name}")
         os.makedirs(logs, exist_ok=True)
-        devices = count_cuda_devices() if executor.available_accelerators else None
-        made = []
-        for rank in range(count):
-            affinity = affinity_for(rank, count, executor.cpu_affinity, sorted(_usable_cpus()))
-            environment = worker_environment(
-                rank,
-                count,
-                executor.available_accelerators,
-                pool_id=f"{self.cluster.label}-{self.name}",
-                block_id=str(self.name),
-                cores=affinity,
-                cuda_devices=devices,
-            )
-            made.append(
-                {
-                    "name": f"{self.cluster.label}-block{self.name}-{rank}",
-                    "host": "127.0.0.1",
-                    "env": environment,
-                    "affinity": affinity,
-                    "log": os.path.join(logs, f"worker_{rank}.log"),
-                    "debug": bool(executor.worker_debug),
-                    "resources": None,
-                }
-            )
-        return made
+        spec = {
+            "block": str(self.name),
+            "accelerators": executor.available_accelerators,
+            "cpu_affinity": executor.cpu_affinity,
+            "worker_debug": executor.worker_debug,
+        }
+        count, prefix = self.cluster.workers_per_block(), f"{label}-block{self.name}"
+        made = describe_workers(spec, count, prefix=prefix, pool_id=f"{label}-{self.name}", logs=logs)
+        return [{**worker, "host": "127.0.0.1"} for worker in made]
 
     def received(self, message: dict[str, Any]) -> None:
         if "up" in message:
@@ -327,13 +305,3 @@ class _LocalBlock(Supervisor):
         self.count = 0
         self.cluster.down = {d for d in self.cluster.down if d[0] != self.name}
         self.tell("drop workers")
-
-
-def _usable_cpus() -> set[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
-
-
-def _cpu_count() -> int:
-    return len(_usable_cpus())

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from parsl_on_dask.clusters import limits, orphans
 from parsl_on_dask.clusters.last_will import Orders
+from parsl_on_dask.clusters.process_ends import FAILED, NOTICES, worker_name
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.remote import walltime
 from parsl_on_dask.remote.jobend import is_leaving
@@ -37,15 +38,6 @@ FAILED_STARTS = 3
 GRACE = 1.0
 #: Seconds between two looks at that: while there is other work, and at the end.
 LOOK, GLANCE = 0.05, 0.005
-#: Signals by which a batch system tells a job that it is about to end: at preemption, at its time limit (SIGTERM), or
-#: as long before that as a user has asked for.
-NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-#: Exit code of a worker or scheduler that an error ended.
-FAILED = 77
-#: Exit code of a worker that lost the connection to its scheduler.
-CUT_OFF = 78
-#: Exit code of a worker that was told to leave. Not 0: a call may end its process with that.
-LEFT = 79
 
 
 class Node:
@@ -320,11 +312,6 @@ class Node:
         known = {self.scheduler_pid, *self.workers, *self.helpers()}
         living = {self.name(number, life) for number, life, _ in self.workers.values()}
         return [pid for pid in orphans.children() - known if orphans.owner_of(pid) not in living]
-
-
-def worker_name(name: str, life: int) -> str:
-    """Name of a worker in its n-th life; a replacement must not be taken for the one that died."""
-    return name if life == 0 else f"{name}.{life}"
 
 
 def run_in_child(function: Any, *args: Any) -> NoReturn:

@@ -137,12 +137,7 @@ class AppKilled(AppException):
 
 
 class BashAppNoReturn(AppException):
-    """The function of a bash app gave no command line.
-
-    Parameters
-    ----------
-    reason : str
-    """
+    """The function of a bash app gave no command line."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -313,12 +308,6 @@ class NotFutureError(ParslError):
 class RemoteExceptionWrapper:
     """An exception as a value, with its traceback, that can be pickled.
 
-    Parameters
-    ----------
-    e_type : type
-    e_value : BaseException
-    traceback : traceback or None
-
     Examples
     --------
     >>> wrapped = wrap_error(int)("x")
@@ -361,10 +350,6 @@ def _portable(traceback: TracebackType) -> Any:
 
 def wrap_error(func: Callable[P, R]) -> Callable[P, R | RemoteExceptionWrapper]:
     """Make a function that returns what goes wrong instead of raising it.
-
-    Parameters
-    ----------
-    func : callable
 
     Returns
     -------

@@ -9,7 +9,7 @@ not, it is sent as any other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.dataflow.arguments import unwrap
 from parsl_on_dask.dataflow.dependency_resolvers import (
@@ -19,16 +19,14 @@ from parsl_on_dask.dataflow.dependency_resolvers import (
 )
 from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
+from parsl_on_dask.dataflow.parts import Flow
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.peeking import promises
 from parsl_on_dask.lanes.stages import PREPARE, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.python_internals.futures import error_of, value_of
-
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.flow import Flow
-    from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
 #: Resolvers that are known not to wait for a future.
 _OURS = (DEFAULT_DEPENDENCY_RESOLVER, SHALLOW_DEPENDENCY_RESOLVER, DEEP_DEPENDENCY_RESOLVER)

@@ -8,7 +8,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from parsl_on_dask.checkpoint.directories import holds_results
 from parsl_on_dask.checkpoint.entry import warn
@@ -19,9 +19,6 @@ from parsl_on_dask.errors import ConfigurationError, ExecutorError
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote import sidefiles
 from parsl_on_dask.utils import get_all_checkpoints
-
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.memoization import BasicMemoizer
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 
@@ -70,13 +67,35 @@ def period_of(text: Any) -> int:
     return period
 
 
+class Settings(Protocol):
+    """A memoizer that was started, as its checkpoints see it."""
+
+    checkpoint_files: Sequence[Any] | None
+    config_run_dir: str
+    directory: str | os.PathLike[str] | None
+    parsl_layout: bool
+    run_dir: str
+    trust: bool
+
+    @property
+    def checkpoint_mode(self) -> str | None:
+        """When they are written."""
+
+    @property
+    def durability(self) -> str:
+        """What they have to outlive."""
+
+    def checkpoint(self) -> None:
+        """Write what is to be written now."""
+
+
 class CheckpointSchedule:
     """Reads and writes the checkpoints of one run.
 
     Parameters
     ----------
-    memoizer : BasicMemoizer
-        Started, for its settings.
+    memoizer : Settings
+        Started.
 
     Raises
     ------
@@ -84,7 +103,7 @@ class CheckpointSchedule:
         When a listed directory holds no checkpoint.
     """
 
-    def __init__(self, memoizer: BasicMemoizer) -> None:
+    def __init__(self, memoizer: Settings) -> None:
         mode = memoizer.checkpoint_mode
         self.directory = os.path.abspath(memoizer.directory or os.path.join(memoizer.run_dir, "checkpoint"))
         self.sync = memoizer.durability == "sync"

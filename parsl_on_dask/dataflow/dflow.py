@@ -252,7 +252,8 @@ class DataFlowKernel:
             number = self.task_count
             self.task_count += 1
         label = INTERNAL if join else choose_executor(executors, self._labels, number)
-        record = new_record(self, number, label, func, app_args or (), app_kwargs or {})
+        future = new_record(self, number, label, func, app_args or (), app_kwargs or {})
+        record = future.task_record
         record.memoize = bool(cache)
         if type(cache) is Cache:
             record["cache_policy"] = cache
@@ -261,8 +262,7 @@ class DataFlowKernel:
         record.join = join
         if parsl_options is not None:
             take_options(record, parsl_options)
-        future = record.app_fu
-        depends, light = prepare(self, record)
+        depends, light = prepare(self, future)
         if self.watch is not None and not light:
             self.watch.submitted(record, depends)
         self.tasks[record.id] = record
@@ -311,13 +311,13 @@ class DataFlowKernel:
             from parsl_on_dask.monitoring.progress import progress as show
 
             show([f for r in list(self.tasks.values()) if (f := getattr(r, "app_fu", None)) is not None])
-        wait_for_tasks(self)
+        wait_for_tasks(self.tasks)
         logger.info("All remaining tasks completed")
 
     def wait_until_idle(self) -> None:
         """Wait for all tasks, also for those that join apps and callbacks make meanwhile."""
         self.wait_for_current_tasks()
-        wait_until_settled(self)
+        wait_until_settled(self.tasks, self.flow)
 
     def checkpoint(self, tasks: Sequence[TaskRecord] | None = None) -> str:
         """Write what is to be checkpointed now; the spelling of ``memoizer.checkpoint()`` until 2025."""
@@ -374,6 +374,7 @@ class DataFlowKernel:
         try:
             take_all(last_steps(self))
         finally:
+            DataFlowKernelLoader.unregister(self)
             logger.info("DFK cleanup complete")
             self._ended.set()
             self._end_logging()

@@ -7,18 +7,20 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.common.raising import as_it_came
 from parsl_on_dask.common.states import FINAL_STATES, States
 from parsl_on_dask.common.task_errors import DependencyError
 from parsl_on_dask.dataflow.ahead import Ahead
-from parsl_on_dask.dataflow.arguments import app_names, describe, let_go_of, remote_values, unwrap
-from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
+from parsl_on_dask.dataflow.arguments import let_go_of, remote_values, unwrap
+from parsl_on_dask.dataflow.futures import AppFuture, app_names, describe, outcome_of
 from parsl_on_dask.dataflow.joins import Joins
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.loop import Loop
+from parsl_on_dask.dataflow.parts import Kernel
 from parsl_on_dask.dataflow.retries import Retries
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import when_done
@@ -27,17 +29,13 @@ from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.python_internals.futures import value_of
 from parsl_on_dask.python_internals.light_future import LightFuture
 
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
-    from parsl_on_dask.dataflow.taskrecord import TaskRecord
-
 logger = logging.getLogger("parsl.dataflow.dflow")
 
 
 class Flow:
     """Moves the tasks of one kernel."""
 
-    def __init__(self, kernel: DataFlowKernel) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.lock = threading.Lock()
         self.loop = Loop(self.broken)
@@ -239,7 +237,7 @@ class Flow:
         record.time_returned = datetime.now()
         future = self.end(record, States.failed)
         if future is not None:
-            future._cancelled()
+            future.end_cancelled()
             self.release(record)
         return True
 
@@ -353,7 +351,7 @@ class Flow:
             future.forget_callbacks()
             self.release(record)
 
-    def end(self, record: TaskRecord, state: States) -> AppFuture[Any] | None:
+    def end(self, record: TaskRecord, state: States) -> LightFuture[Any] | None:
         """Put a task into its final state and let go of what it held.
 
         Returns its future, to be completed next; None when the task has ended already.

@@ -22,12 +22,7 @@ LABEL = "_parsl_internal"
 
 
 class InternalExecutor(ParslExecutor):
-    """A pool of threads that start when there is work, outside any Dask cluster.
-
-    Parameters
-    ----------
-    max_threads : int
-    """
+    """A pool of threads that start when there is work, outside any Dask cluster."""
 
     storage_access = None
     working_dir = None
@@ -64,6 +59,8 @@ class InternalExecutor(ParslExecutor):
 
 class InternalLane(Lane):
     """Threads over one queue."""
+
+    executor: InternalExecutor
 
     def __init__(self, executor: InternalExecutor) -> None:
         self.executor = executor

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.common.app_errors import AppKilled
 from parsl_on_dask.common.states import States
 from parsl_on_dask.common.task_errors import DependencyError
+from parsl_on_dask.dataflow.parts import Flow
 from parsl_on_dask.dataflow.tasklog import log_failure, shown
-
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.flow import Flow
-    from parsl_on_dask.dataflow.taskrecord import TaskRecord
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
 logger = logging.getLogger("parsl.dataflow.dflow")
 

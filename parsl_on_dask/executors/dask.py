@@ -15,8 +15,8 @@ from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.lane_executor import refuse_keys
-from parsl_on_dask.executors.machinery import machinery
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
+from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.providers.allocation import ALLOCATION
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.worker_args import WorkerOptions
@@ -181,7 +181,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
 
             return provider_from_jobqueue(self.jobqueue, self.config_name, **numbers, **self.settings)
         if self.hosts is not None:
-            kind = machinery(
+            kind = by_name(
                 "clusters.allocated:AllocationProvider" if self.hosts == ALLOCATION else "clusters.hosts:HostsProvider"
             )
             known = [name for name in inspect.signature(kind).parameters if name != "hosts"]
@@ -193,7 +193,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
             made: ExecutionProvider = kind(*hosts, **numbers, **self.settings)
             return made
         if numbers:
-            jobs: ExecutionProvider = machinery("clusters.jobs_of_cluster:JobsOfCluster")(self.cluster, **numbers)
+            jobs: ExecutionProvider = by_name("clusters.jobs_of_cluster:JobsOfCluster")(self.cluster, **numbers)
             return jobs
         return None
 

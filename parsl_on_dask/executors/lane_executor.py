@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from parsl_on_dask.common import interrupts
 from parsl_on_dask.common.arguments import need, need_label, need_number, short, wrong_type
@@ -15,8 +15,8 @@ from parsl_on_dask.common.mistakes import not_these_keys
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
-from parsl_on_dask.executors.machinery import machinery
 from parsl_on_dask.executors.old_names import read_or_called
+from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.remote.memory import MemoryLimited
@@ -24,7 +24,6 @@ from parsl_on_dask.utils import AtomicIDCounter
 
 if TYPE_CHECKING:
     from parsl_on_dask.jobs.node_hours import NodeHours
-    from parsl_on_dask.lanes.base import Lane
 
 logger = logging.getLogger("parsl.executors.lane_executor")
 
@@ -42,6 +41,39 @@ _SETTINGS = (
     "job_end_reruns",
     "memory_limit",
 )
+
+
+class Lane(Protocol):
+    """The road of an executor's calls, as the executor sees it (:class:`parsl_on_dask.lanes.base.Lane`)."""
+
+    executor: Any
+    in_kernel: bool
+
+    def close(self, wait: bool = False) -> None:
+        """End what was started for it."""
+
+    def node_hours(self) -> NodeHours | None:
+        """What its blocks asked for and used."""
+
+    def outstanding(self) -> int:
+        """Number of calls taken and not yet done."""
+
+    def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
+        """Give blocks back."""
+
+    def scale_out(self, blocks: int = 1) -> list[str]:
+        """Ask for more blocks."""
+
+    def status(self) -> dict[str, JobStatus]:
+        """State of each block."""
+
+    def submit_call(
+        self, function: Callable[..., Any], spec: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Future[Any]:
+        """Submit a call without a kernel."""
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers there are."""
 
 
 class LaneExecutor(ParslExecutor):
@@ -185,7 +217,7 @@ class LaneExecutor(ParslExecutor):
             )
         self.validate()
         self._forget_run()
-        self._lane = machinery("lanes:open_lane")(self)
+        self._lane = by_name("lanes:open_lane")(self)
 
     def submit(
         self, func: Callable[..., Any], resource_specification: Mapping[str, Any] | None, *args: Any, **kwargs: Any

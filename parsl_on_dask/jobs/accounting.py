@@ -32,10 +32,6 @@ def by_the_books(hours: NodeHours) -> NodeHours:
     """Return node-hours with the times and numbers of nodes that ``sacct`` knows; as they were where it knows none.
 
     What was idle only the run knows, and that stays.
-
-    Parameters
-    ----------
-    hours : NodeHours
     """
     jobs = [b.job for b in hours.blocks if b.job is not None]
     if hours.system != "slurm" or not jobs or shutil.which("sacct") is None:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from parsl_on_dask.executors.lane_executor import LaneExecutor
     from parsl_on_dask.lanes.base import Lane
 
 
-def open_lane(executor: Any) -> Lane:
+def open_lane(executor: LaneExecutor) -> Lane:
     """Start what an executor describes and return the lane to it.
 
     Parameters
@@ -48,18 +49,19 @@ def open_lane(executor: Any) -> Lane:
         from parsl_on_dask.clusters.existing import overridden
 
         executor = overridden(executor, override)
+    described: Any = executor  # of the class that its kind stands for
     if executor.kind == "threads":
         from parsl_on_dask.lanes.threads import ThreadsLane
 
-        return ThreadsLane(executor)
+        return ThreadsLane(described)
     if mpi:
         from parsl_on_dask.lanes.mpi_lane import MpiLane
 
-        return MpiLane(executor)
+        return MpiLane(described)
     if getattr(executor, "by_resources", False):
         from parsl_on_dask.lanes.resource_lane import ResourceLane
 
-        return ResourceLane(executor)
+        return ResourceLane(described)
     if not executor.batching:
         from parsl_on_dask.lanes.simple import SimpleLane
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.raising import PlainFuture
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import PoliteFuture
 
@@ -28,7 +29,7 @@ class Lane(abc.ABC):
     """
 
     label: str
-    executor: Any
+    executor: ParslExecutor
     #: Whether calls may be sent before what they wait for is done.
     goes_ahead = False
     #: Whether somebody sees to it that there are more blocks when calls wait.

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.large_arguments import LARGE, without_size_warning
+from parsl_on_dask.lanes.parts import Sender
 from parsl_on_dask.remote.execution import COPIES, NONE, OWN, PROMISES
 from parsl_on_dask.remote.packing import dumps
 
 if TYPE_CHECKING:
-    from parsl_on_dask.lanes.remote_lane import RemoteLane
     from parsl_on_dask.lanes.values import RemoteValue
 
 
 def bundle(
-    lane: RemoteLane, batch: str, calls: Sequence[Call], feed: bool = False, need: float = 0.0, adopt: int = 0
+    lane: Sender, batch: str, calls: Sequence[Call], feed: bool = False, need: float = 0.0, adopt: int = 0
 ) -> bytes:
     """Pack calls for the worker (:class:`~parsl_on_dask.remote.runner.Bundle`).
 
     Parameters
     ----------
-    lane : RemoteLane
+    lane : Sender
     batch : str
         Id of the Dask task.
     calls : sequence of Call
@@ -72,7 +72,7 @@ def key_of(name: str, batch: str) -> str:
 
 
 def give_to_dask(
-    lane: RemoteLane,
+    lane: Sender,
     bundles: Sequence[bytes],
     refs: Sequence[Sequence[RemoteValue]],
     keys: Sequence[str],
@@ -83,7 +83,7 @@ def give_to_dask(
 
     Parameters
     ----------
-    lane : RemoteLane
+    lane : Sender
     bundles : sequence of bytes
     refs : sequence of sequence of RemoteValue
         The values on the cluster that the calls of each bundle refer to.

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, Protocol
 
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.lanes import parts
 from parsl_on_dask.lanes.bundles import as_data, bundle, give_to_dask, key_of
 from parsl_on_dask.lanes.call import Call, Outcome, step_all
+from parsl_on_dask.lanes.calls_ahead import CallsAhead
 from parsl_on_dask.lanes.failures import each_its_own
-from parsl_on_dask.lanes.jobends import Where
+from parsl_on_dask.lanes.jobends import JobEnds, Where
+from parsl_on_dask.lanes.links import Link, Links
+from parsl_on_dask.lanes.preference import Preference
 from parsl_on_dask.lanes.queues import LONG, TARGET
 from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.remote.packing import dumps
 
-if TYPE_CHECKING:
-    from parsl_on_dask.lanes.batches import BatchLane
-
 #: How many Dask tasks go to the scheduler in one message.
 TOGETHER = 64
 #: Seconds of work per slot from which on an existing cluster is shown that more workers would be of use.
 BACKLOG = 2.0
+#: Seconds that client and scheduler are busy with a new shift, with a message to one that waits for more, and with a
+#: call in it. More of them make an end sooner as long as each takes more work off the others than it costs.
+OPENING, TELLING, CALLING = 2e-3, 2e-4, 5e-5
+#: How many calls of which nothing is known are sent between looks at what has come in: their times, with any luck.
+PROBES = 8
+#: How many shifts that have calls already are looked at for one that may be given more.
+SAMPLE = 64
+
+
+class BatchLane(parts.Lane, Protocol):
+    """A batch lane, as what sends its calls sees it."""
+
+    calls_ahead: CallsAhead
+    ends: JobEnds
+    links: Links
+    preference: Preference | None
+    steps: deque[tuple[Callable[[Any], None], Any]]
 
 
 class Dispatcher:
@@ -29,6 +51,19 @@ class Dispatcher:
 
     def __init__(self, lane: BatchLane) -> None:
         self.lane = lane
+        #: shifts that wait for calls, by id; some of them have been given some meanwhile, or have ended
+        self.idle: dict[str, Shift] = {}
+
+    def rests(self, shift: Shift) -> None:
+        """Take note that a shift waits for calls, so that it need not be looked for among many."""
+        if shift.open and not shift.calls:
+            self.idle[shift.id] = shift
+
+    def linked(self, link: Link) -> None:
+        """Take note that calls can be sent to a worker."""
+        for shift in self.lane.open_shifts.values():
+            if shift.link is link:
+                self.rests(shift)
 
     def dispatch(self) -> None:
         """Send what can be sent: to shifts that run, and as new Dask tasks."""
@@ -39,6 +74,7 @@ class Dispatcher:
         shifts = others = 0  # that do not count, as they are where nothing new goes
         if ends.any_soon:
             slots, shifts, others = ends.without_leaving(slots)
+        probes = PROBES
         placed = True
         where = None
         while placed:
@@ -58,9 +94,14 @@ class Dispatcher:
                         self._send_each(self.lane.queues.take(key, min(room, TOGETHER)))
                         placed = True
                     continue
-                count = min(self.lane.queues.portion(key, slots), self._allowed())
+                count = min(self.lane.queues.portion(key, self._spread(key, slots)), self._allowed())
                 if not count:
                     continue
+                if not self.lane.queues.mean(key):
+                    if not probes:
+                        self.lane.inbox.put(("step", None))  # to come back, when the news are read
+                        return
+                    probes -= 1
                 refers = bool(key[2])
                 # somebody else's scheduler is shown each call of an app of which nothing is known
                 known = self.lane.cluster.started_here or bool(self.lane.queues.mean(key))
@@ -85,9 +126,19 @@ class Dispatcher:
 
     def _shifts(self, key: Any, slots: int) -> int:
         """How many shifts there may be. More than run at a time where others may add workers, as demand shows."""
+        work = self._work(key)
+        most = slots if self.lane.cluster.started_here or work < BACKLOG * slots else 2 * slots
+        return min(most, _worth(work, OPENING)) if self.lane.queues.mean(key) else most
+
+    def _spread(self, key: Any, slots: int) -> int:
+        """Among how many shifts the calls of a queue are divided: those that wait for more cost less than new ones."""
+        work = self._work(key)
+        return min(slots, max(_worth(work, OPENING), min(len(self.lane.open_shifts), _worth(work, TELLING))))
+
+    def _work(self, key: Any) -> float:
+        """Seconds of work that wait."""
         waiting = len(self.lane.queues.waiting[key]) + len(self.lane.steps)
-        backlog = waiting * self.lane.queues.mean(key) / slots
-        return slots if self.lane.cluster.started_here or backlog < BACKLOG else 2 * slots
+        return waiting * (self.lane.queues.mean(key) + CALLING)
 
     def _limit(self, key: Any, slots: int) -> int:
         """How many Dask tasks with one call each may be under way: enough to keep the workers busy meanwhile."""
@@ -115,8 +166,10 @@ class Dispatcher:
         known = self.lane.queues.mean(key)
         if where is None and self.lane.preference is not None:
             where = self.lane.preference.where()  # a worker that waits for more is not given it for that alone
+        if where is None and (shift := self._idle()) is not None:
+            return shift
         best, load = None, 0.0
-        for shift in self.lane.open_shifts.values():
+        for shift in self._some() if where is None else self.lane.open_shifts.values():
             if not shift.open or (where is not None and shift.link.address not in where.addresses):  # type: ignore[union-attr]
                 continue
             waiting = len(shift.calls)
@@ -125,6 +178,23 @@ class Dispatcher:
             if best is None or waiting < load:
                 best, load = shift, waiting
         return best
+
+    def _idle(self) -> Shift | None:
+        """A shift that waits for calls, if that is known."""
+        while self.idle:
+            shift = self.idle.pop(next(iter(self.idle)))
+            if shift.open and not shift.calls:
+                return shift
+        return None
+
+    def _some(self) -> list[Shift]:
+        """All open shifts, of very many the next ones."""
+        shifts = self.lane.open_shifts
+        some = list(islice(shifts.values(), SAMPLE))
+        if len(shifts) > SAMPLE:
+            for shift in some:  # to the end of the line
+                shifts[shift.id] = shifts.pop(shift.id)
+        return some
 
     def follow(self, call: Call) -> None:
         """Send a call to the shift that has what it waits for; those not sent yet take it along when they go."""
@@ -225,3 +295,14 @@ class Dispatcher:
         """What a Dask task is given; ``adopt`` is the number of its only call, if that has run already."""
         need = 0.0 if more_may_come else self.lane.ends.need_of(calls[0])
         return bundle(self.lane, shift.id, calls, feed=shift.feed, need=need, adopt=adopt)
+
+
+def _worth(work: float, cost: float) -> int:
+    """Among how many some work is divided so that it ends soonest, if each costs something before it begins.
+
+    Examples
+    --------
+    >>> _worth(0.0001, 0.002), _worth(0.2, 0.002), _worth(20, 0.002)
+    (1, 10, 100)
+    """
+    return max(1, math.ceil(math.sqrt(work / cost)))

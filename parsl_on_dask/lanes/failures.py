@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.common.mistakes import daemonic_worker
 from parsl_on_dask.lanes.traceback_frames import traceback_of
 from parsl_on_dask.remote.errors import Failure, PackedError, left_by
 from parsl_on_dask.remote.packing import loads
-
-if TYPE_CHECKING:
-    from parsl_on_dask.lanes.values import RemoteValue
-
 
 #: How ``multiprocessing`` begins its text in a process that may have no children.
 DAEMONIC = "daemonic processes are not allowed to have children"
@@ -138,14 +134,3 @@ def _explain(error: BaseException, text: str) -> None:
         error.add_note(text)
     else:
         error.args = (f"{error}. {text}",)
-
-
-def lost_value(value: RemoteValue, e: BaseException) -> BaseException:
-    """The error for a value that was on a cluster and cannot be had any more."""
-    from parsl_on_dask.errors import ExecutorError
-
-    text = (
-        f"the result of {value.size} bytes was left on its worker, and that worker or its cluster is gone "
-        f"({type(e).__name__}: {e}). Call result() before cleanup() or clear(), or raise inline_limit= of the executor"
-    )
-    return ExecutorError(value.label, text)

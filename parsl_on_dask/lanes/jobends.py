@@ -14,16 +14,16 @@ import time
 from collections import Counter
 from collections.abc import Collection
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from parsl_on_dask.clusters.bootstrap import KEY_MARK
 from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.jobs.states import JobState
+from parsl_on_dask.lanes import parts
 from parsl_on_dask.lanes.queues import SPARE
 from parsl_on_dask.remote.jobend import EXTENDED, JobEnd
 
 if TYPE_CHECKING:
-    from parsl_on_dask.lanes.batches import BatchLane
     from parsl_on_dask.lanes.call import Call
     from parsl_on_dask.lanes.queues import Key
     from parsl_on_dask.lanes.shift import Shift
@@ -70,6 +70,12 @@ class Where(NamedTuple):
 
     addresses: list[str]
     more_may_come: bool
+
+
+class BatchLane(parts.Lane, Protocol):
+    """A batch lane, as what looks after the ends of its jobs sees it."""
+
+    scaled: bool
 
 
 class EndingWorker:

@@ -21,6 +21,7 @@ from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.common import interrupts
 from parsl_on_dask.common.late_threads import fill
 from parsl_on_dask.dask_internals.functions import forget_handlers
+from parsl_on_dask.executors import threads
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dask_noise import is_ours
@@ -62,16 +63,12 @@ def serve(token: str) -> None:
 
 
 class ThreadsLane(Lane):
-    """Runs calls on the threads of an in-process Dask worker.
+    """Runs calls on the threads of an in-process Dask worker."""
 
-    Parameters
-    ----------
-    executor : ThreadPoolExecutor
-    """
-
+    executor: threads.ThreadPoolExecutor
     parsl_page = True
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: threads.ThreadPoolExecutor) -> None:
         import dask
         from distributed import Client
         from distributed.threadpoolexecutor import ThreadPoolExecutor

@@ -13,15 +13,12 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .children import keep_connections
-from .execution import HANDED_BACK, HOST
+from .execution import HANDED_BACK, HOST, CallData
 from .internals import has_unsent
 from .packing import dumps, loads
-
-if TYPE_CHECKING:
-    from .runner import Shift
 
 #: Name of the operation that a client opens a worker's connection with.
 OPERATION = "parsl_on_dask_lane"
@@ -166,6 +163,13 @@ def _handler(worker: Any) -> Any:
 
     # distributed looks at the handler's first parameter to see whether it wants the connection
     return handle
+
+
+class Shift(Protocol):
+    """A shift that is sent calls while it runs."""
+
+    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]]) -> bool:
+        """Take more calls. False when the shift is over."""
 
 
 class Agent:

@@ -18,16 +18,14 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from . import children, journal
 from .errors import Failure, left_by, pack_error
 from .packing import PromiseMissing, dumps, loads, loads_with_promises, loads_with_refs, looks_large
 from .tracebacks import without_ours
-
-if TYPE_CHECKING:
-    from .agent import Agent
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
 
@@ -64,6 +62,22 @@ class Bundle(TypedDict):
     items: list[int | None]
     functions: dict[str, tuple[str, bytes]]
     calls: list[CallData]
+
+
+class Agent(Protocol):
+    """What outlives the shifts of a lane on a worker, as they see it."""
+
+    large: dict[int, Any]
+    results: OrderedDict[int, bytes]
+
+    def function(self, key: str) -> tuple[str, Any, int] | None:
+        """A function that was sent before, with its name and size."""
+
+    def have(self, key: str, name: str, function: Any, size: int) -> None:
+        """Remember a function."""
+
+    def keep(self, number: int, data: bytes) -> None:
+        """Remember a small result."""
 
 
 class Execution:

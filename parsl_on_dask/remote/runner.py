@@ -83,6 +83,8 @@ def run(data: bytes, values: Sequence[Any]) -> dict[int, Any]:
 class Shift(Execution):
     """One Dask task of ours while it runs."""
 
+    agent: Agent
+
     def __init__(self, bundle: Bundle, values: Sequence[Any], worker: Any, agent: Agent) -> None:
         super().__init__(bundle, values, worker, agent)
         self.batch = bundle["batch"]
@@ -103,6 +105,8 @@ class Shift(Execution):
         self.lock = threading.Lock()
         self.wake = threading.Condition(self.lock)
         self.began = 0.0
+        #: the same at the last look of :meth:`watch`
+        self.seen = 0.0
         self.over = False
         self.watching = False
         self.flushing = False
@@ -189,7 +193,8 @@ class Shift(Execution):
                     break
                 before = time.monotonic()
                 self.wake.wait(GLANCE)
-                waited += time.monotonic() - before
+                # where this process is waked late so is the client, and what it sends is on its way
+                waited += min(time.monotonic() - before, 2 * GLANCE)
             if not self.todo:
                 return None
             self.began = time.monotonic()
@@ -243,7 +248,9 @@ class Shift(Execution):
                 return
             waited = time.monotonic() - self.began if self.began else 0.0
             back = []
-            if waited > PATIENCE:
+            # a look that comes late, as on a machine with too much to do, says nothing about a call that is new to it
+            seen, self.seen = self.seen, self.began
+            if waited > PATIENCE and seen == self.began:
                 back = [call[0] for call in self.todo]
                 self.todo.clear()
                 self.functions.clear()

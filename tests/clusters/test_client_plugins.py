@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask import python_app
+from parsl_on_dask.clusters import client_plugins, existing
 from parsl_on_dask.executors import DaskExecutor
 from tests import interpreters
 from tests.helpers import WAIT, eventually
@@ -182,3 +185,46 @@ def test_a_client_that_is_killed(number: int, existing_cluster: str, existing_cl
         os.kill(script.pid, number)
         script.wait(30)
     settled(existing_client, "the scheduler noticed, and removed all of it")
+
+
+def test_a_client_is_told_once_that_workers_have_come_or_gone() -> None:
+    told: list[str] = []
+    scheduler = SimpleNamespace(
+        periodic_callbacks={}, workers={}, running=(), log_event=lambda topic, message: told.append(topic)
+    )
+
+    async def play() -> list[int]:
+        plugin = client_plugins._scheduler_plugin("parsl-plugin", "somebody", True)
+        await plugin.start(scheduler)
+        look = scheduler.periodic_callbacks["parsl-plugin"]
+        look.stop()
+        counts = []
+        for came, went in (0, 0), (0, 0), (3, 0), (0, 2), (0, 0):
+            for _ in range(came):
+                plugin.add_worker(scheduler, "tcp://a:1")
+            for _ in range(went):
+                plugin.remove_worker(scheduler, "tcp://a:1", stimulus_id="why")
+            look.callback()
+            counts.append(len(told))
+        return counts
+
+    assert asyncio.run(play()) == [1, 1, 2, 3, 3], "first that it will be told, then of changes"
+    assert set(told) == {"parsl-somebody-workers"}
+
+
+def test_an_existing_cluster_asks_for_its_workers_when_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    times = iter([0.0, 1.0, 1.5, 2.0, 40.0, 41.0])
+    monkeypatch.setattr(existing, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    cluster = object.__new__(existing.ExistingCluster)
+    cluster.client = SimpleNamespace(loop=SimpleNamespace(add_callback=lambda ask: asked.append(1)))  # type: ignore[assignment]
+    cluster.told = False
+    cluster._take({"a": {"nthreads": 2}, "b": {"nthreads": 3}})
+    assert cluster.slots() == 5
+    cluster.refresh()
+    assert len(asked) == 1, "nobody has said that it will be told"
+    cluster._news()
+    assert len(asked) == 2
+    for expected in (2, 2, 2, 3):
+        cluster.refresh()
+        assert len(asked) == expected, "in case that a message was lost"

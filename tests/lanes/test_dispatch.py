@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from parsl_on_dask.lanes.call import Call
-from parsl_on_dask.lanes.dispatch import TOGETHER
+from parsl_on_dask.lanes.dispatch import PROBES, SAMPLE, TOGETHER
+from parsl_on_dask.lanes.links import Link
 from parsl_on_dask.lanes.queues import ALONE, LONG
+from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.stages import CANCEL, Stage
 from parsl_on_dask.remote.packing import loads
 from tests.lanes.fakes import World, call_of, outcome_of
@@ -226,3 +228,53 @@ def test_more_shifts_than_slots_show_others_that_workers_would_be_of_use() -> No
             calls(lane, 100)
             lane.go()
             assert len(groups(world)) == expected
+
+
+@pytest.mark.parametrize(("seconds", "shifts"), [(0.0, 11), (0.01, 123), (0.04, 245)])
+def test_of_many_workers_as_many_get_calls_as_the_work_is_worth(world: World, seconds: float, shifts: int) -> None:
+    for _ in range(300):
+        world.scheduler.add_worker()
+    lane = world.lane()
+    know(lane, seconds)
+    calls(lane, 3000)
+    lane.go()
+    begun = len(groups(world))
+    assert shifts / 2 <= begun <= shifts
+    lane.go()
+    assert len(groups(world)) == begun, "what is left waits for these"
+
+
+def test_while_nothing_is_known_of_an_app_a_few_calls_go_between_looks_at_the_news(world: World) -> None:
+    for _ in range(300):
+        world.scheduler.add_worker()
+    lane = world.lane()
+    calls(lane, 300)
+    lane.go()
+    assert groups(world) == [1] * PROBES
+    lane.go()
+    assert groups(world) == [1] * 2 * PROBES, "it comes back by itself"
+    know(lane, 0.0)
+    lane.go()
+    assert len(groups(world)) < 3 * PROBES, "no more than the work is worth"
+
+
+def test_among_very_many_shifts_the_one_that_rests_is_known(ours: World) -> None:
+    lane = ours.lane()
+    know(lane, 0.04)
+    link: Any = Link("a")
+    link.ready = True
+    for number in range(3 * SAMPLE):
+        shift = Shift(str(number), "app", True)
+        shift.started, shift.link = True, link
+        shift.calls = {i: call_of() for i in range(10)}
+        lane.open_shifts[shift.id] = shift
+    [key] = [(name,) for name in lane.queues.times]
+    assert lane.dispatcher._room(key, 1, None) is None
+    last = list(lane.open_shifts.values())[-1]
+    last.calls.clear()
+    lane.dispatcher.linked(link)
+    assert lane.dispatcher._room(key, 1, None) is last
+    last.calls[1] = call_of()
+    lane.dispatcher.rests(last)
+    assert lane.dispatcher._room(key, 1, None) is None, "it has something to do"
+    assert any(lane.dispatcher._room(key, 2, None) is last for _ in range(3)), "all have their turn"

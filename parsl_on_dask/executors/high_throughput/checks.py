@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.arguments import need, need_number, short, wrong_type, wrong_value
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
+from parsl_on_dask.executors.high_throughput.cpu_affinity import check_cpu_affinity
 from parsl_on_dask.executors.high_throughput.errors import UnknownMPILauncher
 from parsl_on_dask.executors.high_throughput.launch_command import INTERCHANGE
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import VALID_LAUNCHERS
-from parsl_on_dask.executors.high_throughput.placement import check_cpu_affinity
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.old_spellings.legacy import note_unused
 from parsl_on_dask.providers.base import ExecutionProvider

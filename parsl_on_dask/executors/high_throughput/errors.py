@@ -84,13 +84,7 @@ class MemoryLimitExceeded(WorkerLost):
 
 
 class ManagerLost(Exception):
-    """All workers of one node of a block were lost together.
-
-    Parameters
-    ----------
-    manager_id : bytes
-    hostname : str
-    """
+    """All workers of one node of a block were lost together."""
 
     def __init__(self, manager_id: bytes, hostname: str) -> None:
         super().__init__(manager_id, hostname)

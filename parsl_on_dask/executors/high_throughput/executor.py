@@ -63,7 +63,7 @@ class HighThroughputExecutor(DirectUse, BlockProviderExecutor, RepresentationMix
         The most workers on a node.
     cpu_affinity : str
         ``"none"`` (default), ``"block"``, ``"block-reverse"``, ``"alternating"`` or ``"list:0-3:4-7"``, see
-        :func:`~parsl_on_dask.executors.high_throughput.placement.affinity_for`.
+        :func:`~parsl_on_dask.clusters.placement.affinity_for`.
     available_accelerators : int or sequence of str
         How many accelerators a node has, or their names. Each worker gets one, and there are no more workers.
     drain_period : int, optional
