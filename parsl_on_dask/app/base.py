@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from parsl_on_dask.app.options import checked_cache, checked_executors, checked_kernel, checked_names, no_walltime
@@ -62,6 +63,7 @@ class AppBase(Generic[P, R]):
     decorator = "app"
     #: What its calls are given, by :func:`parsl_on_dask.options`.
     options: CallOptions | None = None
+    _extra: Mapping[str, Any] = MappingProxyType({})
     #: Whether every default of the signature goes into a call's keywords.
     all_defaults = False
     #: Whether a result is that of the future which the function returns.
@@ -106,7 +108,7 @@ class AppBase(Generic[P, R]):
     def with_options(self: A, options: CallOptions) -> A:
         """Return the same app, whose calls are given these options."""
         made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__, options=options)
+        made.__dict__.update(self.__dict__, options=options, _extra={"parsl_options": options})
         return made
 
     def _task(self, kwargs: dict[str, Any]) -> Callable[..., Any]:
@@ -147,7 +149,7 @@ class AppBase(Generic[P, R]):
             ignore_for_cache=self.ignore_for_cache,
             app_kwargs=kwargs,
             join=self.join,
-            parsl_options=self.options,
+            **self._extra,
         )
 
     @functools.cached_property
