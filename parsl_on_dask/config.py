@@ -88,6 +88,9 @@ class Config(RepresentationMixin, UsageInformation):
     check_outputs : bool
         Whether the files of ``outputs`` have to be there after a python app, as they have after a bash app; one that is
         not is a ``MissingOutputs``. Default False. This argument is this package's own.
+    fail_fast : bool
+        Stop at the first task that fails for good: what waits is not run any more and fails with ``RunStopped``, and
+        so does every later call. What runs goes on to its end. Default False. This argument is this package's own.
     app_cache : bool, optional
         Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
     checkpoint_mode, checkpoint_files, checkpoint_period : optional
@@ -141,6 +144,7 @@ class Config(RepresentationMixin, UsageInformation):
         initialize_logging: bool | LogConfig = True,
         *,
         check_outputs: bool = False,
+        fail_fast: bool = False,
         app_cache: bool | None = None,
         checkpoint_files: Sequence[Any] | None = None,
         checkpoint_mode: CheckpointMode | None = None,
@@ -166,6 +170,7 @@ class Config(RepresentationMixin, UsageInformation):
         self.project_name = project_name
         self.initialize_logging = initialize_logging
         self.check_outputs = check_outputs
+        self.fail_fast = fail_fast
         self.app_cache = app_cache
         self.checkpoint_files = checkpoint_files
         self.checkpoint_mode = checkpoint_mode
@@ -253,6 +258,7 @@ class Config(RepresentationMixin, UsageInformation):
         need_choice("Config", "exit_mode", self.exit_mode, _EXIT_MODES)
         need("Config", "garbage_collect", self.garbage_collect, bool)
         need("Config", "check_outputs", self.check_outputs, bool)
+        need("Config", "fail_fast", self.fail_fast, bool)
         need_number("Config", "internal_tasks_max_threads", self.internal_tasks_max_threads, at_least=1, example="10")
         need_number("Config", "retries", self.retries, at_least=0, example="0")
         need("Config", "run_dir", self.run_dir, str, os.PathLike, hint="Write for example run_dir='runinfo'.")

@@ -31,9 +31,9 @@ from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.dataflow.memoization import Memoizer
 from parsl_on_dask.dataflow.rundirs import make_rundir
 from parsl_on_dask.dataflow.starting import memoizer_of, start_executor
-from parsl_on_dask.dataflow.submission import choose_executor, new_record, prepare, take_options
+from parsl_on_dask.dataflow.submission import choose_executor, new_record, no_more_tasks, prepare, take_options
 from parsl_on_dask.dataflow.tasklog import TaskLog
-from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError
+from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError
 from parsl_on_dask.lanes.callbacks import Callbacks
 from parsl_on_dask.logconfigs.base import start_logging
 from parsl_on_dask.monitoring.views import Views
@@ -228,6 +228,8 @@ class DataFlowKernel:
         ------
         NoDataFlowKernelError
             After :meth:`cleanup`.
+        RunStopped
+            With ``Config(fail_fast=True)``, when a task has failed.
         ConfigurationError
             When the kernel has no executor yet.
 
@@ -245,9 +247,8 @@ class DataFlowKernel:
             app_args, app_kwargs = args, kwargs
         elif args or kwargs:
             raise TypeError("submit() takes either app_args= and app_kwargs=, or the arguments themselves, not both")
-        if self.cleanup_called:
-            why = exits.too_late() or "parsl.load() a Config before calling apps again"
-            raise NoDataFlowKernelError(f"Cannot submit to a DFK that has been cleaned up: {why}")
+        if self.cleanup_called or self.flow.stopped is not None:
+            raise no_more_tasks(self.flow.stopped)
         with self.submitter_lock:
             number = self.task_count
             self.task_count += 1

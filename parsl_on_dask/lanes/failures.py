@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Any
+from typing import Any, TypeVar
 
 from parsl_on_dask.common.mistakes import daemonic_worker
 from parsl_on_dask.lanes.traceback_frames import traceback_of
@@ -42,7 +42,10 @@ def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     return made
 
 
-def each_its_own(error: BaseException) -> BaseException:
+E = TypeVar("E", bound=BaseException)
+
+
+def each_its_own(error: E) -> E:
     """A copy of an exception of this package's that is the end of several calls.
 
     One object for all of them would get a longer traceback each time that one of their futures raises it.
