@@ -38,6 +38,12 @@ class End(NamedTuple):
         How many of them there are.
     log : str
         The file that it wrote its log to.
+    over : str
+        Why its supervisor ended it, where that did: ``"walltime"``, ``"memory"``, ``"kill"``.
+    allowed, used : float
+        The seconds or bytes that its call was allowed, and the bytes that it had.
+    starved : bool
+        Whether the machine's kernel ended a process meanwhile because memory had run out.
     """
 
     how: str
@@ -45,6 +51,10 @@ class End(NamedTuple):
     limit: int = 0
     workers: int = 1
     log: str = ""
+    over: str = ""
+    allowed: float = 0.0
+    used: float = 0.0
+    starved: bool = False
 
 
 def close_client(client: Any) -> None:

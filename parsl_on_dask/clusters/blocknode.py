@@ -242,6 +242,7 @@ class BlockNode(Node):
         return min(LISTEN, seconds or LISTEN)
 
     def look_at_clock(self) -> None:
+        super().look_at_clock()
         if self.leave_by is not None and (time.monotonic() > self.leave_by or not self.is_heard()):
             self.exit_code = 128 + signal.SIGTERM if self.workers else 0
             self.stop()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters.placement import describe_workers
 from parsl_on_dask.clusters.startup import Start, first_file, places, start_command, start_files
 from parsl_on_dask.clusters.supervisor import dask_config
+from parsl_on_dask.executors.lane_executor import MEGABYTE
 from parsl_on_dask.providers.walltimes import seconds
 from parsl_on_dask.providers.worker_args import WorkerOptions
 from parsl_on_dask.remote.jobend import DRAIN, JOB_END, SLURM_JOB_END
@@ -95,7 +96,13 @@ def node_spec(
         "accelerators": executor.available_accelerators,
         "cpu_affinity": executor.cpu_affinity,
         "worker_debug": executor.worker_debug,
+        "memory_limit": memory_limit(executor),
     }
+
+
+def memory_limit(executor: Any) -> int:
+    """Bytes that a worker may have; 0 for no limit."""
+    return int((executor.memory_limit or 0) * MEGABYTE)
 
 
 def site_of(provider: Any) -> Any:

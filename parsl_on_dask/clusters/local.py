@@ -11,7 +11,14 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, warn_of_idle_nodes, write_start_files
+from parsl_on_dask.clusters.blockspec import (
+    memory_limit,
+    node_command,
+    prefixed,
+    python_of,
+    warn_of_idle_nodes,
+    write_start_files,
+)
 from parsl_on_dask.clusters.placement import describe_workers, usable_cores
 from parsl_on_dask.clusters.startup import Start, write_archive
 from parsl_on_dask.clusters.supervisor import Supervisor, pems_of
@@ -255,7 +262,13 @@ class _LocalBlock(Supervisor):
         workers = [] if self.name is None else self._workers()
         self.count = len(workers)
         return self.begin(
-            {"scheduler": scheduler, "address": address, "workers": workers, "security": self.cluster.pems}
+            {
+                "scheduler": scheduler,
+                "address": address,
+                "workers": workers,
+                "security": self.cluster.pems,
+                "memory_limit": memory_limit(self.cluster.executor),
+            }
         )
 
     def _workers(self) -> list[dict[str, Any]]:

@@ -68,6 +68,8 @@ class Ahead:
             return None
         if record.memoize or record.resource_specification or record.join or len(record.depends) > LEADERS:
             return None
+        if "options" in record:
+            return None
         if not any(kernel.dependency_resolver is resolver for resolver in _OURS):
             return None
         # another memoizer may know the outcome of any call

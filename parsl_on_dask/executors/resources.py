@@ -24,6 +24,7 @@ class ResourceExecutor(HighThroughputExecutor):
     """
 
     by_resources = True
+    limits_memory = False
     #: Keys that a resource specification may have.
     keys: tuple[str, ...] = NUMBERS
     _described_provider: Any = None

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from . import execution
+from . import journal
 from .agent import Agent, agent_of
 from .execution import ERROR, HANDED_BACK, HOST, KEPT, STARTED, VALUE, Bundle, CallData, Execution
 from .jobend import end_of_this_job
@@ -271,8 +271,8 @@ class Shift(Execution):
             self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, self.patience - waited), self.watch)
 
     def report(self, report: tuple[Any, ...], now: bool = False) -> None:
-        if execution.journal is not None and report[0] in (VALUE, KEPT, ERROR):
-            execution.journal.add(dumps((self.id, report)))
+        if journal.kept is not None and report[0] in (VALUE, KEPT, ERROR):
+            journal.kept.add(dumps((self.id, report)))
         with self.lock:
             self.reports.append(report)
             if now or time.monotonic() - self.flushed > GROUPING:

@@ -24,7 +24,7 @@ from parsl_on_dask.lanes.batches import BatchLane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.simple import SimpleLane
 from parsl_on_dask.lanes.values import pickling
-from parsl_on_dask.remote import agent, execution, runner
+from parsl_on_dask.remote import agent, execution, journal, runner
 from parsl_on_dask.remote.packing import dumps, loads
 
 
@@ -325,12 +325,12 @@ class Worker:
 
     @contextmanager
     def acting(self) -> Iterator[None]:
-        before = execution.journal
-        execution.keep_journal(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
+        before = journal.kept
+        journal.keep(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
         try:
             yield
         finally:
-            execution.keep_journal(before)
+            journal.keep(before)
 
     def begin(self) -> bool:
         """Begin the task that it was given, as far as its first call."""
