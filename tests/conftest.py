@@ -77,6 +77,7 @@ EXTENDED = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--everything", action="store_true", help="run the extended tests beside the core suite, too")
+    parser.addoption("--dask-on-threads", action="store_true", help="executors of threads have a Dask cluster at once")
     parser.addoption("--core", action="store_true", help="leave extended tests out of what is named")
 
 
@@ -91,7 +92,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "timeout: seconds after which pytest-timeout ends the test")
     config.addinivalue_line("markers", "xdist_group: tests that one process runs, when several share the work")
     os.environ[SESSION_TAG] = uuid.uuid4().hex
+    if config.getoption("dask_on_threads"):
+        start_with_dask()
     cloudpickle.register_pickle_by_value(helpers)
+
+
+def start_with_dask() -> None:
+    """Have executors of threads make their Dask clusters when they start, and not when somebody asks."""
+    from parsl_on_dask.lanes.threads import ThreadsLane
+
+    init = ThreadsLane.__init__
+
+    def __init__(lane: Any, executor: Any) -> None:
+        init(lane, executor)
+        assert lane.client.status == "running"
+
+    ThreadsLane.__init__ = __init__  # type: ignore[method-assign]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import uuid
@@ -28,14 +27,14 @@ class Destination:
         Where it comes from, or goes to.
     path : str
         Where it is for the apps.
-    batch : str
+    version : str
         Names this file of this time, for :func:`~parsl_on_dask.remote.placing.place`.
     """
 
     def __init__(self, url: str, path: str) -> None:
         self.url = url
         self.path = path
-        self.batch = uuid.uuid4().hex
+        self.version = uuid.uuid4().hex
         self._users: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
         self._tasks: dict[str, Future[Any]] = {}
 
@@ -90,6 +89,8 @@ class Destinations:
         with self._lock:
             self._sweep()
             if any(other.url != url and other.in_use for other in self._at.get(path, {}).values()):
+                import hashlib
+
                 folder, name = os.path.split(path)
                 path = os.path.join(folder, hashlib.blake2b(url.encode(), digest_size=4).hexdigest(), name)
             here = self._at.setdefault(path, {})

@@ -1,4 +1,4 @@
-"""When and how results get into a checkpoint."""
+"""Gets results into a checkpoint, and decides when."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import threading
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from parsl_on_dask.checkpoint.directories import holds_results
 from parsl_on_dask.checkpoint.entry import warn
-from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
-from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.dataflow.lookup import Lookup, Recalled
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 from parsl_on_dask.lanes.values import RemoteValue
-from parsl_on_dask.remote import sidefiles
 from parsl_on_dask.utils import get_all_checkpoints
+
+if TYPE_CHECKING:
+    from parsl_on_dask.checkpoint.recording import Recording
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 
@@ -108,13 +107,19 @@ class CheckpointSchedule:
         self.directory = os.path.abspath(memoizer.directory or os.path.join(memoizer.run_dir, "checkpoint"))
         self.sync = memoizer.durability == "sync"
         if memoizer.checkpoint_files is not None:
+            from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
+
             read = flatten_checkpoint_files(memoizer.checkpoint_files)
         elif mode is not None:
+            from parsl_on_dask.checkpoint.directories import holds_results
+
             read = [place for place in get_all_checkpoints(memoizer.config_run_dir) if holds_results(place)]
         else:
             read = []
         self.recording: Recording | None = None
         if read or mode is not None:
+            from parsl_on_dask.checkpoint.recording import Recording
+
             self.recording = Recording(
                 self.directory, read, sync=self.sync, parsl_layout=memoizer.parsl_layout, trust=memoizer.trust
             )
@@ -235,6 +240,8 @@ class CheckpointSchedule:
 
     def _make_probe(self) -> None:
         """A file by which workers recognise the directory."""
+        from parsl_on_dask.remote import sidefiles
+
         assert self.recording is not None
         with self._probing:
             if self._probe:

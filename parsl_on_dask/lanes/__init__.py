@@ -32,11 +32,10 @@ def open_lane(executor: LaneExecutor) -> Lane:
         When the command line says that everything runs in a place where it cannot.
     """
     from parsl_on_dask.common.overrides import cluster_override
-    from parsl_on_dask.dask_internals.functions import replace_what_is_gathered
-    from parsl_on_dask.lanes.dask_futures import with_dask_futures
+    from parsl_on_dask.importing.afterwards import when_imported
     from parsl_on_dask.lanes.dask_noise import to_our_log
 
-    replace_what_is_gathered(with_dask_futures)
+    when_imported("distributed", _meet_dask)
     to_our_log()
     override = cluster_override()
     mpi = getattr(executor, "enable_mpi_mode", False)
@@ -69,3 +68,14 @@ def open_lane(executor: LaneExecutor) -> Lane:
     from parsl_on_dask.lanes.batches import BatchLane
 
     return BatchLane(executor)
+
+
+def _meet_dask() -> None:
+    """Have Dask's functions know our futures, and the threads that run calls."""
+    from parsl_on_dask.dask_internals.functions import replace_what_is_gathered
+    from parsl_on_dask.dask_internals.tasks import look_for_workers
+    from parsl_on_dask.lanes.dask_futures import with_dask_futures
+    from parsl_on_dask.lanes.in_process import worker_here
+
+    replace_what_is_gathered(with_dask_futures)
+    look_for_workers(worker_here)

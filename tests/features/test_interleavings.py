@@ -225,22 +225,6 @@ def test_threads_that_submit_at_once(kernel: Any) -> None:
     assert all(future.result(WAIT) == value for value, future in made) and len(made) == 240
 
 
-def test_shifts_that_end_while_others_are_asked_for(
-    config_name: str, lane: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if config_name != "threads":
-        pytest.skip("of the lane of threads")
-
-    class Ended:
-        def done(self) -> bool:
-            return True
-
-    eventually(lambda: not lane.shifts, "all shifts to end")
-    lane.futures.extendleft(Ended() for _ in range(10 * lane.threads))
-    test_threads_that_submit_at_once(None)
-    assert len(lane.futures) <= 5 * lane.threads
-
-
 def test_two_ends_of_one_task(kernel: Any, gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel gives up on a task in the moment in which its result comes: it ends once."""
     from parsl_on_dask.dataflow.states import States
