@@ -85,6 +85,9 @@ class Dispatcher:
                         self._make_way()
                     if where is not None:
                         placed = self._send_to_one(key, where) or placed
+                    elif room > 0 and any(name == "grant" for name, _ in key[1]):
+                        self._send([self.lane.queues.take(key, self.lane.queues.max_batch)], False)
+                        placed = True
                     elif room > 0:
                         self._send_each(self.lane.queues.take(key, min(room, TOGETHER)))
                         placed = True

@@ -119,11 +119,14 @@ class Queues:
 
     def portion(self, key: Key, workers: int) -> int:
         """How many of a queue's calls one worker should have, of ``workers`` that could take some."""
-        mean = self.mean(key)
+        return self.together(key[0], len(self.waiting[key]), workers)
+
+    def together(self, function_key: str, waiting: int, workers: int) -> int:
+        """The same for calls of a function of which so many wait."""
+        mean = self.mean_of(function_key)
         if not mean:
             return 1
-        fair = math.ceil(len(self.waiting[key]) / (2 * workers))
-        return max(1, min(self.max_batch, fair, int(TARGET / mean)))
+        return max(1, min(self.max_batch, math.ceil(waiting / (2 * workers)), int(TARGET / mean)))
 
     def take(self, key: Key, count: int) -> list[Call]:
         """Remove the first calls of a queue, and let the others go first next time."""
