@@ -50,6 +50,11 @@ class Dispatcher:
         if shift.open and not shift.calls:
             self.idle[shift.id] = shift
 
+    def ended(self, shift: Shift) -> None:
+        """Forget a shift."""
+        self.idle.pop(shift.id, None)
+        self.next.pop(shift.id, None)
+
     def linked(self, link: Link) -> None:
         """Take note that calls can be sent to a worker."""
         for shift in self.lane.open_shifts.values():

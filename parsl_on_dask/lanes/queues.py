@@ -114,7 +114,7 @@ class Queues:
 
     def at_least(self, function_key: str, seconds: float) -> None:
         """Take note of a call that was not done after so many seconds."""
-        times = self.times.setdefault(function_key, _Times())
+        times = self._times_of(function_key)
         times.longest = max(times.longest, seconds)
 
     def portion(self, key: Key, workers: int) -> int:
@@ -139,13 +139,17 @@ class Queues:
             del self.waiting[key]
         return taken
 
-    def learn(self, call: Call, seconds: float, kept: bool) -> None:
-        """Take note of how long a call ran. Calls with large results count as long: a Dask task each."""
-        times = self.times.get(call.function_key)
+    def _times_of(self, function_key: str) -> _Times:
+        times = self.times.get(function_key)
         if times is None:
             while len(self.times) >= TIMES_KEPT:  # of functions that are made anew for each call, say
                 del self.times[next(iter(self.times))]
-            times = self.times[call.function_key] = _Times()
+            times = self.times[function_key] = _Times()
+        return times
+
+    def learn(self, call: Call, seconds: float, kept: bool) -> None:
+        """Take note of how long a call ran. Calls with large results count as long: a Dask task each."""
+        times = self._times_of(call.function_key)
         if seconds > times.longest:
             times.longest = seconds
         elif times.longest > LONG:
