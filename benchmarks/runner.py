@@ -102,6 +102,7 @@ class Runner:
     def environment(self, system: str, temporary: Path) -> dict[str, str]:
         """Make the environment variables of one measurement: this process's, with paths added."""
         env = dict(os.environ)
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode, and so has a checkout then
         # Parsl finds its own programs by PATH.
         env["PATH"] = os.pathsep.join([str(self.pythons[system].parent), env.get("PATH", os.defpath)])
         paths = [str(self._scratch)]

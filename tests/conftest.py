@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -38,12 +39,14 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = HidingFinder
 '''
 
 
-SELDOM = {
-    "DASK_DISTRIBUTED__WORKER__PROFILE__INTERVAL": "100ms",
+CLUSTER_SETTINGS = {
+    "DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "2s",
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false",
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
     "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "2s",
 }
-"""How often Dask looks at itself; as it is set otherwise, a cluster takes an eighth of a core for doing nothing."""
+"""Workers that die are replaced soon. Dask seldom looks at itself; else it takes an eighth of a core for nothing."""
 
 
 EXTENDED = (
@@ -74,10 +77,12 @@ EXTENDED = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--everything", action="store_true", help="run the extended tests beside the core suite, too")
+    parser.addoption("--dask-on-threads", action="store_true", help="executors of threads have a Dask cluster at once")
     parser.addoption("--core", action="store_true", help="leave extended tests out of what is named")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # nothing of what is collected goes away before the end
     # what the command line names is run; without that, it is the core suite
     if hasattr(config, "workerinput"):
         config.option.core = config.workerinput["core"]
@@ -87,7 +92,42 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "timeout: seconds after which pytest-timeout ends the test")
     config.addinivalue_line("markers", "xdist_group: tests that one process runs, when several share the work")
     os.environ[SESSION_TAG] = uuid.uuid4().hex
+    if config.getoption("dask_on_threads"):
+        start_with_dask()
     cloudpickle.register_pickle_by_value(helpers)
+
+
+def start_with_dask() -> None:
+    """Have executors of threads make their Dask clusters when they start, and not when somebody asks."""
+    from parsl_on_dask.lanes.threads import ThreadsLane
+
+    init = ThreadsLane.__init__
+
+    def __init__(lane: Any, executor: Any) -> None:
+        init(lane, executor)
+        assert lane.client.status == "running"
+
+    ThreadsLane.__init__ = __init__  # type: ignore[method-assign]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    place = collection_path.relative_to(config.rootpath).as_posix() + "/" * collection_path.is_dir()
+    return True if config.option.core and place.startswith(EXTENDED) else None
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collect_file() -> Iterator[None]:
+    """Examples in docstrings are the package's; no test module is searched for them."""
+    outcome = yield
+    found = outcome.get_result()  # type: ignore[attr-defined]
+    outcome.force_result([node for node in found if type(node) in (pytest.Module, pytest.Package)])  # type: ignore[attr-defined]
+
+
+def pytest_collection_finish() -> None:
+    # else each time that garbage is looked for, all tests are looked at
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -143,7 +183,7 @@ def nothing_left_behind() -> Iterator[None]:
     Supervisors of local blocks are forked, but for tests about their start, which ask for `fresh_supervisors`.
     """
     ports = listening_ports()
-    interpreters.warm_supervisors()
+    interpreters.warm_starts()
     yield
     interpreters.close()
     session = os.environ[SESSION_TAG]
@@ -155,7 +195,7 @@ def nothing_left_behind() -> Iterator[None]:
 
 
 def cluster_python(directory: Path, module: str, *args: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, **SELDOM, "PYTHONPATH": str(directory / "site")}
+    environment = {**os.environ, **CLUSTER_SETTINGS, "PYTHONPATH": str(directory / "site")}
     with open(directory / f"{module}.log", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *args],

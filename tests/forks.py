@@ -37,6 +37,7 @@ IMPORTED = (
     "parsl_on_dask.app.app",
     "parsl_on_dask.app.bash",
     "parsl_on_dask.app.python",
+    "parsl_on_dask.check.trial",
     "parsl_on_dask.clusters.local",
     "parsl_on_dask.clusters.processes",
     "parsl_on_dask.clusters.node",
@@ -58,7 +59,7 @@ class Child(BaseException):
 def prepare() -> None:
     for name in IMPORTED:
         importlib.import_module(name)
-    interpreters.warm_supervisors()
+    interpreters.warm_starts()
     gc.collect()
     gc.freeze()  # a child shares the pages of all this
 

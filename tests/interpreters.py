@@ -216,9 +216,11 @@ def run(
     return done
 
 
-def warm_supervisors() -> None:
-    """Have those processes forked, too, that this process starts for local blocks."""
+def warm_starts() -> None:
+    """Have those processes forked, too, that this process starts for local blocks, and to check a file."""
+    from parsl_on_dask.check import command
     from parsl_on_dask.clusters import supervisor
 
-    names = {**vars(subprocess), "Popen": Popen}
-    supervisor.subprocess = SimpleNamespace(**names)  # type: ignore[attr-defined]
+    stand_in = SimpleNamespace(**{**vars(subprocess), "Popen": Popen})
+    for module in (command, supervisor):
+        module.subprocess = stand_in  # type: ignore[attr-defined]

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
-from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from parsl_on_dask.app.bound import BoundApp
-from parsl_on_dask.app.old import no_walltime
-from parsl_on_dask.app.options import checked_cache, checked_executors, checked_kernel, checked_names
+from parsl_on_dask.app.options import checked_cache, checked_executors, checked_kernel, checked_names, no_walltime
 from parsl_on_dask.app.shape import CallShape, plain_function
 from parsl_on_dask.common.mistakes import missing_from_app, on_a_worker
+from parsl_on_dask.common.raising import hide_this_frame
 from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.errors import NoDataFlowKernelError
 from parsl_on_dask.remote.apps import rebuild
 
 if TYPE_CHECKING:
     from parsl_on_dask.checkpoint.policy import Cache
+    from parsl_on_dask.common.call_options import CallOptions
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 P = ParamSpec("P")
@@ -31,7 +32,7 @@ Executors = Sequence[str] | Literal["all"]
 INTERNAL = "_parsl_internal"
 
 
-class AppBase(Generic[P, R], metaclass=ABCMeta):
+class AppBase(Generic[P, R]):
     """A function whose calls are tasks: what :func:`python_app`, :func:`bash_app` and :func:`join_app` make.
 
     Name, module, docstring and signature are the function's, and ``__wrapped__`` is the function. As an
@@ -60,8 +61,13 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
 
     #: What error texts call this kind of app.
     decorator = "app"
+    #: What its calls are given, by :func:`parsl_on_dask.options`.
+    options: CallOptions | None = None
+    _extra: Mapping[str, Any] = MappingProxyType({})
     #: Whether every default of the signature goes into a call's keywords.
     all_defaults = False
+    #: Whether a result is that of the future which the function returns.
+    join = False
 
     __name__: str
     __qualname__: str
@@ -99,9 +105,52 @@ class AppBase(Generic[P, R], metaclass=ABCMeta):
         if annotations is not None:
             self.__annotations__ = annotations
 
-    @abstractmethod
+    def with_options(self: A, options: CallOptions) -> A:
+        """Return the same app, whose calls are given these options."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, options=options, _extra={"parsl_options": options})
+        return made
+
+    def _task(self, kwargs: dict[str, Any]) -> Callable[..., Any]:
+        """What a worker is to call with the arguments of a call of the app; ``kwargs`` are the ones with names."""
+        return self.func
+
+    # The second form is for type checkers: any argument may be a future of what the function takes.
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AppFuture[R]: ...
+
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]: ...
+
     def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]:
-        """Make a task, and return its future at once."""
+        """Make a task, and return its future at once.
+
+        Raises
+        ------
+        TypeError
+            When the arguments do not fit the function, or a bash app's ``walltime`` is no number of seconds.
+        NoDataFlowKernelError
+            When no kernel is loaded.
+        """
+        try:
+            args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
+        except TypeError as e:
+            hide_this_frame(e)
+            raise
+        func = self._task(kwargs)
+        kernel: DataFlowKernel | None = self.data_flow_kernel
+        if kernel is None:
+            kernel = current_kernel(self.__name__)
+        return kernel.submit(
+            func,
+            app_args=args,
+            executors=self.executors,
+            cache=self.cache,
+            ignore_for_cache=self.ignore_for_cache,
+            app_kwargs=kwargs,
+            join=self.join,
+            **self._extra,
+        )
 
     @functools.cached_property
     def _shape(self) -> CallShape:
@@ -162,3 +211,50 @@ def current_kernel(app: str) -> DataFlowKernel:
             raise
         raise NoDataFlowKernelError(on_a_worker(app)) from None
     return kernel
+
+
+class BoundApp:
+    # An app together with the object that it was taken from, which becomes the first argument of each call.
+    # Attributes are the app's. No docstring here: the one to show is the app's, and the two exclude each other.
+
+    __slots__ = ("__func__", "__self__")
+
+    def __init__(self, app: AppBase[..., Any], owner: Any) -> None:
+        self.__func__ = app
+        self.__self__ = owner
+
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]
+        return self.__func__.__doc__
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> AppFuture[Any]:
+        app, owner = self.__func__, self.__self__
+        # Parsl binds nothing, so scripts say obj.app(obj, x): they mean one obj
+        if args and args[0] is owner and _fits(app, args, kwargs):
+            return app(*args, **kwargs)
+        return app(owner, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BoundApp) and self.__func__ is other.__func__ and self.__self__ is other.__self__
+
+    def __hash__(self) -> int:
+        return hash((id(self.__func__), id(self.__self__)))
+
+    def __repr__(self) -> str:
+        return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        whole = inspect.signature(self.__func__)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+
+def _fits(app: AppBase[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    try:
+        inspect.signature(app).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, overload
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-from parsl_on_dask.app.base import AppBase, Executors, current_kernel
-from parsl_on_dask.common.raising import hide_this_frame
-from parsl_on_dask.dataflow.futures import AppFuture
-from parsl_on_dask.remote.shell import run_bash
+from parsl_on_dask.app.base import AppBase, Executors
+from parsl_on_dask.remote.shell import WithWalltime, run_bash
 from parsl_on_dask.remote.walltime import checked_seconds
 
 if TYPE_CHECKING:
@@ -58,39 +56,10 @@ class BashApp(AppBase[P, int]):
         # The kernel shows this name. The module stays that of partial: keys of cached results depend on it.
         self.wrapped_remote_function.__name__ = self.__name__  # type: ignore[attr-defined]
 
-    # The second form is for type checkers: any argument may be a future of what the function takes.
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AppFuture[int]: ...
-
-    @overload
-    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[int]: ...
-
-    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[int]:
-        """Make a task, and return its future at once.
-
-        Raises
-        ------
-        TypeError
-            When the arguments do not fit the function, or ``walltime`` is no number of seconds.
-        NoDataFlowKernelError
-            When no kernel is loaded.
-        """
-        try:
-            args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
-        except TypeError as e:
-            hide_this_frame(e)
-            raise
+    def _task(self, kwargs: dict[str, Any]) -> Callable[..., Any]:
         walltime = kwargs.get("walltime")
         if walltime is not None and not isinstance(walltime, Future):  # a future's value is looked at on the worker
             checked_seconds(self.__name__, walltime)
-        kernel: DataFlowKernel | None = self.data_flow_kernel
-        if kernel is None:
-            kernel = current_kernel(self.__name__)
-        return kernel.submit(
-            self.wrapped_remote_function,
-            app_args=args,
-            executors=self.executors,
-            cache=self.cache,
-            ignore_for_cache=self.ignore_for_cache,
-            app_kwargs=kwargs,
-        )
+        if walltime is None and self.options is not None and self.options.walltime is not None:
+            return WithWalltime(self.wrapped_remote_function, self.options.walltime)
+        return self.wrapped_remote_function

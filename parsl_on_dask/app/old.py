@@ -7,17 +7,7 @@ from typing import Any
 
 from parsl_on_dask.checkpoint.policy import Cache
 from parsl_on_dask.common.arguments import short, wrong_value
-from parsl_on_dask.errors import TypeCheckError
 from parsl_on_dask.old_spellings.legacy import warn_once
-
-
-def no_walltime(decorator: str, walltime: Any) -> None:
-    """Refuse ``walltime=`` of the decorators: it never limited anything, and 1.0 took it away."""
-    if walltime is not None:
-        raise TypeCheckError(
-            f"{decorator}(walltime={short(walltime)}): a decorator does not limit the time of its calls. Give the "
-            f"function a parameter, def f(..., walltime={short(walltime)}), or write walltime= in the call."
-        )
 
 
 def old_join(decorator: str, join: Any) -> None:

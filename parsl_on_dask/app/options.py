@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from parsl_on_dask.checkpoint.policy import Cache
-from parsl_on_dask.common.arguments import wrong_type, wrong_value
+from parsl_on_dask.common.arguments import short, wrong_type, wrong_value
+from parsl_on_dask.errors import TypeCheckError
 
 
 def checked_executors(decorator: str, name: str, executors: Any) -> Any:
@@ -61,3 +62,12 @@ def checked_kernel(decorator: str, name: str, kernel: Any) -> Any:
         hint = f"Leave it out for app {name!r} to use the one that is loaded."
         raise wrong_type(decorator, "data_flow_kernel", kernel, "a DataFlowKernel, as load() returns it", hint)
     return kernel
+
+
+def no_walltime(decorator: str, walltime: Any) -> None:
+    """Refuse ``walltime=`` of the decorators: it never limited anything, and 1.0 took it away."""
+    if walltime is not None:
+        raise TypeCheckError(
+            f"{decorator}(walltime={short(walltime)}): a decorator does not limit the time of its calls. Give the "
+            f"function a parameter, def f(..., walltime={short(walltime)}), or write walltime= in the call."
+        )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from parsl_on_dask.app.base import AppBase, Executors, current_kernel
+from parsl_on_dask.app.base import AppBase, Executors
 from parsl_on_dask.common.arguments import need
-from parsl_on_dask.common.raising import hide_this_frame
-from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.remote.shell import Checked
 from parsl_on_dask.remote.walltime import timeout
 
@@ -70,41 +68,9 @@ class PythonApp(AppBase[P, R]):
     def _checked(self) -> Checked:
         return Checked(self.func)
 
-    # The second form is for type checkers: any argument may be a future of what the function takes.
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AppFuture[R]: ...
-
-    @overload
-    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]: ...
-
-    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]:
-        """Make a task, and return its future at once.
-
-        Raises
-        ------
-        TypeError
-            When the arguments do not fit the function.
-        NoDataFlowKernelError
-            When no kernel is loaded.
-        """
-        try:
-            args, kwargs = self._shape.arrange(args, kwargs, self.kwargs)
-        except TypeError as e:
-            hide_this_frame(e)
-            raise
+    def _task(self, kwargs: dict[str, Any]) -> Callable[..., Any]:
         func: Callable[..., Any] = self._checked if self.check_outputs else self.func
         walltime = kwargs.get("walltime")
-        if walltime is not None:
-            func = timeout(func, walltime)
-        kernel: DataFlowKernel | None = self.data_flow_kernel
-        if kernel is None:
-            kernel = current_kernel(self.__name__)
-        return kernel.submit(
-            func,
-            app_args=args,
-            executors=self.executors,
-            cache=self.cache,
-            ignore_for_cache=self.ignore_for_cache,
-            app_kwargs=kwargs,
-            join=self.join,
-        )
+        if walltime is None and self.options is not None:
+            walltime = self.options.walltime
+        return func if walltime is None else timeout(func, walltime)

@@ -1,4 +1,4 @@
-"""What a configuration becomes in Dask, told without starting anything.
+"""Says what a configuration becomes in Dask, without starting anything.
 
 ``explain(config)`` tells it in Python. ``python -m parsl_on_dask check FILE``, in
 :mod:`parsl_on_dask.check.command`, tells it for a script, a notebook, or a file that defines a Config.
@@ -327,7 +327,7 @@ def _script(executor: Any) -> str | None:
     make = getattr(provider, "script", None)
     if make is None:
         return None
-    command = node_command(executor, "/RUN_DIRECTORY", "/RUN_DIRECTORY/block-0/node.json")
+    command = node_command(executor, "/RUN_DIRECTORY", "/RUN_DIRECTORY/nodes/block-0.json")
     before, provider.script_dir = provider.script_dir, "/RUN_DIRECTORY/submit_scripts"
     try:
         text: str = make(command, 1, f"parsl.{executor.label}.block-0")

@@ -42,12 +42,7 @@ class StartCommand(NamedTuple):
 
 
 class NodesLauncher(Launcher):
-    """Starts the command once on each of some nodes, with the program that the batch system has for that.
-
-    Parameters
-    ----------
-    start : StartCommand
-    """
+    """Starts the command once on each of some nodes, with the program that the batch system has for that."""
 
     several_nodes = True
 

@@ -24,7 +24,9 @@ class Block:
     name : str
         Its id, a number.
     folder : str
-        Directory that its nodes and this process share.
+        Directory that its nodes share with this process. They make it.
+    spec_file : str
+        What its nodes are told. It is there for as long as the block is wanted.
     job_id : object
         The provider's; None before the submission.
     status : JobStatus
@@ -45,10 +47,10 @@ class Block:
         Whether the provider says that the job has ended.
     """
 
-    def __init__(self, name: str, folder: str) -> None:
+    def __init__(self, name: str, folder: str, spec_file: str) -> None:
         self.name = name
         self.folder = folder
-        self.spec_file = os.path.join(folder, "node.json")
+        self.spec_file = spec_file
         self.job_id: Any = None
         self.status = JobStatus(JobState.PENDING)
         self.connected = False

@@ -6,11 +6,13 @@ import json
 import logging
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parsl_on_dask.clusters.addressing import ANYWHERE, SchedulerAddress, contacts_of, ports_for, scheduler_address, url
 from parsl_on_dask.clusters.block import Block, describe_end
+from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.roster import TOPIC
 from parsl_on_dask.clusters.supervisor import Supervisor, pems_of
 from parsl_on_dask.dask_internals.intervals import shorten
@@ -19,12 +21,36 @@ from parsl_on_dask.errors import ExecutorError
 if TYPE_CHECKING:
     from distributed import Client
 
-    from parsl_on_dask.clusters.blocks import BlockCluster
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.blocks")
 
 #: Seconds after which a scheduler in a job ends when no client is there.
 LONELY = 60.0
+
+
+class Jobs(Protocol):
+    """The jobs of the blocks."""
+
+    def ask_for(self, count: int, scheduler: dict[str, Any] | None = None) -> list[Block]:
+        """Ask for blocks."""
+
+    def look_if_due(self) -> None:
+        """Look at what has become of them."""
+
+
+class Cluster(Protocol):
+    """A cluster of blocks, as its scheduler sees it."""
+
+    error: str | None
+    executor: HighThroughputExecutor
+    home: str
+    jobs: Jobs
+    label: str
+    ledger: Ledger
+    provider: Any
+    site: Callable[[str], Any]
+    sockets: str
 
 
 class BlockScheduler:
@@ -47,7 +73,7 @@ class BlockScheduler:
 
     client: Client
 
-    def __init__(self, cluster: BlockCluster) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.executor = cluster.executor
         self.label = cluster.label
@@ -170,7 +196,7 @@ class BlockScheduler:
 class _SchedulerProcess(Supervisor):
     """The process that keeps the scheduler of blocks elsewhere."""
 
-    def __init__(self, cluster: BlockCluster) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster.executor, cluster.sockets, None)
         self.cluster = cluster
 

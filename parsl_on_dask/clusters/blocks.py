@@ -46,6 +46,7 @@ from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.jobend import EXTENDED
 
 if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
     from parsl_on_dask.jobs.node_hours import NodeHours
     from parsl_on_dask.jobs.states import JobStatus
 
@@ -75,11 +76,12 @@ class BlockCluster(Cluster):
     started_here = True
     parsl_page = True
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: HighThroughputExecutor) -> None:
         self.executor = executor
-        self.provider = executor.provider
-        if hasattr(self.provider, "enter"):
-            self.provider.enter()
+        provider: Any = executor.provider
+        self.provider = provider
+        if hasattr(provider, "enter"):
+            provider.enter()
         self.label = executor.label
         self.site = site_of(self.provider)
         self.error: str | None = None
@@ -101,9 +103,10 @@ class BlockCluster(Cluster):
         write_archive(self.archive)
         if not getattr(self.provider, "takes_stdin", False):
             write_start_files(executor, self.home, Start("blocknode", self.archive, LATE))
+        self.orders = os.path.join(self.home, "nodes")
         self.config = json.dumps(dask_config(None), default=str)
         self.jobs = Jobs(self)
-        self.ledger = Ledger(self)
+        self.ledger = Ledger(self.label, self.provider, self.home, self.jobs.blocks, self.roster.of_blocks)
         warn_of_idle_nodes(executor)
         try:
             if getattr(executor, "scheduler_in_job", False):
@@ -194,7 +197,6 @@ class BlockCluster(Cluster):
         """Submit a block's job; returns its id. One thread at a time, unless the provider allows more."""
         name = self._job_name(block)
         if getattr(self.provider, "takes_stdin", False):
-            os.makedirs(block.folder, exist_ok=True)
             text = spec_text(self._spec(block, scheduler)) + "\n"
             start = Start("blocknode", self.archive, 0)
             command = prefixed(self.executor, stdin_command(start, python_of(self.executor)))
@@ -228,8 +230,9 @@ class BlockCluster(Cluster):
 
     def _describe(self, block: Block, scheduler: dict[str, Any] | None) -> str:
         """Write down what a block's nodes have to know; returns the command that starts one of them."""
-        os.makedirs(block.folder, exist_ok=True)
-        self.jobs.will.add(block)
+        if not os.path.isdir(self.orders):
+            self.jobs.will.keys_are_written()
+            os.makedirs(self.orders, mode=0o700, exist_ok=True)
         write_private(block.spec_file, spec_text(self._spec(block, scheduler)))
         return node_command(self.executor, self.home, block.spec_file)
 
@@ -294,5 +297,6 @@ class BlockCluster(Cluster):
             self.scheduler.supervisor.close()
         self.jobs.cancel_all()
         self.ledger.close()
+        shutil.rmtree(self.orders, ignore_errors=True)
         shutil.rmtree(self.scratch, ignore_errors=True)
         scratch.remove(self.sockets)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from html import escape
 from typing import Any
 
 logger = logging.getLogger("distributed.parsl")
@@ -60,6 +59,8 @@ def into_menu(scheduler: Any) -> None:
 
 def summary(news: dict[str, Any]) -> str:
     """The lines above the chart, as HTML."""
+    from html import escape
+
     rows = news["rows"]
     if not rows:
         return "<p>No app was called yet.</p>"

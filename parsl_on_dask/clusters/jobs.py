@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.clusters import polling
 from parsl_on_dask.clusters.arrays import Arrays
@@ -22,13 +22,11 @@ from parsl_on_dask.clusters.block import Block
 from parsl_on_dask.clusters.governor import Governor
 from parsl_on_dask.clusters.judging import Judge
 from parsl_on_dask.clusters.last_will import LastWill
+from parsl_on_dask.clusters.parts import Cluster
 from parsl_on_dask.clusters.submitting import Submissions
 from parsl_on_dask.common.late_threads import beside
 from parsl_on_dask.executors.errors import ScalingFailed
 from parsl_on_dask.jobs.states import JobState, JobStatus
-
-if TYPE_CHECKING:
-    from parsl_on_dask.clusters.blocks import BlockCluster
 
 logger = logging.getLogger("parsl.clusters.jobs")
 
@@ -47,14 +45,9 @@ WAITING = (JobState.PENDING, JobState.UNKNOWN)
 
 
 class Jobs:
-    """All blocks of an executor, and the thread that looks after them.
+    """All blocks of an executor, and the thread that looks after them."""
 
-    Parameters
-    ----------
-    cluster : BlockCluster
-    """
-
-    def __init__(self, cluster: BlockCluster) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.executor = cluster.executor
         self.provider = cluster.provider
@@ -68,7 +61,7 @@ class Jobs:
         self.judge = Judge(self)
         self.arrays = Arrays(self.provider, self.label)
         self.submissions = Submissions(self, self.governor)
-        self.will = LastWill(self.provider, cluster.tell_supervisor)
+        self.will = LastWill(self.provider, cluster.orders, cluster.tell_supervisor)
         self.closing = threading.Event()
         self.news = threading.Event()
         self.failed_looks = 0
@@ -91,7 +84,9 @@ class Jobs:
                 if self.closing.is_set():
                     break
                 name = str(len(self.blocks))
-                block = Block(name, os.path.join(self.cluster.home, f"block-{name}"))
+                own = f"block-{name}"
+                spec_file = os.path.join(self.cluster.orders, own + ".json")
+                block = Block(name, os.path.join(self.cluster.home, own), spec_file)
                 self.blocks[name] = block
                 asked.append(block)
         self.submissions.put(asked, scheduler)
@@ -314,7 +309,7 @@ class Jobs:
         with self.lock:
             self.closing.set()
         self.submissions.close()
-        polling.leave(self)
+        polling.leave(self, self.desk)
         self.news.set()
         for block in self.blocks.values():
             block.forget()

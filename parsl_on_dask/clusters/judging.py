@@ -1,18 +1,15 @@
-"""Which blocks have died young: the governor slows submissions down for them, and their nodes are suspected."""
+"""Judges which blocks have died young, so that submissions are slowed down and the blocks' nodes are suspected."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
-from typing import TYPE_CHECKING
 
 from parsl_on_dask.clusters.block import Block, describe_end
 from parsl_on_dask.clusters.blockspec import job_seconds
+from parsl_on_dask.clusters.parts import Jobs
 from parsl_on_dask.jobs.error_handlers import YOUNG
 from parsl_on_dask.jobs.states import JobState
-
-if TYPE_CHECKING:
-    from parsl_on_dask.clusters.jobs import Jobs
 
 
 class Judge:

@@ -1,4 +1,4 @@
-"""What is to be done if this process is killed: which jobs to cancel, and which files to remove.
+"""Says what another process has to do if this one is killed: which jobs to cancel, and which files to remove.
 
 The process that keeps the scheduler is told of each block as it comes and goes, so that many blocks cost no more each
 than a few.
@@ -7,10 +7,9 @@ than a few.
 from __future__ import annotations
 
 import base64
-import contextlib
 import copy
 import logging
-import os
+import shutil
 import signal
 import threading
 import time
@@ -34,14 +33,17 @@ class LastWill:
     Parameters
     ----------
     provider : ExecutionProvider
+    folder : str
+        Directory with files that hold keys.
     tell : callable
         Takes a message for the other process.
     """
 
-    def __init__(self, provider: Any, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, provider: Any, folder: str, tell: Callable[[dict[str, Any]], None]) -> None:
         self.provider = provider
         self.tell = tell
         self._told: float | None = None
+        self._folder = folder
         from parsl_on_dask.providers.batch import BatchProvider
 
         #: of ours any will do; one of the user's own may look up what it knows about a job
@@ -49,14 +51,16 @@ class LastWill:
         self._lock = threading.Lock()
 
     def add(self, block: Block) -> None:
-        """A block is about to be submitted, or has been."""
-        message: dict[str, Any] = {"leave": block.name, "secret": block.spec_file}
-        if block.job_id is not None:
-            with self._lock:
-                self._tell_provider()
-                record = None if self._any else getattr(self.provider, "resources", {}).get(block.job_id)
-                message["job"] = _text((block.job_id, record)) or _text((block.job_id, None))
-        self.tell(message)
+        """A block has been submitted."""
+        with self._lock:
+            self._tell_provider()
+            record = None if self._any else getattr(self.provider, "resources", {}).get(block.job_id)
+            job = _text((block.job_id, record)) or _text((block.job_id, None))
+        self.tell({"leave": block.name, "job": job})
+
+    def keys_are_written(self) -> None:
+        """The first file with keys is about to be written."""
+        self.tell({"keys": self._folder})
 
     def _tell_provider(self) -> None:
         now = time.monotonic()
@@ -97,16 +101,20 @@ class Orders:
 
     def __init__(self) -> None:
         self.heir = ""
-        self.left: dict[str, tuple[str, str]] = {}
+        self.folder = ""
+        self.left: dict[str, str] = {}
 
     def received(self, message: dict[str, Any]) -> None:
         """Take note of what :class:`LastWill` tells."""
         if "heir" in message:
             self.heir = message["heir"]
+        elif "keys" in message:
+            self.folder = message["keys"]
         elif "leave" in message:
-            self.left[message["leave"]] = (message["secret"], message.get("job", ""))
+            self.left[message["leave"]] = message["job"]
         elif message["settled"] is None:
             self.left.clear()
+            self.folder = ""
         else:
             for name in message["settled"]:
                 self.left.pop(name, None)
@@ -115,10 +123,9 @@ class Orders:
         """Remove the files, and cancel the jobs."""
         import pickle
 
-        for secret, _ in self.left.values():
-            with contextlib.suppress(OSError):
-                os.unlink(secret)
-        texts = [job for _, job in self.left.values() if job]
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        texts = [job for job in self.left.values() if job]
         if not texts or not self.heir:
             return
         signal.signal(signal.SIGALRM, signal.SIG_DFL)

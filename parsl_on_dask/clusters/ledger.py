@@ -1,4 +1,4 @@
-"""Keeps account of what an executor's blocks ask for and use, by looking at them once a second.
+"""Keeps account of what an executor's blocks ask for and use, by looking at the blocks once a second.
 
 Nothing is counted where calls pass: what runs is what the lane knows at the moment of a look.
 """
@@ -12,16 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import Any
 
+from parsl_on_dask.clusters.block import Block
 from parsl_on_dask.clusters.blockspec import job_seconds
 from parsl_on_dask.common import overrides
 from parsl_on_dask.jobs.node_hours import NODE_HOURS, BlockHours, NodeHours, dump
 from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.remote.sidefiles import replacing
-
-if TYPE_CHECKING:
-    from parsl_on_dask.clusters.blocks import BlockCluster
 
 logger = logging.getLogger("parsl.clusters.ledger")
 
@@ -34,18 +32,34 @@ class Ledger:
 
     Parameters
     ----------
-    cluster : BlockCluster
+    label : str
+        Of the executor.
+    provider : ExecutionProvider
+    home : str
+        Directory of the file.
+    blocks : mapping of str to Block
+        The executor's blocks as they come.
+    slots : mapping of str to int
+        How many calls the workers of each block can run at a time.
     clock : callable
         The time, in seconds that go steadily.
     """
 
-    def __init__(self, cluster: BlockCluster, clock: Callable[[], float] = time.monotonic) -> None:
-        provider = cluster.provider
-        self.cluster = cluster
+    def __init__(
+        self,
+        label: str,
+        provider: Any,
+        home: str,
+        blocks: Mapping[str, Block],
+        slots: Mapping[str | None, int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.blocks = blocks
+        self.slots = slots
         self.clock = clock
-        self.path = os.path.join(cluster.home, NODE_HOURS)
+        self.path = os.path.join(home, NODE_HOURS)
         system = str(getattr(provider, "label", type(provider).__name__))
-        self.hours = NodeHours(cluster.label, system, clusters=getattr(provider, "clusters", None))
+        self.hours = NodeHours(label, system, clusters=getattr(provider, "clusters", None))
         self.nodes = int(getattr(provider, "nodes_per_block", 1))
         self.walltime = job_seconds(provider)
         self.open: dict[str, BlockHours] = {}
@@ -73,14 +87,14 @@ class Ledger:
     def _look(self, busy: Mapping[str | None, float]) -> None:
         now = self.clock()
         passed, self.looked = now - self.looked, now
-        blocks = self.cluster.jobs.blocks
+        blocks = self.blocks
         if len(blocks) > len(self.hours.blocks):
             known = {b.block for b in self.hours.blocks}
             for name in [n for n in list(blocks) if n not in known]:
                 new = BlockHours(name, self.nodes, walltime=self.walltime, asked=time.time())
                 self.open[name] = new
                 self.hours.blocks.append(new)
-        slots = self.cluster.roster.of_blocks
+        slots = self.slots
         for name, hours in list(self.open.items()):
             block = blocks[name]
             state = block.status.state

@@ -1,4 +1,4 @@
-"""Workers on this machine: what ``HighThroughputExecutor`` with a ``LocalProvider`` without a launcher becomes."""
+"""Workers on this machine: what ``HighThroughputExecutor`` becomes with a ``LocalProvider`` that has no launcher."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, warn_of_idle_nodes, write_start_files
+from parsl_on_dask.clusters.blockspec import (
+    memory_limit,
+    node_command,
+    prefixed,
+    python_of,
+    warn_of_idle_nodes,
+    write_start_files,
+)
+from parsl_on_dask.clusters.placement import describe_workers, usable_cores
 from parsl_on_dask.clusters.startup import Start, write_archive
 from parsl_on_dask.clusters.supervisor import Supervisor, pems_of
 from parsl_on_dask.dask_internals.intervals import shorten
@@ -19,6 +27,9 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.providers.pythons import note
 from parsl_on_dask.remote import journal, scratch
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.local")
 
@@ -46,9 +57,9 @@ class LocalCluster(Cluster):
     trusts_slurm = False
     parsl_page = True
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: HighThroughputExecutor) -> None:
         self.executor = executor
-        self.provider = executor.provider
+        self.provider: Any = executor.provider
         self.label = executor.label
         self.lock = threading.Lock()
         self.error: str | None = None
@@ -107,7 +118,7 @@ class LocalCluster(Cluster):
     def workers_per_block(self) -> int:
         from psutil import virtual_memory
 
-        cores = self.provider_hint("cores_per_node") or _cpu_count()
+        cores = self.provider_hint("cores_per_node") or len(usable_cores())
         memory = self.provider_hint("mem_per_node") or virtual_memory().available / 2**30
         per_node: int = self.executor.workers_per_node_for(cores, memory)
         if self.executor.enable_mpi_mode or type(self.provider.launcher) is SimpleLauncher:
@@ -251,45 +262,28 @@ class _LocalBlock(Supervisor):
         workers = [] if self.name is None else self._workers()
         self.count = len(workers)
         return self.begin(
-            {"scheduler": scheduler, "address": address, "workers": workers, "security": self.cluster.pems}
+            {
+                "scheduler": scheduler,
+                "address": address,
+                "workers": workers,
+                "security": self.cluster.pems,
+                "memory_limit": memory_limit(self.cluster.executor),
+            }
         )
 
     def _workers(self) -> list[dict[str, Any]]:
-        from parsl_on_dask.executors.high_throughput.placement import (
-            affinity_for,
-            count_cuda_devices,
-            worker_environment,
-        )
-
-        executor = self.cluster.executor
-        count = self.cluster.workers_per_block()
+        executor, label = self.cluster.executor, self.cluster.label
         logs = os.path.join(executor.worker_logdir, f"block-{self.name}")
         os.makedirs(logs, exist_ok=True)
-        devices = count_cuda_devices() if executor.available_accelerators else None
-        made = []
-        for rank in range(count):
-            affinity = affinity_for(rank, count, executor.cpu_affinity, sorted(_usable_cpus()))
-            environment = worker_environment(
-                rank,
-                count,
-                executor.available_accelerators,
-                pool_id=f"{self.cluster.label}-{self.name}",
-                block_id=str(self.name),
-                cores=affinity,
-                cuda_devices=devices,
-            )
-            made.append(
-                {
-                    "name": f"{self.cluster.label}-block{self.name}-{rank}",
-                    "host": "127.0.0.1",
-                    "env": environment,
-                    "affinity": affinity,
-                    "log": os.path.join(logs, f"worker_{rank}.log"),
-                    "debug": bool(executor.worker_debug),
-                    "resources": None,
-                }
-            )
-        return made
+        spec = {
+            "block": str(self.name),
+            "accelerators": executor.available_accelerators,
+            "cpu_affinity": executor.cpu_affinity,
+            "worker_debug": executor.worker_debug,
+        }
+        count, prefix = self.cluster.workers_per_block(), f"{label}-block{self.name}"
+        made = describe_workers(spec, count, prefix=prefix, pool_id=f"{label}-{self.name}", logs=logs)
+        return [{**worker, "host": "127.0.0.1"} for worker in made]
 
     def received(self, message: dict[str, Any]) -> None:
         if "up" in message:
@@ -314,13 +308,3 @@ class _LocalBlock(Supervisor):
         self.count = 0
         self.cluster.down = {d for d in self.cluster.down if d[0] != self.name}
         self.tell("drop workers")
-
-
-def _usable_cpus() -> set[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
-
-
-def _cpu_count() -> int:
-    return len(_usable_cpus())

@@ -23,9 +23,11 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from parsl_on_dask.clusters import orphans
+from parsl_on_dask.clusters import limits, orphans
 from parsl_on_dask.clusters.last_will import Orders
+from parsl_on_dask.clusters.process_ends import FAILED, NOTICES, worker_name
 from parsl_on_dask.clusters.startup import import_from
+from parsl_on_dask.remote import walltime
 from parsl_on_dask.remote.jobend import is_leaving
 
 #: A worker that lives shorter than this many seconds failed to start.
@@ -36,15 +38,6 @@ FAILED_STARTS = 3
 GRACE = 1.0
 #: Seconds between two looks at that: while there is other work, and at the end.
 LOOK, GLANCE = 0.05, 0.005
-#: Signals by which a batch system tells a job that it is about to end: at preemption, at its time limit (SIGTERM), or
-#: as long before that as a user has asked for.
-NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-#: Exit code of a worker or scheduler that an error ended.
-FAILED = 77
-#: Exit code of a worker that lost the connection to its scheduler.
-CUT_OFF = 78
-#: Exit code of a worker that was told to leave. Not 0: a call may end its process with that.
-LEFT = 79
 
 
 class Node:
@@ -70,6 +63,8 @@ class Node:
         self.awaited: dict[int, int] = {}
         self.orders_at_death = Orders()
         self.sweep: orphans.Sweep | None = None
+        self.limits = limits.Limits(spec.get("memory_limit") or 0)
+        self.starved = limits.kills_for_memory()
         #: children that were there before: the shell that became this process started them
         self.foreign: set[int] = set()
 
@@ -117,10 +112,15 @@ class Node:
 
     def patience(self) -> float | None:
         """For how many seconds nothing has to be done unless something happens; None for ever."""
-        return LOOK if self.sweep is not None else None
+        return LOOK if self.sweep is not None else limits.LOOK if self.workers else None
 
     def look_at_clock(self) -> None:
         """Do what it is time for."""
+        self.limits.look({pid: self.journal_of(self.name(*worker[:2])) for pid, worker in self.workers.items()})
+
+    def journal_of(self, name: str) -> str:
+        """Path of a worker's journal."""
+        return os.path.join(self.spec["scratch"], name + ".journal")
 
     def clean_up(self) -> None:
         """Remove what the processes leave on disk."""
@@ -147,9 +147,17 @@ class Node:
                 workers, self.workers = self.workers, {}
                 for pid in workers:
                     kill(pid, signal.SIGKILL)
+            elif "kill" in command:
+                self.end_call(command["kill"], command["number"])
             else:
                 self.orders_at_death.received(command)
         return bool(part)
+
+    def end_call(self, worker: str, number: int) -> None:
+        """End a call that a worker is still running in a moment."""
+        for pid, (place, life, _) in self.workers.items():
+            if self.name(place, life) == worker:
+                self.limits.unwanted[pid] = (number, time.monotonic() + walltime.GRACE)
 
     def stop(self) -> None:
         self.closing = True
@@ -227,7 +235,7 @@ class Node:
                 self.stop()
             elif pid in self.workers:
                 number, life, since = self.workers.pop(pid)
-                end = self.end_of(number, status, usage)
+                end = self.end_of(number, status, usage) | self.limits.reason(pid)
                 self.say({"died": self.name(number, life), "number": number, "pid": pid, "end": end})
                 self.ended(self.name(number, life), end)
                 self.sweep = orphans.Sweep(time.monotonic() + GRACE)
@@ -252,7 +260,15 @@ class Node:
         workers = self.spec["workers"]
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         log = workers[number].get("log") or ""
-        return {"how": how_it_ended(status), "peak": peak, "limit": MEMORY_LIMIT, "workers": len(workers), "log": log}
+        before, self.starved = self.starved, limits.kills_for_memory()
+        return {
+            "how": how_it_ended(status),
+            "peak": peak,
+            "limit": MEMORY_LIMIT,
+            "workers": len(workers),
+            "log": log,
+            "starved": self.starved > before,
+        }
 
     def ended(self, name: str, end: dict[str, Any]) -> None:
         """A worker's process has ended."""
@@ -296,11 +312,6 @@ class Node:
         known = {self.scheduler_pid, *self.workers, *self.helpers()}
         living = {self.name(number, life) for number, life, _ in self.workers.values()}
         return [pid for pid in orphans.children() - known if orphans.owner_of(pid) not in living]
-
-
-def worker_name(name: str, life: int) -> str:
-    """Name of a worker in its n-th life; a replacement must not be taken for the one that died."""
-    return name if life == 0 else f"{name}.{life}"
 
 
 def run_in_child(function: Any, *args: Any) -> NoReturn:
@@ -354,24 +365,22 @@ def _die_with_parent(parent: int) -> None:
 def main(path: str, same: bool = True) -> None:
     """Connect to ``path``, read what to start, and keep it; ``same`` if this is the Python of the script.
 
-    Two lines come: first where to import from, so that the imports run while the other side still
-    prepares the second line, which says what to start.
+    A file says where to import from, so that the imports run while the other side still prepares the line that says
+    what to start.
     """
     link = socket.socket(socket.AF_UNIX)
     link.connect(path)
-    lines = link.makefile("rb")
-    first = lines.readline()
-    if not first:
-        return
-    early = json.loads(first)
-    import_from(early, same)
+    with open(f"{path}.from") as file:
+        import_from(json.load(file), same)
     import dask
     import distributed.worker  # noqa: F401
 
-    second = lines.readline()
-    if not second:
+    line = b""
+    with contextlib.suppress(ConnectionError):  # the other side has ended
+        line = link.makefile("rb").readline()
+    if not line:
         return
-    spec = json.loads(second)
+    spec = json.loads(line)
     dask.config.update(dask.config.config, spec["config"])
     if spec["alias"]:
         from parsl_on_dask.importing.alias import install_from_environment

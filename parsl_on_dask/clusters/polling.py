@@ -1,4 +1,4 @@
-"""When batch systems are asked after jobs: rarely, and once for all executors of this process.
+"""Decides when batch systems are asked after jobs: rarely, and once for all executors of this process.
 
 Workers tell by themselves when they come and go, so what a batch system can add is little: why a job waits, or how it
 ended. Sites forbid programs that ask all the time.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from parsl_on_dask.clusters.block import Block
+from parsl_on_dask.clusters.parts import Asked
 from parsl_on_dask.providers.asking import AskingProvider, ask_together
-
-if TYPE_CHECKING:
-    from parsl_on_dask.clusters.block import Block
-    from parsl_on_dask.clusters.jobs import Jobs
 
 #: Seconds between two questions where a provider does not say.
 INTERVAL = 60.0
@@ -130,7 +128,7 @@ class Desk:
     def __init__(self, key: Hashable, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.key = key
         self.table = Timetable(interval, clock)
-        self.members: list[Jobs] = []
+        self.members: list[Asked] = []
         self._asking = threading.Lock()
         self._changing = threading.Lock()
 
@@ -153,7 +151,7 @@ class Desk:
             finally:
                 self._asking.release()
 
-    def look_for(self, jobs: Jobs) -> None:
+    def look_for(self, jobs: Asked) -> None:
         """Ask for one executor now, at its end. The timetable takes no notice of these few questions."""
         with self._asking:
             self._ask([(jobs, jobs.open_blocks())])
@@ -167,7 +165,7 @@ class Desk:
             with self._changing:
                 self.table.asked(all(jobs.settled() for jobs, _ in wanted), len(wanted) > 0)
 
-    def _ask(self, wanted: Sequence[tuple[Jobs, list[Block]]]) -> None:
+    def _ask(self, wanted: Sequence[tuple[Asked, list[Block]]]) -> None:
         askers = {id(jobs.provider): jobs.provider for jobs, _ in wanted if asks_by_command(jobs.provider)}
         if askers:
             ask_together(list(askers.values()))
@@ -187,7 +185,7 @@ _desks: dict[Hashable, Desk] = {}
 _joining = threading.Lock()
 
 
-def join(jobs: Jobs) -> Desk:
+def join(jobs: Asked) -> Desk:
     """The desk of an executor's batch system, which is now asked for that executor, too."""
     provider = jobs.provider
     key: Hashable = provider.batch_system if asks_by_command(provider) else id(provider)
@@ -199,12 +197,10 @@ def join(jobs: Jobs) -> Desk:
     return desk
 
 
-def leave(jobs: Jobs) -> None:
+def leave(jobs: Asked, desk: Desk) -> None:
     """An executor wants to know nothing more."""
     with _joining:
-        desk = jobs.desk
         desk.members = [other for other in desk.members if other is not jobs]
         if not desk.members and isinstance(desk.key, int):
-            _desks.pop(
-                desk.key, None
-            )  # another provider may get this id; what was asked of a batch system still counts
+            # another provider may get this id; what was asked of a batch system still counts
+            _desks.pop(desk.key, None)

@@ -18,13 +18,12 @@ from functools import partial
 from typing import Any
 
 from parsl_on_dask.clusters import dashboard
-from parsl_on_dask.clusters.node import CUT_OFF, FAILED, LEFT, NOTICES, worker_name
 from parsl_on_dask.clusters.orphans import OWNER
-from parsl_on_dask.clusters.roster import TOPIC
+from parsl_on_dask.clusters.process_ends import CUT_OFF, FAILED, LEFT, NOTICES, worker_name
+from parsl_on_dask.clusters.roster import TOPIC, about
 from parsl_on_dask.dask_internals.intervals import shorten_in_this_process
 from parsl_on_dask.dask_internals.unpickling import survive_exits
-from parsl_on_dask.remote.execution import keep_journal
-from parsl_on_dask.remote.journal import Journal
+from parsl_on_dask.remote import journal
 
 #: What Dask's workers give as the reason for their end when they have lost their scheduler.
 LOST_SCHEDULER = {
@@ -87,11 +86,6 @@ def _announcer(topic: str) -> Any:
             scheduler.log_event(topic, {"went": worker})
 
     return Announcer()
-
-
-def about(identity: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of what a scheduler knows about a worker."""
-    return {key: identity.get(key) for key in ("name", "host", "nthreads", "hostname", "machine", "pid", "python")}
 
 
 async def _end_when_lonely(scheduler: Any, seconds: float) -> None:
@@ -193,7 +187,7 @@ def worker_main(
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    keep_journal(Journal(os.path.join(spec["scratch"], name + ".journal")))
+    journal.keep(journal.Journal(os.path.join(spec["scratch"], name + ".journal")))
     log_to(settings["log"], settings["debug"])
     main_thread = MainThreadPoolExecutor()
     threading.Thread(

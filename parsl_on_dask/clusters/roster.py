@@ -1,4 +1,4 @@
-"""Which workers a scheduler has, known here without asking."""
+"""Knows which workers a scheduler has, without asking."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from parsl_on_dask.clusters.blocks import BlockCluster
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 logger = logging.getLogger("parsl.clusters.roster")
 
@@ -45,13 +42,46 @@ def parts_of(worker: str) -> tuple[str | None, str | None]:
     return (parts[1].removeprefix("block"), parts[2]) if len(parts) == 4 else (None, None)
 
 
+def about(identity: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of what a scheduler knows about a worker."""
+    return {key: identity.get(key) for key in ("name", "host", "nthreads", "hostname", "machine", "pid", "python")}
+
+
 def member_of(known: dict[str, Any]) -> Member:
-    """A worker, from what its scheduler tells (:func:`parsl_on_dask.clusters.processes.about`)."""
+    """A worker, from what its scheduler tells (:func:`about`)."""
     name = str(known["name"])
     host = str(known["hostname"] or known["host"])
     return Member(
         name, *parts_of(name), host, known["pid"], known["python"], int(known["nthreads"]), known["machine"] or host
     )
+
+
+def ask_for_workers(client: Any, take: Callable[[dict[str, Any]], None]) -> None:
+    """Have the scheduler's list of its workers taken, without waiting for it. In the client's event loop."""
+
+    async def ask() -> None:
+        try:
+            take((await client.scheduler.identity(n_workers=-1))["workers"])
+        except Exception:
+            logger.debug("no list of workers from the scheduler", exc_info=True)
+
+    client.loop.add_callback(ask)
+
+
+class Watcher(Protocol):
+    """What is told of workers that come and go."""
+
+    def greet(self, worker: Member) -> None:
+        """A worker has come."""
+
+    def miss(self) -> None:
+        """The last worker of a block has gone."""
+
+    def on_change(self) -> None:
+        """There are other workers than before."""
+
+    def on_notice(self, leaving: list[tuple[str, str]], seconds: float) -> None:
+        """The jobs of some workers, given by address and name, are about to end."""
 
 
 class Roster:
@@ -68,7 +98,7 @@ class Roster:
         The same for each block that has workers.
     """
 
-    def __init__(self, cluster: BlockCluster) -> None:
+    def __init__(self, cluster: Watcher) -> None:
         self.cluster = cluster
         self.workers: dict[str, Member] = {}
         self.slots = 0
@@ -87,14 +117,7 @@ class Roster:
         if time.monotonic() - self.refreshed < REFRESH:
             return
         self.refreshed = time.monotonic()
-
-        async def ask() -> None:
-            try:
-                self._take((await client.scheduler.identity(n_workers=-1))["workers"])
-            except Exception:
-                logger.debug("no list of workers from the scheduler", exc_info=True)
-
-        client.loop.add_callback(ask)
+        ask_for_workers(client, self._take)
 
     def _news(self, event: tuple[float, Any]) -> None:
         """A worker has come or gone, or is to leave. In the client's event loop."""
@@ -116,8 +139,6 @@ class Roster:
             self.cluster.on_notice(leaving, seconds)
 
     def _take(self, identities: dict[str, Any]) -> None:
-        from parsl_on_dask.clusters.processes import about
-
         there = {address: member_of(about(known)) for address, known in identities.items()}
         self._change(there, self.workers.keys() - there.keys())
 

@@ -7,16 +7,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from parsl_on_dask.clusters.block import Block
 from parsl_on_dask.clusters.governor import Governor
+from parsl_on_dask.clusters.parts import Jobs
 from parsl_on_dask.executors.errors import ScalingFailed
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.refusals import Refusal, refusal_of
-
-if TYPE_CHECKING:
-    from parsl_on_dask.clusters.block import Block
-    from parsl_on_dask.clusters.jobs import Jobs
 
 logger = logging.getLogger("parsl.clusters.submitting")
 
@@ -39,13 +37,7 @@ class Submission(NamedTuple):
 
 
 class Submissions:
-    """The queue of submissions of an executor, and the threads that work through it.
-
-    Parameters
-    ----------
-    jobs : Jobs
-    governor : Governor
-    """
+    """The queue of submissions of an executor, and the threads that work through it."""
 
     def __init__(self, jobs: Jobs, governor: Governor) -> None:
         self.jobs = jobs

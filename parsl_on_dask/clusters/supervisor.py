@@ -17,11 +17,14 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.startup import package_folder, places
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote.children import keep_socket
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.supervisor")
 
@@ -76,11 +79,12 @@ class Supervisor:
         Of the block; None when it keeps a scheduler only.
     """
 
-    def __init__(self, executor: Any, scratch: str, name: str | None) -> None:
+    def __init__(self, executor: HighThroughputExecutor, scratch: str, name: str | None) -> None:
         self.executor = executor
         self.scratch = scratch
         self.name = name
         self.process: subprocess.Popen[bytes] | None = None
+        self.listener: socket.socket | None = None
         self.link: socket.socket | None = None
         self.closing = False
         self.telling = threading.Lock()
@@ -102,13 +106,7 @@ class Supervisor:
         """The process has ended, or closed its end of the link, and was not told to. In a thread of its own."""
 
     def launch(self) -> None:
-        """Start the process and tell it where to import from.
-
-        Raises
-        ------
-        ExecutorError
-            When it ends, or is silent for too long.
-        """
+        """Start the process, which begins to import what it will need. It is not waited for."""
         folder = os.path.join(self.executor.run_dir or self.scratch, "submit_scripts")
         os.makedirs(folder, exist_ok=True)
         job = f"parsl.{self.executor.label}.block-{self.name or 'scheduler'}.{time.time()}"
@@ -117,33 +115,30 @@ class Supervisor:
         path = os.path.join(self.scratch, f"{self.name or 'scheduler'}.sock")
         with open(script, "w") as file:
             file.write(self.shell_text(self.command(path), job, folder))
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            listener.bind(path)
-            os.chmod(path, 0o600)
-            listener.listen(1)
-            with open(script + ".out", "wb") as out, open(self.stderr, "wb") as err:
-                self.process = subprocess.Popen(
-                    ["/bin/bash", script], stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
-                )
-            self.link = self._accepted(listener)
-            keep_socket(self.link)
-        finally:
-            listener.close()
-        self.tell(places())
+        with open(f"{path}.from", "w") as file:
+            json.dump(places(), file)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        os.chmod(path, 0o600)
+        self.listener.listen(1)
+        with open(script + ".out", "wb") as out, open(self.stderr, "wb") as err:
+            self.process = subprocess.Popen(
+                ["/bin/bash", script], stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            )
 
-    def _accepted(self, listener: socket.socket) -> socket.socket:
-        assert self.process is not None
-        listener.settimeout(0.05)
+    def _accepted(self) -> socket.socket:
+        assert self.listener is not None
         deadline = time.monotonic() + START_TIMEOUT
-        while True:
-            try:
-                link, _ = listener.accept()
-                link.settimeout(None)
-                return link
-            except TimeoutError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise self.failed("its processes did not start") from None
+        with self.listener as listener:
+            listener.settimeout(0.05)
+            while True:
+                try:
+                    link, _ = listener.accept()
+                    link.settimeout(None)
+                    return link
+                except TimeoutError:
+                    if self.ended() or time.monotonic() > deadline:
+                        raise self.failed("its processes did not start") from None
 
     def failed(self, what: str) -> ExecutorError:
         """The error that says ``what``, with the end of the process's error output."""
@@ -178,7 +173,8 @@ class Supervisor:
         """
         from parsl_on_dask.importing import alias
 
-        assert self.link is not None
+        self.link = self._accepted()
+        keep_socket(self.link)
         lines = self.link.makefile("rb")
         self.link.settimeout(START_TIMEOUT)
         try:
@@ -213,6 +209,8 @@ class Supervisor:
     def close(self) -> None:
         """End the process and all that it started, and wait for that."""
         self.closing = True
+        if self.listener is not None:
+            self.listener.close()
         if self.link is not None:
             try:
                 self.link.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""What is said about keywords that a class, a decorator or ``load()`` does not take."""
+"""Texts about keywords that a class, a decorator or ``load()`` does not take."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from parsl_on_dask.common.raising import hide_this_frame
+from parsl_on_dask.importing.lazily import by_name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,8 +80,7 @@ def unknown_argument(owner: type, name: str) -> str:
     if near:
         return f"{text} Write {' or '.join(f'{k}=' for k in near)}."
     for place in _OWNERS:
-        module, _, cls = place.partition(":")
-        other = getattr(importlib.import_module(f"parsl_on_dask.{module}"), cls)
+        other, cls = by_name(place), place.partition(":")[2]
         if issubclass(owner, other):
             continue
         theirs = [name] if name in inspect.signature(other).parameters else meant(name, _keywords(other))

@@ -8,6 +8,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.usage_tracking.levels import LEVEL_1
 
 
@@ -31,9 +32,7 @@ class Sample(NamedTuple):
 
 
 def _make(place: str, *args: Any, **kwargs: Any) -> Any:
-    module, _, name = place.partition(":")
-    kind = getattr(importlib.import_module(f"parsl_on_dask.{module}"), name)
-    return kind(*map(_made, args), **{key: _made(value) for key, value in kwargs.items()})
+    return by_name(place)(*map(_made, args), **{key: _made(value) for key, value in kwargs.items()})
 
 
 def _made(value: Any) -> Any:

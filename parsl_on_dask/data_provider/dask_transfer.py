@@ -8,9 +8,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.arguments import need
-from parsl_on_dask.data_provider.dask_transfer_files import Exchange, OutputFuture, TransferFile
+from parsl_on_dask.data_provider.dask_transfer_file import TransferFile
+from parsl_on_dask.data_provider.dask_transfer_files import Exchange, OutputFuture
 from parsl_on_dask.data_provider.data_future import DataFuture
-from parsl_on_dask.data_provider.destinations import working_dir
+from parsl_on_dask.data_provider.destinations import Manager, working_dir
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.provider_bases import WrappingStaging
 from parsl_on_dask.errors import ConfigurationError
@@ -18,7 +19,6 @@ from parsl_on_dask.remote.transfer import MARK, DaskTransfers
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
-    from parsl_on_dask.data_provider.data_manager import DataManager
 
 #: The scheme of files that stay on the workers.
 ON_WORKERS = "worker"
@@ -75,7 +75,7 @@ class DaskTransferStaging(WrappingStaging):
         self.timeout = timeout
         self.links = links
 
-    def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture | None:
+    def stage_in(self, dm: Manager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture | None:
         """Note which file it is, so that the worker can ask for it."""
         exchange = exchange_of(dm)
         client = self._client(dm, executor)
@@ -109,7 +109,7 @@ class DaskTransferStaging(WrappingStaging):
             exchange.cluster(client, self.timeout, self.links)
             setattr(file, MARK, {"way": "in", "key": moved.key, "name": moved.name, "url": file.url, "moved": moved})
 
-    def stage_out(self, dm: DataManager, executor: str, file: File, app_fu: Future[Any]) -> Future[Any] | None:
+    def stage_out(self, dm: Manager, executor: str, file: File, app_fu: Future[Any]) -> Future[Any] | None:
         """Note which file it is, so that the worker can tell of it."""
         exchange = exchange_of(dm)
         client = self._client(dm, executor)
@@ -127,7 +127,7 @@ class DaskTransferStaging(WrappingStaging):
             )
         return OutputFuture(app_fu, moved)
 
-    def _wrapping(self, dm: DataManager, executor: str) -> tuple[Any, ...] | None:
+    def _wrapping(self, dm: Manager, executor: str) -> tuple[Any, ...] | None:
         client = self._client(dm, executor)
         if client is None:
             return None
@@ -162,7 +162,7 @@ class DaskTransferStaging(WrappingStaging):
             raise ValueError(f"{data!r} is no output that DaskTransferStaging moves")
         return moved.exchange.fetch(moved, data, os.fspath(path))
 
-    def _client(self, dm: DataManager, executor: str) -> Any:
+    def _client(self, dm: Manager, executor: str) -> Any:
         """The Dask client of an executor; None for one whose apps run on this machine."""
         described = dm.dfk.executors[executor]
         lane = getattr(described, "lane", None)
@@ -174,7 +174,7 @@ class DaskTransferStaging(WrappingStaging):
         return lane.client if lane.remote else None
 
 
-def exchange_of(dm: DataManager) -> Exchange:
+def exchange_of(dm: Manager) -> Exchange:
     """The exchange of a kernel, which knows all files that were moved."""
     found = _exchanges.get(dm.dfk)
     if found is None:

@@ -1,4 +1,4 @@
-"""Who sends which file to whom, on one cluster."""
+"""Decides, on one cluster, which side sends which file to which worker."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import os
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.clusters.client_plugins import topic_of
 from parsl_on_dask.data_provider.dask_transfer_connections import Connections
+from parsl_on_dask.data_provider.dask_transfer_file import Exchange, TransferFile, lost
 from parsl_on_dask.remote.chunks import CONNECT, Message, PeerError, describe, from_thread, pull, push
 from parsl_on_dask.remote.placing import place
 from parsl_on_dask.remote.transfer import OPERATION
-
-if TYPE_CHECKING:
-    from parsl_on_dask.data_provider.dask_transfer_files import Exchange, TransferFile
 
 logger = logging.getLogger("parsl.data_provider.dask_transfer")
 
@@ -337,8 +335,6 @@ class ClusterTransfers:
 
     async def _elsewhere(self, moved: TransferFile, copies: Copies) -> None:
         """Get a file here that is on another cluster."""
-        from parsl_on_dask.data_provider.dask_transfer_files import lost
-
         if self.exchange.holder(moved, but=self) is None:
             raise PeerError(lost(moved, copies.reasons), "FileNotFoundError")
         await self._in_thread(self.exchange.here, moved)

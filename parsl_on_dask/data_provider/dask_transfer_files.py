@@ -6,51 +6,19 @@ import logging
 import os
 import shutil
 import threading
-import uuid
 import weakref
 from concurrent.futures import Future
 from typing import Any
 
 from parsl_on_dask.data_provider.dask_transfer_cluster import ClusterTransfers
+from parsl_on_dask.data_provider.dask_transfer_file import TransferFile, lost
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.lanes.values import just
 from parsl_on_dask.python_internals.futures import forget_callbacks
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.chunks import describe, wait_for
 from parsl_on_dask.remote.placing import place
 
 logger = logging.getLogger("parsl.data_provider.dask_transfer")
-
-
-class TransferFile:
-    """A file that moves. While this object lives, the workers keep what they have of it.
-
-    Attributes
-    ----------
-    key : str
-        What the workers call it.
-    name : str
-        The last part of its path.
-    path : str or None
-        Where it is, or is to be brought, on this machine.
-    known : dict or None
-        Size and time of change of the file at that path, once it is there.
-    made : bool
-        Whether there is such a file, somewhere.
-    """
-
-    def __init__(self, exchange: Exchange, url: str, name: str, path: str | None) -> None:
-        self.exchange = exchange
-        self.key = uuid.uuid4().hex
-        self.url = url
-        self.name = name
-        self.path = path
-        self.known: dict[str, int] | None = None
-        self.made = False
-        self.task = ""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return just(None)  # workers know it by its key
 
 
 class OutputFuture(Future[Any]):
@@ -189,7 +157,7 @@ class Exchange:
         if cluster is None:
             raise FileNotFoundError(lost(moved, []))
         path = os.path.join(self._scratch(), moved.key, moved.name)
-        place(path, lambda part: cluster.copy_to(moved.key, part), key=moved.key, batch=moved.key)
+        place(path, lambda part: cluster.copy_to(moved.key, part), key=moved.key, version=moved.key)
         moved.path, moved.known = path, describe(path)
         return path
 
@@ -264,12 +232,3 @@ def _forgotten(exchange: weakref.ref[Exchange], key: str) -> None:
     if found is not None and not found.closed:
         for cluster in list(found.clusters.values()):
             cluster.forget(key)
-
-
-def lost(moved: TransferFile, reasons: list[str]) -> str:
-    """Says that a file is nowhere any more."""
-    why = "; ".join(dict.fromkeys(reasons)) or "no worker has it"
-    return (
-        f"file {moved.url!r}, made by {moved.task or 'the script'}, is lost: {why}. Run that task again, or give such "
-        "outputs a path instead of worker:, then the script has a copy"
-    )

@@ -1,12 +1,13 @@
-"""Which provider stages a file, and what becomes of the call then."""
+"""Finds the provider that stages a file, and lets it change the call."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from parsl_on_dask.common.kernel import Kernel
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.destinations import Destinations
 from parsl_on_dask.data_provider.file_noop import NoOpFileStaging
@@ -15,9 +16,6 @@ from parsl_on_dask.data_provider.ftp import FTPSeparateTaskStaging
 from parsl_on_dask.data_provider.http import HTTPSeparateTaskStaging
 from parsl_on_dask.data_provider.staging import Staging
 from parsl_on_dask.data_provider.zip import ZipFileStaging
-
-if TYPE_CHECKING:
-    from parsl_on_dask.common.kernel import Kernel
 
 logger = logging.getLogger("parsl.data_provider.data_manager")
 

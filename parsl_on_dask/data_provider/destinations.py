@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from parsl_on_dask.common.kernel import Kernel
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
-
-if TYPE_CHECKING:
-    from parsl_on_dask.data_provider.data_manager import DataManager
 
 
 class Destination:
@@ -30,14 +27,14 @@ class Destination:
         Where it comes from, or goes to.
     path : str
         Where it is for the apps.
-    batch : str
+    version : str
         Names this file of this time, for :func:`~parsl_on_dask.remote.placing.place`.
     """
 
     def __init__(self, url: str, path: str) -> None:
         self.url = url
         self.path = path
-        self.batch = uuid.uuid4().hex
+        self.version = uuid.uuid4().hex
         self._users: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
         self._tasks: dict[str, Future[Any]] = {}
 
@@ -92,6 +89,8 @@ class Destinations:
         with self._lock:
             self._sweep()
             if any(other.url != url and other.in_use for other in self._at.get(path, {}).values()):
+                import hashlib
+
                 folder, name = os.path.split(path)
                 path = os.path.join(folder, hashlib.blake2b(url.encode(), digest_size=4).hexdigest(), name)
             here = self._at.setdefault(path, {})
@@ -119,7 +118,17 @@ class Destinations:
             self._sweep_at = max(1000, 2 * len(self._at))
 
 
-def local_path(dm: DataManager, executor: str, file: File, name: str | None = None) -> str:
+class Manager(Protocol):
+    """A DataManager, as staging providers see it."""
+
+    destinations: Destinations
+    dfk: Kernel
+
+    def at_end(self, step: Callable[[], None]) -> None:
+        """Have a clean-up done when the kernel's begins."""
+
+
+def local_path(dm: Manager, executor: str, file: File, name: str | None = None) -> str:
     """Where a file goes by default: into the executor's ``working_dir``, or where its apps run.
 
     - `dm`, `executor`, `file`: as a provider gets them.
@@ -138,14 +147,14 @@ def local_path(dm: DataManager, executor: str, file: File, name: str | None = No
     return os.path.join(folder, name) if folder else name
 
 
-def working_dir(dm: DataManager, executor: str) -> str | None:
+def working_dir(dm: Manager, executor: str) -> str | None:
     """The ``working_dir`` of an executor, if it has one."""
     found: str | None = getattr(dm.dfk.executors[executor], "working_dir", None)
     return found
 
 
 def destination(
-    dm: DataManager,
+    dm: Manager,
     executor: str,
     file: File,
     parent: Future[Any] | None = None,
@@ -167,7 +176,7 @@ def destination(
 
 
 def bring_by_task(
-    dm: DataManager,
+    dm: Manager,
     executor: str,
     file: File,
     where: Destination,

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.arguments import need, need_number
-from parsl_on_dask.data_provider.destinations import working_dir
+from parsl_on_dask.data_provider.destinations import Manager, working_dir
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.provider_bases import WrappingStaging
 from parsl_on_dask.errors import ConfigurationError
@@ -18,7 +18,6 @@ from parsl_on_dask.remote.filesystems import MARK, PACKAGES, FsspecTransfers, _f
 
 if TYPE_CHECKING:
     from parsl_on_dask.data_provider.data_future import DataFuture
-    from parsl_on_dask.data_provider.data_manager import DataManager
 
 #: What is staged unless ``protocols`` says something else.
 COMMON = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "ssh", "sftp", "hdfs", "webhdfs", "memory")
@@ -125,7 +124,7 @@ class FsspecStaging(WrappingStaging):
             f"the options of each, storage_options={{{self.protocols[0]!r}: {{...}}}}"
         )
 
-    def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture | None:
+    def stage_in(self, dm: Manager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture | None:
         """Say where the copy will be; start a task that makes it, if that is asked for."""
         folder = hashlib.blake2b(file.url.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
         local = self._mark(dm, executor, file, folder, "in")
@@ -140,7 +139,7 @@ class FsspecStaging(WrappingStaging):
         made: DataFuture = task.outputs[0]
         return made
 
-    def stage_out(self, dm: DataManager, executor: str, file: File, app_fu: Future[Any]) -> Future[Any] | None:
+    def stage_out(self, dm: Manager, executor: str, file: File, app_fu: Future[Any]) -> Future[Any] | None:
         """Say where the app writes the file; start a task that takes it from there, if that is asked for."""
         local = self._mark(dm, executor, file, uuid.uuid4().hex[:10], "out")
         if not self.separate:
@@ -152,10 +151,10 @@ class FsspecStaging(WrappingStaging):
             app_kwargs={"_parsl_staging_inhibit": True},
         )
 
-    def _wrapping(self, dm: DataManager, executor: str) -> tuple[Any, ...]:
+    def _wrapping(self, dm: Manager, executor: str) -> tuple[Any, ...]:
         return self._options, self._settings()
 
-    def _mark(self, dm: DataManager, executor: str, file: File, folder: str, way: str) -> str:
+    def _mark(self, dm: Manager, executor: str, file: File, folder: str, way: str) -> str:
         name = file.filename
         if name in ("", ".", ".."):
             raise ValueError(f"{file.url!r} names a directory: a file is staged, so write the URL of one")

@@ -13,10 +13,8 @@ class FTPSeparateTaskStaging(FetchingTask):
 
     Parameters
     ----------
-    timeout : float
-        Seconds for which a server may be silent. Default 30.
-    retries : int
-        How many attempts in a row may bring nothing, after the first. Default 3.
+    timeout, retries
+        As of :class:`~parsl_on_dask.data_provider.http.HTTPSeparateTaskStaging`.
 
     Examples
     --------
@@ -36,10 +34,8 @@ class FTPInTaskStaging(FetchingInTask):
 
     Parameters
     ----------
-    timeout : float
-        Seconds for which a server may be silent. Default 30.
-    retries : int
-        How many attempts in a row may bring nothing, after the first. Default 3.
+    timeout, retries
+        As of :class:`~parsl_on_dask.data_provider.http.HTTPSeparateTaskStaging`.
 
     Examples
     --------

@@ -6,19 +6,16 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.data_provider.data_future import DataFuture
-from parsl_on_dask.data_provider.destinations import Destination, bring_by_task, destination, working_dir
+from parsl_on_dask.data_provider.destinations import Destination, Manager, bring_by_task, destination, working_dir
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.globus_service import Globus, get_globus, sdk
 from parsl_on_dask.data_provider.provider_bases import INTERNAL, SchemeStaging
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.remote.staged import make_room, saying, staged_in
-
-if TYPE_CHECKING:
-    from parsl_on_dask.data_provider.data_manager import DataManager
 
 __all__ = ["Globus", "GlobusStaging", "cli_run", "get_globus"]
 
@@ -82,13 +79,13 @@ class GlobusStaging(SchemeStaging):
                 "GlobusStaging: endpoint_path and local_path are two names of one directory. Give both or neither."
             )
 
-    def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture:
+    def stage_in(self, dm: Manager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture:
         """Start a task that has the file transferred."""
         where, path = self._destination(dm, executor, file, parent_fut)
         task = _named("_globus_stage_in", _globus_stage_in, self, path)
         return bring_by_task(dm, executor, file, where, task, run_by=INTERNAL, parent_fut=parent_fut)
 
-    def stage_out(self, dm: DataManager, executor: str, file: File, app_fu: Future[Any]) -> Future[Any]:
+    def stage_out(self, dm: Manager, executor: str, file: File, app_fu: Future[Any]) -> Future[Any]:
         """Start a task that has the file transferred when the app is done."""
         where, path = self._destination(dm, executor, file, None)
         moved = dm.dfk.submit(
@@ -101,7 +98,7 @@ class GlobusStaging(SchemeStaging):
         return moved
 
     def replace_task_stage_out(
-        self, dm: DataManager, executor: str, file: File, func: Callable[..., Any]
+        self, dm: Manager, executor: str, file: File, func: Callable[..., Any]
     ) -> Callable[..., Any] | None:
         """The function with the making of the file's directory before it."""
         return staged_in(func, make_room, file.url, dm.destinations.of(file).path)
@@ -112,7 +109,7 @@ class GlobusStaging(SchemeStaging):
             self.globus = get_globus()
 
     def _destination(
-        self, dm: DataManager, executor: str, file: File, parent: Future[Any] | None
+        self, dm: Manager, executor: str, file: File, parent: Future[Any] | None
     ) -> tuple[Destination, str]:
         """The destination, and the file's path as the executor's endpoint names it."""
         sdk()

@@ -51,10 +51,8 @@ class HTTPInTaskStaging(FetchingInTask):
 
     Parameters
     ----------
-    timeout : float
-        Seconds for which a server may be silent. Default 30.
-    retries : int
-        How many attempts in a row may bring nothing, after the first. Default 3.
+    timeout, retries
+        As of :class:`HTTPSeparateTaskStaging`.
 
     Examples
     --------

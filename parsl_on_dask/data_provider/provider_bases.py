@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from parsl_on_dask.common.arguments import need_number
 from parsl_on_dask.data_provider.data_future import DataFuture
-from parsl_on_dask.data_provider.destinations import bring_by_task, destination, working_dir
+from parsl_on_dask.data_provider.destinations import Manager, bring_by_task, destination, working_dir
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.staging import Staging
+from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.remote.wrapping import TransferWrapper
 from parsl_on_dask.utils import RepresentationMixin
-
-if TYPE_CHECKING:
-    from parsl_on_dask.data_provider.data_manager import DataManager
 
 #: Label of the threads in the submitting process that run tasks which move files from there.
 INTERNAL = "_parsl_internal"
@@ -68,15 +65,13 @@ class FetchingStaging(SchemeStaging):
         need_number(owner, "retries", retries, at_least=0, example="3")
 
     def _fetcher(self) -> Any:
-        module, _, name = self.fetcher.partition(":")
-        # late: it needs ssl and much else
-        return getattr(importlib.import_module(f"parsl_on_dask.remote.{module}"), name)
+        return by_name(f"remote.{self.fetcher}")  # late: it needs ssl and much else
 
 
 class FetchingTask(FetchingStaging):
     """Fetches in tasks of its own, which run the fetcher."""
 
-    def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture:
+    def stage_in(self, dm: Manager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture:
         """Start the task, or join one that brings the file already."""
         where = destination(dm, executor, file, parent_fut)
         return bring_by_task(
@@ -87,7 +82,7 @@ class FetchingTask(FetchingStaging):
             self._fetcher(),
             working_dir(dm, executor),
             parent_fut=parent_fut,
-            batch=where.batch,
+            version=where.version,
             timeout=self.timeout,
             retries=self.retries,
         )
@@ -96,18 +91,16 @@ class FetchingTask(FetchingStaging):
 class FetchingInTask(FetchingStaging):
     """Fetches in the task that needs the file, before it runs."""
 
-    def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> None:
+    def stage_in(self, dm: Manager, executor: str, file: File, parent_fut: Future[Any] | None) -> None:
         """Decide where the file will be."""
         destination(dm, executor, file, parent_fut)
 
-    def replace_task(
-        self, dm: DataManager, executor: str, file: File, f: Callable[..., Any]
-    ) -> Callable[..., Any] | None:
+    def replace_task(self, dm: Manager, executor: str, file: File, f: Callable[..., Any]) -> Callable[..., Any] | None:
         """The function with the fetching before it."""
         from parsl_on_dask.remote.staged import staged_in
 
         where = dm.destinations.of(file)
-        return staged_in(f, self._fetcher(), file.url, where.path, self.timeout, self.retries, where.batch)
+        return staged_in(f, self._fetcher(), file.url, where.path, self.timeout, self.retries, where.version)
 
 
 class WrappingStaging(SchemeStaging):
@@ -120,22 +113,20 @@ class WrappingStaging(SchemeStaging):
         self._wrappers: OrderedDict[tuple[int, str, str], tuple[Any, Any, TransferWrapper]] = OrderedDict()
 
     @abstractmethod
-    def _wrapping(self, dm: DataManager, executor: str) -> tuple[Any, ...] | None:
+    def _wrapping(self, dm: Manager, executor: str) -> tuple[Any, ...] | None:
         """What the wrapper is made with, besides function and way; None where nothing is moved."""
 
-    def replace_task(
-        self, dm: DataManager, executor: str, file: File, func: Callable[..., Any]
-    ) -> TransferWrapper | None:
+    def replace_task(self, dm: Manager, executor: str, file: File, func: Callable[..., Any]) -> TransferWrapper | None:
         """The function with the transfers before it."""
         return self._wrapped(dm, executor, func, "in")
 
     def replace_task_stage_out(
-        self, dm: DataManager, executor: str, file: File, func: Callable[..., Any]
+        self, dm: Manager, executor: str, file: File, func: Callable[..., Any]
     ) -> TransferWrapper | None:
         """The function with the transfers after it."""
         return self._wrapped(dm, executor, func, "out")
 
-    def _wrapped(self, dm: DataManager, executor: str, func: Callable[..., Any], way: str) -> TransferWrapper | None:
+    def _wrapped(self, dm: Manager, executor: str, func: Callable[..., Any], way: str) -> TransferWrapper | None:
         parts = self._wrapping(dm, executor)
         if parts is None or self.wrapper.wraps(func, way):
             return None

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.common.arguments import need, need_number
-from parsl_on_dask.data_provider.destinations import destination
+from parsl_on_dask.data_provider.destinations import Manager, destination
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.provider_bases import SchemeStaging
 from parsl_on_dask.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from parsl_on_dask.data_provider.data_manager import DataManager
 
 
 class RSyncStaging(SchemeStaging):
@@ -59,31 +56,29 @@ class RSyncStaging(SchemeStaging):
                 "Write for example hostname='login1.example.org'."
             )
 
-    def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> None:
+    def stage_in(self, dm: Manager, executor: str, file: File, parent_fut: Future[Any] | None) -> None:
         """Decide where the file will be."""
         self._decide(dm, executor, file, parent_fut)
 
-    def stage_out(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any]) -> None:
+    def stage_out(self, dm: Manager, executor: str, file: File, parent_fut: Future[Any]) -> None:
         """Decide where the file will be."""
         self._decide(dm, executor, file, None)
 
-    def _decide(self, dm: DataManager, executor: str, file: File, parent: Future[Any] | None) -> None:
+    def _decide(self, dm: Manager, executor: str, file: File, parent: Future[Any] | None) -> None:
         # on the other side there is another current directory
         file.path = os.path.abspath(file.path)
         destination(dm, executor, file, parent, url=file.path)
 
-    def replace_task(
-        self, dm: DataManager, executor: str, file: File, f: Callable[..., Any]
-    ) -> Callable[..., Any] | None:
+    def replace_task(self, dm: Manager, executor: str, file: File, f: Callable[..., Any]) -> Callable[..., Any] | None:
         """The function with rsync before it."""
         from parsl_on_dask.remote.rsync import fetch_rsync
         from parsl_on_dask.remote.staged import staged_in
 
         where = dm.destinations.of(file)
-        return staged_in(f, fetch_rsync, self.hostname, file.path, where.path, self.timeout, where.batch)
+        return staged_in(f, fetch_rsync, self.hostname, file.path, where.path, self.timeout, where.version)
 
     def replace_task_stage_out(
-        self, dm: DataManager, executor: str, file: File, f: Callable[..., Any]
+        self, dm: Manager, executor: str, file: File, f: Callable[..., Any]
     ) -> Callable[..., Any] | None:
         """The function with rsync after it."""
         from parsl_on_dask.remote.rsync import send_rsync

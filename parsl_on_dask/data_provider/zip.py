@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.data_provider.data_future import DataFuture
-from parsl_on_dask.data_provider.destinations import Destination, bring_by_task, destination, working_dir
+from parsl_on_dask.data_provider.destinations import Destination, Manager, bring_by_task, destination, working_dir
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.data_provider.provider_bases import INTERNAL
 from parsl_on_dask.data_provider.staging import Staging
 from parsl_on_dask.errors import ParslError
 from parsl_on_dask.utils import RepresentationMixin
 
-if TYPE_CHECKING:
-    from parsl_on_dask.data_provider.data_manager import DataManager
-
 
 class ZipAuthorityError(ParslError):
-    """A ``zip:`` URL names a host, which means nothing.
-
-    Parameters
-    ----------
-    file : File
-    """
+    """A ``zip:`` URL names a host, which means nothing."""
 
     def __init__(self, file: File) -> None:
         super().__init__(file)
@@ -74,7 +66,7 @@ class ZipFileStaging(Staging, RepresentationMixin):
             raise ZipAuthorityError(file)
         return True
 
-    def stage_in(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture:
+    def stage_in(self, dm: Manager, executor: str, file: File, parent_fut: Future[Any] | None) -> DataFuture:
         """Start a task that takes the file out of its zip file."""
         from parsl_on_dask.remote.zips import _zip_stage_in
 
@@ -90,10 +82,10 @@ class ZipFileStaging(Staging, RepresentationMixin):
             working_dir(dm, executor),
             run_by=INTERNAL,
             parent_fut=parent_fut,
-            batch=where.batch,
+            version=where.version,
         )
 
-    def stage_out(self, dm: DataManager, executor: str, file: File, parent_fut: Future[Any]) -> Future[Any]:
+    def stage_out(self, dm: Manager, executor: str, file: File, parent_fut: Future[Any]) -> Future[Any]:
         """Start a task that puts the file into its zip file when the app is done."""
         from parsl_on_dask.remote.zips import _zip_stage_out
 
@@ -109,7 +101,7 @@ class ZipFileStaging(Staging, RepresentationMixin):
         return moved
 
     def _destination(
-        self, dm: DataManager, executor: str, file: File, parent: Future[Any] | None
+        self, dm: Manager, executor: str, file: File, parent: Future[Any] | None
     ) -> tuple[str, str, Destination]:
         zip_path, inside_path = zip_path_split(file.path)
         if not working_dir(dm, executor):

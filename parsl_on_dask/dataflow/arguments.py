@@ -7,21 +7,20 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.dataflow.dependency_resolvers import copied_containers, with_futures_taken
-from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.futures import AppFuture, describe
 from parsl_on_dask.dataflow.kept_arguments import Depended
+from parsl_on_dask.dataflow.parts import Kernel
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
+from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.dask_arguments import adopt, is_dask_object
 from parsl_on_dask.lanes.peeking import values_for
 from parsl_on_dask.python_internals.futures import value_of
 from parsl_on_dask.remote.shell import Checked, is_bash
-
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
-    from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
 #: Value of ``stdout=`` and ``stderr=`` that asks for a name made by the kernel.
 AUTO_LOGNAME = -1
@@ -47,7 +46,7 @@ def are_plain(record: TaskRecord) -> bool:
     return not kwargs or (PLAIN.issuperset(map(type, kwargs.values())) and SPECIAL.isdisjoint(kwargs))
 
 
-def fill_in_lognames(kernel: DataFlowKernel, record: TaskRecord) -> None:
+def fill_in_lognames(kernel: Kernel, record: TaskRecord) -> None:
     """Replace AUTO_LOGNAME by paths, for calls that use it."""
     for name in ("stdout", "stderr"):
         spec = record.kwargs.get(name)
@@ -58,7 +57,7 @@ def fill_in_lognames(kernel: DataFlowKernel, record: TaskRecord) -> None:
             record.kwargs[name] = autopath(record, name)
 
 
-def default_std_autopath(kernel: DataFlowKernel, record: TaskRecord, kw: str) -> str:
+def default_std_autopath(kernel: Kernel, record: TaskRecord, kw: str) -> str:
     """Path that AUTO_LOGNAME stands for: a thousand tasks' worth of folders below the run directory."""
     label = record.kwargs.get("label")
     name = f"task_{record.id:04d}_{record.func_name}" + ("" if label is None else f"_{label}")
@@ -70,7 +69,7 @@ def are_settled(record: TaskRecord) -> bool:
     return not record.kwargs and all([type(value) in SETTLED for value in record.args])
 
 
-def stage_in(kernel: DataFlowKernel, record: TaskRecord) -> None:
+def stage_in(kernel: Kernel, record: TaskRecord) -> None:
     """Give the executor's staging providers the Files among the arguments. The caller's lists stay as they are."""
     among = [*record.args, *record.kwargs.values()]
     inputs = record.kwargs.get("inputs")
@@ -102,10 +101,10 @@ def stage_in(kernel: DataFlowKernel, record: TaskRecord) -> None:
     record.func = func
 
 
-def stage_out(kernel: DataFlowKernel, record: TaskRecord) -> None:
+def stage_out(kernel: Kernel, future: AppFuture[Any]) -> None:
     """Make the DataFutures of ``outputs`` and of File ``stdout`` and ``stderr``."""
+    record = future.task_record
     kwargs = record.kwargs
-    future = record.app_fu
     outputs = kwargs.get("outputs")
     inhibited = kwargs.get("_parsl_staging_inhibit", False)
 
@@ -137,7 +136,7 @@ def stage_out(kernel: DataFlowKernel, record: TaskRecord) -> None:
         kwargs["stderr"], future._stderr_future = promised(kwargs["stderr"])
 
 
-def adopt_dask_objects(kernel: DataFlowKernel, record: TaskRecord) -> None:
+def adopt_dask_objects(kernel: Kernel, record: TaskRecord) -> None:
     """Have Dask's futures and collections among the arguments computed on the executor's cluster."""
 
     if all([type(v) in SETTLED for v in (*record.args, *record.kwargs.values())]):
@@ -164,7 +163,7 @@ def adopt_dask_objects(kernel: DataFlowKernel, record: TaskRecord) -> None:
             record.kwargs[key] = adopted(value)
 
 
-def gather(kernel: DataFlowKernel, record: TaskRecord) -> list[Future[Any]]:
+def gather(kernel: Kernel, record: TaskRecord) -> list[Future[Any]]:
     """The futures that a call has to wait for."""
     find = kernel.dependency_resolver.traverse_to_gather
     found: list[Future[Any]] = []
@@ -183,7 +182,7 @@ def gather(kernel: DataFlowKernel, record: TaskRecord) -> list[Future[Any]]:
     return found
 
 
-def take(kernel: DataFlowKernel, record: TaskRecord) -> None:
+def take(kernel: Kernel, record: TaskRecord) -> None:
     """Take the containers among the arguments of a call that has to wait as they are now.
 
     The script may go on changing them. Those in which futures stand are taken on every executor. The others are taken
@@ -209,7 +208,7 @@ def take(kernel: DataFlowKernel, record: TaskRecord) -> None:
 
 
 def unwrap(
-    kernel: DataFlowKernel, record: TaskRecord, lane: Any
+    kernel: Kernel, record: TaskRecord, lane: Lane | None
 ) -> tuple[tuple[Any, ...], dict[str, Any], list[tuple[BaseException, str]]]:
     """Arguments and keyword arguments with values in the places of futures, and the failures among these futures."""
     failures: list[tuple[BaseException, str]] = []
@@ -235,25 +234,7 @@ def unwrap(
     return args, kwargs, failures
 
 
-def describe(future: Any) -> str:
-    """How a future is named in errors."""
-    if isinstance(future, AppFuture):
-        return f"task {future.tid}"
-    if isinstance(future, DataFuture):
-        return f"DataFuture from task {future.tid}"
-    return repr(future)
-
-
-def app_names(futures: Sequence[Future[Any]], failures: Sequence[tuple[BaseException, str]]) -> list[str | None]:
-    """The app of each failed future, in the order of ``failures``; None where there is no app."""
-    known: dict[str, str | None] = {}
-    for future in futures:
-        source = future.parent if isinstance(future, DataFuture) else future
-        known[describe(future)] = source.task_record.func_name if isinstance(source, AppFuture) else None
-    return [known.get(described) for _, described in failures]
-
-
-def remote_values(depends: Sequence[Future[Any]], lane: Any) -> tuple[Any, ...]:
+def remote_values(depends: Sequence[Future[Any]], lane: Lane | None) -> tuple[Any, ...]:
     """The results of dependencies that stay on the lane's cluster."""
     if lane is None:
         return ()

@@ -1,4 +1,4 @@
-"""When and how results get into a checkpoint."""
+"""Gets results into a checkpoint, and decides when."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ import threading
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from parsl_on_dask.checkpoint.directories import holds_results
 from parsl_on_dask.checkpoint.entry import warn
-from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
-from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.dataflow.lookup import Lookup, Recalled
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 from parsl_on_dask.lanes.values import RemoteValue
-from parsl_on_dask.remote import sidefiles
 from parsl_on_dask.utils import get_all_checkpoints
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.memoization import BasicMemoizer
+    from parsl_on_dask.checkpoint.recording import Recording
 
 logger = logging.getLogger("parsl.dataflow.memoization")
 
@@ -70,13 +66,35 @@ def period_of(text: Any) -> int:
     return period
 
 
+class Settings(Protocol):
+    """A memoizer that was started, as its checkpoints see it."""
+
+    checkpoint_files: Sequence[Any] | None
+    config_run_dir: str
+    directory: str | os.PathLike[str] | None
+    parsl_layout: bool
+    run_dir: str
+    trust: bool
+
+    @property
+    def checkpoint_mode(self) -> str | None:
+        """When they are written."""
+
+    @property
+    def durability(self) -> str:
+        """What they have to outlive."""
+
+    def checkpoint(self) -> None:
+        """Write what is to be written now."""
+
+
 class CheckpointSchedule:
     """Reads and writes the checkpoints of one run.
 
     Parameters
     ----------
-    memoizer : BasicMemoizer
-        Started, for its settings.
+    memoizer : Settings
+        Started.
 
     Raises
     ------
@@ -84,18 +102,24 @@ class CheckpointSchedule:
         When a listed directory holds no checkpoint.
     """
 
-    def __init__(self, memoizer: BasicMemoizer) -> None:
+    def __init__(self, memoizer: Settings) -> None:
         mode = memoizer.checkpoint_mode
         self.directory = os.path.abspath(memoizer.directory or os.path.join(memoizer.run_dir, "checkpoint"))
         self.sync = memoizer.durability == "sync"
         if memoizer.checkpoint_files is not None:
+            from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
+
             read = flatten_checkpoint_files(memoizer.checkpoint_files)
         elif mode is not None:
+            from parsl_on_dask.checkpoint.directories import holds_results
+
             read = [place for place in get_all_checkpoints(memoizer.config_run_dir) if holds_results(place)]
         else:
             read = []
         self.recording: Recording | None = None
         if read or mode is not None:
+            from parsl_on_dask.checkpoint.recording import Recording
+
             self.recording = Recording(
                 self.directory, read, sync=self.sync, parsl_layout=memoizer.parsl_layout, trust=memoizer.trust
             )
@@ -216,6 +240,8 @@ class CheckpointSchedule:
 
     def _make_probe(self) -> None:
         """A file by which workers recognise the directory."""
+        from parsl_on_dask.remote import sidefiles
+
         assert self.recording is not None
         with self._probing:
             if self._probe:

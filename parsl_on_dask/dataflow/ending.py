@@ -5,18 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.common import interrupts
 from parsl_on_dask.common.states import States
 from parsl_on_dask.dataflow import exits, runinfo
-from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
+from parsl_on_dask.dataflow.parts import Run
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ExecutorError
-
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
-    from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
 logger = logging.getLogger("parsl.dataflow.dflow")
 
@@ -56,7 +53,7 @@ def take_all(steps: Iterable[Step]) -> None:
         raise first
 
 
-def last_steps(kernel: DataFlowKernel) -> Iterator[Step]:
+def last_steps(kernel: Run) -> Iterator[Step]:
     """What ends a kernel, in order."""
     yield "the summary of tasks", kernel.log_task_states
     yield "the hook at exit", lambda: exits.forget(kernel)
@@ -75,10 +72,9 @@ def last_steps(kernel: DataFlowKernel) -> Iterator[Step]:
     kernel.time_completed = datetime.now()
     yield "the end of the log", lambda: runinfo.log_end(kernel)
     yield from _monitoring(kernel)
-    yield "the loaded kernel", lambda: DataFlowKernelLoader.unregister(kernel)
 
 
-def steps_back(kernel: DataFlowKernel, executors: bool) -> Iterator[Step]:
+def steps_back(kernel: Run, executors: bool) -> Iterator[Step]:
     """What undoes a start that failed half-way, with the executors or without."""
     if hasattr(kernel, "scaler"):
         yield "scaling", kernel.scaler.close
@@ -90,22 +86,22 @@ def steps_back(kernel: DataFlowKernel, executors: bool) -> Iterator[Step]:
     yield from _monitoring(kernel)
 
 
-def _executors(kernel: DataFlowKernel) -> Iterator[Step]:
+def _executors(kernel: Run) -> Iterator[Step]:
     for executor in list(kernel.executors.values()):
         yield f"executor {executor.label}", executor.shutdown
 
 
-def _monitoring(kernel: DataFlowKernel) -> Iterator[Step]:
+def _monitoring(kernel: Run) -> Iterator[Step]:
     if kernel.monitoring is not None:
         yield "monitoring", kernel.monitoring.close
 
 
-def _finish_callbacks(kernel: DataFlowKernel) -> None:
+def _finish_callbacks(kernel: Run) -> None:
     if not kernel.callbacks.wait(PARTING):
         logger.warning("Done-callbacks of this kernel's tasks still run, and are not waited for")
 
 
-def _fail_unfinished(kernel: DataFlowKernel) -> None:
+def _fail_unfinished(kernel: Run) -> None:
     """No future stays pending for ever."""
     for record in list(kernel.tasks.values()):
         if not record.app_fu.done():

@@ -1,4 +1,4 @@
-"""Clean-up when the interpreter exits without one."""
+"""Cleans kernels up that are still there when the interpreter exits."""
 
 from __future__ import annotations
 
@@ -7,30 +7,28 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from parsl_on_dask.dataflow.parts import Run
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.python_internals.exits import at_exit
 from parsl_on_dask.python_internals.futures import error_of
 
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
-    from parsl_on_dask.dataflow.futures import AppFuture
-
 logger = logging.getLogger("parsl.dataflow.dflow")
 
-_strong: dict[int, tuple[DataFlowKernel, bool, int]] = {}
+_strong: dict[int, tuple[Run, bool, int]] = {}
 
 
-def watch(kernel: DataFlowKernel, clean_up: bool) -> None:
+def watch(kernel: Run, clean_up: bool) -> None:
     """Remember a kernel that is to be cleaned up at exit, or, if not, complained about."""
     if not _strong:
         _register()
     _strong[id(kernel)] = (kernel, clean_up, os.getpid())
 
 
-def forget(kernel: DataFlowKernel) -> None:
+def forget(kernel: Run) -> None:
     """A kernel was cleaned up."""
     _strong.pop(id(kernel), None)
 
@@ -78,13 +76,13 @@ def _clean_up() -> None:
         raise interrupt
 
 
-def _unfinished(kernel: DataFlowKernel) -> list[tuple[str, AppFuture[Any]]]:
+def _unfinished(kernel: Run) -> list[tuple[str, Future[Any]]]:
     """Apps and futures of the tasks that are not done."""
     futures = [(r.func_name, getattr(r, "app_fu", None)) for r in list(kernel.tasks.values())]  # done: no future
     return [(app, future) for app, future in futures if future is not None and not future.done()]
 
 
-def _tell(unfinished: Sequence[tuple[str, AppFuture[Any]]]) -> None:
+def _tell(unfinished: Sequence[tuple[str, Future[Any]]]) -> None:
     """Say on stderr how many tasks were given up, since the script that forgot to wait sees nothing of it otherwise."""
     apps = Counter(app for app, future in unfinished if isinstance(error_of(future), ExecutorError))
     # after an error or Ctrl-C nobody expects them to be done

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
-from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from parsl_on_dask.common.raising import Raising, below, hide_this_frame
 from parsl_on_dask.dask_internals.asking import asked_by_dask, asked_for_key
 from parsl_on_dask.data_provider.data_future import DataFuture
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol
@@ -22,9 +22,6 @@ from parsl_on_dask.old_spellings.legacy import MISSING, renamed
 from parsl_on_dask.python_internals.futures import FINISHED, remove_callbacks
 from parsl_on_dask.remote.packing import Promise
 from parsl_on_dask.remote.standin import FinishedFuture
-
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
 __all__ = ["AppFuture", "DataFuture", "Future"]
 
@@ -165,11 +162,6 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
         """
         return self.task_record.dfk.cancel_task(self.task_record)
 
-    def _cancelled(self) -> None:
-        """Take the end of a cancelled task."""
-        if super().cancel():
-            self.set_running_or_notify_cancel()
-
     def running(self) -> bool:
         """Whether the task was launched and is not done."""
         from parsl_on_dask.common.states import States
@@ -213,7 +205,8 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
     # -- futures of parts of the result ----------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> AppFuture[Any]:
-        return self.task_record.dfk.submit_internal(_element, (self, key))
+        element: Any = self.task_record.dfk.submit_internal(_element, (self, key))
+        return element  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> Any:
         # names with an underscore are probes for protocols, and the parts of a half-made object
@@ -253,25 +246,13 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
     # -- asyncio, pickle, Dask -----------------------------------------------------------------------------------
 
     def __await__(self) -> Generator[Any, None, T]:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        woken = loop.create_future()
-
-        def wake() -> None:
-            if not woken.done():
-                woken.set_result(None)
-
-        def done(_: Future[T]) -> None:
-            with suppress(RuntimeError):  # the loop was closed in the meantime
-                loop.call_soon_threadsafe(wake)
-
-        # not asyncio.wrap_future: it cancels what it wraps, and calls result(), which may fetch, inside the loop
-        self.when_done(done)
-        yield from woken
+        yield from self._until_done()
         try:
             if type(self._result) is RemoteValue:
-                return (yield from loop.run_in_executor(None, self.result).__await__())
+                import asyncio
+
+                # not here: fetching the value takes a while
+                return (yield from asyncio.get_running_loop().run_in_executor(None, self.result).__await__())
             return self.result()
         except BaseException as e:
             hide_this_frame(e)
@@ -361,3 +342,21 @@ def outcome_of(future: Future[Any]) -> BaseException | None:
         return future.exception()
     except CancelledError as e:
         return e
+
+
+def describe(future: Any) -> str:
+    """How a future is named in errors."""
+    if isinstance(future, AppFuture):
+        return f"task {future.tid}"
+    if isinstance(future, DataFuture):
+        return f"DataFuture from task {future.tid}"
+    return repr(future)
+
+
+def app_names(futures: Sequence[Future[Any]], failures: Sequence[tuple[BaseException, str]]) -> list[str | None]:
+    """The app of each failed future, in the order of ``failures``; None where there is no app."""
+    known: dict[str, str | None] = {}
+    for future in futures:
+        source = future.parent if isinstance(future, DataFuture) else future
+        known[describe(future)] = source.task_record.func_name if isinstance(source, AppFuture) else None
+    return [known.get(described) for _, described in failures]

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import wait
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
 #: Seconds between two looks at whether callbacks of finished tasks have ended.
 SETTLING = 0.002
 
 
-def wait_for_tasks(kernel: DataFlowKernel) -> None:
+class Moving(Protocol):
+    """What moves tasks."""
+
+    def moves(self) -> bool:
+        """Whether it does so now."""
+
+
+def wait_for_tasks(tasks: Mapping[int, TaskRecord]) -> None:
     """Wait for the tasks that there are now, whatever they raise."""
-    for record in list(kernel.tasks.values()):
+    for record in list(tasks.values()):
         future = getattr(record, "app_fu", None)
         if future is not None:
             try:
@@ -25,11 +32,11 @@ def wait_for_tasks(kernel: DataFlowKernel) -> None:
                     raise
 
 
-def wait_until_settled(kernel: DataFlowKernel) -> None:
+def wait_until_settled(tasks: Mapping[int, TaskRecord], flow: Moving) -> None:
     """Wait for all tasks, also for those that join apps and callbacks make meanwhile."""
     while True:
-        moving = kernel.flow.moves()  # first: what it has made by then is among the tasks
-        futures = [getattr(r, "app_fu", None) for r in list(kernel.tasks.values())]
+        moving = flow.moves()  # first: what it has made by then is among the tasks
+        futures = [getattr(r, "app_fu", None) for r in list(tasks.values())]
         left = [f for f in futures if f is not None and not f.done()]
         if left:
             wait(left)

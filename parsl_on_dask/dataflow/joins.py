@@ -5,20 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.common.states import FINAL_STATES, States
 from parsl_on_dask.common.task_errors import JoinError
-from parsl_on_dask.dataflow.arguments import app_names, describe
 from parsl_on_dask.dataflow.cycles import circle_error
-from parsl_on_dask.dataflow.futures import AppFuture, outcome_of
+from parsl_on_dask.dataflow.futures import AppFuture, app_names, describe, outcome_of
+from parsl_on_dask.dataflow.parts import Flow
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.python_internals.futures import value_of
-
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.flow import Flow
-    from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
 logger = logging.getLogger("parsl.dataflow.dflow")
 

@@ -1,4 +1,4 @@
-"""How recorded results get out of a checkpoint."""
+"""Gets recorded results out of a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.checkpoint.entry import DamagedEntry, Entry, warn
-from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.python_internals.futures import FINISHED
 from parsl_on_dask.python_internals.light_future import LightFuture
 from parsl_on_dask.remote.packing import loads
 from parsl_on_dask.remote.trust import distrust
 
 if TYPE_CHECKING:
+    from parsl_on_dask.checkpoint.recording import Recording
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
 
 logger = logging.getLogger("parsl.dataflow.memoization")

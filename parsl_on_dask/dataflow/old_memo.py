@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.checkpoint.keys import make_hash
-from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
 from parsl_on_dask.dataflow.checkpoint_schedule import CheckpointSchedule, Ended
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.old_spellings.legacy import warn_once
@@ -25,6 +23,8 @@ class OldMemoizer:
     def make_hash(self, task: TaskRecord) -> str:
         """Return the key of a call; now :func:`parsl_on_dask.dataflow.memoization.make_hash`."""
         warn_once("Memoizer.make_hash", "Memoizer.make_hash() is gone: a task's key is task_record['hashsum'].")
+        from parsl_on_dask.checkpoint.keys import make_hash
+
         return make_hash(task)
 
     def hash_lookup(self, hashsum: str) -> Future[Any]:
@@ -62,6 +62,7 @@ class OldMemoizer:
         DamagedEntry
             When a value cannot be unpickled.
         """
+        from parsl_on_dask.checkpoint.parsl_files import flatten_checkpoint_files
         from parsl_on_dask.checkpoint.recording import Recording
 
         places = flatten_checkpoint_files(checkpointDirs) if checkpointDirs else []
@@ -101,14 +102,14 @@ class CheckpointCommand:
 class ParslsCheckpointing(OldMemoizer):
     """The steps of Parsl's checkpointing, which subclasses of its ``BasicMemoizer`` may call."""
 
-    _recorder: CheckpointSchedule | None
+    _schedule: CheckpointSchedule | None
 
     def checkpoint_one(self, cc: CheckpointCommand) -> None:
         """Record one result now. Failures are never recorded."""
         key = cc.task_record["hashsum"]
-        if self._recorder is None or key is None or cc.exception is not None:
+        if self._schedule is None or key is None or cc.exception is not None:
             return
-        self._recorder.record_all([Ended(key, cc.task_record["func_name"], "name", (), cc.result)])
+        self._schedule.record_all([Ended(key, cc.task_record["func_name"], "name", (), cc.result)])
 
     def checkpoint_queue(self) -> None:
         """Record the results that wait for it; the same as ``checkpoint()``."""

@@ -1,4 +1,4 @@
-"""What a run says about itself in its log."""
+"""Logs what a run is at its start, and how it went at its end."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import logging
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask import version
 from parsl_on_dask.common.states import States
-
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+from parsl_on_dask.dataflow.parts import Run
 
 logger = logging.getLogger("parsl.dataflow.dflow")
 
 
-def log_start(kernel: DataFlowKernel) -> dict[str, Any]:
+def log_start(kernel: Run) -> dict[str, Any]:
     """Log who runs what where, and return it."""
     info = {
         "python_version": ".".join(map(str, sys.version_info[:3])),
@@ -37,7 +35,7 @@ def log_start(kernel: DataFlowKernel) -> dict[str, Any]:
     return info
 
 
-def log_end(kernel: DataFlowKernel) -> None:
+def log_end(kernel: Run) -> None:
     """Log how the run went."""
     info = {
         "tasks_failed_count": kernel.task_state_counts[States.failed],
@@ -49,7 +47,7 @@ def log_end(kernel: DataFlowKernel) -> None:
     _log(kernel, "shutdown", info)
 
 
-def _log(kernel: DataFlowKernel, when: str, info: dict[str, Any]) -> None:
+def _log(kernel: Run, when: str, info: dict[str, Any]) -> None:
     extra = {"parsl.dfk": kernel.run_id, **{f"parsl.workflow_info.{k}": v for k, v in info.items()}}
     logger.info("Workflow %s information: %r", when, info, extra=extra)
 

@@ -1,4 +1,4 @@
-"""The start of a kernel's parts."""
+"""Starts the parts of a kernel."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.dataflow import runinfo
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
+from parsl_on_dask.dataflow.parts import Run
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 logger = logging.getLogger("parsl.dataflow.dflow")
 
@@ -26,7 +26,7 @@ def memoizer_of(config: Config) -> BasicMemoizer:
     )
 
 
-def start_executor(kernel: DataFlowKernel, executor: Any) -> None:
+def start_executor(kernel: Run, executor: Any) -> None:
     """Tell an executor about its run, and start it.
 
     Raises

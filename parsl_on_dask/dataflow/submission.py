@@ -1,4 +1,4 @@
-"""From a call to a task: its executor, its record, and what is to be waited for."""
+"""Makes a task of a call: its executor, its record, and the futures that it waits for."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import random
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from parsl_on_dask.dataflow import arguments
+from parsl_on_dask.common.call_options import CallOptions
+from parsl_on_dask.common.task_errors import RunStopped
+from parsl_on_dask.dataflow import arguments, exits
 from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.parts import Kernel
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
-from parsl_on_dask.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
+from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError
+from parsl_on_dask.lanes.failures import each_its_own
 
 
 def choose_executor(executors: str | Sequence[str], known: Sequence[str], number: int) -> str:
@@ -42,9 +43,9 @@ def choose_executor(executors: str | Sequence[str], known: Sequence[str], number
 
 
 def new_record(
-    kernel: DataFlowKernel, number: int, executor: str, func: Any, args: Sequence[Any], kwargs: dict[str, Any]
-) -> TaskRecord:
-    """The record of a new task, with its future."""
+    kernel: Kernel, number: int, executor: str, func: Any, args: Sequence[Any], kwargs: dict[str, Any]
+) -> AppFuture[Any]:
+    """The future of a new task, which has its record."""
     record = TaskRecord()
     record.id = number
     record.dfk = kernel
@@ -55,11 +56,26 @@ def new_record(
     record.executor = executor
     record.resource_specification = kwargs.get("parsl_resource_specification") or {}
     record.time_invoked = datetime.now()
-    record.app_fu = AppFuture(record)
-    return record
+    future: AppFuture[Any] = AppFuture(record)
+    record.app_fu = future
+    return future
 
 
-def prepare(kernel: DataFlowKernel, record: TaskRecord) -> tuple[Sequence[Future[Any]], bool]:
+def no_more_tasks(stopped: RunStopped | None) -> Exception:
+    """Why a kernel takes no more tasks: it was ``stopped``, else cleaned up."""
+    if stopped is not None:
+        return each_its_own(stopped)
+    why = exits.too_late() or "parsl.load() a Config before calling apps again"
+    return NoDataFlowKernelError(f"Cannot submit to a DFK that has been cleaned up: {why}")
+
+
+def take_options(record: TaskRecord, options: CallOptions) -> None:
+    """Give a new task the options of its app."""
+    record["options"] = options
+    record.func_name = options.name or record.func_name
+
+
+def prepare(kernel: Kernel, future: AppFuture[Any]) -> tuple[Sequence[Future[Any]], bool]:
     """Stage the files of a new task, and find what it waits for. Containers are taken as they are now if it waits.
 
     Returns
@@ -68,13 +84,14 @@ def prepare(kernel: DataFlowKernel, record: TaskRecord) -> tuple[Sequence[Future
         The futures that it waits for; and whether nothing that the caller may change is among its arguments, so that
         they can be looked at later.
     """
+    record = future.task_record
     if arguments.are_plain(record):
         return (), True
     settled = arguments.are_settled(record)
     if not settled:
         arguments.fill_in_lognames(kernel, record)
         arguments.stage_in(kernel, record)
-        arguments.stage_out(kernel, record)
+        arguments.stage_out(kernel, future)
         arguments.adopt_dask_objects(kernel, record)
     depends = arguments.gather(kernel, record)
     if depends and not settled:

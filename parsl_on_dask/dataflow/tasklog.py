@@ -15,8 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.states import States
-from parsl_on_dask.dataflow.arguments import describe
-from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.futures import AppFuture, describe
 from parsl_on_dask.logconfigs.buffered import BufferedFileHandler
 from parsl_on_dask.remote.errors import SHOWN, formatted, shortened
 from parsl_on_dask.remote.tracebacks import behind_ours
@@ -29,12 +28,7 @@ _chain = (logger, logging.getLogger("parsl.dataflow"), logging.getLogger("parsl"
 
 
 class TaskLog:
-    """Logs what happens to the tasks of one kernel.
-
-    Parameters
-    ----------
-    run_id : str
-    """
+    """Logs what happens to the tasks of one kernel."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parsl_on_dask.common.states import States
 from parsl_on_dask.dataflow.kept_arguments import LOOSE, NUMBERS, SHORT, Depended, is_small, loose_args, loose_kwargs
@@ -15,9 +15,10 @@ from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.stages import Move, Stage, illegal
 
 if TYPE_CHECKING:
-    from parsl_on_dask.dataflow.dflow import DataFlowKernel
-    from parsl_on_dask.dataflow.futures import AppFuture
+    from parsl_on_dask.lanes.base import Lane
     from parsl_on_dask.lanes.call import Call
+    from parsl_on_dask.lanes.callbacks import Callbacks
+    from parsl_on_dask.python_internals.light_future import LightFuture
 
 #: The keys, in the order in which iteration gives them.
 FIELDS = (
@@ -54,6 +55,23 @@ FIELDS = (
 _FIELDS = frozenset(FIELDS)
 
 
+class TasksKernel(Protocol):
+    """A kernel, as its tasks and their futures see it."""
+
+    callbacks: Callbacks
+    run_id: str
+
+    @property
+    def executors(self) -> Mapping[str, Any]:
+        """The executors, by label."""
+
+    def cancel_task(self, record: TaskRecord) -> bool:
+        """Cancel a task that has not been begun."""
+
+    def submit_internal(self, func: Callable[..., Any], args: Sequence[Any]) -> LightFuture[Any]:
+        """Make a task that runs in this process."""
+
+
 class TaskRecord(MutableMapping[str, Any]):
     """A task's record: ``record["status"]`` as in Parsl, and ``record.status`` as well.
 
@@ -72,7 +90,7 @@ class TaskRecord(MutableMapping[str, Any]):
     __slots__ = (*FIELDS, "__weakref__", "_future", "_more", "awaited", "current_try", "followers", "lane")
 
     id: int
-    dfk: DataFlowKernel
+    dfk: TasksKernel
     func: Any
     func_name: str
     args: Sequence[Any]
@@ -81,7 +99,7 @@ class TaskRecord(MutableMapping[str, Any]):
     resource_specification: dict[str, Any]
     status: States
     depends: Sequence[Future[Any]]
-    app_fu: AppFuture[Any]
+    app_fu: LightFuture[Any]
     exec_fu: Future[Any] | None
     try_id: int
     fail_count: int
@@ -115,7 +133,8 @@ class TaskRecord(MutableMapping[str, Any]):
         self.try_time_returned = None
         #: The present try: a bare stage until its lane is chosen, then a call, which has the stage.
         self.current_try: Stage | Call = Stage.WAITING
-        self.lane: Any = None
+        #: The lane of the present try's call.
+        self.lane: Lane | None = None
         self.awaited = 0
         self._more: dict[str, Any] | None = None
         #: Tasks that wait for this one; None when it is done.

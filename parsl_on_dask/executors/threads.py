@@ -9,7 +9,7 @@ from typing import Any
 from parsl_on_dask.common.arguments import need, need_number
 from parsl_on_dask.executors.lane_executor import LaneExecutor
 from parsl_on_dask.old_spellings.dialect import old_defaults
-from parsl_on_dask.old_spellings.legacy import note_once, warn_once
+from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.utils import RepresentationMixin
 
 
@@ -17,7 +17,8 @@ class ThreadPoolExecutor(LaneExecutor, RepresentationMixin):
     """Runs apps in threads of the script's process: the default executor.
 
     Arguments and results are handed over by reference, nothing is pickled. Where the behaviour comes from: Parsl's
-    ``parsl.executors.threads``; the threads are those of an in-process Dask worker.
+    ``parsl.executors.threads``. A Dask cluster in this process, whose tasks run on the same threads, is made when
+    something of Dask's is asked for (``docs/dask.md``).
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ class ThreadPoolExecutor(LaneExecutor, RepresentationMixin):
     max_threads : int or None
         Default 2. None is :class:`concurrent.futures.ThreadPoolExecutor`'s own choice.
     thread_name_prefix : str, optional
-        Default ``"ThreadPoolExecutor-" + label``.
+        How the names of the threads begin. Default ``"ThreadPoolExecutor-" + label``.
     storage_access : list of Staging, optional
         How files get to the apps. Default: the usual ways; an empty list: none.
     working_dir : str, optional
@@ -73,10 +74,6 @@ class ThreadPoolExecutor(LaneExecutor, RepresentationMixin):
         self._describe(given)
         self.max_threads = max_threads
         self.thread_name_prefix = f"ThreadPoolExecutor-{label}" if thread_name_prefix is None else thread_name_prefix
-        if thread_name_prefix is not None:
-            note_once(
-                "threads.thread_name_prefix", "ThreadPoolExecutor(thread_name_prefix=) is not used: Dask names them"
-            )
         self.managed = managed
         check_managed(type(self).__name__, managed)
         self.validate()

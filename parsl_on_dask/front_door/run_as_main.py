@@ -4,6 +4,10 @@ The standard library's ``runpy`` takes the program's module out of ``sys.modules
 program's last line has run. A Parsl program goes on after that line: its kernel is cleaned up at
 interpreter exit, threads deliver results, and functions are pickled by the name of their module.
 So the program's module is put in place once, and stays.
+
+``args`` is ``sys.argv[1:]`` of the program everywhere. What the program does not catch is raised, with a traceback that
+begins with the program's own first frame; so is its ``SystemExit``. A program that cannot be started is a
+``SystemExit``, too, after a message: code 2 for a file, and 1 for a module.
 """
 
 from __future__ import annotations
@@ -34,19 +38,7 @@ class _Program:
 def run_script(path: str, args: Sequence[str] = ()) -> None:
     """Run a Python file, or a folder or zip file that holds a ``__main__.py``, as ``python PATH`` does.
 
-    Parameters
-    ----------
-    path
-        The file. Its folder becomes ``sys.path[0]``.
-    args
-        ``sys.argv[1:]`` of the program.
-
-    Raises
-    ------
-    SystemExit
-        The program called ``sys.exit``; or the file cannot be read (code 2, after a message).
-    BaseException
-        Whatever the program does not catch. Its traceback begins with the program's own first frame.
+    The folder of the file becomes ``sys.path[0]``.
     """
 
     def load() -> _Program:
@@ -75,19 +67,7 @@ def run_script(path: str, args: Sequence[str] = ()) -> None:
 def run_module(name: str, args: Sequence[str] = ()) -> None:
     """Run a module, or a package's ``__main__``, as ``python -m NAME`` does.
 
-    Parameters
-    ----------
-    name
-        Dotted name. ``sys.path[0]`` is the current folder meanwhile.
-    args
-        ``sys.argv[1:]`` of the program.
-
-    Raises
-    ------
-    SystemExit
-        The program called ``sys.exit``; or there is no such module (code 1, after a message).
-    BaseException
-        Whatever the program does not catch.
+    ``sys.path[0]`` is the current folder meanwhile.
     """
 
     def load() -> _Program:
@@ -106,20 +86,7 @@ def run_module(name: str, args: Sequence[str] = ()) -> None:
 
 
 def run_code(source: str, args: Sequence[str] = ()) -> None:
-    """Run a string, as ``python -c SOURCE`` does.
-
-    Parameters
-    ----------
-    source
-        The code.
-    args
-        ``sys.argv[1:]`` of the program.
-
-    Raises
-    ------
-    BaseException
-        Whatever the program does not catch.
-    """
+    """Run a string, as ``python -c SOURCE`` does."""
 
     def load() -> _Program:
         _set_path0("")
@@ -129,18 +96,7 @@ def run_code(source: str, args: Sequence[str] = ()) -> None:
 
 
 def run_stdin(args: Sequence[str] = ()) -> None:
-    """Run what standard input holds, as ``python -`` does.
-
-    Parameters
-    ----------
-    args
-        ``sys.argv[1:]`` of the program.
-
-    Raises
-    ------
-    BaseException
-        Whatever the program does not catch.
-    """
+    """Run what standard input holds, as ``python -`` does."""
 
     def load() -> _Program:
         _set_path0("")

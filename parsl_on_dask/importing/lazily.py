@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
@@ -37,10 +38,7 @@ def lazily(
 
     def __getattr__(name: str) -> Any:
         if name in places:
-            module, _, path = places[name].partition(":")
-            value: Any = importlib.import_module(f"{_PACKAGE}.{module}")
-            for part in (path or name).split("."):
-                value = getattr(value, part)
+            value = by_name(places[name] if ":" in places[name] else f"{places[name]}:{name}")
             setattr(sys.modules[package], name, value)
             return value
         submodule = f"{package}.{name}"
@@ -63,6 +61,23 @@ def lazily(
         return sorted({*vars(module), *places, *files, *gone.below(package)})
 
     return __getattr__, __dir__
+
+
+def by_name(place: str) -> Any:
+    """Import something of this package: what a room below finds in one above, or what is needed late.
+
+    Parameters
+    ----------
+    place : str
+        ``"module:name"``, the module below this package.
+
+    Examples
+    --------
+    >>> by_name("lanes:open_lane").__name__
+    'open_lane'
+    """
+    module, _, path = place.partition(":")
+    return attrgetter(path)(importlib.import_module(f"{_PACKAGE}.{module}"))
 
 
 class _ModulesWithoutFile:

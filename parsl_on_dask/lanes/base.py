@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.raising import PlainFuture
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import PoliteFuture
 
@@ -28,7 +29,7 @@ class Lane(abc.ABC):
     """
 
     label: str
-    executor: Any
+    executor: ParslExecutor
     #: Whether calls may be sent before what they wait for is done.
     goes_ahead = False
     #: Whether somebody sees to it that there are more blocks when calls wait.
@@ -74,6 +75,10 @@ class Lane(abc.ABC):
             "before cleanup(), or load with exit_mode='wait'",
         )
 
+    def when_connected(self, function: Callable[[], None]) -> None:
+        """Call a function when there is a client of Dask's: now, or when somebody has asked for one."""
+        function()
+
     def knows(self, function: Callable[..., Any]) -> bool:
         """Whether a call of this function can be submitted on any thread without waiting for anything."""
         return True
@@ -81,6 +86,18 @@ class Lane(abc.ABC):
     def later(self, name: str, step: Callable[[Any], None], item: Any) -> None:
         """Have ``step(item)`` done, which mostly submits a call of app ``name``: by a thread of the lane's, if any."""
         step(item)
+
+    def ahead_size(self) -> int:
+        """Number of calls that were prepared ahead and not submitted yet."""
+        return 0
+
+    def prepare(self, call: Call) -> None:
+        """Pack a call that is to go ahead, with promises among its arguments; for lanes with :attr:`goes_ahead`."""
+        raise NotImplementedError
+
+    def follow(self, call: Call, leaders: Sequence[Call]) -> bool:
+        """Send a prepared call after its leaders. False when one of these has a follower already."""
+        return False
 
     def drop(self, call: Call) -> None:  # noqa: B027
         """Forget a call that went ahead and will not be submitted."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
+from parsl_on_dask.executors.lane_executor import LaneExecutor
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.calls_ahead import CallsAhead
 from parsl_on_dask.lanes.dispatch import Dispatcher
@@ -36,14 +37,9 @@ READY = 4096
 
 
 class BatchLane(RemoteLane):
-    """Sends calls to a Dask cluster in batches.
+    """Sends calls to a Dask cluster in batches."""
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor or DaskExecutor
-    """
-
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: LaneExecutor) -> None:
         super().__init__(executor)
         self.preference = preference_of(self)
         self.queues = self.new_queues()
@@ -51,7 +47,7 @@ class BatchLane(RemoteLane):
         self.open_shifts: dict[str, Shift] = {}
         self.links = Links(self.client, self.topic, lambda kind, item: self.inbox.put((kind, item)))
         self.steps: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self.calls_ahead = CallsAhead(self)
+        self.calls_ahead = CallsAhead(self.live)
         self.ends = JobEnds(self)
         self.dispatcher = Dispatcher(self)
         self.large_results = LargeResults(self)

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters.bootstrap import KEY_MARK, launch
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.large_arguments import LARGE, without_size_warning
+from parsl_on_dask.lanes.parts import Sender
 from parsl_on_dask.remote.execution import COPIES, NONE, OWN, PROMISES
 from parsl_on_dask.remote.packing import dumps
 
 if TYPE_CHECKING:
-    from parsl_on_dask.lanes.remote_lane import RemoteLane
     from parsl_on_dask.lanes.values import RemoteValue
 
 
 def bundle(
-    lane: RemoteLane, batch: str, calls: Sequence[Call], feed: bool = False, need: float = 0.0, adopt: int = 0
+    lane: Sender, shift: str, calls: Sequence[Call], feed: bool = False, need: float = 0.0, adopt: int = 0
 ) -> bytes:
     """Pack calls for the worker (:class:`~parsl_on_dask.remote.runner.Bundle`).
 
     Parameters
     ----------
-    lane : RemoteLane
-    batch : str
+    lane : Sender
+    shift : str
         Id of the Dask task.
     calls : sequence of Call
         They refer to the same values, if to any.
@@ -41,7 +41,7 @@ def bundle(
         {
             "topic": lane.topic,
             "monitor": None if lane.watch is None else lane.watch.asked_of(lane.executor),
-            "batch": batch,
+            "shift": shift,
             "block": first.spec.get("block"),
             "inline": lane.executor.inline_limit,
             "feed": feed,
@@ -66,13 +66,13 @@ def as_data(call: Call, refers: bool = False) -> tuple[int, str, bytes | None, i
     return (call.number, call.function_key, call.payload, kind)
 
 
-def key_of(name: str, batch: str) -> str:
+def key_of(name: str, shift: str) -> str:
     """The key of a Dask task. The dashboard shows the name."""
-    return f"{name}{KEY_MARK}{batch}"
+    return f"{name}{KEY_MARK}{shift}"
 
 
 def give_to_dask(
-    lane: RemoteLane,
+    lane: Sender,
     bundles: Sequence[bytes],
     refs: Sequence[Sequence[RemoteValue]],
     keys: Sequence[str],
@@ -83,7 +83,7 @@ def give_to_dask(
 
     Parameters
     ----------
-    lane : RemoteLane
+    lane : Sender
     bundles : sequence of bytes
     refs : sequence of sequence of RemoteValue
         The values on the cluster that the calls of each bundle refer to.

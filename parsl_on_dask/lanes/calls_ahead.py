@@ -10,7 +10,6 @@ from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.stages import DROP, FINISH, GO, RETURN, SUBMIT, Stage
 
 if TYPE_CHECKING:
-    from parsl_on_dask.lanes.batches import BatchLane
     from parsl_on_dask.lanes.shift import Shift
 
 
@@ -19,10 +18,15 @@ class CallsAhead:
 
     A submission comes from any thread, and what happens to a call that was sent is seen by the lane's thread. Which
     of them comes first is decided by the call's stage; what belongs to a stage is changed under the same lock.
+
+    Parameters
+    ----------
+    live : dict of int to Call
+        The calls that were submitted, which get those that arrive.
     """
 
-    def __init__(self, lane: BatchLane) -> None:
-        self.lane = lane
+    def __init__(self, live: dict[int, Call]) -> None:
+        self.live = live
         self.calls: dict[int, Call] = {}
 
     def add(self, call: Call, leaders: Sequence[Call]) -> bool:
@@ -42,7 +46,7 @@ class CallsAhead:
             self._forget(call)
             stage = call.step(SUBMIT)
             if stage is Stage.SENT:
-                self.lane.live[call.number] = call
+                self.live[call.number] = call
             return stage
 
     def go(self, call: Call, shift: Shift) -> bool:

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from parsl_on_dask.dask_internals.asking import asked_for_key
+from parsl_on_dask.importing.lazily import by_name
 
 T = TypeVar("T")
 
@@ -23,9 +24,7 @@ class DaskProtocol(Future[T]):
         raise NotImplementedError
 
     def __dask_graph__(self) -> Any:
-        from parsl_on_dask.lanes.dask_futures import FutureGraph
-
-        return FutureGraph(self)
+        return by_name("lanes.dask_futures:FutureGraph")(self)
 
     def __dask_keys__(self) -> list[Any]:
         return [self._dask_name()]
@@ -41,9 +40,7 @@ class DaskProtocol(Future[T]):
         return itemgetter(0), ()
 
     def __dask_postpersist__(self) -> tuple[Any, tuple[Any, ...]]:
-        from parsl_on_dask.lanes.dask_futures import persisted
-
-        return persisted, (self._dask_name(),)
+        return by_name("lanes.dask_futures:persisted"), (self._dask_name(),)
 
     __dask_optimize__ = None
 
@@ -56,14 +53,10 @@ class DaskProtocol(Future[T]):
     @property
     def __dask_future__(self) -> bool:
         """Whether the task that Dask makes should depend on this future, by its ``key``, and not hold the value."""
-        from parsl_on_dask.lanes.dask_futures import stands_in
-
-        return stands_in(self)
+        return bool(by_name("lanes.dask_futures:stands_in")(self))
 
     def __getattr__(self, name: str) -> Any:
         # not an attribute of the class: of an AppFuture, that is the future of the result's `key`
         if name == "key" and asked_for_key():
-            from parsl_on_dask.lanes.dask_futures import dask_future_of
-
-            return dask_future_of(self).key
+            return by_name("lanes.dask_futures:dask_future_of")(self).key
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

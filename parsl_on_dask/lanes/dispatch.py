@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections import deque
+from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.lanes import parts
 from parsl_on_dask.lanes.bundles import as_data, bundle, give_to_dask, key_of
 from parsl_on_dask.lanes.call import Call, Outcome, step_all
+from parsl_on_dask.lanes.calls_ahead import CallsAhead
 from parsl_on_dask.lanes.failures import each_its_own
-from parsl_on_dask.lanes.jobends import Where
+from parsl_on_dask.lanes.jobends import JobEnds, Where
+from parsl_on_dask.lanes.links import Link, Links
+from parsl_on_dask.lanes.preference import Preference
 from parsl_on_dask.lanes.queues import LONG, TARGET
 from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.remote.packing import dumps
 from parsl_on_dask.remote.runner import PATIENCE
-
-if TYPE_CHECKING:
-    from parsl_on_dask.lanes.batches import BatchLane
-    from parsl_on_dask.lanes.links import Link
 
 #: How many Dask tasks go to the scheduler in one message.
 TOGETHER = 64
@@ -33,6 +35,16 @@ OPENING, TELLING, CALLING = 2e-3, 2e-4, 5e-5
 PROBES = 8
 #: How many shifts that have calls already are looked at for one that may be given more.
 SAMPLE = 64
+
+
+class BatchLane(parts.Lane, Protocol):
+    """A batch lane, as what sends its calls sees it."""
+
+    calls_ahead: CallsAhead
+    ends: JobEnds
+    links: Links
+    preference: Preference | None
+    steps: deque[tuple[Callable[[Any], None], Any]]
 
 
 class Dispatcher:

@@ -14,16 +14,16 @@ import time
 from collections import Counter
 from collections.abc import Collection
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from parsl_on_dask.clusters.bootstrap import KEY_MARK
 from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.jobs.states import JobState
+from parsl_on_dask.lanes import parts
 from parsl_on_dask.lanes.queues import SPARE
 from parsl_on_dask.remote.jobend import EXTENDED, JobEnd
 
 if TYPE_CHECKING:
-    from parsl_on_dask.lanes.batches import BatchLane
     from parsl_on_dask.lanes.call import Call
     from parsl_on_dask.lanes.queues import Key
     from parsl_on_dask.lanes.shift import Shift
@@ -70,6 +70,12 @@ class Where(NamedTuple):
 
     addresses: list[str]
     more_may_come: bool
+
+
+class BatchLane(parts.Lane, Protocol):
+    """A batch lane, as what looks after the ends of its jobs sees it."""
+
+    scaled: bool
 
 
 class EndingWorker:
@@ -244,7 +250,7 @@ class JobEnds:
         return ""
 
     def without_leaving(self, slots: int) -> tuple[int, int, int]:
-        """How many of the slots take calls, and how many shifts and other batches are in the other ones."""
+        """How many of the slots take calls, and how many open shifts and others are in the other ones."""
         going = {address for address, place in self.places.items() if place.leaving}
         there = [b for b in self.lane.shifts.values() if b.link is not None and not b.over and b.link.address in going]
         shifts = sum([shift.id in self.lane.open_shifts for shift in there])
@@ -339,7 +345,7 @@ class JobEnds:
     # -- calls that were cut off ---------------------------------------------------------------------------------
 
     def cut_off(self, shift: Shift) -> bool:
-        """Whether a batch that was just lost was lost because its worker's job ended."""
+        """Whether a shift that was just lost was lost because its worker's job ended."""
         place = self.places.get(shift.link.address) if shift.link is not None else None
         # by the worker's reckoning, which may be off by the time that it took to start
         return place is not None and time.monotonic() >= 2 * place.end.last - place.end.end

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from parsl_on_dask.clusters.bootstrap import launch
-from parsl_on_dask.lanes import stages
+from parsl_on_dask.lanes import parts, stages
 from parsl_on_dask.lanes.bundles import key_of
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.dispatch import Dispatcher
+from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.lanes.worker_deaths import RESULT_LOST, worker_lost
-
-if TYPE_CHECKING:
-    from parsl_on_dask.lanes.batches import BatchLane
 
 #: Dask runs the highest first: a value that is there already goes before everything else.
 URGENT = 1e12
@@ -40,6 +39,23 @@ class Large(NamedTuple):
     fed: bool
     address: str
     size: int
+
+
+class BatchLane(parts.Lane, Protocol):
+    """A batch lane, as its large results see it."""
+
+    closing: bool
+    dispatcher: Dispatcher
+    packer: Packer
+
+    def here(self) -> bool:
+        """Whether this is the lane's thread."""
+
+    def end(self, call: Call, outcome: Outcome) -> None:
+        """Tell a call's owner what became of it."""
+
+    def end_error(self) -> BaseException:
+        """The error of calls that come when it is over."""
 
 
 class LargeResults:

@@ -13,6 +13,7 @@ from typing import Any
 
 from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import (
     completed,
     environment_of,
@@ -126,7 +127,9 @@ class MpiLane(ResourceLane):
 
     admission: NodePool
 
-    def __init__(self, executor: Any) -> None:
+    executor: HighThroughputExecutor
+
+    def __init__(self, executor: HighThroughputExecutor) -> None:
         self.found: dict[NodeId, dict[str, Any]] = {}
         self.closed: set[NodeId] = set()
         super().__init__(executor)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from parsl_on_dask.lanes.jobends import Where
-
-if TYPE_CHECKING:
-    from parsl_on_dask.lanes.batches import BatchLane
+from parsl_on_dask.lanes.shift import Shift
 
 logger = logging.getLogger("parsl.lanes.preference")
+
+
+class BatchLane(Protocol):
+    """A lane, as the selector of its workers sees it."""
+
+    executor: Any
+    label: str
+    preference: Preference | None
+    shifts: dict[str, Shift]
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers there are."""
 
 
 class Preference:

@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any
 
+from parsl_on_dask.executors.lane_executor import LaneExecutor
 from parsl_on_dask.lanes.call import Call
 
 #: Seconds of work to have with a worker: long against the way there, short against anything that waits for it.
@@ -58,7 +59,7 @@ class Queues:
         that it can ask for workers.
     """
 
-    def __init__(self, executor: Any, shifts: bool = False) -> None:
+    def __init__(self, executor: LaneExecutor, shifts: bool = False) -> None:
         self.alone = ALONE if shifts else LONG
         self.max_batch = int(executor.max_batch)
         self.waiting: OrderedDict[Key, deque[Call]] = OrderedDict()

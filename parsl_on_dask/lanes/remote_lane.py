@@ -25,6 +25,7 @@ from parsl_on_dask.clusters.client_plugins import enter, topic_of
 from parsl_on_dask.common import interrupts
 from parsl_on_dask.dask_internals.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.executors.lane_executor import LaneExecutor
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.failures import each_its_own
@@ -49,10 +50,6 @@ SETTLED = 0.005
 class RemoteLane(Lane):
     """A lane to the workers of a Dask cluster.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor or DaskExecutor
-
     Attributes
     ----------
     live : dict of int to Call
@@ -61,9 +58,10 @@ class RemoteLane(Lane):
         Why the cluster, or this lane, can run no more calls.
     """
 
+    executor: LaneExecutor
     remote = True
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: LaneExecutor) -> None:
         self.executor = executor
         self.label = executor.label
         self.cluster = open_cluster(executor)

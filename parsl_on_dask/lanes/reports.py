@@ -6,21 +6,21 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.lanes import parts
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.dispatch import Dispatcher
 from parsl_on_dask.lanes.failures import as_exception, each_its_own, unpack_error
-from parsl_on_dask.lanes.large_results import Large
+from parsl_on_dask.lanes.jobends import JobEnds
+from parsl_on_dask.lanes.large_results import Large, LargeResults
+from parsl_on_dask.lanes.links import Links
 from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.worker_deaths import RESULT_LOST, worker_lost
 from parsl_on_dask.remote.execution import ERROR, FORGOTTEN, HANDED_BACK, KEPT, STARTED, VALUE
 from parsl_on_dask.remote.monitor import MESSAGE, SAMPLES
 from parsl_on_dask.remote.packing import loads
-
-if TYPE_CHECKING:
-    from parsl_on_dask.lanes.base import Lane
-    from parsl_on_dask.lanes.batches import BatchLane
 
 logger = logging.getLogger("parsl.lanes.reports")
 
@@ -69,6 +69,21 @@ class Clock:
         return self.time
 
 
+class BatchLane(parts.Lane, Protocol):
+    """A batch lane, as what reads its reports sees it."""
+
+    dispatcher: Dispatcher
+    ends: JobEnds
+    large_results: LargeResults
+    links: Links
+
+    def again(self, call: Call) -> None:
+        """Let a call wait again that was sent and not run."""
+
+    def take_note(self, call: Call, outcome: Outcome) -> None:
+        """Count what became of a call on its worker."""
+
+
 class Reports:
     """Reads the reports of a lane's workers. Used by the lane's thread only."""
 
@@ -92,7 +107,7 @@ class Reports:
                 self.lane.dispatcher.rests(shift)
 
     def _done(self, shift: Shift) -> None:
-        """Let go of a batch whose Dask task has ended and whose calls have all reported."""
+        """Let go of a shift whose Dask task has ended and whose calls have all reported."""
         self.lane.shifts.pop(shift.id, None)
         if not shift.keeps:
             shift.future = None
@@ -123,7 +138,7 @@ class Reports:
             shift.next = 0
             shift.stuck = bool(shift.calls)
         elif kind in WATCHED:
-            watched(self.lane, shift.calls.get(report[1]), worker, host, report)
+            watched(self.lane.watch, shift.calls.get(report[1]), worker, host, report)
         elif kind == FORGOTTEN:
             if shift.link is not None:
                 shift.link.known.pop(report[2], None)
@@ -282,14 +297,14 @@ def outcome_of_report(report: tuple[Any, ...], name: str, worker: str, host: str
     return outcome
 
 
-def watched(lane: Lane, call: Call | None, worker: str, host: str, report: tuple[Any, ...]) -> None:
+def watched(watch: Any, call: Call | None, worker: str, host: str, report: tuple[Any, ...]) -> None:
     """Hand to monitoring what was sampled while a call ran, or what it told itself."""
-    if lane.watch is None:
+    if watch is None:
         return
     if report[0] == MESSAGE:
-        lane.watch.message(loads(report[2]))
+        watch.message(loads(report[2]))
     elif call is not None:
-        lane.watch.seen(call, worker, host, *report[2:])
+        watch.seen(call, worker, host, *report[2:])
 
 
 def not_run(executor: Any, call: Call, error: BaseException) -> ExecutorError:

@@ -8,6 +8,7 @@ from typing import Any
 
 from parsl_on_dask.common.by_value import Launch, by_value
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.lanes.admission import KINDS, AdmissionControl, NodeId
 from parsl_on_dask.lanes.batches import BatchLane
 from parsl_on_dask.lanes.call import Call, Outcome
@@ -82,9 +83,10 @@ class ResourceLane(BatchLane):
         Its ``node_resources`` may say what a node has; the rest is measured there.
     """
 
+    executor: HighThroughputExecutor
     queues: _AdmittedQueues
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: HighThroughputExecutor) -> None:
         self.admission = self.new_admission()
         self.asked: dict[int, Any] = {}
         self.addresses: dict[NodeId, list[str]] = {}
@@ -123,7 +125,8 @@ class ResourceLane(BatchLane):
     def learn(self, node: NodeId, measured: Any) -> None:
         """Put into the books what the probe found."""
         amounts, gpus = measured
-        self.admission.capacity[node] = {**amounts, **self.executor.node_resources()}
+        described: Any = self.executor  # which may say more
+        self.admission.capacity[node] = {**amounts, **described.node_resources()}
         self.admission.gpus[node] = gpus if len(gpus) >= self.admission.capacity[node]["gpus"] else ()
         logger.debug("Lane %s: node %s has %s", self.label, node, self.admission.capacity[node])
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.executors.lane_executor import LaneExecutor
 from parsl_on_dask.lanes.bundles import bundle, give_to_dask, key_of
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.remote_lane import RemoteLane
@@ -60,14 +61,9 @@ class Sent:
 
 
 class SimpleLane(RemoteLane):
-    """Sends each call to Dask as a task of its own.
+    """Sends each call to Dask as a task of its own."""
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor or DaskExecutor
-    """
-
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: LaneExecutor) -> None:
         super().__init__(executor)
         #: a heap of priority, number and call
         self.ready: list[tuple[float, int, Call]] = []
@@ -140,7 +136,7 @@ class SimpleLane(RemoteLane):
             if report[0] in (STARTED, HANDED_BACK):
                 sent.begun = report[0] == STARTED
             elif report[0] in WATCHED:
-                watched(self, sent.call, worker, host, report)
+                watched(self.watch, sent.call, worker, host, report)
             elif report[0] in (VALUE, KEPT, ERROR):
                 sent.outcome = outcome_of_report(report, sent.call.name, worker, host)
                 sent.size = report[2] if report[0] == KEPT else None

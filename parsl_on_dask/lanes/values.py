@@ -59,12 +59,10 @@ class RemoteValue:
         ExecutorError
             When the cluster that held the value is gone.
         """
-        from parsl_on_dask.lanes.failures import lost_value
-
         try:
             whole = self.future.result()
         except BaseException as e:
-            raise lost_value(self, e) from e
+            raise _lost(self, e) from e
         return whole if self.item is None else whole[self.item]
 
     def dask_future(self) -> DaskFuture[Any]:
@@ -89,3 +87,14 @@ class RemoteValue:
 def just(value: Any) -> tuple[Any, ...]:
     """What ``__reduce__`` returns for a value to arrive, also where nothing of this package is installed."""
     return (itemgetter(0), ((value,),))
+
+
+def _lost(value: RemoteValue, e: BaseException) -> BaseException:
+    """The error for a value that was on a cluster and cannot be had any more."""
+    from parsl_on_dask.errors import ExecutorError
+
+    text = (
+        f"the result of {value.size} bytes was left on its worker, and that worker or its cluster is gone "
+        f"({type(e).__name__}: {e}). Call result() before cleanup() or clear(), or raise inline_limit= of the executor"
+    )
+    return ExecutorError(value.label, text)

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from parsl_on_dask.clusters.base import Cluster
 from parsl_on_dask.common.by_value import Launch, by_value
 
 if TYPE_CHECKING:
-    from parsl_on_dask.lanes.remote_lane import RemoteLane
+    from distributed import Client
+
+
+class Lane(Protocol):
+    """A lane, as programs that drive its executor see it."""
+
+    @property
+    def client(self) -> Client:
+        """Dask's client."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that it leads to."""
+
+    def end_shifts(self, addresses: Collection[str]) -> None:
+        """Have Dask tasks that wait for more calls on some workers end."""
+
+    def later(self, name: str, step: Callable[[Any], None], item: Any) -> None:
+        """Have ``step(item)`` done by a thread of the lane's."""
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers there are."""
 
 
 @cache
@@ -29,12 +51,12 @@ def _pause() -> Launch:
     return by_value(parsl_hold)
 
 
-def hold(lane: RemoteLane, workers: Collection[dict[str, Any]]) -> None:
+def hold(lane: Lane, workers: Collection[dict[str, Any]]) -> None:
     """Give workers no more calls; what they run goes on.
 
     Parameters
     ----------
-    lane : RemoteLane
+    lane : Lane
         The lane to them.
     workers : collection of dict
         As the lane's ``workers()`` gives them.
@@ -56,7 +78,7 @@ def _go_on() -> Launch:
     return by_value(parsl_go_on)
 
 
-def resume(lane: RemoteLane, workers: Collection[dict[str, Any]]) -> None:
+def resume(lane: Lane, workers: Collection[dict[str, Any]]) -> None:
     """Give workers calls again that :func:`hold` has kept from them, those that are still there."""
     there = {worker["address"] for worker in lane.workers()}
     lane.cluster.leaving = set(lane.cluster.leaving) - {worker["name"] for worker in workers}
@@ -77,7 +99,7 @@ def _packages() -> Launch:
     return by_value(parsl_packages)
 
 
-def packages(lane: RemoteLane, addresses: Sequence[str]) -> dict[str, dict[str, str]]:
+def packages(lane: Lane, addresses: Sequence[str]) -> dict[str, dict[str, str]]:
     """Names and versions of what is installed where workers run, by their addresses."""
     found: dict[str, dict[str, str]] = lane.client.run(_packages(), workers=list(addresses), on_error="ignore")
     return found

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from parsl_on_dask.importing.lazily import lazily
-from parsl_on_dask.monitoring.monitoring import MonitoringHub
+
+if TYPE_CHECKING:
+    from parsl_on_dask.monitoring.monitoring import MonitoringHub
 
 __all__ = ["MonitoringHub"]
 
-__getattr__, __dir__ = lazily(__name__)
+__getattr__, __dir__ = lazily(__name__, {"MonitoringHub": "monitoring.monitoring"})

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Seconds over which the rate is taken.
 WINDOW = 30.0
 
+#: Fields of the counts, in the order in which they are shown.
+KINDS = ("done", "cached", "running", "failed", "waiting")
+
 _RUNNING = (States.running, States.running_ended, States.joining)
 
 
@@ -36,6 +39,18 @@ class AppCounts(NamedTuple):
     @property
     def total(self) -> int:
         return self.ended + self.running + self.waiting
+
+    def in_words(self) -> str:
+        """What there is of each kind.
+
+        Examples
+        --------
+        >>> AppCounts("a", 12, 3, 4, 0, 1).in_words()
+        '12 done, 3 cached, 4 running, 1 failed'
+        >>> AppCounts("a", 0, 0, 0, 0, 0).in_words()
+        'no tasks'
+        """
+        return ", ".join(f"{n:,} {kind}" for kind in KINDS if (n := getattr(self, kind))) or "no tasks"
 
 
 def of_kernel(kernel: Kernel) -> list[AppCounts]:

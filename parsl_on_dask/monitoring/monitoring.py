@@ -202,7 +202,7 @@ class MonitoringHub(RepresentationMixin):
         if self._record is not None:
             raise _in_use()
         self._record = RunRecord(self, self.logging_endpoint, dfk_run_dir)
-        OPEN.append(self)
+        OPEN.append(self._record.inbox)
         logger.info("Monitoring writes %s", self._record.tables.shown)
 
     @property
@@ -257,9 +257,8 @@ class MonitoringHub(RepresentationMixin):
     def close(self) -> None:
         """Write what is left and close the database. Quiet when it is not open."""
         record, self._record = self._record, None
-        if self in OPEN:
-            OPEN.remove(self)
         if record is not None:
+            OPEN.remove(record.inbox)
             record.close()
 
     def begin(self, kernel: Kernel, info: dict[str, Any]) -> RunRecord:

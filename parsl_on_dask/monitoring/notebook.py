@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from parsl_on_dask.monitoring.counts import AppCounts, of_kernel, total
-from parsl_on_dask.monitoring.screens import counts
 from parsl_on_dask.python_internals.futures import error_of, value_of
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def kernel_text(kernel: Kernel) -> str:
     """The repr of a kernel."""
     state = "cleaned up" if kernel.cleanup_called else "running"
     labels = ", ".join(kernel.labels() if hasattr(kernel, "_labels") else ()) or "none"
-    counted = f" ({counts(total(of_kernel(kernel)))})" if kernel.task_count else ""
+    counted = f" ({total(of_kernel(kernel)).in_words()})" if kernel.task_count else ""
     return (
         f"<DataFlowKernel {state}, {kernel.task_count} tasks{counted}, executors {labels}, run_dir {kernel.run_dir!r}>"
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parsl_on_dask.common.states import States
 from parsl_on_dask.monitoring.errors import MonitoringHubStartError
@@ -16,9 +17,18 @@ from parsl_on_dask.monitoring.writer import EventWriter
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
-    from parsl_on_dask.monitoring.monitoring import MonitoringHub
+    from parsl_on_dask.monitoring.events import Sink
 
 logger = logging.getLogger("parsl.monitoring.run")
+
+
+class Settings(Protocol):
+    """A MonitoringHub, as the record of its run sees it."""
+
+    monitoring_debug: bool
+    resource_monitoring_enabled: bool
+    resource_monitoring_interval: float
+    sinks: Sequence[Sink]
 
 
 class Inbox:
@@ -44,7 +54,7 @@ class RunRecord:
     Raises MonitoringHubStartError when it cannot be opened.
     """
 
-    def __init__(self, hub: MonitoringHub, url: str, run_dir: str) -> None:
+    def __init__(self, hub: Settings, url: str, run_dir: str) -> None:
         self.hub = hub
         self.tables = Tables(url)
         self.inbox = Inbox(self)

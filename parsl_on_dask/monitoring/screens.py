@@ -12,7 +12,6 @@ from parsl_on_dask.monitoring.counts import AppCounts, Pace, total
 APPS = 20
 
 _STYLES = {"done": "green", "cached": "magenta", "running": "blue", "failed": "red", "waiting": "bright_black"}
-KINDS = tuple(_STYLES)
 
 
 def in_notebook() -> bool:
@@ -20,19 +19,6 @@ def in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and getattr(shell, "kernel", None) is not None
-
-
-def counts(row: AppCounts) -> str:
-    """What there is of each kind, in words.
-
-    Examples
-    --------
-    >>> counts(AppCounts("a", 12, 3, 4, 0, 1))
-    '12 done, 3 cached, 4 running, 1 failed'
-    >>> counts(AppCounts("a", 0, 0, 0, 0, 0))
-    'no tasks'
-    """
-    return ", ".join(f"{n:,} {kind}" for kind in KINDS if (n := getattr(row, kind))) or "no tasks"
 
 
 def shortened(rows: Sequence[AppCounts]) -> list[AppCounts]:
@@ -55,7 +41,7 @@ def parts(row: AppCounts, width: int) -> list[tuple[str, int]]:
     >>> parts(AppCounts("a", 0, 0, 0, 0, 0), 10)
     [('waiting', 10)]
     """
-    there = [(kind, n) for kind in KINDS if (n := getattr(row, kind))]
+    there = [(kind, n) for kind in _STYLES if (n := getattr(row, kind))]
     if not there:
         return [("waiting", width)]
     cells = {kind: max(1, n * width // row.total) for kind, n in there}
@@ -195,11 +181,11 @@ class Lines:
             self._write(f"{text}; {pace.text()}")
         if len(rows) > 1:
             for row in shortened(rows):
-                self._write(f"parsl:   {row.app}: {counts(row)}")
+                self._write(f"parsl:   {row.app}: {row.in_words()}")
 
     def _numbers(self, rows: Sequence[AppCounts]) -> str:
         every = total(rows)
-        return f"{every.ended:,} of {every.total:,} tasks ended: {counts(every)}"
+        return f"{every.ended:,} of {every.total:,} tasks ended: {every.in_words()}"
 
     def _write(self, text: str) -> None:
         try:

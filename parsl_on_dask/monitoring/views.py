@@ -1,13 +1,15 @@
-"""What shows a kernel while it runs, apart from the database: Dask's dashboard, and bars if they are asked for."""
+"""Shows a kernel while it runs, apart from the database: on Dask's dashboard, and as bars if these are asked for."""
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from parsl_on_dask.clusters import dask_page
 from parsl_on_dask.common import overrides
+from parsl_on_dask.errors import ExecutorError
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
@@ -28,18 +30,16 @@ class Views:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.reporters: list[Reporter] = []
+        self.closed = False
         self.bars: Progress | None = None
-        links = dashboard_links(kernel)
-        for label, link in links.items():
-            logger.info("Dask's dashboard for executor %s: %s", label, link)
-            executor: Any = kernel.executors[label]
-            client = client_of(executor)
-            if executor.lane.parsl_page and all(r.client is not client for r in self.reporters):
-                self.reporters.append(Reporter(kernel, client))
+        for label in kernel.labels():
+            lane: Any = getattr(kernel.executors[label], "lane", None)
+            if lane is not None:
+                lane.when_connected(partial(self._show, label, lane))
         from parsl_on_dask.monitoring import screens
 
-        if links and screens.in_notebook():
-            for label, link in links.items():
+        if screens.in_notebook():
+            for label, link in dashboard_links(kernel).items():
                 print(f"Dask's dashboard for executor {label}: {link}")
         if overrides.show_progress:
             from parsl_on_dask.monitoring.progress import Progress
@@ -47,8 +47,17 @@ class Views:
             self.bars = Progress(kernel)
             self.bars.start()
 
+    def _show(self, label: str, lane: Any) -> None:
+        link = dashboard_link(self.kernel, label)
+        if link is None or self.closed:
+            return
+        logger.info("Dask's dashboard for executor %s: %s", label, link)
+        if lane.parsl_page and all(r.client is not lane.client for r in self.reporters):
+            self.reporters.append(Reporter(self.kernel, lane.client))
+
     def close(self) -> None:
         """Stop showing."""
+        self.closed = True
         for reporter in self.reporters:
             reporter.stop()
         if self.bars is not None:
@@ -104,27 +113,32 @@ class Reporter:
 
 def client_of(executor: Any) -> Any:
     """The Dask client of an executor that runs, or None."""
-    return getattr(getattr(executor, "lane", None), "client", None)
+    try:
+        return getattr(getattr(executor, "lane", None), "client", None)
+    except ExecutorError:  # the lane was closed meanwhile
+        return None
 
 
 def dashboard_links(kernel: Kernel) -> dict[str, str]:
     """Dashboards of a kernel's executors, by label; those of clusters that we started lead to the Parsl page."""
-    found = {}
-    for label in kernel.labels():
-        executor: Any = kernel.executors[label]
-        client = client_of(executor)
-        if client is None or client.status != "running":
-            continue
-        try:
-            link = client.dashboard_link
-        except Exception:  # a cluster object of somebody else's
-            logger.debug("no dashboard link of %s", label, exc_info=True)
-            continue
-        if link:
-            if str(client.scheduler.address).startswith(
-                "inproc:"
-            ):  # which names a host, and its dashboard is on loopback
-                link = f"http://127.0.0.1:{urlsplit(link).port}/status"
-            page = executor.lane.parsl_page and link.endswith("/status")
-            found[label] = link.removesuffix("status") + "parsl" if page else str(link)
-    return found
+    links = {label: dashboard_link(kernel, label) for label in kernel.labels()}
+    return {label: link for label, link in links.items() if link is not None}
+
+
+def dashboard_link(kernel: Kernel, label: str) -> str | None:
+    """The dashboard of one executor, if it has any."""
+    executor: Any = kernel.executors[label]
+    client = client_of(executor)
+    if client is None or client.status != "running":
+        return None
+    try:
+        link = client.dashboard_link
+    except Exception:  # a cluster object of somebody else's
+        logger.debug("no dashboard link of %s", label, exc_info=True)
+        return None
+    if not link:
+        return None
+    if str(client.scheduler.address).startswith("inproc:"):  # which names a host, and its dashboard is on loopback
+        link = f"http://127.0.0.1:{urlsplit(link).port}/status"
+    page = executor.lane.parsl_page and link.endswith("/status")
+    return link.removesuffix("status") + "parsl" if page else str(link)

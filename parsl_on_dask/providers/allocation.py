@@ -74,12 +74,7 @@ def allocation_here() -> Allocation | None:
 
 
 def end_of(found: Allocation) -> float | None:
-    """When a job ends, in seconds since 1970, as its batch system says now; None where it does not.
-
-    Parameters
-    ----------
-    found : Allocation
-    """
+    """When a job ends, in seconds since 1970, as its batch system says now; None where it does not."""
     asked = _QUESTIONS.get(found.system)
     if asked is None:
         return None

@@ -1,4 +1,4 @@
-"""How the providers for batch systems submit and cancel jobs."""
+"""Submits and cancels the jobs of batch systems."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from parsl_on_dask.common.arguments import need_number
 from parsl_on_dask.jobs.states import JobState, JobStatus
@@ -16,10 +16,7 @@ from parsl_on_dask.providers.arrays import INDEX, ArrayWay, indexed
 from parsl_on_dask.providers.asking import batches
 from parsl_on_dask.providers.errors import ScriptPathError, SubmitException
 from parsl_on_dask.providers.refusals import Refusal, refusal_of
-from parsl_on_dask.providers.scripts import ScriptProvider
-
-if TYPE_CHECKING:
-    from parsl_on_dask.providers.job_scripts.base import BlockJob
+from parsl_on_dask.providers.scripts import JobScript, ScriptProvider
 
 logger = logging.getLogger("parsl.providers.batch")
 
@@ -131,7 +128,7 @@ class BatchProvider(ScriptProvider):
         job_id = None if names is None else self._adopt(names.whole)
         return None if names is None or job_id is None else (job_id, names)
 
-    def _start(self, job: BlockJob, job_name: str, names: Names) -> str:
+    def _start(self, job: JobScript, job_name: str, names: Names) -> str:
         """Write the files of a job and submit the first of them; returns the batch system's id."""
         name, files = names.whole, self._files(job, names.whole)
         for path, text in files.items():
@@ -171,7 +168,7 @@ class BatchProvider(ScriptProvider):
         }
         logger.debug("Job %s runs %s", job_id, path)
 
-    def _job_id(self, job: BlockJob, out: str) -> str | None:
+    def _job_id(self, job: JobScript, out: str) -> str | None:
         """Find the job's id in what the submit command wrote."""
         return job.id_in(out)
 

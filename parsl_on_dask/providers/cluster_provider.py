@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from string import Template
 from typing import Any
 
-from parsl_on_dask.channels.base import Channel, check_channel, takes_channel
+from parsl_on_dask.channels.argument import check_channel, takes_channel
+from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.common.arguments import need_number
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.launchers.base import Launcher

@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.common.arguments import need, need_number
@@ -15,11 +15,7 @@ from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.providers.asking import ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
-from parsl_on_dask.providers.scripts import complete
-
-if TYPE_CHECKING:
-    from parsl_on_dask.providers.job_scripts.base import BlockJob
-    from parsl_on_dask.providers.job_scripts.condor import CondorBlockJob
+from parsl_on_dask.providers.scripts import JobScript, complete
 
 #: HTCondor's JobStatus; Parsl takes a held job for a failed one, but it can be released
 STATES = {
@@ -76,6 +72,7 @@ class CondorProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel"})
     _system = "htcondor"
+    _job_script = "condor:CondorBlockJob"
     _kind = "condor"
     _names_of_things = ()
     _ends_on_request = True
@@ -129,15 +126,7 @@ class CondorProvider(BatchProvider):
         stdout, stderr = super().output_paths(name)
         return stdout.replace(".submit.stdout", ".stdout"), stderr.replace(".submit.stderr", ".stderr")
 
-    def _job(self, name: str, command: str, tasks_per_node: int) -> CondorBlockJob:
-        from parsl_on_dask.providers.job_scripts.condor import CondorBlockJob
-
-        return CondorBlockJob(self, name, command, tasks_per_node)
-
-    def _files(self, job: BlockJob, name: str) -> dict[str, str]:
-        from parsl_on_dask.providers.job_scripts.condor import CondorBlockJob
-
-        assert isinstance(job, CondorBlockJob)
+    def _files(self, job: JobScript, name: str) -> dict[str, str]:
         return {**super()._files(job, name), self.script_path(name): job.body()}
 
     def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.jobs.states import JobState, JobStatus
@@ -16,9 +16,6 @@ from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
 from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.scripts import complete
-
-if TYPE_CHECKING:
-    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 _ROW = re.compile(r"\s*(\d+)\s+\S+\s+\S+\s+\S+\s+(\w+)\s")
 #: qacct's number for a job that was killed at its h_rt
@@ -54,6 +51,7 @@ class GridEngineProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel"})
     _system = "sge"
+    _job_script = "grid_engine:GridEngineBlockJob"
     _kind = "grid_engine"
     _arrays = GRID_ENGINE
     _mark = "#$"
@@ -87,11 +85,6 @@ class GridEngineProvider(BatchProvider):
     def joins_output(self) -> bool:
         by_default = self.by_jobqueue and not Directive("-j y").skipped(self.site.skip)
         return by_default or super().joins_output
-
-    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.providers.job_scripts.grid_engine import GridEngineBlockJob
-
-        return GridEngineBlockJob(self, name, command, tasks_per_node)
 
     def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
         found = {}

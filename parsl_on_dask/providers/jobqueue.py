@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.common.arguments import need_choice
 from parsl_on_dask.common.misspelt import meant
@@ -23,13 +23,11 @@ from parsl_on_dask.providers.defaults import DefaultStr
 from parsl_on_dask.providers.grid_engine_provider import GridEngineProvider
 from parsl_on_dask.providers.lsf_provider import LSFProvider
 from parsl_on_dask.providers.pbspro_provider import PBSProProvider
+from parsl_on_dask.providers.scripts import JobScript
 from parsl_on_dask.providers.site import check_settings, read_site, shipped
 from parsl_on_dask.providers.slurm_provider import SlurmProvider
 from parsl_on_dask.providers.torque_provider import TorqueProvider
 from parsl_on_dask.providers.walltimes import seconds
-
-if TYPE_CHECKING:
-    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 _MOAB_STATES = states_by_word(
     {
@@ -97,20 +95,18 @@ class JobQueueProvider(BatchProvider):
         self._system = self._kind = self.system  # type: ignore[misc]
         self._mark = "#OAR" if oar else "#PBS"  # type: ignore[misc]
         # Moab counts in seconds, OAR in hours
+        self._job_script = "stock:OARBlockJob" if oar else "stock:MoabBlockJob"  # type: ignore[misc]
         self._walltime_units = (3600, 3600) if oar else (60, 1)  # type: ignore[misc]
         super().__post_init__()
 
-    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.providers.job_scripts.stock import MoabBlockJob, OARBlockJob
-
+    def _job(self, name: str, command: str, tasks_per_node: int) -> JobScript:
         site = self.site
         if site.cores is None or site.memory_gb is None:
             raise ConfigurationError(
                 f"{type(self).__name__}({self.system!r}): the cores and the memory of a node are needed. Write for "
                 f"example jobqueue={{'cores': 16, 'memory': '64GB'}}, or both in jobqueue.{site.config_name}."
             )
-        job_class = OARBlockJob if self.system == "oar" else MoabBlockJob
-        return job_class(self, name, command, tasks_per_node)
+        return super()._job(name, command, tasks_per_node)
 
     @property
     def batch_system(self) -> Hashable:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from parsl_on_dask.channels.base import Channel, check_channel, takes_channel
+from parsl_on_dask.channels.argument import check_channel, takes_channel
+from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.common.arguments import need, need_number, wrong_value
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.launchers.base import launched

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.common.arguments import need, need_number
@@ -19,9 +19,6 @@ from parsl_on_dask.providers.defaults import DefaultStr
 from parsl_on_dask.providers.directives import Directive
 from parsl_on_dask.providers.scripts import complete
 from parsl_on_dask.providers.walltimes import minutes, seconds
-
-if TYPE_CHECKING:
-    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 #: the states of bjobs; Parsl takes suspended jobs for cancelled, but they can go on
 STATES = states_by_word(
@@ -71,6 +68,7 @@ class LSFProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel", "move_files"})
     _system = "lsf"
+    _job_script = "lsf:LSFBlockJob"
     _kind = "LSF"
     _arrays = LSF
     _mark = "#BSUB"
@@ -139,11 +137,6 @@ class LSFProvider(BatchProvider):
     @property
     def node_slots(self) -> int | None:
         return self.cores_per_node or (self.site.slots if self.by_cores_of_site else None)
-
-    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.providers.job_scripts.lsf import LSFBlockJob
-
-        return LSFBlockJob(self, name, command, tasks_per_node)
 
     def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
         arrays = any("[" in job_id for job_id in job_ids)

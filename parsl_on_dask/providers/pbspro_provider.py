@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from parsl_on_dask.channels.base import Channel, takes_channel
-from parsl_on_dask.common.arguments import need, need_number
-from parsl_on_dask.common.passing import passed_on
+from parsl_on_dask.channels.argument import takes_channel
+from parsl_on_dask.channels.base import Channel
+from parsl_on_dask.common.arguments import need, need_number, passed_on
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
@@ -16,9 +16,6 @@ from parsl_on_dask.providers.arrays import PBSPRO
 from parsl_on_dask.providers.asking import StatusCommandFailed, listed
 from parsl_on_dask.providers.defaults import DefaultInt, DefaultStr, given
 from parsl_on_dask.providers.torque_provider import UNKNOWN_JOB, TorqueProvider
-
-if TYPE_CHECKING:
-    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 
 @takes_channel
@@ -50,6 +47,7 @@ class PBSProProvider(TorqueProvider):
     _suffix = ""
     _prefix = ""
     _kind = "pbspro"
+    _job_script = "pbs:PBSProBlockJob"
     _launcher: ClassVar[type[Launcher]] = SingleNodeLauncher
     _arrays = PBSPRO
 
@@ -98,11 +96,6 @@ class PBSProProvider(TorqueProvider):
     @property
     def node_slots(self) -> int | None:
         return self.cores_per_node if self.asked_by_arguments else super().node_slots
-
-    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.providers.job_scripts.pbs import PBSProBlockJob
-
-        return PBSProBlockJob(self, name, command, tasks_per_node)
 
     def _ask(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
         code, out, err = self.execute_wait(f"qstat -x -f -F json {listed(job_ids)}")

@@ -6,13 +6,14 @@ import os
 import re
 import threading
 import time
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from parsl_on_dask.channels.base import Channel, takes_channel
+from parsl_on_dask.channels.argument import takes_channel
+from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.common.arguments import name_of, need, wrong_value
+from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher
 from parsl_on_dask.old_spellings.legacy import warn_once
@@ -27,14 +28,30 @@ from parsl_on_dask.providers.walltimes import clock, seconds
 from parsl_on_dask.remote.nodes import expand
 from parsl_on_dask.utils import RepresentationMixin
 
-if TYPE_CHECKING:
-    from parsl_on_dask.providers.job_scripts.base import BlockJob
-
 T = TypeVar("T")
 
 #: The types that are checked, by the text of a field's annotation.
 _CHECKED: dict[str, tuple[type, ...]] = {"bool": (bool,), "str": (str,), "str | None": (str, type(None))}
 _JOINED = re.compile(r"-j\s*(y|yes|oe)\b")
+
+
+class JobScript(Protocol):
+    """The job of a block, as providers see it."""
+
+    def text(self) -> str:
+        """The script."""
+
+    def body(self) -> str:
+        """What comes behind the head of the script."""
+
+    def become_array(self, way: ArrayWay, bodies: Sequence[str]) -> None:
+        """Stand for several jobs."""
+
+    def start_command(self, path: str) -> str:
+        """Shell text that submits the script at ``path``."""
+
+    def id_in(self, out: str) -> str | None:
+        """Find the job's id in what the submit command wrote."""
 
 
 class ScriptProvider(AskingProvider, RepresentationMixin):
@@ -50,6 +67,8 @@ class ScriptProvider(AskingProvider, RepresentationMixin):
 
     #: dask-jobqueue's name of the system, which is the section of jobqueue.yaml
     _system: ClassVar[str]
+    #: class of its jobs, and the module that has it below job_scripts
+    _job_script: ClassVar[str]
     #: what the name of the script ends in, and what comes before ".stdout"
     _suffix: ClassVar[str] = ".submit"
     _prefix: ClassVar[str] = ""
@@ -216,9 +235,10 @@ class ScriptProvider(AskingProvider, RepresentationMixin):
 
     # -- scripts ---------------------------------------------------------------
 
-    @abstractmethod
-    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        """Describe a job to dask-jobqueue."""
+    def _job(self, name: str, command: str, tasks_per_node: int) -> JobScript:
+        """Describe a job to dask-jobqueue, which is imported for that."""
+        job: JobScript = by_name(f"providers.job_scripts.{self._job_script}")(self, name, command, tasks_per_node)
+        return job
 
     def _path(self, name: str) -> str:
         return os.path.join(os.path.abspath(self.script_dir or "."), name)
@@ -254,7 +274,7 @@ class ScriptProvider(AskingProvider, RepresentationMixin):
         except OSError:
             return []
 
-    def _files(self, job: BlockJob, name: str) -> dict[str, str]:
+    def _files(self, job: JobScript, name: str) -> dict[str, str]:
         """Name and text of each file of a job; the first is the one that is submitted."""
         return {self._path(name) + self._suffix: job.text()}
 
@@ -298,7 +318,7 @@ def complete(cls: type[T], behind: Sequence[str] = ()) -> type[T]:
     ----------
     cls : type
     behind : sequence of str, optional
-        As of :func:`~parsl_on_dask.channels.base.takes_channel`.
+        As of :func:`~parsl_on_dask.channels.argument.takes_channel`.
     """
     # the default of a field hides the property of the base class
     for field in fields(cls):  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.common.arguments import need_number, wrong_value
@@ -18,11 +18,8 @@ from parsl_on_dask.providers.asking import StatusCommandFailed, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
 from parsl_on_dask.providers.directives import Directive
-from parsl_on_dask.providers.scripts import complete
+from parsl_on_dask.providers.scripts import JobScript, complete
 from parsl_on_dask.providers.walltimes import minutes, seconds
-
-if TYPE_CHECKING:
-    from parsl_on_dask.providers.job_scripts.base import BlockJob
 
 #: Slurm's states, by their names in squeue and sacct; Parsl's table where it has them
 STATES = states_by_word(
@@ -94,6 +91,7 @@ class SlurmProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel", "move_files"})
     _system = "slurm"
+    _job_script = "slurm:SlurmBlockJob"
     _kind = "slurm"
     _names_of_things = ()
     _suffix = ""
@@ -161,12 +159,7 @@ class SlurmProvider(BatchProvider):
     def batch_system(self) -> Hashable:
         return type(self), self.clusters
 
-    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.providers.job_scripts.slurm import SlurmBlockJob
-
-        return SlurmBlockJob(self, name, command, tasks_per_node)
-
-    def _job_id(self, job: BlockJob, out: str) -> str | None:
+    def _job_id(self, job: JobScript, out: str) -> str | None:
         found = (re.match(self.regex_job_id, line) for line in out.splitlines())
         return next((match.group("id") for match in found if match), None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from parsl_on_dask.channels.base import Channel
 from parsl_on_dask.jobs.states import JobState, JobStatus, states_by_word
@@ -14,10 +14,7 @@ from parsl_on_dask.launchers.launchers import AprunLauncher
 from parsl_on_dask.providers.asking import StatusCommandFailed, ended, listed
 from parsl_on_dask.providers.batch import BatchProvider
 from parsl_on_dask.providers.defaults import DefaultStr
-from parsl_on_dask.providers.scripts import complete
-
-if TYPE_CHECKING:
-    from parsl_on_dask.providers.job_scripts.base import BlockJob
+from parsl_on_dask.providers.scripts import JobScript, complete
 
 #: the letters of qstat; E, a job that is ending, has not ended yet
 STATES = states_by_word(
@@ -61,6 +58,7 @@ class TorqueProvider(BatchProvider):
 
     _legacy_arguments = frozenset({"channel"})
     _system = "pbs"
+    _job_script = "pbs:TorqueBlockJob"
     _mark = "#PBS"
     _prefix = "parsl."
     _kind = "torque"
@@ -87,12 +85,7 @@ class TorqueProvider(BatchProvider):
     def _later_options(self) -> list[str]:
         return list(self.site.directives)
 
-    def _job(self, name: str, command: str, tasks_per_node: int) -> BlockJob:
-        from parsl_on_dask.providers.job_scripts.pbs import TorqueBlockJob
-
-        return TorqueBlockJob(self, name, command, tasks_per_node)
-
-    def _job_id(self, job: BlockJob, out: str) -> str | None:
+    def _job_id(self, job: JobScript, out: str) -> str | None:
         # with the name of the server, which distinguishes jobs of several
         lines = [line.strip() for line in out.splitlines()]
         return next((line for line in reversed(lines) if line[:1].isdigit()), None)

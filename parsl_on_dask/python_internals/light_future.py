@@ -172,6 +172,11 @@ class LightFuture(Future[T]):
             self._state = FINISHED
             return True
 
+    def end_cancelled(self) -> None:
+        """Take the end of what was cancelled, whatever :meth:`cancel` of a class below does."""
+        if LightFuture.cancel(self):
+            self.set_running_or_notify_cancel()
+
     def forget_callbacks(self) -> None:
         """Drop the callbacks of a finished future, and with them whatever they hold."""
         if self._done_callbacks:

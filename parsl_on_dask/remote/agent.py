@@ -13,15 +13,12 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .children import keep_connections
-from .execution import HANDED_BACK, HOST
+from .execution import HANDED_BACK, HOST, CallData
 from .internals import has_unsent
 from .packing import dumps, loads
-
-if TYPE_CHECKING:
-    from .runner import Shift
 
 #: Name of the operation that a client opens a worker's connection with.
 OPERATION = "parsl_on_dask_lane"
@@ -168,6 +165,16 @@ def _handler(worker: Any) -> Any:
     return handle
 
 
+class Shift(Protocol):
+    """A shift that is sent calls while it runs."""
+
+    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]], patience: float) -> bool:
+        """Take more calls. False when the shift is over."""
+
+    def give_back(self) -> None:
+        """Hand back the calls that wait."""
+
+
 class Agent:
     """The worker's end of one lane.
 
@@ -176,7 +183,7 @@ class Agent:
     connected : bool
         Whether the client has a connection to this worker.
     shifts : dict
-        The lane's shifts that run here, by batch.
+        The lane's shifts that run here, by id.
     functions : dict
         Name, function and size of those that were called last, by key.
     users : int
@@ -306,13 +313,13 @@ class Agent:
             comm.abort()
 
     def take(
-        self, batch: str, functions: dict[str, tuple[str, bytes]], calls: list[Any] | None, patience: float
+        self, shift_id: str, functions: dict[str, tuple[str, bytes]], calls: list[Any] | None, patience: float
     ) -> None:
         """Give calls to a shift, or back to the client when that has ended. None: give back those that wait there."""
-        shift = self.shifts.get(batch)
+        shift = self.shifts.get(shift_id)
         if calls is None:
             if shift is not None:
                 shift.give_back()
         elif (shift is None or not shift.add(calls, functions, patience)) and calls:
             back = [(HANDED_BACK, [call[0] for call in calls])]
-            self._send(dumps((batch, str(self.worker.name), self.worker.address, HOST, 0, back)))
+            self._send(dumps((shift_id, str(self.worker.name), self.worker.address, HOST, 0, back)))

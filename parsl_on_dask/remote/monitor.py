@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .packing import dumps
 from .usage import PACKED, Meter, Sample
 
 if TYPE_CHECKING:
     from .execution import CallData
-    from .runner import Shift
 
 SAMPLES, MESSAGE = 6, 7
 
@@ -35,6 +34,22 @@ SHARE = 0.01
 
 
 _here = threading.local()
+
+
+class Shift(Protocol):
+    """A shift whose calls are watched."""
+
+    lock: threading.Lock
+    reports: list[tuple[Any, ...]]
+
+    def execute(self, call: CallData) -> tuple[Any, ...]:
+        """Run a call, and return its report."""
+
+    def flush(self) -> None:
+        """Send the reports that wait."""
+
+    def has_run(self, report: tuple[Any, ...]) -> bool:
+        """Whether a report is about a call that ran."""
 
 
 class Watched:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from . import execution
+from . import journal
 from .agent import Agent, agent_of
 from .execution import ERROR, HANDED_BACK, HOST, KEPT, STARTED, VALUE, Bundle, CallData, Execution
 from .jobend import end_of_this_job
@@ -83,15 +83,17 @@ def run(data: bytes, values: Sequence[Any]) -> dict[int, Any]:
 class Shift(Execution):
     """One Dask task of ours while it runs."""
 
+    agent: Agent
+
     def __init__(self, bundle: Bundle, values: Sequence[Any], worker: Any, agent: Agent) -> None:
         super().__init__(bundle, values, worker, agent)
-        self.batch = bundle["batch"]
+        self.id = bundle["shift"]
         # a call that was given nodes of one block has no right to those of another
         self.strayed = bundle["block"] not in (None, os.environ.get("PARSL_WORKER_BLOCK_ID"))
         self.careful = bundle["careful"]
         self.monitor = monitor_of(bundle["monitor"])
         self.several = self.feed or len(bundle["calls"]) > 1
-        self.ran = bundle["once"] and os.path.join(bundle["once"], self.batch + ".ran")
+        self.ran = bundle["once"] and os.path.join(bundle["once"], self.id + ".ran")
         self.again = False
         self.todo = deque(self.wanted(bundle["calls"]))
         self.adopts = bool(bundle["adopt"])
@@ -144,7 +146,7 @@ class Shift(Execution):
         refused = now > self.stop or now > self.last
         if refused and not self.ran:
             self.refuse(now)
-        self.agent.shifts[self.batch] = self
+        self.agent.shifts[self.id] = self
         self.report(self.started(now))
         if refused or self.strayed:
             self.end()
@@ -163,7 +165,7 @@ class Shift(Execution):
         if self.kept and self.ran:
             with open(self.ran, "w") as file:
                 file.write(" ".join(map(str, self.kept)))
-        self.agent.shifts.pop(self.batch, None)
+        self.agent.shifts.pop(self.id, None)
         self.flush()
         return sent_whole(self.kept)
 
@@ -269,8 +271,8 @@ class Shift(Execution):
             self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, self.patience - waited), self.watch)
 
     def report(self, report: tuple[Any, ...], now: bool = False) -> None:
-        if execution.journal is not None and report[0] in (VALUE, KEPT, ERROR):
-            execution.journal.add(dumps((self.batch, report)))
+        if journal.kept is not None and report[0] in (VALUE, KEPT, ERROR):
+            journal.kept.add(dumps((self.id, report)))
         with self.lock:
             self.reports.append(report)
             if now or time.monotonic() - self.flushed > GROUPING:
@@ -294,4 +296,4 @@ class Shift(Execution):
 
     def message(self, reports: list[tuple[Any, ...]]) -> bytes:
         worker = self.worker
-        return dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports))
+        return dumps((self.id, str(worker.name), worker.address, HOST, os.getpid(), reports))

@@ -37,12 +37,7 @@ class SerializationError(ParslError):
 
 
 class DeserializationError(ParslError):
-    """Something that a worker sent, or was sent, cannot be read.
-
-    Parameters
-    ----------
-    reason : str
-    """
+    """Something that a worker sent, or was sent, cannot be read."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

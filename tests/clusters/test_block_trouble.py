@@ -231,7 +231,7 @@ def test_however_a_script_ends_its_jobs_end(script: Any, way: str) -> None:
         run.signal(signal.SIGKILL if way == "kill" else signal.SIGINT)
     run.ends(60)
     eventually(lambda: not run.leftovers(), "every process has ended")
-    assert not list(run.directory.rglob("node.json")), "keys are left behind"
+    assert not list(run.directory.rglob("nodes")), "keys are left behind"
     if way == "kill":
         cancelled = eventually((run.directory / "cancelled").exists, "the jobs were cancelled")
         assert cancelled
@@ -245,11 +245,12 @@ def test_a_job_that_starts_after_its_script_was_killed_ends(
     monkeypatch.setattr(blocks, "LATE", 1)
     kernel, executor, jobs = start(provider={"hold": True})
     eventually(lambda: jobs.resources, "the job waits")
-    folder = Path(executor.run_dir, "hpc", "block-0")
-    spec = folder.joinpath("node.json").read_text()
+    orders = Path(executor.run_dir, "hpc", "nodes", "block-0.json")
+    spec = orders.read_text()
     kernel.cleanup()
     if keys == "keys are left":
-        folder.joinpath("node.json").write_text(spec)
+        orders.parent.mkdir()
+        orders.write_text(spec)
     jobs.resources["1000"]["cancelled"] = False
     jobs.run("1000")
     eventually(lambda: jobs.resources["1000"]["process"].poll() == 1, "it ends by itself", 60)
@@ -258,5 +259,6 @@ def test_a_job_that_starts_after_its_script_was_killed_ends(
         assert "no Dask scheduler answers at tls://127.0.0.1" in said
     else:
         assert (
-            "node.json is not there, and did not come within 1 s. The script that asked for this job has ended" in said
+            "block-0.json is not there, and did not come within 1 s. The script that asked for this job has ended"
+            in said
         )

@@ -94,7 +94,7 @@ def test_every_node_of_a_block_works(start: Start, nodes: int, encrypted: bool) 
     for name in [w["name"] for w in executor.lane.workers()]:
         label, block, node, slot = name.split("-")
         assert (label, block) == ("hpc", "block0") and node in {n for _, n, *_ in found} and slot in "01"
-    secret = Path(executor.run_dir, "hpc", "block-0", "node.json")
+    secret = Path(executor.run_dir, "hpc", "nodes", "block-0.json")
     assert secret.stat().st_mode & 0o777 == 0o600
     kernel.cleanup()
     assert {b: s.state for b, s in executor.status().items()} == {"0": JobState.SCALED_IN}

@@ -36,10 +36,11 @@ def no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def submitted(will: LastWill, provider: Any, folder: Path, number: int) -> Block:
-    block = Block(str(number), str(folder / f"block-{number}"))
-    (folder / f"block-{number}").mkdir()
-    Path(block.spec_file).write_text("keys")
-    will.add(block)
+    keys = folder / "nodes" / f"block-{number}.json"
+    block = Block(str(number), str(folder / f"block-{number}"), str(keys))
+    will.keys_are_written()
+    keys.parent.mkdir(exist_ok=True)
+    keys.write_text("keys")
     block.job_id = f"job{number}"
     provider.resources[block.job_id] = {"handle": f"h{number}"}
     will.add(block)
@@ -49,12 +50,12 @@ def submitted(will: LastWill, provider: Any, folder: Path, number: int) -> Block
 def test_what_was_not_settled_is_cancelled_and_removed(tmp_path: Path) -> None:
     note = tmp_path / "cancelled"
     orders_at_death, provider = Orders(), Mine(str(note))
-    will = LastWill(provider, orders_at_death.received)
+    will = LastWill(provider, str(tmp_path / "nodes"), orders_at_death.received)
     blocks = [submitted(will, provider, tmp_path, number) for number in range(4)]
     will.remove(blocks[:2])
     orders_at_death.execute()
     assert note.read_text() == "job2 h2\njob3 h3\n"
-    assert [Path(block.spec_file).exists() for block in blocks] == [True, True, False, False]
+    assert not (tmp_path / "nodes").exists()
 
 
 def test_nothing_is_done_when_it_was_revoked_or_the_provider_cannot_travel(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_nothing_is_done_when_it_was_revoked_or_the_provider_cannot_travel(tmp_p
     for way in ("revoked", "stays"):
         orders_at_death, provider = Orders(), Mine(str(note))
         provider.lock = threading.Lock() if way == "stays" else None
-        will = LastWill(provider, orders_at_death.received)
+        will = LastWill(provider, str(tmp_path / "nodes"), orders_at_death.received)
         (tmp_path / way).mkdir()
         submitted(will, provider, tmp_path / way, 0)
         if way == "revoked":
@@ -75,7 +76,7 @@ def test_nothing_is_done_when_it_was_revoked_or_the_provider_cannot_travel(tmp_p
 def test_the_last_of_many_blocks_costs_no_more_than_the_first(tmp_path: Path, make: Any) -> None:
     told: list[int] = []
     provider = make()
-    will = LastWill(provider, lambda message: told.append(len(str(message))))
+    will = LastWill(provider, str(tmp_path / "nodes"), lambda message: told.append(len(str(message))))
     sizes = []
     for number in range(200):
         told.clear()

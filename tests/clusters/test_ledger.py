@@ -30,23 +30,19 @@ class Account:
         self.now = 1000.0
         self.blocks: dict[str, Block] = {}
         provider = {"label": "slurm", "nodes_per_block": 2, "walltime": "01:00:00", **provider}
-        self.cluster: Any = SimpleNamespace(
-            label="cpu",
-            home=str(folder / "cpu"),
-            provider=SimpleNamespace(**provider),
-            jobs=SimpleNamespace(blocks=self.blocks),
-            roster=SimpleNamespace(of_blocks=Counter()),
-        )
-        (folder / "cpu").mkdir(exist_ok=True)
-        self.ledger = Ledger(self.cluster, lambda: self.now)
+        self.slots: Counter[str | None] = Counter()
+        home = folder / "cpu"
+        home.mkdir(exist_ok=True)
+        described = SimpleNamespace(**provider)
+        self.ledger = Ledger("cpu", described, str(home), self.blocks, self.slots, lambda: self.now)
 
     def add(self, name: str, job: str | None = "77") -> Block:
-        block = self.blocks[name] = Block(name, "folder")
+        block = self.blocks[name] = Block(name, "folder", "orders")
         block.job_id = job
         return block
 
     def workers(self, block: Block, count: int) -> None:
-        self.cluster.roster.of_blocks[block.name] = count
+        self.slots[block.name] = count
         if count:
             block.has_workers()
 

@@ -225,7 +225,7 @@ def test_files_that_do_not_come(tmp_path: Path, other: Path) -> None:
 def test_a_command_of_ours_alone_is_waited_for() -> None:
     for command in ("true", "sh start.sh", "sleep 5", "cat /tmp/start.txt", "echo 'x", ""):
         assert (preamble.noting(command), preamble.patience(command)) == ([], [])
-    chosen = startup.start_command(None, "/my run/start.sh", "/my run/block-0/node.json")
+    chosen = startup.start_command(None, "/my run/start.sh", "/my run/nodes/block-0.json")
     assert preamble.noting(chosen) == [pythons.note()]
     assert "[ -e '/my run/start.sh' ]" in preamble.patience(chosen)[0]
     named = startup.start_command("apptainer exec image.sif python", "/run/start.py", "/run/node.json")

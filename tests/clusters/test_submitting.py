@@ -42,7 +42,7 @@ class Site:
         self._lock = threading.Lock()
 
     def ask(self, count: int) -> list[Block]:
-        blocks = [Block(str(len(self.blocks) + i), "/nowhere") for i in range(count)]
+        blocks = [Block(str(len(self.blocks) + i), "/nowhere", "/nowhere/block.json") for i in range(count)]
         self.blocks += blocks
         self.submissions.put(blocks, None)
         return blocks

@@ -19,7 +19,12 @@ def test_one_that_says_nothing_is_not_waited_for_for_ever(tmp_path: Path, monkey
     executor: Any = SimpleNamespace(label="silent", run_dir=str(tmp_path))
     supervisor = Supervisor(executor, str(tmp_path), "0")
     supervisor.stderr = str(tmp_path / "none")
-    supervisor.link, other = socket.socketpair()
+    path = str(tmp_path / "silent.sock")
+    supervisor.listener = socket.socket(socket.AF_UNIX)
+    supervisor.listener.bind(path)
+    supervisor.listener.listen(1)
+    other = socket.socket(socket.AF_UNIX)
+    other.connect(path)
     try:
         with pytest.raises(ExecutorError, match=r"did not start within 0\.1 s"):
             supervisor.begin({"scheduler": None, "address": "", "workers": [], "security": None})

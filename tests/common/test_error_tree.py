@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -31,8 +32,9 @@ def load_all() -> None:
 
 
 def below(cls: type) -> list[type]:
-    """The public classes next below one; those below a private class count as below its base."""
-    ours = [c for c in cls.__subclasses__() if c.__module__.startswith("parsl_on_dask.")]
+    """The public classes of modules next below one; those below a private class count as below its base."""
+    own = [c for c in cls.__subclasses__() if c.__module__.startswith("parsl_on_dask.")]
+    ours = [c for c in own if getattr(sys.modules.get(c.__module__), c.__name__, None) is c]  # and no call has made it
     found = {c for c in ours if not c.__name__.startswith("_")}
     found.update(c for private in ours if private.__name__.startswith("_") for c in below(private))
     return sorted(found, key=lambda c: c.__name__)

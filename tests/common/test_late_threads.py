@@ -91,16 +91,6 @@ def test_without_threads_it_is_done_at_once(no_more_threads: None) -> None:
     assert seen == [1] and late_threads.no_more_threads()
 
 
-def test_a_pool_has_all_its_threads_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    from distributed.threadpoolexecutor import ThreadPoolExecutor
-
-    monkeypatch.setattr(late_threads, "LATE", True)
-    pool = ThreadPoolExecutor(3)
-    late_threads.fill(pool, 3)
-    assert len(pool._threads) == 3
-    pool.shutdown()
-
-
 def test_a_checkpoint_that_is_first_written_at_the_end_needs_no_thread(no_more_threads: None) -> None:
     rounds: list[int] = []
     syncer = Syncer(lambda: rounds.append(1))

@@ -83,7 +83,7 @@ def test_the_page_on_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         executor = names.pop("executor", None) or (names.pop("config").executors[0] if "config" in names else None)
         if executor is not None:
             text = plan.explain(parsl.Config(executors=[executor]))
-            started = rf"{re.escape(executor.python)} RUN_DIRECTORY\S*/start.py RUN_DIRECTORY\S*/node.json"
+            started = rf"{re.escape(executor.python)} RUN_DIRECTORY\S*/start.py RUN_DIRECTORY\S*/nodes/block-0.json"
             assert re.search(rf"^ *\\| {started}( &)?$", str(text), re.MULTILINE)
             shown += 1
     assert shown == 3

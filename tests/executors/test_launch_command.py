@@ -91,7 +91,7 @@ def test_a_job_script_has_it_inside_of_the_launcher() -> None:
     executor = HighThroughputExecutor(provider=provider, launch_cmd="A=1 inner process_worker_pool.py")
     (plan,) = parsl.explain(parsl.Config(executors=[executor])).executors
     assert plan.script is not None
-    started = r"outer A=1 inner /bin/sh RUN_DIRECTORY\S*/start.sh RUN_DIRECTORY\S*/node.json"
+    started = r"outer A=1 inner /bin/sh RUN_DIRECTORY\S*/start.sh RUN_DIRECTORY\S*/nodes/block-0.json"
     assert re.search(rf"^{started}$", plan.script, re.MULTILINE)
 
 

@@ -15,6 +15,8 @@ from parsl_on_dask.dataflow import flow as flow_module
 from parsl_on_dask.lanes.stages import Stage
 from tests.helpers import WAIT, eventually, text_of
 
+WARM = True
+
 pytestmark = pytest.mark.usefixtures("kernel")
 
 
@@ -221,22 +223,6 @@ def test_threads_that_submit_at_once(kernel: Any) -> None:
         thread.join(WAIT)
     assert not errors
     assert all(future.result(WAIT) == value for value, future in made) and len(made) == 240
-
-
-def test_shifts_that_end_while_others_are_asked_for(
-    config_name: str, lane: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if config_name != "threads":
-        pytest.skip("of the lane of threads")
-
-    class Ended:
-        def done(self) -> bool:
-            return True
-
-    eventually(lambda: not lane.shifts, "all shifts to end")
-    lane.futures.extendleft(Ended() for _ in range(10 * lane.threads))
-    test_threads_that_submit_at_once(None)
-    assert len(lane.futures) <= 5 * lane.threads
 
 
 def test_two_ends_of_one_task(kernel: Any, gate: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ def test_a_node_whose_worker_init_fails(slurm: Slurm, run_slurm: Load) -> None:
     assert "module: command not found" in status.stderr_summary
 
 
-@pytest.mark.parametrize("name", ["block-0/node.json", "start.sh"])
+@pytest.mark.parametrize("name", ["nodes/block-0.json", "start.sh"])
 def test_files_that_come_late(slurm: Slurm, run_slurm: Load, tmp_path: Path, name: str) -> None:
     """As on NFS: the node does not see at once what the script has written."""
     path, away = tmp_path / "runinfo/000/slurm" / name, tmp_path / "away"

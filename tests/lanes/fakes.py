@@ -23,9 +23,8 @@ from parsl_on_dask.lanes import jobends, remote_lane, reports, simple
 from parsl_on_dask.lanes.batches import BatchLane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.simple import SimpleLane
-from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.lanes.values import pickling
-from parsl_on_dask.remote import agent, execution, runner
+from parsl_on_dask.remote import agent, execution, journal, runner
 from parsl_on_dask.remote.packing import dumps, loads
 
 
@@ -326,12 +325,12 @@ class Worker:
 
     @contextmanager
     def acting(self) -> Iterator[None]:
-        before = execution.journal
-        execution.keep_journal(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
+        before = journal.kept
+        journal.keep(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
         try:
             yield
         finally:
-            execution.keep_journal(before)
+            journal.keep(before)
 
     def begin(self) -> bool:
         """Begin the task that it was given, as far as its first call."""
@@ -343,7 +342,7 @@ class Worker:
         values = [need.task.value for need in self.task.needs]
         shift = self.shift = runner.Shift(bundle, values, self, self.agent)
         with self.acting():
-            self.agent.shifts[shift.batch] = shift
+            self.agent.shifts[shift.id] = shift
             shift.report(shift.started(0.0))
             with shift.lock:
                 shift.begin_watch()
@@ -396,7 +395,7 @@ class Worker:
             if not (shift.owes and shift.trouble is not None) and shift.kept and shift.ran:
                 with open(shift.ran, "w") as file:
                     file.write(" ".join(map(str, shift.kept)))
-            shift.agent.shifts.pop(shift.batch, None)
+            shift.agent.shifts.pop(shift.id, None)
             shift.flush()
         self.shift = self.task = None
         self.leave.__exit__(None, None, None)
@@ -711,16 +710,15 @@ def take_threads_from(kernel: Any) -> Callable[[], bool]:
     """Have a kernel's callbacks called, and its join apps run, by nobody; returns what runs the next join app."""
     kernel.callbacks = HandedCallbacks()
     executor: InternalExecutor = next(e for e in kernel.executors.values() if isinstance(e, InternalExecutor))
-    executor.max_threads = 0
     lane: Any = executor.lane
+    lane.pool.places = 0
 
     def run_next() -> bool:
-        if lane.queue.empty():
+        if lane.pool.queue.empty():
             return False
-        call = lane.queue.get_nowait()
-        if call is not None and call.step(CLAIM) is not None:
-            lane._run(call)
-        lane.pending -= 1
+        call = lane.pool.queue.get_nowait()
+        if call is not None:
+            lane.take(call)
         return True
 
     return run_next

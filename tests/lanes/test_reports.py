@@ -257,16 +257,13 @@ def test_reports_of_a_task_that_is_over_are_of_no_interest(world: World) -> None
 
 def test_samples_and_messages_go_to_monitoring() -> None:
     seen: list[Any] = []
-    lane = SimpleNamespace(
-        watch=SimpleNamespace(seen=lambda *what: seen.append(what), message=lambda what: seen.append(what))
-    )
+    watch = SimpleNamespace(seen=lambda *what: seen.append(what), message=lambda what: seen.append(what))
     call = call_of()
-    module.watched(lane, call, "w", "h", (module.SAMPLES, 1, "cpu"))  # type: ignore[arg-type]
-    module.watched(lane, None, "w", "h", (module.SAMPLES, 1, "cpu"))  # type: ignore[arg-type]
-    module.watched(lane, None, "w", "h", (module.MESSAGE, 0, dumps("told")))  # type: ignore[arg-type]
+    module.watched(watch, call, "w", "h", (module.SAMPLES, 1, "cpu"))
+    module.watched(watch, None, "w", "h", (module.SAMPLES, 1, "cpu"))
+    module.watched(watch, None, "w", "h", (module.MESSAGE, 0, dumps("told")))
     assert seen == [(call, "w", "h", "cpu"), "told"]
-    lane.watch = None
-    module.watched(lane, call, "w", "h", (module.SAMPLES, 1, "cpu"))  # type: ignore[arg-type]
+    module.watched(None, call, "w", "h", (module.SAMPLES, 1, "cpu"))
     assert len(seen) == 2
 
 

@@ -26,7 +26,7 @@ from parsl_on_dask.monitoring.pages.database import Database, DatabaseProblem
 from parsl_on_dask.monitoring.pages.failures import failures
 from parsl_on_dask.monitoring.pages.graph import by_app, by_step, each_task, steps
 from parsl_on_dask.monitoring.pages.model import Reader, Task
-from parsl_on_dask.monitoring.pages.usage import Sample, Used, cores, memory
+from parsl_on_dask.monitoring.pages.usage import Sample, Used, cores, memory, samples_of
 from parsl_on_dask.monitoring.pages.workers import chart
 from tests import interpreters
 from tests.monitoring.conftest import CHAIN, LARGE, MIXED, RUNNING, serving
@@ -267,7 +267,7 @@ def test_any_database_of_sqlalchemys(monitored: Path) -> None:
     reader = Reader(Database(f"sqlite+pysqlite:///{monitored}"))
     run = reader.run(MIXED)
     assert run.kinds() == Reader(Database(f"sqlite:///{monitored}")).run(MIXED).kinds()
-    assert reader.samples(MIXED)
+    assert samples_of(reader, MIXED)
 
 
 def test_passwords_are_not_shown() -> None:

@@ -1,4 +1,4 @@
-"""What HighThroughputExecutor's arguments may be."""
+"""Checks the arguments of HighThroughputExecutor."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.arguments import need, need_number, short, wrong_type, wrong_value
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
+from parsl_on_dask.executors.high_throughput.cpu_affinity import check_cpu_affinity
 from parsl_on_dask.executors.high_throughput.errors import UnknownMPILauncher
 from parsl_on_dask.executors.high_throughput.launch_command import INTERCHANGE
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import VALID_LAUNCHERS
-from parsl_on_dask.executors.high_throughput.placement import check_cpu_affinity
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.old_spellings.legacy import note_unused
 from parsl_on_dask.providers.base import ExecutionProvider
@@ -73,6 +73,11 @@ def check_arguments(executor: HighThroughputExecutor) -> None:
         _check_mpi(owner, executor)
     if not isinstance(executor.manager_selector, ManagerSelector):
         raise wrong_type(owner, "manager_selector", executor.manager_selector, "a ManagerSelector", "Leave it out.")
+    if executor.memory_limit is not None and (
+        executor.kind != "processes" or isinstance(executor.provider, CloudProvider)
+    ):
+        hint = "the workers there are not started by this package: give their cluster a memory_limit, as Dask has it."
+        raise wrong_value(owner, "memory_limit", executor.memory_limit, hint)
     if not executor.batching:
         _check_simple_lane(owner, executor)
 

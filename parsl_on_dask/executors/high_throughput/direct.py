@@ -1,4 +1,4 @@
-"""What programs call that drive a HighThroughputExecutor themselves, without a kernel."""
+"""Methods for programs that drive a HighThroughputExecutor themselves, without a kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from parsl_on_dask import version
 from parsl_on_dask.executors.lane_executor import LaneExecutor, manager_of
-from parsl_on_dask.executors.machinery import machinery
+from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.old_spellings.legacy import warn_once
 from parsl_on_dask.serialize.facade import execute_task
 
@@ -95,7 +95,7 @@ class DirectUse(LaneExecutor):
             first.setdefault(manager_of(worker), worker["address"])
         if not first:
             return {}
-        found = machinery("lanes.worker_control:packages")(lane, list(first.values()))
+        found = by_name("lanes.worker_control:packages")(lane, list(first.values()))
         # this package takes the place of the release of Parsl that it has the API of
         parsl = {"parsl": version.VERSION}
         return {manager: parsl | found[address] for manager, address in first.items() if address in found}
@@ -120,7 +120,7 @@ class DirectUse(LaneExecutor):
         if not chosen:
             listed = ", ".join(sorted({manager_of(worker) for worker in known})) or "none"
             raise ValueError(f"hold_worker({worker_id!r}): there is no such manager. Connected managers: {listed}")
-        machinery("lanes.worker_control:hold")(lane, chosen)
+        by_name("lanes.worker_control:hold")(lane, chosen)
 
 
 def run_payload(buffer: bytes, task_executor: Mapping[str, Any] | None = None) -> Any:

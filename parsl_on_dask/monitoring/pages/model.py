@@ -1,4 +1,4 @@
-"""What a run's rows in the database mean."""
+"""Reads what a run's rows in the database mean."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class Reader:
 
     def runs(self) -> list[Summary]:
         """All runs, the latest first."""
-        found: list[Summary] = self._cached("runs", self._runs)
+        found: list[Summary] = self.cached("runs", self._runs)
         return found
 
     def run(self, run_id: str) -> Run:
@@ -180,17 +180,10 @@ class Reader:
 
         Raises DatabaseProblem when the database has no such run.
         """
-        found: Run = self._cached(("run", run_id), lambda: self._run(run_id))
+        found: Run = self.cached(("run", run_id), lambda: self._run(run_id))
         return found
 
-    def samples(self, run_id: str) -> list[Any]:
-        """The resource samples of a run, as :mod:`~parsl_on_dask.monitoring.pages.usage` takes them."""
-        from parsl_on_dask.monitoring.pages.usage import read_samples
-
-        found: list[Any] = self._cached(("samples", run_id), lambda: read_samples(self.database, run_id))
-        return found
-
-    def _cached(self, key: Any, read: Any) -> Any:
+    def cached(self, key: Any, read: Any) -> Any:
         with self._lock:
             version = self.database.version()
             clock = time.monotonic()

@@ -147,7 +147,7 @@ def caching(run: Run) -> dict[str, Any]:
 
 def resources(reader: Reader, run: Run) -> dict[str, Any]:
     """What tasks and workers used, with the charts."""
-    found = usage.used(run, reader.samples(run.summary.id))
+    found = usage.used(run, usage.samples_of(reader, run.summary.id))
     made: dict[str, Any] = {}
     if found:
         lines = usage.memory(found)

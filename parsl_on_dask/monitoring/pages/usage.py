@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from parsl_on_dask.monitoring.pages.database import Database, seconds
-from parsl_on_dask.monitoring.pages.model import Run
+from parsl_on_dask.monitoring.pages.model import Reader, Run
 
 
 class Sample(NamedTuple):
@@ -61,6 +61,12 @@ def read_samples(database: Database, run_id: str, task: int | None = None) -> li
         both = None if voluntary is None else voluntary + (involuntary or 0.0)
         found.append(Sample(number, try_id, at, pid, memory, cpu, children, read, written, both))
     found.sort(key=lambda s: (s.task, s.try_id, s.at))
+    return found
+
+
+def samples_of(reader: Reader, run_id: str) -> list[Sample]:
+    """The samples of a run, from what was read of it before as long as that is true."""
+    found: list[Sample] = reader.cached(("samples", run_id), lambda: read_samples(reader.database, run_id))
     return found
 
 

@@ -1,16 +1,21 @@
-"""The way that a message takes from wherever it is sent: one rule for all radios that name no receiver of their own."""
+"""Delivers messages from wherever they are sent: one rule for all radios that name no receiver of their own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from parsl_on_dask.remote import monitor
 
-if TYPE_CHECKING:
-    from parsl_on_dask.monitoring.monitoring import MonitoringHub
 
-#: The hubs of this process that take messages, the last one opened at the end.
-OPEN: list[MonitoringHub] = []
+class Inbox(Protocol):
+    """Where messages of a run are put."""
+
+    def put(self, message: Any) -> None:
+        """Record a message."""
+
+
+#: Those of the hubs of this process that take messages, the last one opened at the end.
+OPEN: list[Inbox] = []
 
 
 def deliver(message: Any) -> None:
@@ -32,7 +37,7 @@ def deliver(message: Any) -> None:
     if monitor.is_here():
         monitor.send_message(message)
     elif OPEN:
-        OPEN[-1].resource_msgs.put(message)
+        OPEN[-1].put(message)
     else:
         raise RuntimeError(
             "nobody records this message: send from inside of an app, or in the script after a Config(monitoring="

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from parsl_on_dask.clusters.placement import affinity_for, worker_environment
 from parsl_on_dask.errors import ConfigurationError
-from parsl_on_dask.executors.high_throughput.placement import affinity_for, check_cpu_affinity, worker_environment
+from parsl_on_dask.executors.high_throughput.cpu_affinity import check_cpu_affinity
 
 
 @pytest.mark.parametrize(

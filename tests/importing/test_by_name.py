@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 import parsl_on_dask
-from parsl_on_dask.executors.machinery import machinery
+from parsl_on_dask.importing.lazily import by_name
 
 
 def test_every_name_is_there() -> None:
@@ -14,9 +14,9 @@ def test_every_name_is_there() -> None:
         str(node.args[0].value)
         for path in Path(parsl_on_dask.__file__).parent.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "machinery"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "by_name"
         if isinstance(node.args[0], ast.Constant)
     }
     assert "lanes:open_lane" in names
     for name in names:
-        assert callable(machinery(name)), name
+        assert callable(by_name(name)), name

@@ -1,31 +1,18 @@
-"""What each worker of a node gets: a rank, cores, an accelerator. Pure functions.
+"""What each worker of a node gets: a name, a rank, cores, an accelerator, a log.
 
 Where names and rules come from: Parsl's HighThroughputExecutor, so that apps which read these variables go on working.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from parsl_on_dask.common.arguments import need, wrong_value
 from parsl_on_dask.errors import ConfigurationError
-
-_STRATEGIES = ("none", "block", "block-reverse", "alternating")
-
-
-def check_cpu_affinity(owner: str, cpu_affinity: object) -> None:
-    """Raise unless ``cpu_affinity`` names a strategy or is a well-formed list."""
-    hint = "Write 'none', 'block', 'block-reverse', 'alternating' or a list such as 'list:0-3:4-7'."
-    need(owner, "cpu_affinity", cpu_affinity, str, hint=hint)
-    assert isinstance(cpu_affinity, str)
-    if cpu_affinity.lower() in _STRATEGIES:
-        return
-    try:
-        _core_lists(cpu_affinity)
-    except ValueError as error:
-        raise wrong_value(owner, "cpu_affinity", cpu_affinity, f"{error}. {hint}") from None
+from parsl_on_dask.executors.high_throughput.cpu_affinity import STRATEGIES, core_lists
 
 
 def affinity_for(rank: int, count: int, cpu_affinity: str, cores: Sequence[int]) -> list[int] | None:
@@ -60,7 +47,7 @@ def affinity_for(rank: int, count: int, cpu_affinity: str, cores: Sequence[int])
     if strategy == "none":
         return None
     usable = sorted(cores)
-    if strategy in _STRATEGIES:
+    if strategy in STRATEGIES:
         share = len(usable) // count
         if share < 1:
             raise ConfigurationError(
@@ -72,7 +59,7 @@ def affinity_for(rank: int, count: int, cpu_affinity: str, cores: Sequence[int])
         place = rank if strategy == "block" else count - 1 - rank
         return usable[share * place : share * (place + 1)]
     try:
-        lists = _core_lists(cpu_affinity)
+        lists = core_lists(cpu_affinity)
     except ValueError as error:
         raise ConfigurationError(f"cpu_affinity={cpu_affinity!r}: {error}") from None
     if len(lists) != count:
@@ -81,25 +68,6 @@ def affinity_for(rank: int, count: int, cpu_affinity: str, cores: Sequence[int])
             f"Write one list for each worker, or max_workers_per_node={len(lists)}."
         )
     return lists[rank]
-
-
-def _core_lists(text: str) -> list[list[int]]:
-    head, _, rest = text.partition(":")
-    if head.lower() != "list" or not rest:
-        raise ValueError("this is neither a known strategy nor a list")
-    return [[core for part in worker.split(",") for core in _core_range(part)] for worker in rest.split(":")]
-
-
-def _core_range(part: str) -> range:
-    first, dash, last = part.strip().partition("-")
-    if not first.isdigit() or (dash and not last.isdigit()):
-        raise ValueError(f"{part!r} is neither a core's number nor a range such as 4-7")
-    return range(int(first), int(last if dash else first) + 1)
-
-
-def accelerator_for(rank: int, accelerators: Sequence[str]) -> str | None:
-    """Return the name of the accelerator that a worker gets, or None when the executor names none."""
-    return accelerators[rank] if rank < len(accelerators) else None
 
 
 def worker_environment(
@@ -150,8 +118,8 @@ def worker_environment(
         environment["OMP_NUM_THREADS"] = str(len(cores))
         environment["GOMP_CPU_AFFINITY"] = listed
         environment["KMP_AFFINITY"] = f"explicit,proclist=[{listed}]"
-    accelerator = accelerator_for(rank, accelerators)
-    if accelerator is not None:
+    if rank < len(accelerators):
+        accelerator = accelerators[rank]
         environment["CUDA_VISIBLE_DEVICES"] = _shared_cuda_device(accelerator, count, cuda_devices)
         environment["ROCR_VISIBLE_DEVICES"] = accelerator
         environment["ZE_AFFINITY_MASK"] = accelerator
@@ -174,3 +142,47 @@ def count_cuda_devices() -> int | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return len(listed.splitlines())
+
+
+def usable_cores() -> list[int]:
+    """Numbers of the cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def describe_workers(
+    spec: Mapping[str, Any], count: int, *, prefix: str, pool_id: str, logs: str
+) -> list[dict[str, Any]]:
+    """Return the settings of each worker of a node.
+
+    Parameters
+    ----------
+    spec : mapping
+        ``block``, ``accelerators``, ``cpu_affinity`` and ``worker_debug``.
+    count : int
+        How many workers the node has.
+    prefix : str
+        What their names have in front of their ranks.
+    pool_id : str
+        Names the node's part of the block.
+    logs : str
+        Directory of their logs.
+    """
+    cores = usable_cores()
+    devices = count_cuda_devices() if spec["accelerators"] else None
+    made = []
+    for rank in range(count):
+        affinity = affinity_for(rank, count, spec["cpu_affinity"], cores)
+        identity = {"pool_id": pool_id, "block_id": spec["block"]}
+        made.append(
+            {
+                "name": f"{prefix}-{rank}",
+                "env": worker_environment(
+                    rank, count, spec["accelerators"], **identity, cores=affinity, cuda_devices=devices
+                ),
+                "affinity": affinity,
+                "log": os.path.join(logs, f"worker_{rank}.log"),
+                "debug": bool(spec["worker_debug"]),
+                "resources": None,
+            }
+        )
+    return made

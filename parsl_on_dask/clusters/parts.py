@@ -1,0 +1,93 @@
+"""What the jobs of a cluster of blocks ask of it, and what their own parts ask of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from parsl_on_dask.clusters.arrays import Arrays
+from parsl_on_dask.clusters.badnodes import BadNodes
+from parsl_on_dask.clusters.block import Block
+from parsl_on_dask.clusters.governor import Governor
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
+
+
+class Cluster(Protocol):
+    """A cluster of blocks, as its jobs see it."""
+
+    executor: HighThroughputExecutor
+    home: str
+    label: str
+    leaving: AbstractSet[str]
+    orders: str
+    provider: Any
+
+    def blocks_with_workers(self) -> Collection[str | None]:
+        """Ids of the blocks that have workers now."""
+
+    def idle(self) -> Collection[str]:
+        """Ids of the blocks whose workers run nothing."""
+
+    def retire(self, addresses: Collection[str]) -> None:
+        """Have workers hand their values over and take no new tasks."""
+
+    def submit(self, block: Block, scheduler: dict[str, Any] | None) -> Any:
+        """Submit a block's job; returns its id."""
+
+    def submit_array(self, blocks: Sequence[Block]) -> list[Any]:
+        """Submit blocks as one job array; returns the id of each."""
+
+    def tell_supervisor(self, message: dict[str, Any]) -> None:
+        """Tell the process of the scheduler something."""
+
+    def workers_of(self, blocks: Collection[str]) -> dict[str, str]:
+        """Addresses and names of the workers of some blocks."""
+
+
+class Asked(Protocol):
+    """The jobs of an executor, as what asks its batch system sees them."""
+
+    provider: Any
+
+    def open_blocks(self) -> list[Block]:
+        """The blocks whose jobs have not ended."""
+
+    def settled(self) -> bool:
+        """Whether nothing about the jobs is likely to change soon."""
+
+    def take(self, blocks: Sequence[Block]) -> None:
+        """Take over the states of jobs from the provider."""
+
+
+class Jobs(Asked, Protocol):
+    """The jobs of an executor, as what submits and judges them sees them."""
+
+    arrays: Arrays
+    bad_nodes: BadNodes
+    closing: threading.Event
+    cluster: Cluster
+    executor: HighThroughputExecutor
+    governor: Governor
+    label: str
+    parallel: bool
+    turn: AbstractContextManager[Any]
+
+    def alive(self) -> bool:
+        """Whether there are jobs that have not ended."""
+
+    def cancel(self, blocks: Sequence[Block]) -> bool:
+        """Have jobs cancelled."""
+
+    def changed(self) -> None:
+        """Some block has another state."""
+
+    def governor_learns(self, *what: Callable[[], None]) -> None:
+        """Tell the governor something."""
+
+    def was_submitted(self, block: Block, job_id: Any) -> None:
+        """The provider has taken a block."""
