@@ -78,6 +78,7 @@ class RemoteLane(Lane):
         self.rested = threading.Event()
         self.faults = Faults(self.cluster.machine_of, self._blame)
         self.closing = False
+        self.left = False
         self.asleep = False
         self.lost: BaseException | None = None
         self.thread = threading.Thread(target=self._loop, name=f"parsl-lane-{self.label}", daemon=True)
@@ -220,7 +221,7 @@ class RemoteLane(Lane):
 
     def close(self, wait: bool = False) -> None:
         """Leave the cluster. Calls that are not done fail with an error that says so."""
-        if self.closing and not self.thread.is_alive():
+        if self.left:
             return
         if wait:
             idle = threading.Event()
@@ -242,6 +243,7 @@ class RemoteLane(Lane):
         self.forget_tasks()
         with suppress(Exception):  # what hears of the end of those tasks shall not be told while the interpreter ends
             self.client.sync(asyncio.sleep, SETTLED, callback_timeout=1)
+        self.left = True
         self.cluster.close()
 
     # -- the lane's own thread -----------------------------------------------------------------------------------
@@ -260,14 +262,14 @@ class RemoteLane(Lane):
 
     def turn(self, news: list[tuple[str, Any]]) -> bool:
         """Take what has come in, and send what can be sent. False when that was the end."""
-        for kind, item in news:
-            if kind == "close":
-                self.fail_all(self.end_error())
-                self.finish_steps()
-                return False
-            self.handle(kind, item)
-        self.take_steps()
         try:
+            for kind, item in news:
+                if kind == "close":
+                    self.fail_all(self.end_error())
+                    self.finish_steps()
+                    return False
+                self.handle(kind, item)
+            self.take_steps()
             self.dispatch()
         except BaseException as e:  # nobody must wait for ever for calls that cannot be sent
             logger.exception("Lane %s cannot send calls", self.label)
@@ -293,8 +295,10 @@ class RemoteLane(Lane):
         """Deal with one thing that has come in."""
         try:
             self._handle_one(kind, item)
-        except BaseException:  # what is unpickled here runs code of the user's; it must not end this thread
+        except BaseException as e:  # what is unpickled here runs code of the user's; it must not end this thread
             logger.exception("Lane %s: handling of %s failed", self.label, kind)
+            if isinstance(item, Call):  # nobody else would end it
+                self.finish(item, Outcome(error=e))
 
     def _handle_one(self, kind: str, item: Any) -> None:
         if kind == "tick":
@@ -313,9 +317,15 @@ class RemoteLane(Lane):
 
     def fail_all(self, error: BaseException) -> None:
         """Fail all calls that are not done."""
-        self.forget_tasks()
+        try:
+            self.forget_tasks()
+        except Exception:  # the calls must end all the same
+            logger.exception("Lane %s: its Dask tasks could not be let go of", self.label)
         for call in list(self.live.values()):
-            self.finish(call, Outcome(error=each_its_own(error)))
+            try:
+                self.finish(call, Outcome(error=each_its_own(error)))
+            except Exception:  # the others must end all the same
+                logger.exception("Lane %s: call %s could not be ended", self.label, call.number)
 
     def end_error(self) -> BaseException:
         """The error of calls that come when it is over."""
