@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import page, plot, report
-from benchmarks.catalogue import ROWS, TIERS, WORKLOADS, Value, Workload
+from benchmarks.catalogue import WORKLOADS, Value, Workload
+from benchmarks.rows import ROWS, TIERS
 from benchmarks.runner import MeasurementError, Runner, run_all
 from benchmarks.systems import KINDS
 

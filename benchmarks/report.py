@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.catalogue import ROWS, Row, Target, targets_of
+from benchmarks.rows import ROWS, Row, Target, targets_of
 from benchmarks.runner import Key, Samples
 
 NAMES = {"ours": "parsl_on_dask", "parsl": "Parsl", "dask": "Dask"}

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from parsl_on_dask.app.app import App as App
     from parsl_on_dask.app.app import bash_app, join_app, python_app
+    from parsl_on_dask.app.call_options import options
     from parsl_on_dask.check.plan import explain
     from parsl_on_dask.config import Config
     from parsl_on_dask.data_provider.files import File
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
+    from parsl_on_dask.dataflow.failed import failed
     from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
     from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
     from parsl_on_dask.front_door.ipython import load_ipython_extension as load_ipython_extension
@@ -68,6 +70,8 @@ _WHERE = {
     "load": f"{_LOADER}.load",
     "load_ipython_extension": "front_door.ipython:load_ipython_extension",
     "progress": "monitoring.progress:progress",
+    "failed": "dataflow.failed:failed",
+    "options": "app.call_options:options",
     "python_app": "app.app:python_app",
     "set_file_logger": "log_utils:set_file_logger",
     "set_stream_logger": "log_utils:set_stream_logger",
@@ -89,9 +93,11 @@ __all__ = [
     "clear",
     "dfk",
     "explain",
+    "failed",
     "install",
     "join_app",
     "load",
+    "options",
     "progress",
     "python_app",
     "set_file_logger",

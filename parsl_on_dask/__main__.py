@@ -38,6 +38,10 @@ def main() -> None:
         from parsl_on_dask.monitoring import cli as monitoring_cli
 
         sys.exit(monitoring_cli.main(call.kind, call.args))
+    if call.kind == "replay":
+        from parsl_on_dask.front_door import replay
+
+        sys.exit(replay.main(call.args))
     if call.kind == "globus-auth":
         from parsl_on_dask.data_provider import globus
 

@@ -12,7 +12,6 @@ import ipaddress
 import logging
 import platform
 import socket
-import struct
 from collections.abc import Callable
 
 from parsl_on_dask.common import check_notes
@@ -20,9 +19,6 @@ from parsl_on_dask.common.overrides import checking
 from parsl_on_dask.old_spellings.legacy import warn_once
 
 logger = logging.getLogger("parsl.addresses")
-
-_SIOCGIFADDR = 0x8915
-_INTERFACE_NAME_LIMIT = 15
 
 
 def address_by_route() -> str:
@@ -129,47 +125,21 @@ def address_by_interface(ifname: str) -> str:
 
 def find_interface(ifname: str) -> str:
     """The same as :func:`address_by_interface`, also an error where a file is only checked."""
-    name = ifname.encode()[:_INTERFACE_NAME_LIMIT]
-    try:
-        return _ask_kernel(name)
-    except ImportError:
-        found = _ask_psutil(ifname)
-        if found is not None:
-            return found
-        problem = "has no IPv4 address here"
-    except OSError as error:
-        problem = error.strerror or str(error)
-    raise OSError(
-        f"address_by_interface({ifname!r}): {problem}. Interfaces of this machine: "
-        f"{', '.join(name for _, name in socket.if_nameindex()) or 'none'}."
-    )
-
-
-def _ask_kernel(name: bytes) -> str:
-    import fcntl
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        reply = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, struct.pack("256s", name))
-    return socket.inet_ntoa(reply[20:24])
-
-
-def _ask_psutil(ifname: str) -> str | None:
     import psutil
 
-    for entry in psutil.net_if_addrs().get(ifname, ()):
+    interfaces = psutil.net_if_addrs()
+    for entry in interfaces.get(ifname, ()):
         if entry.family == socket.AF_INET:
             return str(entry.address)
-    return None
+    problem = "it has no IPv4 address here" if ifname in interfaces else "there is no such interface"
+    raise OSError(f"address_by_interface({ifname!r}): {problem}. Interfaces of this machine: {', '.join(interfaces)}.")
 
 
 def _by_interfaces() -> list[str]:
-    found = []
-    for _, name in socket.if_nameindex():
-        try:
-            found.append(find_interface(name))
-        except OSError:
-            logger.debug("Interface %s has no IPv4 address", name)
-    return found
+    import psutil
+
+    entries = [entry for of_one in psutil.net_if_addrs().values() for entry in of_one]
+    return [str(entry.address) for entry in entries if entry.family == socket.AF_INET]
 
 
 def get_all_addresses() -> set[str]:

@@ -88,6 +88,13 @@ class Config(RepresentationMixin, UsageInformation):
     check_outputs : bool
         Whether the files of ``outputs`` have to be there after a python app, as they have after a bash app; one that is
         not is a ``MissingOutputs``. Default False. This argument is this package's own.
+    fail_fast : bool
+        Stop at the first task that fails for good: what waits is not run any more and fails with ``RunStopped``, and
+        so does every later call. What runs goes on to its end. Default False. This argument is this package's own.
+    kept_failures : tuple of float or None
+        Megabytes for a call that has failed, and for all of a run: what it takes to run such calls again, by
+        ``python -m parsl_on_dask replay``, is kept in the run's directory. None keeps nothing. Default ``(10, 100)``.
+        This argument is this package's own.
     app_cache : bool, optional
         Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
     checkpoint_mode, checkpoint_files, checkpoint_period : optional
@@ -141,6 +148,8 @@ class Config(RepresentationMixin, UsageInformation):
         initialize_logging: bool | LogConfig = True,
         *,
         check_outputs: bool = False,
+        fail_fast: bool = False,
+        kept_failures: tuple[float, float] | None = (10, 100),
         app_cache: bool | None = None,
         checkpoint_files: Sequence[Any] | None = None,
         checkpoint_mode: CheckpointMode | None = None,
@@ -166,6 +175,8 @@ class Config(RepresentationMixin, UsageInformation):
         self.project_name = project_name
         self.initialize_logging = initialize_logging
         self.check_outputs = check_outputs
+        self.fail_fast = fail_fast
+        self.kept_failures = kept_failures
         self.app_cache = app_cache
         self.checkpoint_files = checkpoint_files
         self.checkpoint_mode = checkpoint_mode
@@ -253,6 +264,13 @@ class Config(RepresentationMixin, UsageInformation):
         need_choice("Config", "exit_mode", self.exit_mode, _EXIT_MODES)
         need("Config", "garbage_collect", self.garbage_collect, bool)
         need("Config", "check_outputs", self.check_outputs, bool)
+        need("Config", "fail_fast", self.fail_fast, bool)
+        example = "Write for example kept_failures=(10, 100), in megabytes for a call and a run, or None."
+        need("Config", "kept_failures", self.kept_failures, tuple, list, type(None), hint=example)
+        if self.kept_failures is not None and len(self.kept_failures) != 2:
+            raise wrong_value("Config", "kept_failures", self.kept_failures, f"there have to be two. {example}")
+        for size in self.kept_failures or ():
+            need_number("Config", "kept_failures", size, kind=float, at_least=0, example="(10, 100)")
         need_number("Config", "internal_tasks_max_threads", self.internal_tasks_max_threads, at_least=1, example="10")
         need_number("Config", "retries", self.retries, at_least=0, example="0")
         need("Config", "run_dir", self.run_dir, str, os.PathLike, hint="Write for example run_dir='runinfo'.")

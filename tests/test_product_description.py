@@ -22,6 +22,8 @@ from parsl_on_dask.utils import get_last_checkpoint
 from tests.helpers import WAIT, Script, eventually, hold
 from tests.kernels import own_children, unload
 
+WARM = True
+
 
 @pytest.fixture(autouse=True)
 def nothing_loaded() -> Iterator[None]:

@@ -21,6 +21,7 @@ class WarmCluster(LocalCluster):
         self.executor, self.provider, self.label = executor, executor.provider, executor.label
         self.error, self.closed, self.scratch = None, False, owner.scratch
         self.blocks, self.pids, self.down = owner.blocks, owner.pids, owner.down
+        self.ends, self.news = owner.ends, owner.news
         security = owner.client.security
         self.client = Client(owner.address, security=security, set_as_default=False, name=f"parsl-{self.label}")
         shorten(self.client)

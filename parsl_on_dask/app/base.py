@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from parsl_on_dask.app.options import checked_cache, checked_executors, checked_kernel, checked_names, no_walltime
@@ -18,6 +19,7 @@ from parsl_on_dask.remote.apps import rebuild
 
 if TYPE_CHECKING:
     from parsl_on_dask.checkpoint.policy import Cache
+    from parsl_on_dask.common.call_options import CallOptions
     from parsl_on_dask.dataflow.dflow import DataFlowKernel
 
 P = ParamSpec("P")
@@ -59,6 +61,9 @@ class AppBase(Generic[P, R]):
 
     #: What error texts call this kind of app.
     decorator = "app"
+    #: What its calls are given, by :func:`parsl_on_dask.options`.
+    options: CallOptions | None = None
+    _extra: Mapping[str, Any] = MappingProxyType({})
     #: Whether every default of the signature goes into a call's keywords.
     all_defaults = False
     #: Whether a result is that of the future which the function returns.
@@ -100,6 +105,12 @@ class AppBase(Generic[P, R]):
         if annotations is not None:
             self.__annotations__ = annotations
 
+    def with_options(self: A, options: CallOptions) -> A:
+        """Return the same app, whose calls are given these options."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, options=options, _extra={"parsl_options": options})
+        return made
+
     def _task(self, kwargs: dict[str, Any]) -> Callable[..., Any]:
         """What a worker is to call with the arguments of a call of the app; ``kwargs`` are the ones with names."""
         return self.func
@@ -138,6 +149,7 @@ class AppBase(Generic[P, R]):
             ignore_for_cache=self.ignore_for_cache,
             app_kwargs=kwargs,
             join=self.join,
+            **self._extra,
         )
 
     @functools.cached_property

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from parsl_on_dask.app.base import AppBase, Executors
-from parsl_on_dask.remote.shell import run_bash
+from parsl_on_dask.remote.shell import WithWalltime, run_bash
 from parsl_on_dask.remote.walltime import checked_seconds
 
 if TYPE_CHECKING:
@@ -60,4 +60,6 @@ class BashApp(AppBase[P, int]):
         walltime = kwargs.get("walltime")
         if walltime is not None and not isinstance(walltime, Future):  # a future's value is looked at on the worker
             checked_seconds(self.__name__, walltime)
+        if walltime is None and self.options is not None and self.options.walltime is not None:
+            return WithWalltime(self.wrapped_remote_function, self.options.walltime)
         return self.wrapped_remote_function

@@ -1,4 +1,4 @@
-"""Whether the arguments of a call fit its function: a worker would only find out later, and far from the line.
+"""Checks, where an app is called, that the arguments fit its function; a worker would find out late and elsewhere.
 
 What can be known is found out once per function. A call then costs a few comparisons.
 """

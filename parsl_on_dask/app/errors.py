@@ -5,6 +5,7 @@ from __future__ import annotations
 from parsl_on_dask.common.app_errors import (
     AppBadFormatting,
     AppException,
+    AppKilled,
     AppTimeout,
     BadStdStreamFile,
     BadStdStreamSpec,
@@ -28,6 +29,7 @@ __getattr__ = moved(__name__, {"AppFailure": "app.errors:BashExitFailure"})
 __all__ = [
     "AppBadFormatting",
     "AppException",
+    "AppKilled",
     "AppTimeout",
     "BadStdStreamFile",
     "BadStdStreamSpec",

@@ -1,4 +1,4 @@
-"""Why a call was not answered with a recorded result: its key beside that of the nearest recorded call."""
+"""Explains why a call was not answered with a recorded result: its key is compared with that of the nearest call."""
 
 from __future__ import annotations
 

@@ -71,4 +71,6 @@ class PythonApp(AppBase[P, R]):
     def _task(self, kwargs: dict[str, Any]) -> Callable[..., Any]:
         func: Callable[..., Any] = self._checked if self.check_outputs else self.func
         walltime = kwargs.get("walltime")
+        if walltime is None and self.options is not None:
+            walltime = self.options.walltime
         return func if walltime is None else timeout(func, walltime)

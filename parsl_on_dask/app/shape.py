@@ -1,4 +1,4 @@
-"""What decoration finds out about a function, so that a call does not have to.
+"""What is found out about a function once, when it is decorated, and used in every call.
 
 Six parameter names are special (:data:`SPECIAL`): the kernel looks for them among the keywords of a call.
 So their defaults go into the keywords, a value given by position moves there, and one that is

@@ -1,4 +1,4 @@
-"""How providers still take a channel."""
+"""The argument ``channel`` of providers, which is still accepted."""
 
 from __future__ import annotations
 

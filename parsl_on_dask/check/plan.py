@@ -1,4 +1,4 @@
-"""What a configuration becomes in Dask, told without starting anything.
+"""Says what a configuration becomes in Dask, without starting anything.
 
 ``explain(config)`` tells it in Python. ``python -m parsl_on_dask check FILE``, in
 :mod:`parsl_on_dask.check.command`, tells it for a script, a notebook, or a file that defines a Config.

@@ -1,4 +1,4 @@
-"""What the text of a script or a notebook tells of it, also of the part that was not run."""
+"""Reads the text of a script or a notebook, also the part that is not run, for what it tells about the run."""
 
 from __future__ import annotations
 

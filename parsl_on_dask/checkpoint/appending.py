@@ -1,4 +1,4 @@
-"""The writing half of a store: this process's segments, and getting them onto the disk."""
+"""Writes the results of a store: to segments of this process, and from there onto the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the path on a command line means: which checkpoint directories, and what is in them."""
+"""Finds the checkpoint directories that the path on a command line means, and what is in them."""
 
 from __future__ import annotations
 

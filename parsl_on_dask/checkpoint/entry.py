@@ -1,4 +1,4 @@
-"""What the store says about a recorded result, and what it says when something is wrong."""
+"""Describes a recorded result, and says what is wrong with a damaged one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an app's function counts as: its name, its text, or a version that its author gives.
+"""Identifies an app's function: by its name, its text, or a version that its author gives.
 
 By name alone, as Parsl has it, an app whose function was changed goes on giving its old results. By source, the
 text of the function counts, and that of the functions, classes and constants which it refers to by name in its

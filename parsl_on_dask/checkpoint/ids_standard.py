@@ -10,6 +10,7 @@ import re
 import struct
 import types
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -31,90 +32,6 @@ def numbers(tag: str, *values: Any) -> bytes:
     return tagged(tag, *(str(v).encode("utf-8", "surrogatepass") for v in values))
 
 
-@id_for_memo.register(bytes)
-@id_for_memo.register(bytearray)
-def _bytes_id(obj: bytes | bytearray, output_ref: bool = False) -> Any:
-    if type(obj) not in (bytes, bytearray):
-        return from_library(obj, output_ref, bytes, bytearray)
-    return tagged("bytes", short(obj))
-
-
-@id_for_memo.register(memoryview)
-def _memoryview_id(obj: memoryview, output_ref: bool = False) -> bytes:
-    return tagged("memoryview", obj.format.encode(), repr(obj.shape).encode(), short(obj.tobytes()))
-
-
-@id_for_memo.register(set)
-@id_for_memo.register(frozenset)
-def _set_id(obj: set[Any] | frozenset[Any], output_ref: bool = False) -> bytes:
-    refuse_subclass(obj, set, frozenset)
-    return tagged("set", *sorted(ident(e, output_ref) for e in obj))
-
-
-@id_for_memo.register(complex)
-def _complex_id(obj: complex, output_ref: bool = False) -> Any:
-    if type(obj) is not complex:
-        return from_library(obj, output_ref, complex)
-    return tagged("complex", struct.pack(">dd", obj.real, obj.imag))
-
-
-@id_for_memo.register(Decimal)
-def _decimal_id(obj: Decimal, output_ref: bool = False) -> bytes:
-    refuse_subclass(obj, Decimal)
-    sign, digits, exponent = obj.as_tuple()  # str() would depend on the context
-    return numbers("Decimal", sign, "".join(map(str, digits)), exponent)
-
-
-@id_for_memo.register(Fraction)
-def _fraction_id(obj: Fraction, output_ref: bool = False) -> bytes:
-    refuse_subclass(obj, Fraction)
-    return tagged("Fraction", ident(obj.numerator), ident(obj.denominator))
-
-
-@id_for_memo.register(uuid.UUID)
-def _uuid_id(obj: uuid.UUID, output_ref: bool = False) -> bytes:
-    refuse_subclass(obj, uuid.UUID)
-    return tagged("UUID", obj.bytes)
-
-
-@id_for_memo.register(range)
-def _range_id(obj: range, output_ref: bool = False) -> bytes:
-    return tagged("range", ident(obj.start), ident(obj.stop), ident(obj.step))
-
-
-@id_for_memo.register(slice)
-def _slice_id(obj: slice, output_ref: bool = False) -> bytes:
-    return tagged("slice", ident(obj.start), ident(obj.stop), ident(obj.step))
-
-
-@id_for_memo.register(type(Ellipsis))
-def _ellipsis_id(obj: object, output_ref: bool = False) -> bytes:
-    return tagged("Ellipsis")
-
-
-@id_for_memo.register(re.Pattern)
-def _pattern_id(obj: re.Pattern[Any], output_ref: bool = False) -> bytes:
-    return tagged("Pattern", ident(obj.pattern), ident(int(obj.flags)))
-
-
-@id_for_memo.register(pathlib.PurePath)
-def _path_id(obj: pathlib.PurePath, output_ref: bool = False) -> bytes:
-    refuse_subclass(obj, *_PATHS)
-    kind = "Windows path" if isinstance(obj, pathlib.PureWindowsPath) else "path"
-    return tagged(kind, str(obj).encode("utf-8", "surrogatepass"))
-
-
-@id_for_memo.register(enum.Enum)
-def _enum_id(obj: enum.Enum, output_ref: bool = False) -> bytes:
-    value: Any = obj.value
-    plain = type(value) in (str, int, float, bool, bytes, type(None))
-    name = "" if isinstance(obj, enum.Flag) else obj.name  # several versions of Python name combined flags differently
-    return tagged("Enum", class_name(type(obj)), name.encode(), ident(value) if plain else b"")
-
-
-# -- dates and times
-
-
 def zone_id(when: datetime.datetime | datetime.time) -> bytes:
     """What stands for a time zone, at a certain time."""
     zone = when.tzinfo
@@ -131,59 +48,91 @@ def zone_id(when: datetime.datetime | datetime.time) -> bytes:
     )
 
 
-@id_for_memo.register(datetime.datetime)
-def _datetime_id(obj: datetime.datetime, output_ref: bool = False) -> Any:
-    if type(obj) is not datetime.datetime:
-        return from_library(obj, output_ref, datetime.datetime)
-    return tagged("datetime", obj.replace(tzinfo=None).isoformat().encode(), b"%d" % obj.fold, zone_id(obj))
+@id_for_memo.register(set)
+@id_for_memo.register(frozenset)
+def set_id(obj: set[Any] | frozenset[Any], output_ref: bool = False) -> bytes:
+    """A set and a frozenset are alike, in whatever order their elements come."""
+    refuse_subclass(obj, set, frozenset)
+    return tagged("set", *sorted(ident(e, output_ref) for e in obj))
 
 
-@id_for_memo.register(datetime.date)
-def _date_id(obj: datetime.date, output_ref: bool = False) -> bytes:
-    refuse_subclass(obj, datetime.date)
-    return tagged("date", obj.isoformat().encode())
+def _decimal(obj: Decimal) -> bytes:
+    sign, digits, exponent = obj.as_tuple()  # str() would depend on the context
+    return numbers("Decimal", sign, "".join(map(str, digits)), exponent)
 
 
-@id_for_memo.register(datetime.time)
-def _time_id(obj: datetime.time, output_ref: bool = False) -> bytes:
-    refuse_subclass(obj, datetime.time)
-    return tagged("time", obj.replace(tzinfo=None).isoformat().encode(), b"%d" % obj.fold, zone_id(obj))
+def _path(obj: pathlib.PurePath) -> bytes:
+    refuse_subclass(obj, *_PATHS)
+    kind = "Windows path" if isinstance(obj, pathlib.PureWindowsPath) else "path"
+    return tagged(kind, str(obj).encode("utf-8", "surrogatepass"))
 
 
-@id_for_memo.register(datetime.timedelta)
-def _timedelta_id(obj: datetime.timedelta, output_ref: bool = False) -> Any:
-    if type(obj) is not datetime.timedelta:
-        return from_library(obj, output_ref, datetime.timedelta)
-    return numbers("timedelta", obj.days, obj.seconds, obj.microseconds)
+def _enum(obj: enum.Enum) -> bytes:
+    value: Any = obj.value
+    plain = type(value) in (str, int, float, bool, bytes, type(None))
+    name = "" if isinstance(obj, enum.Flag) else obj.name  # several versions of Python name combined flags differently
+    return tagged("Enum", class_name(type(obj)), name.encode(), ident(value) if plain else b"")
 
 
-@id_for_memo.register(datetime.timezone)
-def _timezone_id(obj: datetime.timezone, output_ref: bool = False) -> bytes:
-    return numbers("timezone", obj.utcoffset(None), obj.tzname(None))
+def _moment(tag: str, obj: datetime.datetime | datetime.time) -> bytes:
+    return tagged(tag, obj.replace(tzinfo=None).isoformat().encode(), b"%d" % obj.fold, zone_id(obj))
 
 
-# -- what can be called, by name
-
-
-@id_for_memo.register(type)
-def _class_id(obj: type, output_ref: bool = False) -> bytes:
-    return tagged("class", class_name(obj))
-
-
-@id_for_memo.register(types.BuiltinFunctionType)
-def _builtin_id(obj: types.BuiltinFunctionType, output_ref: bool = False) -> bytes:
+def _builtin(obj: types.BuiltinFunctionType) -> bytes:
     owner = obj.__self__
     if owner is None or isinstance(owner, types.ModuleType):
         return tagged("builtin", str(obj.__module__).encode(), obj.__qualname__.encode())
     return tagged("builtin method", obj.__qualname__.encode(), ident(owner))
 
 
-@id_for_memo.register(types.MethodType)
-def _method_id(obj: types.MethodType, output_ref: bool = False) -> bytes:
-    return tagged("method", ident(obj.__func__), ident(obj.__self__))
+#: Classes that others may be derived from, which may be a library's (numpy's ``float64`` is a float).
+_WITH_LIBRARIES: dict[tuple[type, ...], Callable[[Any], bytes]] = {
+    (bytes, bytearray): lambda v: tagged("bytes", short(v)),
+    (complex,): lambda v: tagged("complex", struct.pack(">dd", v.real, v.imag)),
+    (datetime.datetime,): lambda v: _moment("datetime", v),
+    (datetime.timedelta,): lambda v: numbers("timedelta", v.days, v.seconds, v.microseconds),
+}
+#: Classes whose subclasses are refused: they may hold more than is looked at.
+_EXACT: dict[type, Callable[[Any], bytes]] = {
+    Decimal: _decimal,
+    Fraction: lambda v: tagged("Fraction", ident(v.numerator), ident(v.denominator)),
+    uuid.UUID: lambda v: tagged("UUID", v.bytes),
+    datetime.date: lambda v: tagged("date", v.isoformat().encode()),
+    datetime.time: lambda v: _moment("time", v),
+    functools.partial: lambda v: tagged("partial", ident(v.func), ident(v.args), ident(v.keywords)),
+}
+#: Classes that have no subclasses, or whose subclasses are like them.
+_ANY: dict[type, Callable[[Any], bytes]] = {
+    memoryview: lambda v: tagged("memoryview", v.format.encode(), repr(v.shape).encode(), short(v.tobytes())),
+    range: lambda v: tagged("range", ident(v.start), ident(v.stop), ident(v.step)),
+    slice: lambda v: tagged("slice", ident(v.start), ident(v.stop), ident(v.step)),
+    type(Ellipsis): lambda v: tagged("Ellipsis"),
+    re.Pattern: lambda v: tagged("Pattern", ident(v.pattern), ident(int(v.flags))),
+    pathlib.PurePath: _path,
+    enum.Enum: _enum,
+    datetime.timezone: lambda v: numbers("timezone", v.utcoffset(None), v.tzname(None)),
+    # what can be called, by name
+    type: lambda v: tagged("class", class_name(v)),
+    types.BuiltinFunctionType: _builtin,
+    types.MethodType: lambda v: tagged("method", ident(v.__func__), ident(v.__self__)),
+}
 
 
-@id_for_memo.register(functools.partial)
-def _partial_id(obj: functools.partial[Any], output_ref: bool = False) -> bytes:
-    refuse_subclass(obj, functools.partial)
-    return tagged("partial", ident(obj.func), ident(obj.args), ident(obj.keywords))
+def _register(kinds: tuple[type, ...], function: Callable[[Any], bytes], subclass: Callable[..., Any] | None) -> None:
+    """Register a function for classes; ``subclass`` is called with values of classes that are derived from these."""
+
+    def identify(obj: Any, output_ref: bool = False) -> Any:
+        if subclass is not None and type(obj) not in kinds:
+            return subclass(obj, output_ref, *kinds)
+        return function(obj)
+
+    for kind in kinds:
+        id_for_memo.register(kind, identify)
+
+
+for _kinds, _function in _WITH_LIBRARIES.items():
+    _register(_kinds, _function, from_library)
+for _kind, _function in _EXACT.items():
+    _register((_kind,), _function, lambda obj, _, *exact: refuse_subclass(obj, *exact))
+for _kind, _function in _ANY.items():
+    _register((_kind,), _function, None)

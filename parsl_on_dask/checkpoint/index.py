@@ -1,4 +1,4 @@
-"""Where each key's record is: sorted rows of a fixed size, in memory and in files beside segments.
+"""Finds the record of each key: sorted rows of a fixed size, in memory and in files beside segments.
 
 A row is the key (16 bytes) and a place (8 bytes, big-endian): the segment's number in the upper 24 bits, a bit that
 says "removed", and the offset in the segment in the lower 39. In a file the number is 0.

@@ -1,4 +1,4 @@
-"""Where the records of Parsl's checkpoint file begin and end, found without unpickling anything.
+"""Finds where the records of Parsl's checkpoint file begin and end, without unpickling anything.
 
 The file is one pickle after another, each of ``{"hash": str, "exception": None, "result": object}``. Since protocol 4
 a pickle says in its frames how long it is, so that values are stepped over. What does not fit is damage; the next

@@ -1,4 +1,4 @@
-"""How far a long command is: one line on the terminal, rewritten in place."""
+"""Shows how far a long command is, in one line of the terminal that is rewritten in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where, inside an argument, the value is that cannot be part of a key."""
+"""Finds the value inside an argument that cannot be part of a key, and says where it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing segments: each by one process, at offsets of its own, and by nobody else ever."""
+"""Writes segments. Only the process that has begun a segment ever writes to it, at offsets of its own."""
 
 from __future__ import annotations
 

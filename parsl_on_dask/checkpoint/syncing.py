@@ -1,4 +1,4 @@
-"""Having what was written put on disk, in the background."""
+"""Has the disk take what was written, in the background."""
 
 from __future__ import annotations
 

@@ -6,10 +6,13 @@ import ipaddress
 import logging
 import random
 import socket
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from parsl_on_dask.addresses import address_by_interface, address_by_route, get_all_addresses
 from parsl_on_dask.errors import ExecutorError
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.addressing")
 
@@ -41,7 +44,7 @@ class SchedulerAddress(NamedTuple):
         return self.host != ANYWHERE and ipaddress.ip_address(self.host).is_loopback
 
 
-def scheduler_address(executor: Any, interface: str | None = None) -> SchedulerAddress:
+def scheduler_address(executor: HighThroughputExecutor, interface: str | None = None) -> SchedulerAddress:
     """The place of an executor's scheduler on this machine.
 
     Parameters
@@ -88,7 +91,7 @@ def outside_addresses() -> list[str]:
     return [first, *(a for a in found if a != first)] if first in found else found
 
 
-def ports_for(executor: Any) -> list[int]:
+def ports_for(executor: HighThroughputExecutor) -> list[int]:
     """Ports to try for an executor's scheduler."""
     port, ports = getattr(executor, "worker_port", None), getattr(executor, "worker_port_range", None)
     if port is not None:
@@ -99,7 +102,7 @@ def ports_for(executor: Any) -> list[int]:
     return random.sample(choice, min(ATTEMPTS, len(choice)))
 
 
-def _listening_at(executor: Any, address: str) -> tuple[str, list[str]]:
+def _listening_at(executor: HighThroughputExecutor, address: str) -> tuple[str, list[str]]:
     try:
         kind, _, _, _, (ip, *_) = socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)[0]
     except OSError as e:

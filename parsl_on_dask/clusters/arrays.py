@@ -1,4 +1,4 @@
-"""Which blocks that are asked for at the same time are submitted together, as one job array."""
+"""Decides which blocks that are asked for at the same time are submitted together, as one job array."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes that are at fault: blocks die there, or calls fail there that succeed elsewhere."""
+"""Finds nodes that are at fault: blocks die there, or calls fail there that succeed elsewhere."""
 
 from __future__ import annotations
 

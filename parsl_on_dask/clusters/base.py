@@ -38,6 +38,12 @@ class End(NamedTuple):
         How many of them there are.
     log : str
         The file that it wrote its log to.
+    over : str
+        Why its supervisor ended it, where that did: ``"walltime"``, ``"memory"``, ``"kill"``.
+    allowed, used : float
+        The seconds or bytes that its call was allowed, and the bytes that it had.
+    starved : bool
+        Whether the machine's kernel ended a process meanwhile because memory had run out.
     """
 
     how: str
@@ -45,6 +51,10 @@ class End(NamedTuple):
     limit: int = 0
     workers: int = 1
     log: str = ""
+    over: str = ""
+    allowed: float = 0.0
+    used: float = 0.0
+    starved: bool = False
 
 
 def close_client(client: Any) -> None:
@@ -147,11 +157,11 @@ class Cluster(abc.ABC):
         since = None if block is None else self._idle_since.get(block)
         return 0.0 if since is None else time.monotonic() - since
 
-    def done_with(self, batch: str) -> None:
-        """Remove what a batch left in :attr:`scratch`, when Dask has no reason to run it again."""
+    def done_with(self, shift: str) -> None:
+        """Remove what a shift left in :attr:`scratch`, when Dask has no reason to run it again."""
         if self.scratch:
             with suppress(OSError):
-                os.unlink(os.path.join(self.scratch, batch + ".ran"))
+                os.unlink(os.path.join(self.scratch, shift + ".ran"))
 
     def retire(self, addresses: Collection[str], seconds: float = 10.0) -> None:  # noqa: B027 (only some can)
         """Have workers hand their values over and take no new tasks, within some seconds."""

@@ -21,6 +21,8 @@ from parsl_on_dask.errors import ExecutorError
 if TYPE_CHECKING:
     from distributed import Client
 
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
+
 logger = logging.getLogger("parsl.clusters.blocks")
 
 #: Seconds after which a scheduler in a job ends when no client is there.
@@ -41,7 +43,7 @@ class Cluster(Protocol):
     """A cluster of blocks, as its scheduler sees it."""
 
     error: str | None
-    executor: Any
+    executor: HighThroughputExecutor
     home: str
     jobs: Jobs
     label: str

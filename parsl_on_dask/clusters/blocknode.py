@@ -20,13 +20,12 @@ from typing import Any
 
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
-from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
+from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node, write_private
 from parsl_on_dask.clusters.node import FAILED_STARTS, Node, how_it_ended, kill, run_in_child, tell
 from parsl_on_dask.clusters.process_ends import CUT_OFF, LEFT, NOTICES
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.launchers.own_variables import put_back
 from parsl_on_dask.remote import scratch
-from parsl_on_dask.remote.sidefiles import replacing
 
 #: Seconds between looks for the address of a scheduler that is itself in a job.
 LOOK = 0.2
@@ -91,7 +90,7 @@ class BlockNode(Node):
             else:
                 address = self.start_scheduler()
                 found = contacts_of(address, self.spec["scheduler"]["contacts"] or self.own_interface())
-                _write(place, json.dumps(found).encode())
+                write_private(place, json.dumps(found).encode())
         while not self.closing:
             try:
                 with open(place) as file:
@@ -199,7 +198,7 @@ class BlockNode(Node):
     def ended(self, name: str, end: dict[str, Any]) -> None:
         if self.is_heard():
             try:
-                _write(os.path.join(self.shared, name + ".end"), json.dumps(end).encode())
+                write_private(os.path.join(self.shared, name + ".end"), json.dumps(end).encode())
             except OSError as e:
                 self.say({"error": f"how {name} ended cannot be passed on: {e}"})
 
@@ -209,7 +208,7 @@ class BlockNode(Node):
             return
         try:
             with open(os.path.join(self.spec["scratch"], name + ".journal"), "rb") as file:
-                _write(os.path.join(self.shared, name + ".journal"), file.read())
+                write_private(os.path.join(self.shared, name + ".journal"), file.read())
         except OSError as e:
             self.say({"error": f"the journal of {name} cannot be passed on: {e}"})
 
@@ -243,6 +242,7 @@ class BlockNode(Node):
         return min(LISTEN, seconds or LISTEN)
 
     def look_at_clock(self) -> None:
+        super().look_at_clock()
         if self.leave_by is not None and (time.monotonic() > self.leave_by or not self.is_heard()):
             self.exit_code = 128 + signal.SIGTERM if self.workers else 0
             self.stop()
@@ -287,14 +287,6 @@ def own_folder(setting: str | None) -> str | None:
         node = os.uname().nodename if hasattr(os, "uname") else "this node"
         raise SystemExit(f"parsl_on_dask: local-directory {setting!r} cannot be used on {node}: {e}") from e
     return folder
-
-
-def _write(path: str, data: bytes) -> None:
-    """Write a file for others to read as a whole."""
-    with replacing(path) as unfinished:
-        descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
 
 
 def main(path: str, same: bool = True) -> None:

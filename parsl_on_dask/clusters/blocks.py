@@ -46,6 +46,7 @@ from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.jobend import EXTENDED
 
 if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
     from parsl_on_dask.jobs.node_hours import NodeHours
     from parsl_on_dask.jobs.states import JobStatus
 
@@ -75,11 +76,12 @@ class BlockCluster(Cluster):
     started_here = True
     parsl_page = True
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: HighThroughputExecutor) -> None:
         self.executor = executor
-        self.provider = executor.provider
-        if hasattr(self.provider, "enter"):
-            self.provider.enter()
+        provider: Any = executor.provider
+        self.provider = provider
+        if hasattr(provider, "enter"):
+            provider.enter()
         self.label = executor.label
         self.site = site_of(self.provider)
         self.error: str | None = None

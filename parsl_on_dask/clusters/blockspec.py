@@ -9,20 +9,22 @@ import json
 import logging
 import os
 import random
-import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.placement import describe_workers
 from parsl_on_dask.clusters.startup import Start, first_file, places, start_command, start_files
 from parsl_on_dask.clusters.supervisor import dask_config
+from parsl_on_dask.executors.lane_executor import MEGABYTE
+from parsl_on_dask.providers.walltimes import seconds
 from parsl_on_dask.providers.worker_args import WorkerOptions
+from parsl_on_dask.remote.jobend import DRAIN, JOB_END, SLURM_JOB_END
 from parsl_on_dask.remote.sidefiles import replacing
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.blockspec")
 
-#: Environment variables by which workers know when their job ends, and from when on they are to take no more calls,
-#: both in seconds since 1970.
-JOB_END, DRAIN = "PARSL_ON_DASK_JOB_END", "PARSL_ON_DASK_DRAIN"
 #: Seconds that a job is taken to have when its processes get SIGTERM: what batch systems give by default.
 NOTICE = 30.0
 #: Seconds for which a node looks for its scheduler, unless the site's settings say another number.
@@ -30,7 +32,7 @@ DEATH_TIMEOUT = 60.0
 
 
 def node_spec(
-    executor: Any,
+    executor: HighThroughputExecutor,
     block: str,
     addresses: list[str],
     pems: dict[str, str] | None,
@@ -61,7 +63,8 @@ def node_spec(
     """
     from parsl_on_dask.importing import alias
 
-    provider, site = executor.provider, site_of(executor.provider)
+    provider: Any = executor.provider
+    site = site_of(provider)
     options = site("worker") or WorkerOptions()
     drain_period = getattr(executor, "drain_period", None)
     return {
@@ -93,7 +96,13 @@ def node_spec(
         "accelerators": executor.available_accelerators,
         "cpu_affinity": executor.cpu_affinity,
         "worker_debug": executor.worker_debug,
+        "memory_limit": memory_limit(executor),
     }
+
+
+def memory_limit(executor: Any) -> int:
+    """Bytes that a worker may have; 0 for no limit."""
+    return int((executor.memory_limit or 0) * MEGABYTE)
 
 
 def site_of(provider: Any) -> Any:
@@ -110,33 +119,33 @@ def _for_workers(pems: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in pems.items() if name.startswith(("tls_ca", "tls_worker"))}
 
 
-def write_private(path: str, text: str) -> None:
-    """Write a file that only its owner can read."""
+def write_private(path: str, data: str | bytes) -> None:
+    """Write a file as a whole that only its owner can read."""
     with replacing(path) as unfinished:
         descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
 
 
-def python_of(executor: Any) -> str | None:
+def python_of(executor: HighThroughputExecutor) -> str | None:
     """The Python that the user has named for the workers: the executor's, else the provider's or its site's."""
     named: str | None = getattr(executor, "python", None) or site_of(executor.provider)("python")
     return named
 
 
-def write_start_files(executor: Any, folder: str, start: Start) -> None:
+def write_start_files(executor: HighThroughputExecutor, folder: str, start: Start) -> None:
     """Write the files that nodes start with to a folder."""
     for path, text in start_files(folder, start, python_of(executor)).items():
         write_private(path, text)
 
 
-def node_command(executor: Any, folder: str, orders: str) -> str:
+def node_command(executor: HighThroughputExecutor, folder: str, orders: str) -> str:
     """The shell command that starts a node with the files in a folder, and gives it its orders."""
     python = python_of(executor)
     return prefixed(executor, start_command(python, first_file(folder, python), orders))
 
 
-def prefixed(executor: Any, command: str) -> str:
+def prefixed(executor: HighThroughputExecutor, command: str) -> str:
     """A command that starts a node, behind what a HighThroughputExecutor's ``launch_cmd`` has in front."""
     return f"{getattr(executor, 'launch_prefix', '')} {command}".lstrip()
 
@@ -158,11 +167,12 @@ def offered(provider: Any) -> tuple[dict[str, float], int]:
 def job_seconds(provider: Any) -> float | None:
     """How long a provider's jobs may run, in seconds; None when that has no end, or cannot be known."""
     if hasattr(provider, "walltime_seconds"):
-        return None if provider.walltime_seconds is None else float(provider.walltime_seconds)
-    return seconds_of(getattr(provider, "walltime", None))
+        found: float | None = provider.walltime_seconds
+        return found
+    return seconds(getattr(provider, "walltime", None))
 
 
-def warn_of_idle_nodes(executor: Any) -> None:
+def warn_of_idle_nodes(executor: HighThroughputExecutor) -> None:
     """Say so where a block has nodes on which its launcher starts nothing."""
     from parsl_on_dask.launchers.launchers import SimpleLauncher, SingleNodeLauncher
 
@@ -182,36 +192,6 @@ def warn_of_idle_nodes(executor: Any) -> None:
         )
 
 
-def seconds_of(walltime: Any) -> float | None:
-    """A walltime in seconds; None when there is none or it cannot be read.
-
-    Parameters
-    ----------
-    walltime : str, int or None
-        ``"[days-]hours:minutes:seconds"``, ``"minutes:seconds"``, or minutes.
-
-    Examples
-    --------
-    >>> seconds_of("00:10:00"), seconds_of("1-00:00:00"), seconds_of("30")
-    (600.0, 86400.0, 1800.0)
-    """
-    if walltime is None:
-        return None
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", str(walltime).strip())
-    if match is None:
-        logger.debug("walltime %r cannot be read", walltime)
-        return None
-    days, *parts = match.groups()
-    numbers = [int(p) for p in parts if p is not None]
-    if len(numbers) == 1:
-        total = numbers[0] * (3600 if days else 60)
-    elif len(numbers) == 2:
-        total = numbers[0] * 3600 + numbers[1] * 60 if days else numbers[0] * 60 + numbers[1]
-    else:
-        total = numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
-    return float(total + 86400 * int(days or 0))
-
-
 def job_end(spec: dict[str, Any], environment: Any) -> float | None:
     """When the job ends that this process is in, in seconds since 1970; None when nobody knows.
 
@@ -224,7 +204,7 @@ def job_end(spec: dict[str, Any], environment: Any) -> float | None:
     """
     if spec.get("job_end"):  # it was asked for just now
         return float(spec["job_end"])
-    known = environment.get("SLURM_JOB_END_TIME", "")
+    known = environment.get(SLURM_JOB_END, "")
     if known.isdigit():
         return float(known)
     end: float | None = spec["began"] + spec["walltime"] if spec["walltime"] else None

@@ -1,7 +1,7 @@
-"""Getting :mod:`parsl_on_dask.remote` to workers that have nothing of ours installed.
+"""Brings :mod:`parsl_on_dask.remote` to workers that have nothing of this package installed.
 
 What travels there goes by value, so that neither a scheduler nor a worker needs this package to unpickle it: the
-function of every batch (:func:`launch`), and plugins (:mod:`parsl_on_dask.clusters.client_plugins`), one of them with
+function of every shift (:func:`launch`), and plugins (:mod:`parsl_on_dask.clusters.client_plugins`), one of them with
 the text of the ``remote`` modules.
 """
 
@@ -25,7 +25,9 @@ MODULES = (
     "remote.tracebacks",
     "remote.standin",
     "remote.wrapping",
+    "remote.journal",
     "remote.walltime",
+    "remote.memory",
     "remote.nodes",
     "remote.locks",
     "remote.placing",
@@ -44,7 +46,6 @@ MODULES = (
     "remote.shell",
     "remote.apps",
     "remote.children",
-    "remote.journal",
     "remote.execution",
     "remote.agent",
     "remote.jobend",

@@ -1,4 +1,4 @@
-"""What a client has on a cluster while it is there, and that goes when it leaves or is gone.
+"""Plugins that a client registers on a cluster, and takes away when it leaves; a client that dies loses them, too.
 
 A plugin on the scheduler belongs to one client. When that leaves, or the scheduler notices that it has gone, the plugin
 removes the client's other traces: itself, the topics of its lanes, and the plugin on the workers, which lets go of what

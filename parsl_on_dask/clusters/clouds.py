@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.existing import ExistingCluster
 from parsl_on_dask.errors import ExecutorError, ParslError
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.clouds")
 
@@ -27,15 +30,16 @@ class CloudCluster(ExistingCluster):
         When it cannot be made.
     """
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: HighThroughputExecutor) -> None:
         from parsl_on_dask.executors.dask import DaskExecutor
 
+        provider: Any = executor.provider
         try:
-            self.made: Any = executor.provider.make_cluster()
+            self.made: Any = provider.make_cluster()
         except ParslError:
             raise
         except Exception as e:
-            kind = type(executor.provider).__name__
+            kind = type(provider).__name__
             raise ExecutorError(executor, f"{kind} could not make its cluster: {type(e).__name__}: {e}") from e
         try:
             super().__init__(DaskExecutor(cluster=self.made, label=executor.label))

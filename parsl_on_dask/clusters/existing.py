@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, close_client
+from parsl_on_dask.clusters.roster import ask_for_workers
 from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from parsl_on_dask.common.overrides import ClusterOverride
+    from parsl_on_dask.executors.dask import DaskExecutor
 
 logger = logging.getLogger("parsl.clusters.existing")
 
@@ -48,7 +50,7 @@ class ExistingCluster(Cluster):
         When its Python does not match this one, or the client is an asynchronous one.
     """
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: DaskExecutor) -> None:
         self.executor = executor
         self.key: tuple[str, int] | None = None
         self.owns_client = executor.client is None
@@ -109,6 +111,7 @@ class ExistingCluster(Cluster):
             return executor.cluster
         if executor.address is not None:
             return executor.address
+        assert executor.scheduler_file is not None
         path = os.fspath(executor.scheduler_file)
         try:
             return str(_contents(path)["address"])
@@ -127,7 +130,7 @@ class ExistingCluster(Cluster):
     def _news(self) -> None:
         """Workers have come or gone."""
         self.told = True
-        self._ask()
+        ask_for_workers(self.client, self._take)
 
     def slots(self) -> int:
         return self._slots
@@ -135,18 +138,7 @@ class ExistingCluster(Cluster):
     def refresh(self) -> None:
         """Ask the scheduler for its workers, without waiting for the answer, unless it tells when they change."""
         if not self.told or time.monotonic() - self.asked > REFRESH:
-            self._ask()
-
-    def _ask(self) -> None:
-        client: Any = self.client
-
-        async def ask() -> None:
-            try:
-                self._take((await client.scheduler.identity(n_workers=-1))["workers"])
-            except Exception:
-                logger.debug("no list of workers from the scheduler", exc_info=True)
-
-        client.loop.add_callback(ask)
+            ask_for_workers(self.client, self._take)
 
     def close(self) -> None:
         if self.entered:

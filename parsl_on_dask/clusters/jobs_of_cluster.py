@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.existing import ExistingCluster
 from parsl_on_dask.clusters.polling import Timetable
@@ -21,6 +21,9 @@ from parsl_on_dask.jobs.states import JobState, JobStatus
 from parsl_on_dask.providers.base import ExecutionProvider
 from parsl_on_dask.providers.errors import SubmitException
 from parsl_on_dask.providers.local_provider import check_blocks
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.dask import DaskExecutor
 
 logger = logging.getLogger("parsl.clusters.jobs_of_cluster")
 
@@ -84,9 +87,10 @@ class JobsOfCluster(ExecutionProvider):
 class ScaledCluster(ExistingCluster):
     """A dask-jobqueue cluster of the user's, whose jobs come and go; it goes on, as it then is, when we leave."""
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: DaskExecutor) -> None:
         self.jobs: Any = executor.cluster
-        self.provider: JobsOfCluster = executor.provider
+        provider: Any = executor.provider
+        self.provider: JobsOfCluster = provider
         self.lock = threading.Lock()
         self.had_workers: dict[str, float] = {}
         self.ended: dict[str, JobStatus] = {}

@@ -1,4 +1,4 @@
-"""Which blocks have died young: the governor slows submissions down for them, and their nodes are suspected."""
+"""Judges which blocks have died young, so that submissions are slowed down and the blocks' nodes are suspected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be done if this process is killed: which jobs to cancel, and which files to remove.
+"""Says what another process has to do if this one is killed: which jobs to cancel, and which files to remove.
 
 The process that keeps the scheduler is told of each block as it comes and goes, so that many blocks cost no more each
 than a few.

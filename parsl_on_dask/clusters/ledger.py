@@ -1,4 +1,4 @@
-"""Keeps account of what an executor's blocks ask for and use, by looking at them once a second.
+"""Keeps account of what an executor's blocks ask for and use, by looking at the blocks once a second.
 
 Nothing is counted where calls pass: what runs is what the lane knows at the moment of a look.
 """

@@ -1,4 +1,4 @@
-"""Workers on this machine: what ``HighThroughputExecutor`` with a ``LocalProvider`` without a launcher becomes."""
+"""Workers on this machine: what ``HighThroughputExecutor`` becomes with a ``LocalProvider`` that has no launcher."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.blockspec import node_command, prefixed, python_of, warn_of_idle_nodes, write_start_files
+from parsl_on_dask.clusters.blockspec import (
+    memory_limit,
+    node_command,
+    prefixed,
+    python_of,
+    warn_of_idle_nodes,
+    write_start_files,
+)
 from parsl_on_dask.clusters.placement import describe_workers, usable_cores
 from parsl_on_dask.clusters.startup import Start, write_archive
 from parsl_on_dask.clusters.supervisor import Supervisor, pems_of
@@ -20,6 +27,9 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.providers.pythons import note
 from parsl_on_dask.remote import journal, scratch
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.local")
 
@@ -47,9 +57,9 @@ class LocalCluster(Cluster):
     trusts_slurm = False
     parsl_page = True
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: HighThroughputExecutor) -> None:
         self.executor = executor
-        self.provider = executor.provider
+        self.provider: Any = executor.provider
         self.label = executor.label
         self.lock = threading.Lock()
         self.error: str | None = None
@@ -252,7 +262,13 @@ class _LocalBlock(Supervisor):
         workers = [] if self.name is None else self._workers()
         self.count = len(workers)
         return self.begin(
-            {"scheduler": scheduler, "address": address, "workers": workers, "security": self.cluster.pems}
+            {
+                "scheduler": scheduler,
+                "address": address,
+                "workers": workers,
+                "security": self.cluster.pems,
+                "memory_limit": memory_limit(self.cluster.executor),
+            }
         )
 
     def _workers(self) -> list[dict[str, Any]]:

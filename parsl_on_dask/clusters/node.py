@@ -23,10 +23,11 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from parsl_on_dask.clusters import orphans
+from parsl_on_dask.clusters import limits, orphans
 from parsl_on_dask.clusters.last_will import Orders
 from parsl_on_dask.clusters.process_ends import FAILED, NOTICES, worker_name
 from parsl_on_dask.clusters.startup import import_from
+from parsl_on_dask.remote import walltime
 from parsl_on_dask.remote.jobend import is_leaving
 
 #: A worker that lives shorter than this many seconds failed to start.
@@ -62,6 +63,8 @@ class Node:
         self.awaited: dict[int, int] = {}
         self.orders_at_death = Orders()
         self.sweep: orphans.Sweep | None = None
+        self.limits = limits.Limits(spec.get("memory_limit") or 0)
+        self.starved = limits.kills_for_memory()
         #: children that were there before: the shell that became this process started them
         self.foreign: set[int] = set()
 
@@ -109,10 +112,15 @@ class Node:
 
     def patience(self) -> float | None:
         """For how many seconds nothing has to be done unless something happens; None for ever."""
-        return LOOK if self.sweep is not None else None
+        return LOOK if self.sweep is not None else limits.LOOK if self.workers else None
 
     def look_at_clock(self) -> None:
         """Do what it is time for."""
+        self.limits.look({pid: self.journal_of(self.name(*worker[:2])) for pid, worker in self.workers.items()})
+
+    def journal_of(self, name: str) -> str:
+        """Path of a worker's journal."""
+        return os.path.join(self.spec["scratch"], name + ".journal")
 
     def clean_up(self) -> None:
         """Remove what the processes leave on disk."""
@@ -139,9 +147,17 @@ class Node:
                 workers, self.workers = self.workers, {}
                 for pid in workers:
                     kill(pid, signal.SIGKILL)
+            elif "kill" in command:
+                self.end_call(command["kill"], command["number"])
             else:
                 self.orders_at_death.received(command)
         return bool(part)
+
+    def end_call(self, worker: str, number: int) -> None:
+        """End a call that a worker is still running in a moment."""
+        for pid, (place, life, _) in self.workers.items():
+            if self.name(place, life) == worker:
+                self.limits.unwanted[pid] = (number, time.monotonic() + walltime.GRACE)
 
     def stop(self) -> None:
         self.closing = True
@@ -219,7 +235,7 @@ class Node:
                 self.stop()
             elif pid in self.workers:
                 number, life, since = self.workers.pop(pid)
-                end = self.end_of(number, status, usage)
+                end = self.end_of(number, status, usage) | self.limits.reason(pid)
                 self.say({"died": self.name(number, life), "number": number, "pid": pid, "end": end})
                 self.ended(self.name(number, life), end)
                 self.sweep = orphans.Sweep(time.monotonic() + GRACE)
@@ -244,7 +260,15 @@ class Node:
         workers = self.spec["workers"]
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         log = workers[number].get("log") or ""
-        return {"how": how_it_ended(status), "peak": peak, "limit": MEMORY_LIMIT, "workers": len(workers), "log": log}
+        before, self.starved = self.starved, limits.kills_for_memory()
+        return {
+            "how": how_it_ended(status),
+            "peak": peak,
+            "limit": MEMORY_LIMIT,
+            "workers": len(workers),
+            "log": log,
+            "starved": self.starved > before,
+        }
 
     def ended(self, name: str, end: dict[str, Any]) -> None:
         """A worker's process has ended."""

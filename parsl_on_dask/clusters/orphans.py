@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 
 #: Variable by which the processes that a worker executes are known to be its own.
 OWNER = "PARSL_ON_DASK_WORKER"
@@ -29,11 +30,27 @@ def inherit() -> None:
 def children() -> set[int]:
     """Ids of this process's children. It has one thread."""
     me = os.getpid()
+    found = _children_of(me, me)
+    return set(_by_parent().get(me, ())) if found is None else set(found)
+
+
+def _children_of(pid: int, thread: int | str) -> list[int] | None:
+    """The children that a thread of a process has started; None on a kernel that does not tell."""
     try:
-        with open(f"/proc/{me}/task/{me}/children") as file:
-            return set(map(int, file.read().split()))
-    except OSError:  # a kernel without that file
-        return set(_by_parent().get(me, ()))
+        with open(f"/proc/{pid}/task/{thread}/children") as file:
+            return list(map(int, file.read().split()))
+    except OSError:
+        return None
+
+
+def descendants(pid: int) -> list[int]:
+    """Ids of the processes below one, on a kernel that tells."""
+    found: list[int] = []
+    with suppress(OSError):  # it has ended
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            for child in _children_of(pid, thread) or ():
+                found += [child, *descendants(child)]
+    return found
 
 
 def _by_parent() -> dict[int, list[int]]:

@@ -6,18 +6,21 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parsl_on_dask.clusters.arrays import Arrays
 from parsl_on_dask.clusters.badnodes import BadNodes
 from parsl_on_dask.clusters.block import Block
 from parsl_on_dask.clusters.governor import Governor
 
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
+
 
 class Cluster(Protocol):
     """A cluster of blocks, as its jobs see it."""
 
-    executor: Any
+    executor: HighThroughputExecutor
     home: str
     label: str
     leaving: AbstractSet[str]
@@ -68,7 +71,7 @@ class Jobs(Asked, Protocol):
     bad_nodes: BadNodes
     closing: threading.Event
     cluster: Cluster
-    executor: Any
+    executor: HighThroughputExecutor
     governor: Governor
     label: str
     parallel: bool

@@ -1,4 +1,4 @@
-"""When batch systems are asked after jobs: rarely, and once for all executors of this process.
+"""Decides when batch systems are asked after jobs: rarely, and once for all executors of this process.
 
 Workers tell by themselves when they come and go, so what a batch system can add is little: why a job waits, or how it
 ended. Sites forbid programs that ask all the time.

@@ -1,4 +1,4 @@
-"""What the processes of a cluster are ended by, and tell when they end."""
+"""Signals that end the processes of a cluster, the exit codes of these processes, and the names of workers."""
 
 from __future__ import annotations
 

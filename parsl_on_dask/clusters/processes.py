@@ -23,8 +23,7 @@ from parsl_on_dask.clusters.process_ends import CUT_OFF, FAILED, LEFT, NOTICES, 
 from parsl_on_dask.clusters.roster import TOPIC, about
 from parsl_on_dask.dask_internals.intervals import shorten_in_this_process
 from parsl_on_dask.dask_internals.unpickling import survive_exits
-from parsl_on_dask.remote.execution import keep_journal
-from parsl_on_dask.remote.journal import Journal
+from parsl_on_dask.remote import journal
 
 #: What Dask's workers give as the reason for their end when they have lost their scheduler.
 LOST_SCHEDULER = {
@@ -188,7 +187,7 @@ def worker_main(
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    keep_journal(Journal(os.path.join(spec["scratch"], name + ".journal")))
+    journal.keep(journal.Journal(os.path.join(spec["scratch"], name + ".journal")))
     log_to(settings["log"], settings["debug"])
     main_thread = MainThreadPoolExecutor()
     threading.Thread(

@@ -1,4 +1,4 @@
-"""What dead workers of blocks have left in the folders that their nodes share with this process."""
+"""Reads what dead workers of blocks have left in the folders that their nodes share with this process."""
 
 from __future__ import annotations
 

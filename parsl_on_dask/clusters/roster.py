@@ -1,4 +1,4 @@
-"""Which workers a scheduler has, known here without asking."""
+"""Knows which workers a scheduler has, without asking."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 logger = logging.getLogger("parsl.clusters.roster")
@@ -54,6 +54,18 @@ def member_of(known: dict[str, Any]) -> Member:
     return Member(
         name, *parts_of(name), host, known["pid"], known["python"], int(known["nthreads"]), known["machine"] or host
     )
+
+
+def ask_for_workers(client: Any, take: Callable[[dict[str, Any]], None]) -> None:
+    """Have the scheduler's list of its workers taken, without waiting for it. In the client's event loop."""
+
+    async def ask() -> None:
+        try:
+            take((await client.scheduler.identity(n_workers=-1))["workers"])
+        except Exception:
+            logger.debug("no list of workers from the scheduler", exc_info=True)
+
+    client.loop.add_callback(ask)
 
 
 class Watcher(Protocol):
@@ -105,14 +117,7 @@ class Roster:
         if time.monotonic() - self.refreshed < REFRESH:
             return
         self.refreshed = time.monotonic()
-
-        async def ask() -> None:
-            try:
-                self._take((await client.scheduler.identity(n_workers=-1))["workers"])
-            except Exception:
-                logger.debug("no list of workers from the scheduler", exc_info=True)
-
-        client.loop.add_callback(ask)
+        ask_for_workers(client, self._take)
 
     def _news(self, event: tuple[float, Any]) -> None:
         """A worker has come or gone, or is to leave. In the client's event loop."""

@@ -6,12 +6,15 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.base import Cluster
 from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.spawned")
 
@@ -41,7 +44,7 @@ class SpawnedCluster(Cluster):
     started_here = True
     parsl_page = True
 
-    def __init__(self, executor: Any) -> None:
+    def __init__(self, executor: HighThroughputExecutor) -> None:
         import dask
         from distributed import Client
         from distributed import LocalCluster as DaskLocalCluster

@@ -17,11 +17,14 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.startup import package_folder, places
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.remote.children import keep_socket
+
+if TYPE_CHECKING:
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.supervisor")
 
@@ -76,7 +79,7 @@ class Supervisor:
         Of the block; None when it keeps a scheduler only.
     """
 
-    def __init__(self, executor: Any, scratch: str, name: str | None) -> None:
+    def __init__(self, executor: HighThroughputExecutor, scratch: str, name: str | None) -> None:
         self.executor = executor
         self.scratch = scratch
         self.name = name

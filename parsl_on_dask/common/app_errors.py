@@ -6,6 +6,7 @@
     ├── AppException
     │   ├── BashExitFailure      the command's exit code was not 0
     │   ├── AppTimeout           the walltime was over
+    │   ├── AppKilled            somebody had the running call ended
     │   ├── BashAppNoReturn      the function of a bash app gave no command
     │   ├── StagingError         a file could not be brought to an app, or taken away from it
     │   └── RemoteException      an exception that cannot be rebuilt in this process
@@ -17,7 +18,7 @@
     └── NotFutureError           not raised any more; for old ``except`` clauses
 
 Names, constructor arguments and texts are those of Parsl's page on exceptions; ``RemoteException``,
-``StagingError`` and ``MissingInputs`` are new.
+``StagingError``, ``MissingInputs`` and ``AppKilled`` are new.
 Everything else that an app's function raises arrives as it is.
 """
 
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -55,6 +56,9 @@ class BashExitFailure(AppException):
     app_name : str
     exitcode : int
         As the shell reports it; negative when a signal of that number ended the command.
+    written : mapping, optional
+        For ``"stderr"`` and ``"stdout"``, where these went to files: the path, and the last lines of it. Parsl does not
+        have this.
     reason : str, optional
         The whole text, in the place of ``app_name``, as releases up to 1.2 had it.
 
@@ -62,11 +66,22 @@ class BashExitFailure(AppException):
     --------
     >>> print(BashExitFailure("sort_file", 2))
     bash_app sort_file failed with unix exit code 2
+    >>> print(BashExitFailure("sort_file", 2, {"stderr": ("/data/sort.err", ["sort: cannot read: in.txt"])}))
+    bash_app sort_file failed with unix exit code 2
+    stderr (/data/sort.err) ends with:
+      sort: cannot read: in.txt
     """
 
     _reason: str | None = None
 
-    def __init__(self, app_name: str = MISSING, exitcode: int = MISSING, *, reason: str = MISSING) -> None:
+    def __init__(
+        self,
+        app_name: str = MISSING,
+        exitcode: int = MISSING,
+        written: Mapping[str, tuple[str, list[str]]] | None = None,
+        *,
+        reason: str = MISSING,
+    ) -> None:
         if exitcode is MISSING:
             raise TypeError("BashExitFailure(): exitcode is missing.")
         name = renamed("BashExitFailure", "reason", "app_name", reason, app_name)
@@ -75,11 +90,19 @@ class BashExitFailure(AppException):
         super().__init__(name, exitcode)
         self.app_name = name
         self.exitcode = exitcode
+        self.written = dict(written or {})
 
     def __str__(self) -> str:
         if self._reason is not None:
             return self._reason
-        return f"bash_app {self.app_name} failed with unix exit code {self.exitcode}"
+        text = [f"bash_app {self.app_name} failed with unix exit code {self.exitcode}"]
+        seen = set()
+        for which, (path, lines) in self.written.items():
+            if path not in seen:
+                text.append(f"{which} ({path}) ends with:" if lines else f"{which} ({path}) is empty")
+                text += [f"  {line}" for line in lines]
+            seen.add(path)
+        return "\n".join(text)
 
     @property
     def reason(self) -> str:
@@ -89,6 +112,28 @@ class BashExitFailure(AppException):
 
 class AppTimeout(AppException):
     """An app ran for longer than its walltime."""
+
+
+class AppKilled(AppException):
+    """A running call was ended by ``future.kill()``. It is not tried again.
+
+    Parameters
+    ----------
+    name : str
+        Of the app.
+
+    Examples
+    --------
+    >>> print(AppKilled("simulate"))
+    App simulate was ended by kill() of its future
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"App {self.name} was ended by kill() of its future"
 
 
 class BashAppNoReturn(AppException):

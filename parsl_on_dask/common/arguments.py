@@ -1,4 +1,4 @@
-"""Checks of constructor arguments, with texts that say what to write instead.
+"""Checks of constructor arguments, with texts that say what to write instead, and arguments that are passed on.
 
 Configurations are written by hand and read at the start of a long run, so a wrong argument is worth
 an exact answer at the line that holds it. Wrong types raise
@@ -9,7 +9,7 @@ an exact answer at the line that holds it. Wrong types raise
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -143,3 +143,24 @@ def need_label(owner: str, label: Any) -> None:
         raise wrong_type(owner, "label", label, "a str", not_a_label(owner, label))
     if not label or "/" in label or "\0" in label or label in (".", ".."):
         raise wrong_value(owner, "label", label, "a label names a directory of the run: give a word without '/'.")
+
+
+def passed_on(names: Mapping[str, Any], *without: str) -> dict[str, Any]:
+    """The arguments of the calling function by name.
+
+    Parameters
+    ----------
+    names : mapping
+        Its ``locals()``, taken first of all.
+    *without : str
+        Arguments that go elsewhere.
+
+    Examples
+    --------
+    >>> class Named(dict):
+    ...     def __init__(self, label, size=1, colour=None):
+    ...         super().__init__(**passed_on(locals(), "size"))
+    >>> Named("a")
+    {'label': 'a', 'colour': None}
+    """
+    return {name: value for name, value in names.items() if name not in ("self", "__class__", *without)}

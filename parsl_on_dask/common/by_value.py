@@ -1,4 +1,4 @@
-"""Functions that travel by value, to where this package is not installed."""
+"""Pickles functions by value, for workers on which this package is not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file that is only checked wants of the machine that it is for, and that this machine does not have.
+"""Notes what ``check`` cannot find on this machine, for a file that is written for another one.
 
 ``python -m parsl_on_dask check`` works anywhere, also for the Config of a supercomputer on a laptop. What is missing
 there is noted, and something that shows what is meant stands in its place.

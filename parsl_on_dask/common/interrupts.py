@@ -1,6 +1,6 @@
-"""Ctrl-C while things are being shut down: the shutting down is gone through, and then the interrupt is raised.
+"""Defers Ctrl-C while things are being shut down: the interrupt is raised when all is shut down.
 
-An interrupt in the middle of it would leave half of a cluster: processes, or folders of temporary files.
+An interrupt that cuts the shutting down short would leave half of a cluster: processes, or folders of temporary files.
 """
 
 from __future__ import annotations

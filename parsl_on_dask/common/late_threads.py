@@ -1,7 +1,7 @@
-"""Python 3.12.0 to 3.12.2 start no thread any more as soon as the interpreter's exit has begun.
+"""Starts threads early: Python 3.12.0 to 3.12.2 start none any more once the interpreter's exit has begun.
 
 Kernels that a script leaves are cleaned up in the first hook of the exit, and Dask and this package start threads for
-that. Other releases of Python allow it there. So what is needed is started before, or done without a thread.
+that. Other releases of Python still start threads there. So what is needed is started before, or done without a thread.
 """
 
 from __future__ import annotations

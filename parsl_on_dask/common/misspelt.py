@@ -1,4 +1,4 @@
-"""What is said about keywords that a class, a decorator or ``load()`` does not take."""
+"""Texts about keywords that a class, a decorator or ``load()`` does not take."""
 
 from __future__ import annotations
 

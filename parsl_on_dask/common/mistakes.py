@@ -1,4 +1,4 @@
-"""What is said about mistakes that are easily made, by people who know Parsl and by people who know Dask.
+"""Texts about mistakes that people make easily who know Parsl, or who know Dask.
 
 Nothing here decides whether something is a mistake: the places that find one ask for its text.
 """

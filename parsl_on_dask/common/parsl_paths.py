@@ -1,4 +1,4 @@
-"""Where classes are known to be."""
+"""Gives classes the names of the modules in which Parsl has them."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@
     ParslError
      +-- DataFlowException
           +-- BadCheckpoint
+          +-- RunStopped              another task failed, and fail_fast stops everything then
           +-- PropagatedException     something else failed, and this task with it
                +-- DependencyError    ... something that it needed
                +-- JoinError          ... something that it joined
@@ -12,6 +13,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +47,38 @@ class BadCheckpoint(DataFlowException):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class RunStopped(DataFlowException):
+    """A task was not run, since another one has failed and ``Config(fail_fast=True)`` stops a run then.
+
+    What the other task failed with is the ``__cause__``. Parsl does not have it.
+
+    Parameters
+    ----------
+    task_id : int
+        The task that failed.
+    app_name : str
+        Its app.
+    not_run : Counter, optional
+        How many tasks of each app were waiting then, and were not run.
+
+    Examples
+    --------
+    >>> print(RunStopped(3, "mesh", Counter(solve=10, plot=1)))
+    Task 3 (app mesh) failed, and Config(fail_fast=True) stops the run then. Not run: 10 of app solve, 1 of app plot
+    """
+
+    def __init__(self, task_id: int, app_name: str, not_run: Counter[str] | None = None) -> None:
+        super().__init__(task_id, app_name)
+        self.task_id = task_id
+        self.app_name = app_name
+        self.not_run: Counter[str] = Counter() if not_run is None else not_run
+
+    def __str__(self) -> str:
+        rest = ", ".join(f"{count} of app {name}" for name, count in self.not_run.most_common())
+        text = f"Task {self.task_id} (app {self.app_name}) failed, and Config(fail_fast=True) stops the run then."
+        return f"{text} Not run: {rest}" if self.not_run else f"{text} Nothing else waited"
 
 
 class PropagatedException(DataFlowException):

@@ -1,4 +1,4 @@
-"""Who asks an object for something, where Dask does not say so. Imports nothing of Dask's."""
+"""Finds out from the stack who asks an object for something, where Dask does not say so. Imports nothing of Dask's."""
 
 from __future__ import annotations
 

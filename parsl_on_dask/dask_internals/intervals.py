@@ -1,4 +1,4 @@
-"""How long Dask's messages wait for company.
+"""Shortens the time for which Dask's messages wait for others to travel with.
 
 distributed gathers messages for 2 to 10 ms before it sends them (``BatchedSend``), three times on the way of one
 call and its result. Calls of ours are gathered by the lanes already, so where the processes are ours the messages

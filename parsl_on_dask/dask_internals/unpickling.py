@@ -1,4 +1,4 @@
-"""Keeps Dask's event loops alive when code that unpickling runs asks for the end of the process.
+"""Keeps Dask's event loops alive when unpickling runs code that wants to end the process.
 
 Dask unpickles large values in its event loop. An asyncio loop ends with SystemExit and KeyboardInterrupt, whichever of
 its tasks raises them; then nothing reaches this process any more. A value's class can raise SystemExit where it is

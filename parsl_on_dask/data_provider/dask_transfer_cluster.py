@@ -1,4 +1,4 @@
-"""Who sends which file to whom, on one cluster."""
+"""Decides, on one cluster, which side sends which file to which worker."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class Exchange:
         if cluster is None:
             raise FileNotFoundError(lost(moved, []))
         path = os.path.join(self._scratch(), moved.key, moved.name)
-        place(path, lambda part: cluster.copy_to(moved.key, part), key=moved.key, batch=moved.key)
+        place(path, lambda part: cluster.copy_to(moved.key, part), key=moved.key, version=moved.key)
         moved.path, moved.known = path, describe(path)
         return path
 

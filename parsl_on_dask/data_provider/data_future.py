@@ -6,7 +6,6 @@ import logging
 import uuid
 from collections.abc import Generator
 from concurrent.futures import CancelledError, Future
-from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.common.parsl_paths import known_at
@@ -117,22 +116,7 @@ class DataFuture(PoliteFuture[File], PlainFuture[File], DaskProtocol[File]):
         return self.parent.running()
 
     def __await__(self) -> Generator[Any, None, File]:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        woken = loop.create_future()
-
-        def wake() -> None:
-            if not woken.done():
-                woken.set_result(None)
-
-        def done(_: Future[File]) -> None:
-            with suppress(RuntimeError):  # the loop was closed in the meantime
-                loop.call_soon_threadsafe(wake)
-
-        # not asyncio.wrap_future: it cancels what it wraps when the waiting is cancelled
-        self.when_done(done)
-        yield from woken
+        yield from self._until_done()
         try:
             return self.result()
         except BaseException as e:

@@ -1,4 +1,4 @@
-"""Which provider stages a file, and what becomes of the call then."""
+"""Finds the provider that stages a file, and lets it change the call."""
 
 from __future__ import annotations
 

@@ -27,14 +27,14 @@ class Destination:
         Where it comes from, or goes to.
     path : str
         Where it is for the apps.
-    batch : str
+    version : str
         Names this file of this time, for :func:`~parsl_on_dask.remote.placing.place`.
     """
 
     def __init__(self, url: str, path: str) -> None:
         self.url = url
         self.path = path
-        self.batch = uuid.uuid4().hex
+        self.version = uuid.uuid4().hex
         self._users: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
         self._tasks: dict[str, Future[Any]] = {}
 

@@ -82,7 +82,7 @@ class FetchingTask(FetchingStaging):
             self._fetcher(),
             working_dir(dm, executor),
             parent_fut=parent_fut,
-            batch=where.batch,
+            version=where.version,
             timeout=self.timeout,
             retries=self.retries,
         )
@@ -100,7 +100,7 @@ class FetchingInTask(FetchingStaging):
         from parsl_on_dask.remote.staged import staged_in
 
         where = dm.destinations.of(file)
-        return staged_in(f, self._fetcher(), file.url, where.path, self.timeout, self.retries, where.batch)
+        return staged_in(f, self._fetcher(), file.url, where.path, self.timeout, self.retries, where.version)
 
 
 class WrappingStaging(SchemeStaging):

@@ -75,7 +75,7 @@ class RSyncStaging(SchemeStaging):
         from parsl_on_dask.remote.staged import staged_in
 
         where = dm.destinations.of(file)
-        return staged_in(f, fetch_rsync, self.hostname, file.path, where.path, self.timeout, where.batch)
+        return staged_in(f, fetch_rsync, self.hostname, file.path, where.path, self.timeout, where.version)
 
     def replace_task_stage_out(
         self, dm: Manager, executor: str, file: File, f: Callable[..., Any]

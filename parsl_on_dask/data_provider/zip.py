@@ -82,7 +82,7 @@ class ZipFileStaging(Staging, RepresentationMixin):
             working_dir(dm, executor),
             run_by=INTERNAL,
             parent_fut=parent_fut,
-            batch=where.batch,
+            version=where.version,
         )
 
     def stage_out(self, dm: Manager, executor: str, file: File, parent_fut: Future[Any]) -> Future[Any]:

@@ -22,6 +22,7 @@ from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.dataflow.parts import Flow
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.lanes import stages
+from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.peeking import promises
 from parsl_on_dask.lanes.stages import PREPARE, Stage
@@ -59,20 +60,22 @@ class Ahead:
         if self.offer(record, lane) or record.current_try is not Stage.WAITING:  # launched meanwhile
             self.held.discard(record.id)
 
-    def lane_for(self, record: TaskRecord) -> Any:
+    def lane_for(self, record: TaskRecord) -> Lane | None:
         """The lane that a task's call may be sent ahead on at some time, or None."""
         kernel = self.flow.kernel
-        lane = getattr(kernel.executors.get(record.executor), "lane", None)
+        lane: Lane | None = getattr(kernel.executors.get(record.executor), "lane", None)
         if lane is None or not lane.goes_ahead:
             return None
         if record.memoize or record.resource_specification or record.join or len(record.depends) > LEADERS:
+            return None
+        if "options" in record:
             return None
         if not any(kernel.dependency_resolver is resolver for resolver in _OURS):
             return None
         # another memoizer may know the outcome of any call
         return lane if type(kernel.memoizer).check_memo is BasicMemoizer.check_memo else None
 
-    def offer(self, record: TaskRecord, lane: Any) -> bool:
+    def offer(self, record: TaskRecord, lane: Lane) -> bool:
         """Send a waiting task's call ahead, if all that it waits for is on its lane. Whether that was done."""
         if lane.ahead_size() >= WINDOW or not all(_is_on_lane(future, lane) for future in record.depends):
             return False
@@ -91,12 +94,12 @@ class Ahead:
                 return False
             record.lane = lane
             call.step(PREPARE)
-        return bool(lane.follow(call, leaders))
+        return lane.follow(call, leaders)
 
     def resume(self, record: TaskRecord) -> None:
         """Offer what follows a task that has been launched, and what follows that."""
         lane = record.lane
-        if not self.held or not lane.goes_ahead or lane.ahead_size() > WINDOW // 2:
+        if not self.held or lane is None or not lane.goes_ahead or lane.ahead_size() > WINDOW // 2:
             return
         leader: TaskRecord | None = record
         for _ in range(WINDOW):
@@ -111,7 +114,7 @@ class Ahead:
                 self.held.discard(leader.id)
 
 
-def _is_on_lane(future: Any, lane: Any) -> bool:
+def _is_on_lane(future: Any, lane: Lane) -> bool:
     if type(future) is not AppFuture:
         return False
     if future.done():

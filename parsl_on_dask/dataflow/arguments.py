@@ -16,6 +16,7 @@ from parsl_on_dask.dataflow.futures import AppFuture, describe
 from parsl_on_dask.dataflow.kept_arguments import Depended
 from parsl_on_dask.dataflow.parts import Kernel
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
+from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.dask_arguments import adopt, is_dask_object
 from parsl_on_dask.lanes.peeking import values_for
 from parsl_on_dask.python_internals.futures import value_of
@@ -207,7 +208,7 @@ def take(kernel: Kernel, record: TaskRecord) -> None:
 
 
 def unwrap(
-    kernel: Kernel, record: TaskRecord, lane: Any
+    kernel: Kernel, record: TaskRecord, lane: Lane | None
 ) -> tuple[tuple[Any, ...], dict[str, Any], list[tuple[BaseException, str]]]:
     """Arguments and keyword arguments with values in the places of futures, and the failures among these futures."""
     failures: list[tuple[BaseException, str]] = []
@@ -233,7 +234,7 @@ def unwrap(
     return args, kwargs, failures
 
 
-def remote_values(depends: Sequence[Future[Any]], lane: Any) -> tuple[Any, ...]:
+def remote_values(depends: Sequence[Future[Any]], lane: Lane | None) -> tuple[Any, ...]:
     """The results of dependencies that stay on the lane's cluster."""
     if lane is None:
         return ()

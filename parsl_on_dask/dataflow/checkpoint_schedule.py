@@ -1,4 +1,4 @@
-"""When and how results get into a checkpoint."""
+"""Gets results into a checkpoint, and decides when."""
 
 from __future__ import annotations
 

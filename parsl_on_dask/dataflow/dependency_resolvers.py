@@ -1,4 +1,4 @@
-"""Which futures an argument holds, and what the app gets in their places."""
+"""Finds the futures that an argument holds, and puts their results in their places."""
 
 from __future__ import annotations
 

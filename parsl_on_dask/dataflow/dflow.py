@@ -31,14 +31,15 @@ from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.dataflow.memoization import Memoizer
 from parsl_on_dask.dataflow.rundirs import make_rundir
 from parsl_on_dask.dataflow.starting import memoizer_of, start_executor
-from parsl_on_dask.dataflow.submission import choose_executor, new_record, prepare
+from parsl_on_dask.dataflow.submission import choose_executor, new_record, no_more_tasks, prepare, take_options
 from parsl_on_dask.dataflow.tasklog import TaskLog
-from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError, NoDataFlowKernelError
+from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError
 from parsl_on_dask.lanes.callbacks import Callbacks
 from parsl_on_dask.logconfigs.base import start_logging
 from parsl_on_dask.monitoring.views import Views
 
 if TYPE_CHECKING:
+    from parsl_on_dask.common.call_options import CallOptions
     from parsl_on_dask.config import Config
     from parsl_on_dask.dataflow.taskrecord import TaskRecord
     from parsl_on_dask.executors.base import ParslExecutor
@@ -199,6 +200,7 @@ class DataFlowKernel:
         ignore_for_cache: Sequence[str] | None = None,
         app_kwargs: dict[str, Any] | None = None,
         join: bool = False,
+        parsl_options: CallOptions | None = None,
         **kwargs: Any,
     ) -> AppFuture[Any]:
         """Make a task of a function call.
@@ -219,11 +221,15 @@ class DataFlowKernel:
         app_kwargs : dict, optional
         join : bool
             Whether the result is that of the futures which the function returns.
+        parsl_options : CallOptions, optional
+            What the task is given, as :func:`parsl_on_dask.options` says it for an app.
 
         Raises
         ------
         NoDataFlowKernelError
             After :meth:`cleanup`.
+        RunStopped
+            With ``Config(fail_fast=True)``, when a task has failed.
         ConfigurationError
             When the kernel has no executor yet.
 
@@ -241,9 +247,8 @@ class DataFlowKernel:
             app_args, app_kwargs = args, kwargs
         elif args or kwargs:
             raise TypeError("submit() takes either app_args= and app_kwargs=, or the arguments themselves, not both")
-        if self.cleanup_called:
-            why = exits.too_late() or "parsl.load() a Config before calling apps again"
-            raise NoDataFlowKernelError(f"Cannot submit to a DFK that has been cleaned up: {why}")
+        if self.cleanup_called or self.flow.stopped is not None:
+            raise no_more_tasks(self.flow.stopped)
         with self.submitter_lock:
             number = self.task_count
             self.task_count += 1
@@ -256,6 +261,8 @@ class DataFlowKernel:
             record["cache_version"] = cache.version
         record.ignore_for_cache = ignore_for_cache or ()
         record.join = join
+        if parsl_options is not None:
+            take_options(record, parsl_options)
         depends, light = prepare(self, future)
         if self.watch is not None and not light:
             self.watch.submitted(record, depends)

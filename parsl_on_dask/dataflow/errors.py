@@ -8,6 +8,7 @@ from parsl_on_dask.common.task_errors import (
     DependencyError,
     JoinError,
     PropagatedException,
+    RunStopped,
 )
 
-__all__ = ["BadCheckpoint", "DataFlowException", "DependencyError", "JoinError", "PropagatedException"]
+__all__ = ["BadCheckpoint", "DataFlowException", "DependencyError", "JoinError", "PropagatedException", "RunStopped"]

@@ -1,4 +1,4 @@
-"""Clean-up when the interpreter exits without one."""
+"""Cleans kernels up that are still there when the interpreter exits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moves tasks on: launching, tries, completion. All of it happens in the steps of a :class:`Loop`."""
+"""Moves tasks on: launching, tries, completion. All of it happens in the steps of a :class:`Loop`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from parsl_on_dask.common.raising import as_it_came
 from parsl_on_dask.common.states import FINAL_STATES, States
-from parsl_on_dask.common.task_errors import DependencyError
+from parsl_on_dask.common.task_errors import DependencyError, RunStopped
 from parsl_on_dask.dataflow.ahead import Ahead
 from parsl_on_dask.dataflow.arguments import let_go_of, remote_values, unwrap
 from parsl_on_dask.dataflow.futures import AppFuture, app_names, describe, outcome_of
@@ -22,8 +22,10 @@ from parsl_on_dask.dataflow.parts import Kernel
 from parsl_on_dask.dataflow.retries import Retries
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.lanes import stages
+from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import when_done
+from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.python_internals.futures import value_of
@@ -43,6 +45,8 @@ class Flow:
         self.retries = Retries(self)
         self.joins = Joins(self)
         self.ahead = Ahead(self)
+        #: why nothing is run any more, with ``Config(fail_fast=True)``
+        self.stopped: RunStopped | None = None
 
     def moves(self) -> bool:
         """Whether another thread moves tasks on, or runs callbacks of theirs, which may call more apps."""
@@ -173,7 +177,7 @@ class Flow:
             if known is not None:
                 self.reuse(record, known)
 
-    def hand_over(self, record: TaskRecord, executor: Any, lane: Any, refs: tuple[Any, ...]) -> None:
+    def hand_over(self, record: TaskRecord, executor: Any, lane: Lane | None, refs: tuple[Any, ...]) -> None:
         """Give a try to its executor."""
         kernel = self.kernel
         spec = record.resource_specification
@@ -188,14 +192,19 @@ class Flow:
         refusal = executor.refusal()
         if refusal is not None:
             raise refusal
+        func = record.func
+        options = record.get("options")
+        if options is not None:
+            spec = options.specification(spec, executor.option_keys)
         if spec:
             executor.validate_resource_spec(spec)
+            func, spec = executor.with_limits(func, spec)
         present = record.current_try
         if isinstance(present, Call):  # it went ahead; its arguments are there only now
             call = present
             call.args, call.kwargs = record.args, record.kwargs
         else:
-            call = Call(record.func_name, record.func, record.args, record.kwargs, spec, self.lane_done, record)
+            call = Call(record.func_name, func, record.args, record.kwargs, spec, self.lane_done, record)
             record.lane = lane
             if not record.take(call, Stage.LAUNCHING):  # cancelled meanwhile
                 return
@@ -216,8 +225,8 @@ class Flow:
         self.kernel.tasklog.launched(record, getattr(future, "parsl_executor_task_id", None), executor)
         return True
 
-    def cancel(self, record: TaskRecord) -> bool:
-        """Cancel a task that nobody has begun; False when it is too late."""
+    def cancel(self, record: TaskRecord, error: BaseException | None = None) -> bool:
+        """Cancel a task that nobody has begun, or let it fail with an ``error``; False when it is too late."""
         with stages.lock:
             before = record.stage
             present = record.current_try
@@ -226,13 +235,16 @@ class Flow:
             # one whose worker was lost may have been begun
             if (isinstance(present, Call) and present.uncharged) or record.step(CANCEL) is None:
                 return False
-        if isinstance(present, Call) and before is not Stage.LAUNCHING:
+        if isinstance(present, Call) and before is not Stage.LAUNCHING and record.lane is not None:
             record.lane.withdraw(present)
         logger.info("Task %s was cancelled", record.id)
         record.time_returned = datetime.now()
         future = self.end(record, States.failed)
         if future is not None:
-            future.end_cancelled()
+            if error is None:
+                future.end_cancelled()
+            else:
+                future.set_exception(error)
             self.release(record)
         return True
 
@@ -345,6 +357,17 @@ class Flow:
             future.set_exception(error)
             future.forget_callbacks()
             self.release(record)
+        if self.kernel.config.fail_fast and self.stopped is None:
+            self.stop(record, error)
+
+    def stop(self, record: TaskRecord, error: BaseException) -> None:
+        """Run nothing more, since a task has failed."""
+        self.stopped = RunStopped(record.id, record.func_name)
+        self.stopped.__cause__ = error
+        for other in list(self.kernel.tasks.values()):
+            if self.cancel(other, each_its_own(self.stopped)):
+                self.stopped.not_run[other.func_name] += 1
+        logger.error("%s", self.stopped)
 
     def end(self, record: TaskRecord, state: States) -> LightFuture[Any] | None:
         """Put a task into its final state and let go of what it held.
@@ -359,7 +382,8 @@ class Flow:
             self.ahead.held.discard(record.id)
         present = record.current_try
         if isinstance(present, Call):
-            record.lane.drop(present)  # if it went ahead, it is not wanted any more
+            if record.lane is not None:
+                record.lane.drop(present)  # if it went ahead, it is not wanted any more
             record.current_try = present.stage
         if self.kernel.config.garbage_collect:
             if type(record.exec_fu) is Recalled:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
-from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -247,25 +246,13 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
     # -- asyncio, pickle, Dask -----------------------------------------------------------------------------------
 
     def __await__(self) -> Generator[Any, None, T]:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        woken = loop.create_future()
-
-        def wake() -> None:
-            if not woken.done():
-                woken.set_result(None)
-
-        def done(_: Future[T]) -> None:
-            with suppress(RuntimeError):  # the loop was closed in the meantime
-                loop.call_soon_threadsafe(wake)
-
-        # not asyncio.wrap_future: it cancels what it wraps, and calls result(), which may fetch, inside the loop
-        self.when_done(done)
-        yield from woken
+        yield from self._until_done()
         try:
             if type(self._result) is RemoteValue:
-                return (yield from loop.run_in_executor(None, self.result).__await__())
+                import asyncio
+
+                # not here: fetching the value takes a while
+                return (yield from asyncio.get_running_loop().run_in_executor(None, self.result).__await__())
             return self.result()
         except BaseException as e:
             hide_this_frame(e)

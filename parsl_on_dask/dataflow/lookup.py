@@ -1,4 +1,4 @@
-"""How recorded results get out of a checkpoint."""
+"""Gets recorded results out of a checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which calls need not run, because their results are known, in this run or from earlier ones."""
+"""Memoizers know which calls need not run, because their results are known in this run or from earlier ones."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
         self._checkpointing = threading.Lock()
         self._running: dict[str, Future[Any]] = {}
         self._waiting: list[Ended] = []
-        self._recorder: CheckpointSchedule | None = None
+        self._schedule: CheckpointSchedule | None = None
 
     def start(self, *, run_dir: str, config_run_dir: str) -> None:
         """Open the checkpoints; called by the kernel.
@@ -217,18 +217,18 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
         self._running = {}
         self._waiting = []
         period = period_of(self.checkpoint_period) if self.checkpoint_mode == "periodic" else 0
-        self._recorder = CheckpointSchedule(self)
+        self._schedule = CheckpointSchedule(self)
         if self.memoize:
             logger.info("App caching initialized")
         else:
             logger.info("App caching disabled for all apps")
         if self.checkpoint_mode == "periodic":
-            self._recorder.every(period)
+            self._schedule.every(period)
 
     @property
     def recording(self) -> Recording | None:
         """The open checkpoints; None before :meth:`start`, and when there are none to read or write."""
-        return self._recorder.recording if self._recorder is not None else None
+        return self._schedule.recording if self._schedule is not None else None
 
     def entries(self) -> Iterator[Entry]:
         """The recorded results, without their values."""
@@ -258,7 +258,7 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
             if known is None and recording is None:
                 self._running[key] = task.app_fu
         if known is None and recording is not None:
-            lookup = self._recorder.lookup if self._recorder is not None else None
+            lookup = self._schedule.lookup if self._schedule is not None else None
             recorded = lookup.find(task, key) if lookup is not None else None
             with self._lock:
                 # others may have found, begun or even ended the same call meanwhile
@@ -278,16 +278,16 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
     def update_memo_result(self, task: TaskRecord, r: Any) -> Future[Any] | None:
         """Remember the task's future under its key, and record the result if it is time to."""
         key = self._remember(task)
-        if key is None or self.checkpoint_mode is None or self._recorder is None:
+        if key is None or self.checkpoint_mode is None or self._schedule is None:
             return None
         known = task.exec_fu if task.from_memo else None
         if type(known) is Recalled and self.checkpoint_mode == "task_exit":
-            self._recorder.record_copy(task.func_name, known)
+            self._schedule.record_copy(task.func_name, known)
             return None
         identity = task.get("cache_identity") or "name"
         ended = Ended(key, task.func_name, identity, task.get("key_parts") or (), r, known)
         if self.checkpoint_mode == "task_exit":
-            return self._recorder.record(ended)
+            return self._schedule.record(ended)
         with self._lock:
             self._waiting.append(ended)
         return None
@@ -301,22 +301,22 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
 
         (Parsl's ``memoizer.checkpoint()``.)
         """
-        if self._recorder is None:
+        if self._schedule is None:
             return
         with self._checkpointing:  # who comes second waits for what the first has taken
             with self._lock:
                 waiting, self._waiting = self._waiting, []
-            self._recorder.record_all(waiting)
+            self._schedule.record_all(waiting)
 
     def close(self) -> None:
         """Record what is left and close the files; the table stays readable."""
-        if self._recorder is None:
+        if self._schedule is None:
             return
-        self._recorder.stop_timer()
+        self._schedule.stop_timer()
         if self.checkpoint_mode is not None:
             logger.info("Making final checkpoint")
             self.checkpoint()
-        self._recorder.close()
+        self._schedule.close()
 
     def _known(self, task: TaskRecord, key: str) -> Future[Any] | None:
         """The future of an equal call of this run, done or not; the lock is held."""

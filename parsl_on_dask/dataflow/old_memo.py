@@ -102,14 +102,14 @@ class CheckpointCommand:
 class ParslsCheckpointing(OldMemoizer):
     """The steps of Parsl's checkpointing, which subclasses of its ``BasicMemoizer`` may call."""
 
-    _recorder: CheckpointSchedule | None
+    _schedule: CheckpointSchedule | None
 
     def checkpoint_one(self, cc: CheckpointCommand) -> None:
         """Record one result now. Failures are never recorded."""
         key = cc.task_record["hashsum"]
-        if self._recorder is None or key is None or cc.exception is not None:
+        if self._schedule is None or key is None or cc.exception is not None:
             return
-        self._recorder.record_all([Ended(key, cc.task_record["func_name"], "name", (), cc.result)])
+        self._schedule.record_all([Ended(key, cc.task_record["func_name"], "name", (), cc.result)])
 
     def checkpoint_queue(self) -> None:
         """Record the results that wait for it; the same as ``checkpoint()``."""

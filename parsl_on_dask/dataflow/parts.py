@@ -33,6 +33,7 @@ class Kernel(TasksKernel, Protocol):
     memoizer: Memoizer
     run_dir: str
     tasklog: TaskLog
+    tasks: dict[int, TaskRecord]
     watch: Observer | None
 
     @property

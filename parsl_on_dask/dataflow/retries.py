@@ -1,15 +1,21 @@
-"""What a failed try leads to: the next one, or the end of its task."""
+"""Decides what a failed try leads to: the next try, or the end of its task."""
 
 from __future__ import annotations
 
+import functools
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.common.app_errors import AppKilled
 from parsl_on_dask.common.states import States
 from parsl_on_dask.common.task_errors import DependencyError
 from parsl_on_dask.dataflow.parts import Flow
+from parsl_on_dask.dataflow.surroundings import surroundings
 from parsl_on_dask.dataflow.tasklog import log_failure, shown
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
+
+if TYPE_CHECKING:
+    from parsl_on_dask.dataflow.kept_calls import KeptCalls
 
 logger = logging.getLogger("parsl.dataflow.dflow")
 
@@ -20,6 +26,7 @@ class Retries:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self.kernel = flow.kernel
+        self.began = surroundings()
 
     def failed(self, record: TaskRecord, error: BaseException) -> None:
         """A try failed: try again, or let the task fail."""
@@ -43,13 +50,22 @@ class Retries:
             error = e
         self.flow.soon(self.judge, record, error)
 
+    def _may_try_again(self, record: TaskRecord, error: BaseException) -> bool:
+        options = record.get("options")
+        if isinstance(error, AppKilled) or (options is not None and not options.retried(error)):
+            return False
+        retries: int = self.kernel.config.retries
+        if options is not None and options.retries is not None:
+            retries = options.retries
+        return bool(record.fail_cost <= retries)
+
     def judge(self, record: TaskRecord, error: BaseException) -> None:
         """Begin the next try of a task whose last one failed, or let the task fail."""
         kernel = self.kernel
         if isinstance(error, DependencyError):
             logger.info("Task %s failed due to dependency failure so skipping retries", record.id)
             self.flow.complete_failure(record, States.dep_fail, error)
-        elif record.fail_cost <= kernel.config.retries and not kernel.cleanup_called:
+        elif self._may_try_again(record, error) and not kernel.cleanup_called:
             if not kernel.set_state(record, States.fail_retryable):  # cancelled meanwhile
                 return
             record.try_id += 1
@@ -61,4 +77,25 @@ class Retries:
             self.flow.soon(self.flow.launch, record)
         else:
             log_failure(record, error)
-            self.flow.complete_failure(record, States.failed, error)
+            kept = self.kept_calls
+            if kept is not None and kept.wants(record, error):
+                kernel.callbacks.run(self.keep, kept, record, error)
+            else:
+                self.flow.complete_failure(record, States.failed, error)
+
+    @functools.cached_property
+    def kept_calls(self) -> KeptCalls | None:
+        """Where failed calls are kept; None where they are not."""
+        sizes, kernel = self.kernel.config.kept_failures, self.kernel
+        if sizes is None:
+            return None
+        from parsl_on_dask.dataflow.kept_calls import KeptCalls
+
+        return KeptCalls(kernel.run_dir, *sizes, {e.label: e for e in kernel.config.executors}, self.began)
+
+    def keep(self, kept: KeptCalls, record: TaskRecord, error: BaseException) -> None:
+        """Keep what it takes to run a call again that has failed for good, and let it fail."""
+        try:
+            kept.keep(record, error)
+        finally:
+            self.flow.soon(self.flow.complete_failure, record, States.failed, error)

@@ -1,4 +1,4 @@
-"""What a run says about itself in its log."""
+"""Logs what a run is at its start, and how it went at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start of a kernel's parts."""
+"""Starts the parts of a kernel."""
 
 from __future__ import annotations
 

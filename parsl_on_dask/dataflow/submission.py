@@ -1,4 +1,4 @@
-"""From a call to a task: its executor, its record, and what is to be waited for."""
+"""Makes a task of a call: its executor, its record, and the futures that it waits for."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Any
 
-from parsl_on_dask.dataflow import arguments
+from parsl_on_dask.common.call_options import CallOptions
+from parsl_on_dask.common.task_errors import RunStopped
+from parsl_on_dask.dataflow import arguments, exits
 from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.parts import Kernel
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
-from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError
+from parsl_on_dask.lanes.failures import each_its_own
 
 
 def choose_executor(executors: str | Sequence[str], known: Sequence[str], number: int) -> str:
@@ -56,6 +59,20 @@ def new_record(
     future: AppFuture[Any] = AppFuture(record)
     record.app_fu = future
     return future
+
+
+def no_more_tasks(stopped: RunStopped | None) -> Exception:
+    """Why a kernel takes no more tasks: it was ``stopped``, else cleaned up."""
+    if stopped is not None:
+        return each_its_own(stopped)
+    why = exits.too_late() or "parsl.load() a Config before calling apps again"
+    return NoDataFlowKernelError(f"Cannot submit to a DFK that has been cleaned up: {why}")
+
+
+def take_options(record: TaskRecord, options: CallOptions) -> None:
+    """Give a new task the options of its app."""
+    record["options"] = options
+    record.func_name = options.name or record.func_name
 
 
 def prepare(kernel: Kernel, future: AppFuture[Any]) -> tuple[Sequence[Future[Any]], bool]:

@@ -24,6 +24,7 @@ from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.stages import Move, Stage, illegal
 
 if TYPE_CHECKING:
+    from parsl_on_dask.lanes.base import Lane
     from parsl_on_dask.lanes.call import Call
     from parsl_on_dask.lanes.callbacks import Callbacks
     from parsl_on_dask.python_internals.light_future import LightFuture
@@ -141,7 +142,8 @@ class TaskRecord(MutableMapping[str, Any]):
         self.try_time_returned = None
         #: The present try: a bare stage until its lane is chosen, then a call, which has the stage.
         self.current_try: Stage | Call = Stage.WAITING
-        self.lane: Any = None
+        #: The lane of the present try's call.
+        self.lane: Lane | None = None
         self.awaited = 0
         self._more: dict[str, Any] | None = None
         #: Tasks that wait for this one; None when it is done.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Literal, TypeVar
@@ -60,6 +60,8 @@ class ParslExecutor(OldNames, ABC):
     remote_monitoring_radio: Any = None
     log_config: Any = None
     _run_id: str | None = None
+    #: Keys of a resource specification that :func:`parsl_on_dask.options` may set here.
+    option_keys: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -119,6 +121,12 @@ class ParslExecutor(OldNames, ABC):
             What the call needs; the executor raises
             :class:`~parsl_on_dask.executors.errors.InvalidResourceSpecification` for keys that it does not know.
         """
+
+    def with_limits(
+        self, func: Callable[..., Any], specification: Mapping[str, Any]
+    ) -> tuple[Callable[..., Any], Mapping[str, Any]]:
+        """Return a function that keeps to the limits of a resource specification, and what else that asks for."""
+        return func, specification
 
     @abstractmethod
     def shutdown(self) -> None:

@@ -7,10 +7,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parsl_on_dask.common.arguments import need, need_number, short, wrong_type, wrong_value
+from parsl_on_dask.common.arguments import need, need_number, passed_on, short, wrong_type, wrong_value
 from parsl_on_dask.common.misspelt import meant
 from parsl_on_dask.common.mistakes import not_a_way
-from parsl_on_dask.common.passing import passed_on
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
@@ -83,7 +82,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         How files get to the apps. Default: the usual ways; an empty list: none.
     remote_monitoring_radio : optional
         How apps report to monitoring, when there is any.
-    batching, max_batch, in_flight, inline_limit, job_end_reruns
+    batching, max_batch, in_flight, inline_limit, job_end_reruns, memory_limit
         See :class:`~parsl_on_dask.executors.lane_executor.LaneExecutor`.
     **settings
         With ``jobqueue``: settings by dask-jobqueue's names (``queue``, ``cores``, ``memory``, ``walltime``,
@@ -143,6 +142,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         in_flight: int | None = None,
         inline_limit: int = 65536,
         job_end_reruns: int = 10,
+        memory_limit: float | None = None,
         **settings: Any,
     ) -> None:
         given = passed_on(locals(), *_OWN)

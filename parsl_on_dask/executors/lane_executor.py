@@ -5,26 +5,31 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.common import interrupts
-from parsl_on_dask.common.arguments import need, need_label, need_number, wrong_type
+from parsl_on_dask.common.arguments import need, need_label, need_number, short, wrong_type
 from parsl_on_dask.common.mistakes import not_these_keys
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.old_names import read_or_called
+from parsl_on_dask.executors.parts import Lane
 from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.old_spellings.legacy import warn_once
+from parsl_on_dask.remote.memory import MemoryLimited
 from parsl_on_dask.utils import AtomicIDCounter
 
 if TYPE_CHECKING:
     from parsl_on_dask.jobs.node_hours import NodeHours
 
 logger = logging.getLogger("parsl.executors.lane_executor")
+
+#: Bytes of the unit in which memory is stated, as in Parsl's resource specifications.
+MEGABYTE = 2**20
 
 _SETTINGS = (
     "working_dir",
@@ -35,40 +40,8 @@ _SETTINGS = (
     "in_flight",
     "inline_limit",
     "job_end_reruns",
+    "memory_limit",
 )
-
-
-class Lane(Protocol):
-    """The road of an executor's calls, as the executor sees it (:class:`parsl_on_dask.lanes.base.Lane`)."""
-
-    executor: Any
-    in_kernel: bool
-
-    def close(self, wait: bool = False) -> None:
-        """End what was started for it."""
-
-    def node_hours(self) -> NodeHours | None:
-        """What its blocks asked for and used."""
-
-    def outstanding(self) -> int:
-        """Number of calls taken and not yet done."""
-
-    def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
-        """Give blocks back."""
-
-    def scale_out(self, blocks: int = 1) -> list[str]:
-        """Ask for more blocks."""
-
-    def status(self) -> dict[str, JobStatus]:
-        """State of each block."""
-
-    def submit_call(
-        self, function: Callable[..., Any], spec: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Future[Any]:
-        """Submit a call without a kernel."""
-
-    def workers(self) -> list[dict[str, Any]]:
-        """The workers there are."""
 
 
 class LaneExecutor(ParslExecutor):
@@ -101,16 +74,25 @@ class LaneExecutor(ParslExecutor):
         How often a call that was cut off by the end of its worker's batch job runs again on another worker without
         that being a retry. After that it fails with ``WorkerLost``, and ``retries`` decide. 0: it fails at once.
 
+    memory_limit : float or None, default None
+        Megabytes (of 2**20 bytes) that a worker may have while it runs a call, together with the processes that the
+        call starts. A worker that has more is ended and replaced, and the call fails with ``MemoryLimitExceeded``. A
+        call can be given less by ``memory`` of its ``parsl_resource_specification``. Workers are looked at four times a
+        second. None: no limit. It needs workers that this package starts.
+
     Threads share objects with the script, so there these settings mean nothing.
     """
 
     kind: str
+    #: Whether ``memory`` of a resource specification is a limit of this package's, and not a wish for the worker.
+    limits_memory = False
 
     batching: bool = True
     max_batch: int = 512
     in_flight: int | None = None
     inline_limit: int = 65536
     job_end_reruns: int = 10
+    memory_limit: float | None = None
 
     working_dir: str | None = None
     storage_access: list[Any] | None = None
@@ -178,6 +160,7 @@ class LaneExecutor(ParslExecutor):
         need_number(owner, "in_flight", self.in_flight, at_least=1, optional=True, example="4096")
         need_number(owner, "inline_limit", self.inline_limit, at_least=0, example="65536")
         need_number(owner, "job_end_reruns", self.job_end_reruns, at_least=0, example="10")
+        need_number(owner, "memory_limit", self.memory_limit, kind=float, at_least=1, optional=True, example="4000")
 
     @property
     def lane(self) -> Lane | None:
@@ -222,12 +205,21 @@ class LaneExecutor(ParslExecutor):
             raise refusal
         if self._lane is None:
             raise ExecutorError(self, "it is not started: call start(), or load a Config that has it")
-        future = self._lane.submit_call(func, resource_specification or {}, args, kwargs)
+        func, specification = self.with_limits(func, resource_specification or {})
+        future = self._lane.submit_call(func, specification, args, kwargs)
         number = self._next_number()
         future.parsl_executor_task_id = number  # type: ignore[attr-defined]
         self._tasks[number] = future
         future.add_done_callback(lambda _: self._tasks.pop(number, None))
         return future
+
+    def with_limits(
+        self, func: Callable[..., Any], specification: Mapping[str, Any]
+    ) -> tuple[Callable[..., Any], Mapping[str, Any]]:
+        if not self.limits_memory or "memory" not in specification:
+            return func, specification
+        rest = {name: value for name, value in specification.items() if name != "memory"}
+        return MemoryLimited(func, int(specification["memory"] * MEGABYTE)), rest
 
     def _next_number(self) -> int:
         return self._task_ids.get_id() + 1
@@ -401,6 +393,17 @@ def manager_of(worker: Mapping[str, Any]) -> str:
 def _host_name(host: str) -> str:
     """The host's name for people; workers on this machine are known by its loopback address."""
     return socket.gethostname() if host in ("127.0.0.1", "::1", "localhost") else host
+
+
+def check_memory(specification: Mapping[str, Any] | None) -> None:
+    """Raise unless ``memory`` of a resource specification, if it is there, is a number of megabytes."""
+    memory = (specification or {}).get("memory", 1)
+    if isinstance(memory, bool) or not isinstance(memory, (int, float)) or not memory > 0:
+        raise InvalidResourceSpecification(
+            {"memory"},
+            f"memory must be a number of megabytes above 0, not {short(memory)}. Write for example "
+            "parsl_resource_specification={'memory': 4000}.",
+        )
 
 
 def refuse_keys(executor: ParslExecutor, specification: Mapping[str, Any] | None, known: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What executors had in earlier releases of Parsl, for programs that read it or subclass them."""
+"""Attributes that executors had in earlier releases of Parsl, for programs that read them or subclass executors."""
 
 from __future__ import annotations
 

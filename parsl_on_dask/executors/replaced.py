@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parsl_on_dask.common.passing import passed_on
+from parsl_on_dask.common.arguments import passed_on
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.threads import check_managed

@@ -1,4 +1,4 @@
-"""What the executors have in common whose calls say which resources they need."""
+"""The base of executors whose calls say which resources they need."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class ResourceExecutor(HighThroughputExecutor):
     """
 
     by_resources = True
+    limits_memory = False
     #: Keys that a resource specification may have.
     keys: tuple[str, ...] = NUMBERS
     _described_provider: Any = None

@@ -1,4 +1,4 @@
-"""What takes an executor's place when the command line says that everything runs in jobs of a batch system."""
+"""Takes an executor's place when the command line says that everything runs in jobs of a batch system."""
 
 from __future__ import annotations
 

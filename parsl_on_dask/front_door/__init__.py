@@ -1,1 +1,1 @@
-"""How a program comes in: the command line, the runner, notebooks."""
+"""How programs are started here: the command line, the runner, notebooks."""

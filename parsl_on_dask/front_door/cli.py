@@ -1,4 +1,4 @@
-"""The command line of ``python -m parsl_on_dask``: what its words mean, and nothing of what they do."""
+"""Reads the command line of ``python -m parsl_on_dask``; it does nothing that the words ask for."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from parsl_on_dask.common.overrides import ClusterOverride
 
 __all__ = ["Invocation", "parse"]
 
-Kind = Literal["script", "module", "code", "stdin", "check", "checkpoint", "visualize", "report", "perf", "globus-auth"]
+Kind = Literal[
+    "script", "module", "code", "stdin", "check", "checkpoint", "visualize", "report", "replay", "perf", "globus-auth"
+]
 
 #: Words that stand where a script would, and run no program.
-COMMANDS: tuple[Kind, ...] = ("check", "checkpoint", "visualize", "report", "perf", "globus-auth")
+COMMANDS: tuple[Kind, ...] = ("check", "checkpoint", "visualize", "report", "replay", "perf", "globus-auth")
 #: Those of them that start executors, or look at what these become.
 _WITH_EXECUTORS = ("check", "perf")
 
@@ -37,6 +39,7 @@ or, instead of running something:
   checkpoint ls|verify|rm|export DIR   look after recorded results; "checkpoint --help" says more
   visualize [DB]                       show runs that were monitored in a browser, also while they run
   report [DB|RUN_DIR]                  print a run's node-hours; write a run that was monitored as one HTML file
+  replay RUN_DIR [TASK]                run a call again that has failed, here and alone; "replay --help" says more
   perf --config FILE                   measure how many apps that do nothing a Config runs in a second
   globus-auth                          allow Globus to transfer files for you
                                        (a script of such a name is run as ./checkpoint)

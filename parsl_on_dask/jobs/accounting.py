@@ -18,7 +18,7 @@ PATIENCE, TOGETHER = 30.0, 500
 _FIELDS = "JobID,NNodes,Submit,Start,End,ElapsedRaw,TimelimitRaw,State"
 
 
-class _Entry(NamedTuple):
+class _Booked(NamedTuple):
     """What the books say of one run of a job; a job that was requeued has several."""
 
     nodes: int
@@ -36,7 +36,7 @@ def by_the_books(hours: NodeHours) -> NodeHours:
     jobs = [b.job for b in hours.blocks if b.job is not None]
     if hours.system != "slurm" or not jobs or shutil.which("sacct") is None:
         return hours
-    entries: dict[str, list[_Entry]] = {}
+    entries: dict[str, list[_Booked]] = {}
     try:
         for first in range(0, len(jobs), TOGETHER):
             for job, entry in _ask(jobs[first : first + TOGETHER], hours.clusters):
@@ -49,7 +49,7 @@ def by_the_books(hours: NodeHours) -> NodeHours:
     return replace(hours, blocks=blocks, source="sacct")
 
 
-def _booked(block: BlockHours, entries: list[_Entry]) -> BlockHours:
+def _booked(block: BlockHours, entries: list[_Booked]) -> BlockHours:
     ran = sum(e.ran for e in entries)
     waits = [e.started - e.submitted for e in entries if e.started is not None and e.submitted is not None]
     limit = entries[-1].limit
@@ -64,7 +64,7 @@ def _booked(block: BlockHours, entries: list[_Entry]) -> BlockHours:
     )
 
 
-def _ask(jobs: list[str], clusters: str | None) -> Iterator[tuple[str, _Entry]]:
+def _ask(jobs: list[str], clusters: str | None) -> Iterator[tuple[str, _Booked]]:
     command = ["sacct", "-X", "-n", "-P", "-D", "-j", ",".join(jobs), "-o", _FIELDS]
     if clusters:
         command.insert(1, f"--clusters={clusters}")
@@ -78,7 +78,7 @@ def _ask(jobs: list[str], clusters: str | None) -> Iterator[tuple[str, _Entry]]:
     )
     for line in done.stdout.splitlines():
         job, nodes, submitted, started, _, ran, limit, _ = line.split("|")
-        entry = _Entry(int(nodes), _number(submitted), _number(started), float(ran), _minutes(limit))
+        entry = _Booked(int(nodes), _number(submitted), _number(started), float(ran), _minutes(limit))
         yield job, entry
 
 

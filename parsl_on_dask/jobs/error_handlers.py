@@ -1,4 +1,4 @@
-"""What an executor does about failed blocks: values for ``block_error_handler``.
+"""Handlers of failed blocks: values for ``block_error_handler``.
 
 A handler is called as ``handler(executor, status)`` after each poll, where ``status`` maps block ids to
 :class:`~parsl_on_dask.jobs.states.JobStatus`. It calls ``executor.set_bad_state_and_fail_all(exception)`` when

@@ -87,6 +87,18 @@ class Lane(abc.ABC):
         """Have ``step(item)`` done, which mostly submits a call of app ``name``: by a thread of the lane's, if any."""
         step(item)
 
+    def ahead_size(self) -> int:
+        """Number of calls that were prepared ahead and not submitted yet."""
+        return 0
+
+    def prepare(self, call: Call) -> None:
+        """Pack a call that is to go ahead, with promises among its arguments; for lanes with :attr:`goes_ahead`."""
+        raise NotImplementedError
+
+    def follow(self, call: Call, leaders: Sequence[Call]) -> bool:
+        """Send a prepared call after its leaders. False when one of these has a follower already."""
+        return False
+
     def drop(self, call: Call) -> None:  # noqa: B027
         """Forget a call that went ahead and will not be submitted."""
 

@@ -158,7 +158,7 @@ class BatchLane(RemoteLane):
     def end_shifts(self, addresses: Collection[str]) -> None:
         for shift in list(self.open_shifts.values()):
             if shift.link is not None and shift.link.address in addresses:
-                self.links.send(shift.link, dumps((shift.id, {}, [])))
+                self.links.send(shift.link, dumps((shift.id, {}, [], 0.0)))
 
     def hang_up(self) -> None:
         self.links.close()

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def bundle(
-    lane: Sender, batch: str, calls: Sequence[Call], feed: bool = False, need: float = 0.0, adopt: int = 0
+    lane: Sender, shift: str, calls: Sequence[Call], feed: bool = False, need: float = 0.0, adopt: int = 0
 ) -> bytes:
     """Pack calls for the worker (:class:`~parsl_on_dask.remote.runner.Bundle`).
 
     Parameters
     ----------
     lane : Sender
-    batch : str
+    shift : str
         Id of the Dask task.
     calls : sequence of Call
         They refer to the same values, if to any.
@@ -41,7 +41,7 @@ def bundle(
         {
             "topic": lane.topic,
             "monitor": None if lane.watch is None else lane.watch.asked_of(lane.executor),
-            "batch": batch,
+            "shift": shift,
             "block": first.spec.get("block"),
             "inline": lane.executor.inline_limit,
             "feed": feed,
@@ -66,9 +66,9 @@ def as_data(call: Call, refers: bool = False) -> tuple[int, str, bytes | None, i
     return (call.number, call.function_key, call.payload, kind)
 
 
-def key_of(name: str, batch: str) -> str:
+def key_of(name: str, shift: str) -> str:
     """The key of a Dask task. The dashboard shows the name."""
-    return f"{name}{KEY_MARK}{batch}"
+    return f"{name}{KEY_MARK}{shift}"
 
 
 def give_to_dask(

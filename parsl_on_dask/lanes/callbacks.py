@@ -13,8 +13,9 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from parsl_on_dask.python_internals.futures import CallingFuture
@@ -175,6 +176,24 @@ class PoliteFuture(CallingFuture[T]):
     def when_done(self, function: Callable[[Any], object]) -> None:
         """Have a function of this package's called, by the thread that ends the future. It must not wait."""
         self.add_done_callback(_Inline(function))
+
+    def _until_done(self) -> Generator[Any, None, None]:
+        """Wait in an asyncio loop, as ``await`` does. Unlike asyncio's way, this never cancels the future itself."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        woken = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        def done(_: Any) -> None:
+            with suppress(RuntimeError):  # the loop was closed in the meantime
+                loop.call_soon_threadsafe(wake)
+
+        self.when_done(done)
+        yield from woken
 
     def _callbacks(self) -> Callbacks:
         return COMMON

@@ -22,6 +22,7 @@ from parsl_on_dask.lanes.queues import LONG, TARGET
 from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.stages import CLAIM
 from parsl_on_dask.remote.packing import dumps
+from parsl_on_dask.remote.runner import PATIENCE
 
 #: How many Dask tasks go to the scheduler in one message.
 TOGETHER = 64
@@ -53,6 +54,8 @@ class Dispatcher:
         self.lane = lane
         #: shifts that wait for calls, by id; some of them have been given some meanwhile, or have ended
         self.idle: dict[str, Shift] = {}
+        #: shifts that run a long call and have been given the next one, by id; some of them have begun that, or ended
+        self.next: dict[str, Shift] = {}
 
     def rests(self, shift: Shift) -> None:
         """Take note that a shift waits for calls, so that it need not be looked for among many."""
@@ -67,8 +70,12 @@ class Dispatcher:
 
     def dispatch(self) -> None:
         """Send what can be sent: to shifts that run, and as new Dask tasks."""
-        if not self.lane.queues.size:
-            return
+        if self.lane.queues.size:
+            self._send_all()
+        if self.next and (self.idle or len(self.lane.shifts) < self.lane.cluster.slots()):
+            self._take_back()
+
+    def _send_all(self) -> None:
         slots = self.lane.cluster.slots()
         ends = self.lane.ends
         shifts = others = 0  # that do not count, as they are where nothing new goes
@@ -113,9 +120,47 @@ class Dispatcher:
                     if len(self.lane.shifts) - len(self.lane.open_shifts) - others < 2 * slots + 2:
                         self._send([self.lane.queues.take(key, count)], False, where)
                         placed = True
-                elif len(self.lane.open_shifts) - shifts < self._shifts(key, slots):
+                elif self._may_open(key, slots, shifts):
                     self._send([self.lane.queues.take(key, count)], True, where)
                     placed = True
+                elif where is None and len(self.lane.open_shifts) >= slots and (shift := self._busy()) is not None:
+                    self._feed_next(shift, self.lane.queues.take(key, 1))
+                    placed = True
+
+    def _busy(self) -> Shift | None:
+        """A shift that runs a call of known length, and has no other."""
+        if self.lane.preference is not None:
+            return None
+        for shift in self._some():
+            if shift.open and len(shift.calls) == 1 and self._patience(shift):
+                return shift
+        return None
+
+    def _patience(self, shift: Shift) -> float:
+        """Seconds that the call which a shift runs may take before the next one had better run elsewhere."""
+        mean = self.lane.queues.mean_of(next(iter(shift.calls.values())).function_key)
+        return 2 * mean + PATIENCE if mean else 0.0
+
+    def _feed_next(self, shift: Shift, calls: list[Call]) -> None:
+        """Have a call wait behind a long one, while no slot is idle: its worker then need not wait for it."""
+        patience = self._patience(shift)
+        calls = step_all(calls, CLAIM)
+        if calls:
+            calls[0].shift = shift
+            self._feed_claimed(shift, calls, patience)
+            shift.next = calls[0].number
+            self.next[shift.id] = shift
+
+    def _take_back(self) -> None:
+        """Have calls that wait behind long ones given back, as many as slots are idle."""
+        idle = self.lane.cluster.slots() - sum([bool(shift.calls) for shift in self.lane.shifts.values()])
+        for shift in list(self.next.values()):
+            if idle <= 0:
+                return
+            del self.next[shift.id]
+            if shift.next and shift.link is not None and not shift.over:
+                idle -= 1
+                self.lane.links.send(shift.link, dumps((shift.id, {}, None, 0.0)))
 
     def _allowed(self) -> int:
         """How many more calls may be with Dask."""
@@ -124,11 +169,28 @@ class Dispatcher:
             return self.lane.queues.max_batch
         return max(0, most - sum([len(shift.calls) for shift in self.lane.shifts.values()]))
 
-    def _shifts(self, key: Any, slots: int) -> int:
-        """How many shifts there may be. More than run at a time where others may add workers, as demand shows."""
-        work = self._work(key)
-        most = slots if self.lane.cluster.started_here or work < BACKLOG * slots else 2 * slots
-        return min(most, _worth(work, OPENING)) if self.lane.queues.mean(key) else most
+    def _may_open(self, key: Any, slots: int, others: int) -> bool:
+        """Whether there may be one more shift.
+
+        More than run at a time may be where others may add workers, as demand shows. Short calls get as many as their
+        work is worth, beside those that are busy with something else.
+        """
+        work, there = self._work(key), len(self.lane.open_shifts) - others
+        if there >= (slots if self.lane.cluster.started_here or work < BACKLOG * slots else 2 * slots):
+            return False
+        worth = _worth(work, OPENING)
+        if there < worth or not self.lane.queues.mean(key):
+            return True
+        some = self._some()
+        return there < worth + there * sum(map(self._is_taken, some)) / len(some)
+
+    def _is_taken(self, shift: Shift) -> bool:
+        """Whether a shift is busy with a call that may be long."""
+        if shift.stuck or shift.next:
+            return True
+        if not (shift.started and shift.calls):
+            return False
+        return not 0 < self.lane.queues.mean_of(next(iter(shift.calls.values())).function_key) <= LONG
 
     def _spread(self, key: Any, slots: int) -> int:
         """Among how many shifts the calls of a queue are divided: those that wait for more cost less than new ones."""
@@ -235,14 +297,14 @@ class Dispatcher:
         for shift in self.lane.open_shifts.values():
             if shift.open and not shift.calls and shift.link is not None:
                 shift.stuck = True
-                self.lane.links.send(shift.link, dumps((shift.id, {}, [])))
+                self.lane.links.send(shift.link, dumps((shift.id, {}, [], 0.0)))
 
     def _feed(self, shift: Shift, calls: list[Call]) -> None:
         calls = step_all(calls, CLAIM)
         if calls:
             self._feed_claimed(shift, self._with_followers(shift, calls))
 
-    def _feed_claimed(self, shift: Shift, calls: list[Call]) -> None:
+    def _feed_claimed(self, shift: Shift, calls: list[Call], patience: float = PATIENCE) -> None:
         link = shift.link
         assert link is not None
         functions = {}
@@ -250,7 +312,7 @@ class Dispatcher:
             shift.calls[call.number] = call
             if call.function_key not in link.known:
                 functions[call.function_key] = (call.name, call.packed)
-        self.lane.links.send(link, dumps((shift.id, functions, [as_data(c) for c in calls])))
+        self.lane.links.send(link, dumps((shift.id, functions, [as_data(c) for c in calls], patience)))
 
     def _send(self, groups: list[list[Call]], feed: bool, where: Where | None = None) -> None:
         """Make a Dask task of each group of calls. All of them have the same resource specification."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Any
+from typing import Any, TypeVar
 
 from parsl_on_dask.common.mistakes import daemonic_worker
 from parsl_on_dask.lanes.traceback_frames import traceback_of
@@ -19,11 +19,13 @@ HOST = socket.gethostname()
 def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     """The exception of this package that a :class:`~parsl_on_dask.remote.errors.Failure` stands for."""
     from parsl_on_dask.common import app_errors as app
-    from parsl_on_dask.executors.high_throughput.errors import AppExit, WorkerLost
+    from parsl_on_dask.executors.high_throughput.errors import AppExit, MemoryLimitExceeded, WorkerLost
     from parsl_on_dask.serialize.errors import DeserializationError, SerializationError
 
     if kind == "WorkerLost":
         return WorkerLost(*args)
+    if kind == "MemoryLimitExceeded":
+        return MemoryLimitExceeded(*args)
     if kind == "AppExit":
         return AppExit(*args)
     if kind == "SerializationError":
@@ -34,11 +36,16 @@ def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
         return app.AppTimeout(app_timeout_text(*args))
     made: BaseException = getattr(app, kind)(*args)
     if kind == "BashExitFailure" and hasattr(made, "add_note"):
-        made.add_note(_of_exit_code(args[1]))
+        note = _of_exit_code(args[1], quoted=bool(args[2:]))
+        if note:
+            made.add_note(note)
     return made
 
 
-def each_its_own(error: BaseException) -> BaseException:
+E = TypeVar("E", bound=BaseException)
+
+
+def each_its_own(error: E) -> E:
     """A copy of an exception of this package's that is the end of several calls.
 
     One object for all of them would get a longer traceback each time that one of their futures raises it.
@@ -52,11 +59,13 @@ def each_its_own(error: BaseException) -> BaseException:
     return copy
 
 
-def _of_exit_code(code: Any) -> str:
-    """What a bash app's exit code tells, and where to look."""
+def _of_exit_code(code: Any, quoted: bool = False) -> str:
+    """What a bash app's exit code tells; and where to look, unless what the command wrote is quoted already."""
     told = {126: "126 is a command that may not be run. ", 127: "127 is a command that was not found. "}.get(code, "")
     if isinstance(code, int) and code < 0:
         told = f"Signal {-code} ended it. "
+    if quoted:
+        return told.rstrip()
     return told + "What the command wrote is in the files of stdout= and stderr=, if the app was given these."
 
 

@@ -250,7 +250,7 @@ class JobEnds:
         return ""
 
     def without_leaving(self, slots: int) -> tuple[int, int, int]:
-        """How many of the slots take calls, and how many shifts and other batches are in the other ones."""
+        """How many of the slots take calls, and how many open shifts and others are in the other ones."""
         going = {address for address, place in self.places.items() if place.leaving}
         there = [b for b in self.lane.shifts.values() if b.link is not None and not b.over and b.link.address in going]
         shifts = sum([shift.id in self.lane.open_shifts for shift in there])
@@ -345,7 +345,7 @@ class JobEnds:
     # -- calls that were cut off ---------------------------------------------------------------------------------
 
     def cut_off(self, shift: Shift) -> bool:
-        """Whether a batch that was just lost was lost because its worker's job ended."""
+        """Whether a shift that was just lost was lost because its worker's job ended."""
         place = self.places.get(shift.link.address) if shift.link is not None else None
         # by the worker's reckoning, which may be off by the time that it took to start
         return place is not None and time.monotonic() >= 2 * place.end.last - place.end.end

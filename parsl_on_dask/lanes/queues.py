@@ -71,16 +71,16 @@ class Queues:
         spec = tuple(sorted((k, repr(v)) for k, v in call.spec.items())) if call.spec else ()
         # calls on the same values go together, to where these are
         urgency = call.spec.get("priority", math.inf) if call.spec else math.inf
-        key = (call.function_key, spec, tuple([id(ref) for ref in call.refs]), call.solo, urgency)
+        key = (call.function_key, spec, tuple([id(ref) for ref in call.refs]), call.solo, urgency, call.waited)
         calls = self.waiting.get(key)
         if calls is None:
             calls = self.waiting[key] = deque()
-        if first or call.waited:
+        if first:
             calls.appendleft(call)
-            if call.waited:
-                self.waiting.move_to_end(key, last=False)
         else:
             calls.append(call)
+        if call.waited:
+            self.waiting.move_to_end(key, last=False)
         self.size += 1
 
     def heads(self) -> Iterator[tuple[Key, bool]]:
@@ -90,6 +90,8 @@ class Queues:
             first = min([key[4] for key in keys])
             if first < math.inf:  # the lowest goes first, and calls that say nothing go last
                 keys = [key for key in keys if key[4] == first]
+            if any([key[5] for key in keys]):  # what was begun is finished before anything else is begun
+                keys.sort(key=lambda key: not key[5])
         for key in keys[:LOOKED_AT]:
             yield key, key[3] or bool(key[1]) or self.mean(key) > self.alone
 

@@ -107,7 +107,7 @@ class Reports:
                 self.lane.dispatcher.rests(shift)
 
     def _done(self, shift: Shift) -> None:
-        """Let go of a batch whose Dask task has ended and whose calls have all reported."""
+        """Let go of a shift whose Dask task has ended and whose calls have all reported."""
         self.lane.shifts.pop(shift.id, None)
         if not shift.keeps:
             shift.future = None
@@ -135,16 +135,19 @@ class Reports:
         elif kind == HANDED_BACK:
             for number in report[1]:
                 self._not_begun(shift, number)
+            shift.next = 0
             shift.stuck = bool(shift.calls)
         elif kind in WATCHED:
             watched(self.lane.watch, shift.calls.get(report[1]), worker, host, report)
         elif kind == FORGOTTEN:
             if shift.link is not None:
                 shift.link.known.pop(report[2], None)
+            shift.next = 0
             self._not_begun(shift, report[1])
         else:
             number = report[1]
             shift.stuck = False
+            shift.next = 0
             call = shift.calls.pop(number, None)
             if call is None:
                 return

@@ -31,6 +31,8 @@ class Shift:
         Address of the worker that it was meant for, when not every one would do.
     since : float
         When it was heard of last, by :func:`time.monotonic`; 0.0 before that.
+    next : int
+        Number of the call that waits behind a long one; 0 when none does.
     stuck : bool
         Whether the call that it runs takes so long that the calls behind it were handed back.
     """
@@ -48,6 +50,7 @@ class Shift:
         "keeps",
         "link",
         "name",
+        "next",
         "over",
         "place",
         "several",
@@ -70,6 +73,7 @@ class Shift:
         self.since = 0.0
         self.place = ""
         self.stuck = False
+        self.next = 0
         self.over = False
         self.ended = ""
         self.ended_at = 0.0
@@ -92,6 +96,6 @@ class Shift:
     @property
     def open(self) -> bool:
         """Whether calls can be sent to it now."""
-        if self.stuck or not self.started or self.over or not self.feed:
+        if self.stuck or self.next or not self.started or self.over or not self.feed:
             return False
         return self.link is not None and self.link.ready

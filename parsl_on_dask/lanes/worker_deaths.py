@@ -27,8 +27,23 @@ _MEANS = {
 
 def worker_lost(call: Call, cluster: Cluster, worker: str, host: str, why: str = "") -> Outcome:
     """The outcome of a call whose worker died: of one that it was running, or whose result it had."""
-    error = as_exception("WorkerLost", (worker, host, story_of(call, cluster, worker, why)))
+    end = None if why else cluster.end_of(worker)
+    error = over_limit(call, worker, host, end) if end is not None and end.over else None
+    if error is None:
+        error = as_exception("WorkerLost", (worker, host, story_of(call, cluster, worker, why)))
     return Outcome(error=error, worker=worker, host=host)
+
+
+def over_limit(call: Call, worker: str, host: str, end: End) -> BaseException:
+    """The error of a call for which its worker was ended."""
+    if end.over == "walltime":
+        seconds = int(end.allowed) if end.allowed == int(end.allowed) else end.allowed
+        return as_exception("AppTimeout", (call.name, seconds))
+    if end.over == "kill":
+        return as_exception("AppKilled", (call.name,))
+    what = _task_of(call)
+    note = f"{what} had {_gib(end.used)} of memory, and was allowed {_gib(end.allowed)}"
+    return as_exception("MemoryLimitExceeded", (worker, host, note))
 
 
 def story_of(call: Call, cluster: Cluster, worker: str, why: str = "") -> str:
@@ -44,9 +59,8 @@ def story_of(call: Call, cluster: Cluster, worker: str, why: str = "") -> str:
     why : str, optional
         Why the call is not run again, if it was the end of a job that ended the worker.
     """
-    task = getattr(call.owner, "id", None)
     block = cluster.block_of(worker)
-    ran = f"it ran app {call.name!r}" + ("" if task is None else f", task {task}")
+    ran = f"it ran {_task_of(call)}"
     if block is not None:
         ran += f", in block {block}"
     return "; ".join([ran, why or describe_death(cluster.end_of(worker))])
@@ -70,6 +84,8 @@ def describe_death(end: End | None) -> str:
         text = f"its process ended with {end.how} (os._exit, or a library that ends the process)"
     elif end.how != "signal SIGKILL":
         text = f"{end.how} ended its process{_MEANS.get(end.how, '')}"
+    elif end.starved:
+        text = f"the system's OOM killer ended its process, since memory had run out; {used}"
     elif end.limit and end.peak * end.workers > NEAR * end.limit:
         text = f"{end.how} ended its process. Out of memory? {used[0].upper()}{used[1:]}"
     else:
@@ -78,5 +94,10 @@ def describe_death(end: End | None) -> str:
     return f"{text}. Its log: {end.log}" if end.log else text
 
 
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
+def _task_of(call: Call) -> str:
+    task = getattr(call.owner, "id", None)
+    return f"app {call.name!r}" + ("" if task is None else f", task {task}")
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

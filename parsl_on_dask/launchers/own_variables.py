@@ -1,4 +1,4 @@
-"""Environment variables of a block's script that are for its launcher alone, and what apps find in their place.
+"""Keeps environment variables that a block's script sets for its launcher alone away from apps.
 
 A launcher's program reads variables that nobody asked for: how many CPUs a task of ``srun`` has, which nodes there
 are. An app that starts such a program itself would be steered by them. So the script notes beside each of them what was

@@ -1,4 +1,4 @@
-"""A file handler that does its work later.
+"""A file handler that formats and writes its records later, many at a time.
 
 Formatting and writing a line takes longer than anything else that happens to a task when it is submitted. This
 handler only keeps what is to be written; a thread formats and writes it a moment later. A killed process loses the

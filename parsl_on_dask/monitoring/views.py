@@ -1,4 +1,4 @@
-"""What shows a kernel while it runs, apart from the database: Dask's dashboard, and bars if they are asked for."""
+"""Shows a kernel while it runs, apart from the database: on Dask's dashboard, and as bars if these are asked for."""
 
 from __future__ import annotations
 

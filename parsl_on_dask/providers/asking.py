@@ -1,4 +1,4 @@
-"""How the providers for batch systems learn the states of jobs: by one question for all, tolerant of no answer."""
+"""Asks batch systems for the states of jobs: with one question for all jobs, and tolerant of no answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the providers for batch systems submit and cancel jobs."""
+"""Submits and cancels the jobs of batch systems."""
 
 from __future__ import annotations
 

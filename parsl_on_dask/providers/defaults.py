@@ -1,4 +1,4 @@
-"""Defaults that can be told from values which a user wrote: what was left out may come from a site's settings."""
+"""Marks defaults, which can then be told from values that a user wrote: a site's settings may replace them."""
 
 from __future__ import annotations
 

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 from parsl_on_dask.channels.argument import takes_channel
 from parsl_on_dask.channels.base import Channel
-from parsl_on_dask.common.arguments import need, need_number
-from parsl_on_dask.common.passing import passed_on
+from parsl_on_dask.common.arguments import need, need_number, passed_on
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import SingleNodeLauncher

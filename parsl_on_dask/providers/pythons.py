@@ -1,9 +1,10 @@
-"""Which Python the workers are.
+"""The Python of workers: which one it is, and how nodes find it.
 
-As in Parsl, that is the environment that ``worker_init`` activates, or the container that a launcher enters. A job
-notes what it finds before ``worker_init`` (:func:`note`). What starts on a node (:func:`choice`) compares: where
-``python`` and ``python3`` mean something else by then, or another environment is active, an environment was activated,
-and its Python it is. Else it is the script's own, by its path, which need not be on ``PATH``.
+As in Parsl, workers run the Python of the environment that ``worker_init`` activates, or of the container that a
+launcher enters. A job notes what it finds before ``worker_init`` (:func:`note`), and what starts on a node compares
+(:func:`choice`): if ``python`` or ``python3`` mean something else by then, or another environment is active, an
+environment was activated, and workers run its Python. Otherwise they run the script's own, by its path, which need not
+be on ``PATH``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the words of a batch system mean that does not take a job: come back later, too many of yours, or never."""
+"""Reads the words of a batch system that does not take a job: come back later, too many of yours, or never."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the docstrings of providers for batch systems say alike: written once, with each provider's own defaults."""
+"""Parameters that all providers for batch systems document alike, written once, with each provider's own defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a site's ``jobqueue.<system>`` settings say.
+"""Reads a site's ``jobqueue.<system>`` settings.
 
 dask-jobqueue ships a value for every setting. A provider of Parsl's takes only what somebody wrote, so that it goes on
 as Parsl's does where there is no ``jobqueue.yaml``, or only the untouched one. Jobs that are asked for by

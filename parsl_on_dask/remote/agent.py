@@ -168,8 +168,11 @@ def _handler(worker: Any) -> Any:
 class Shift(Protocol):
     """A shift that is sent calls while it runs."""
 
-    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]]) -> bool:
+    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]], patience: float) -> bool:
         """Take more calls. False when the shift is over."""
+
+    def give_back(self) -> None:
+        """Hand back the calls that wait."""
 
 
 class Agent:
@@ -180,7 +183,7 @@ class Agent:
     connected : bool
         Whether the client has a connection to this worker.
     shifts : dict
-        The lane's shifts that run here, by batch.
+        The lane's shifts that run here, by id.
     functions : dict
         Name, function and size of those that were called last, by key.
     users : int
@@ -309,9 +312,14 @@ class Agent:
             self._take_the_long_way(stream)
             comm.abort()
 
-    def take(self, batch: str, functions: dict[str, tuple[str, bytes]], calls: list[Any]) -> None:
-        """Give calls to a shift, or back to the client when that has ended."""
-        shift = self.shifts.get(batch)
-        if (shift is None or not shift.add(calls, functions)) and calls:
+    def take(
+        self, shift_id: str, functions: dict[str, tuple[str, bytes]], calls: list[Any] | None, patience: float
+    ) -> None:
+        """Give calls to a shift, or back to the client when that has ended. None: give back those that wait there."""
+        shift = self.shifts.get(shift_id)
+        if calls is None:
+            if shift is not None:
+                shift.give_back()
+        elif (shift is None or not shift.add(calls, functions, patience)) and calls:
             back = [(HANDED_BACK, [call[0] for call in calls])]
-            self._send(dumps((batch, str(self.worker.name), self.worker.address, HOST, 0, back)))
+            self._send(dumps((shift_id, str(self.worker.name), self.worker.address, HOST, 0, back)))

@@ -1,4 +1,4 @@
-"""Doing things again that may go better: from the start, or from where a broken connection left a file."""
+"""Tries again what may go better: from the start, or from where a broken connection left a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the processes that a call forks.
+"""Keeps the processes that a call forks away from the connections of their worker.
 
 A forked child has copies of all connections of its parent. While it lives, nobody at their other ends sees that the
 parent has died. So a child lets go of Dask's connections, and of what else was named here, as it begins. A child that

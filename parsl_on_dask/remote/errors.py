@@ -142,13 +142,27 @@ def _dumps(value: Any) -> bytes:
     return dumps(value)
 
 
+class _ByItsClass:
+    """Pickles an exception as its class says, whatever ``copyreg`` says.
+
+    tblib, which Dask has at work in its workers, rebuilds exceptions from their ``args`` alone. Those whose fields are
+    set by ``__init__`` only, as of UnicodeDecodeError, then have no text.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.error.__reduce_ex__(protocol)
+
+
 def _pickled_exception(error: BaseException) -> bytes | None:
     """The exception's pickle, or None when it would not come back as itself."""
-    # traceback and causes travel beside it; tblib, if a program uses it so, would put them into the pickle as well
+    # traceback and causes travel beside it
     beside = error.__traceback__, error.__cause__, error.__context__, error.__suppress_context__
     error.__traceback__ = error.__cause__ = error.__context__ = None
     try:
-        data = _dumps(error)
+        data = _dumps(_ByItsClass(error))
         back = pickle.loads(data)
     except BaseException:  # also what looks like the end of this process: it comes from the class's own code
         return None

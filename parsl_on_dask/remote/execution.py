@@ -2,7 +2,7 @@
 
 Reports go to the client in pickled messages of this shape::
 
-    (batch, worker name, worker address, host, pid, [report, ...])
+    (shift, worker name, worker address, host, pid, [report, ...])
     report = (STARTED,)                                    the shift runs now
            | (STARTED, stop, last, end)                    the same, in a job that ends in so many seconds
            | (VALUE, call, pickled value, began, ended)    small values ride along
@@ -22,9 +22,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypedDict
 
-from . import children
+from . import children, journal
 from .errors import Failure, left_by, pack_error
-from .journal import Journal
 from .packing import PromiseMissing, dumps, loads, loads_with_promises, loads_with_refs, looks_large
 from .tracebacks import without_ours
 
@@ -44,15 +43,13 @@ COPIES, OWN = 0, 1
 #: number, key of the function, pickled arguments, one of the above
 CallData = tuple[int, str, bytes, int]
 
-journal: Journal | None = None
-
 
 class Bundle(TypedDict):
     """What a shift begins with."""
 
     topic: str
     monitor: float | None
-    batch: str
+    shift: str
     block: str | None
     inline: int
     feed: bool
@@ -65,12 +62,6 @@ class Bundle(TypedDict):
     items: list[int | None]
     functions: dict[str, tuple[str, bytes]]
     calls: list[CallData]
-
-
-def keep_journal(kept: Journal | None) -> None:
-    """Note from now on, where a kill of this process cannot erase it, which call runs and what the last ones gave."""
-    global journal
-    journal = kept
 
 
 class Agent(Protocol):
@@ -129,8 +120,8 @@ class Execution:
             name = sent[0]
         else:  # dropped to make room, while the client thought it was known here
             return (FORGOTTEN, number, key)
-        if journal is not None:
-            journal.running(number)
+        if journal.kept is not None:
+            journal.kept.running(number)
         began = time.time()
         try:
             function = known[1] if sent is None else self.function(key, *sent)  # type: ignore[index]
@@ -167,8 +158,8 @@ class Execution:
             without_ours(left)
             return (ERROR, number, dumps(pack_error(left)), began, time.time())
         finally:
-            if journal is not None:
-                journal.running(0)
+            if journal.kept is not None:
+                journal.kept.running(0)
 
     def keep(self, number: int, value: Any, size: int, began: float, ended: float) -> tuple[Any, ...]:
         """Keep a large result here: as that of this Dask task, or until Dask has a task for it."""

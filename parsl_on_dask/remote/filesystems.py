@@ -169,7 +169,7 @@ def fetch(url: str, local: str, options: dict[str, Any], timeout: float, attempt
             if size is not None and got != size:
                 raise ConnectionError(f"{got} of {size} bytes came")
 
-        place(local, write, key=url, batch=_version(fs, path, info))
+        place(local, write, key=url, version=_version(fs, path, info))
 
     _try(copy, attempts, "in", url, local, app)
 

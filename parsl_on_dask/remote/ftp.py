@@ -15,17 +15,17 @@ from .placing import place
 from .staged import saying
 
 
-def fetch_ftp(url: str, path: str, timeout: float, retries: int, batch: str | None = None) -> None:
+def fetch_ftp(url: str, path: str, timeout: float, retries: int, version: str | None = None) -> None:
     """Bring a file from an FTP server; parameters and errors as of :func:`~parsl_on_dask.remote.http.fetch_http`."""
     with saying("in", url, path):
-        place(path, lambda part: download(url, part, timeout, retries), key=url, batch=batch)
+        place(path, lambda part: download(url, part, timeout, retries), key=url, version=version)
 
 
 def _ftp_stage_in(
-    working_dir: str | None, outputs: Sequence[Any], timeout: float, retries: int, batch: str | None = None, **_: Any
+    working_dir: str | None, outputs: Sequence[Any], timeout: float, retries: int, version: str | None = None, **_: Any
 ) -> None:
     """The task that brings a file before those that need it."""
-    fetch_ftp(outputs[0].url, outputs[0].local_path, timeout, retries, batch)
+    fetch_ftp(outputs[0].url, outputs[0].local_path, timeout, retries, version)
 
 
 def download(url: str, part: str, timeout: float, retries: int) -> None:

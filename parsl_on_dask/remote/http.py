@@ -27,25 +27,25 @@ PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 CHUNK = 1 << 18
 
 
-def fetch_http(url: str, path: str, timeout: float, retries: int, batch: str | None = None) -> None:
+def fetch_http(url: str, path: str, timeout: float, retries: int, version: str | None = None) -> None:
     """Bring a file from the web.
 
     - `path`: where it goes.
     - `timeout`: seconds for which a server may be silent.
     - `retries`: how many attempts in a row may fail to bring anything, after the first.
-    - `batch`: see :func:`~parsl_on_dask.remote.placing.place`.
+    - `version`: see :func:`~parsl_on_dask.remote.placing.place`.
 
     Raises Failure: ``StagingError``.
     """
     with saying("in", url, path):
-        place(path, lambda part: download(url, part, timeout, retries), key=url, batch=batch)
+        place(path, lambda part: download(url, part, timeout, retries), key=url, version=version)
 
 
 def _http_stage_in(
-    working_dir: str | None, outputs: Sequence[Any], timeout: float, retries: int, batch: str | None = None, **_: Any
+    working_dir: str | None, outputs: Sequence[Any], timeout: float, retries: int, version: str | None = None, **_: Any
 ) -> None:
     """The task that brings a file before those that need it."""
-    fetch_http(outputs[0].url, outputs[0].local_path, timeout, retries, batch)
+    fetch_http(outputs[0].url, outputs[0].local_path, timeout, retries, version)
 
 
 def download(url: str, part: str, timeout: float, retries: int) -> None:

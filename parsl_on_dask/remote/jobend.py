@@ -1,4 +1,4 @@
-"""When the batch job ends that a worker runs in.
+"""Finds out when the batch job ends in which a worker runs.
 
 Who starts workers in a job puts the end into their environment: :data:`JOB_END`, or Slurm does. :data:`DRAIN` is a
 time from which on a worker takes no more calls although its job goes on. Both are seconds since the epoch.

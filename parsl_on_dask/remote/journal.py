@@ -5,21 +5,42 @@ into memory: the number of the running call, and the last reports. Writing to it
 operating system keeps it whatever happens to the process. Who finds the worker dead reads which call killed it, and
 the results of calls that had ended, which then need not run again. It works where both can see the same file.
 
-Layout: the running call's number, the half in use, then two halves, each with its length and records of length and
-bytes. When a half is full the other one begins anew.
+It also says what the running call is allowed: whoever keeps the workers reads that, and ends a worker whose call does
+not keep to it.
+
+Layout: the running call's number, its deadline, the seconds that this is from, the bytes that it may have, then two
+halves, each with its length and records of length and bytes. When a half is full the other one begins anew.
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
+from contextlib import suppress
+from typing import NamedTuple
 
 #: Bytes of each half.
 HALF = 1 << 18
 
-_HEAD = struct.Struct("<qq")
+_HEAD = struct.Struct("<qddq")
+_LIMITS = struct.Struct("<dd")
+_MEMORY = struct.Struct("<q")
 _NUMBER = struct.Struct("<q")
 _LENGTH = struct.Struct("<I")
+
+
+class Allowed(NamedTuple):
+    """What a running call is allowed.
+
+    `number`: of the call; 0 for none. `deadline`: when its worker is ended, by :func:`time.monotonic`, which all
+    processes of a machine share; 0 for never. `seconds`: the walltime that this is from. `memory`: bytes that its
+    process may have; 0 for no limit.
+    """
+
+    number: int
+    deadline: float
+    seconds: float
+    memory: int
 
 
 class Journal:
@@ -45,10 +66,24 @@ class Journal:
             self._map = mmap.mmap(file.fileno(), 0)
         self._half = 0
         self._used = 0
+        self.limit = (0.0, 0.0)
+        self.memory = 0
 
     def running(self, number: int) -> None:
         """Note which call runs now; 0 for none."""
         _NUMBER.pack_into(self._map, 0, number)
+
+    def limit_time(self, deadline: float, seconds: float) -> tuple[float, float]:
+        """Note until when the running call may run, and its walltime; returns what was noted before."""
+        before, self.limit = self.limit, (deadline, seconds)
+        _LIMITS.pack_into(self._map, _NUMBER.size, deadline, seconds)
+        return before
+
+    def limit_memory(self, size: int) -> int:
+        """Note how many bytes the process may have; returns what was noted before."""
+        before, self.memory = self.memory, size
+        _MEMORY.pack_into(self._map, _NUMBER.size + _LIMITS.size, size)
+        return before
 
     def add(self, record: bytes) -> None:
         """Note a report. One that is too large is left out."""
@@ -86,3 +121,41 @@ def read(path: str) -> tuple[int, list[bytes]] | None:
     except (OSError, struct.error):
         return None
     return number, records
+
+
+class Reader:
+    """Looks at a journal again and again, from another process of its machine.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     journal = Journal(os.path.join(folder, "worker"))
+    ...     journal.running(7)
+    ...     before = journal.limit_time(1000.5, 3.0)
+    ...     Reader(os.path.join(folder, "worker")).allowed()
+    Allowed(number=7, deadline=1000.5, seconds=3.0, memory=0)
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._map: mmap.mmap | None = None
+
+    def allowed(self) -> Allowed:
+        """What the running call is allowed; nothing runs where there is no journal yet."""
+        if self._map is None:
+            with suppress(OSError, ValueError), open(self.path, "rb") as file:  # it is still empty, or not there
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if self._map is None or len(self._map) < _HEAD.size:
+            return Allowed(0, 0.0, 0.0, 0)
+        return Allowed(*_HEAD.unpack_from(self._map, 0))
+
+
+#: The journal of this process; None where nobody would read it.
+kept: Journal | None = None
+
+
+def keep(journal: Journal | None) -> None:
+    """Note from now on, where a kill of this process cannot erase it, which call runs and what the last ones gave."""
+    global kept
+    kept = journal

@@ -13,8 +13,8 @@ from .locks import is_linked, release, take
 
 #: Begins the names of files that are in work.
 PREFIX = ".parsl-"
-#: Extended attribute in which a file says for which batch it was written.
-MARK = "user.parsl_on_dask.batch"
+#: Extended attribute in which a file says for which version it was written.
+MARK = "user.parsl_on_dask.version"
 
 #: Errors of a disk, which do not say by themselves which file they are about.
 _ABOUT_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
@@ -22,7 +22,7 @@ _ABOUT_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
 _marks: dict[str, bytes] = {}
 
 
-def place(target: str, write: Callable[[str], None], *, key: str | None = None, batch: str | None = None) -> None:
+def place(target: str, write: Callable[[str], None], *, key: str | None = None, version: str | None = None) -> None:
     """Write a file so that nobody ever sees half of it.
 
     - `target`: where it goes. The directories above are made; a file of that name is replaced, and so is a symbolic
@@ -32,7 +32,7 @@ def place(target: str, write: Callable[[str], None], *, key: str | None = None, 
     - `key`: identifies what is written, for example a URL. Of calls with equal keys for the same target that overlap
       on this host, in whatever processes and threads, one writes; the others wait for it and write only if it fails.
       When the one that writes is killed, another one takes over.
-    - `batch`: together with `key`: a file that was written for the same batch, and not changed since, is taken as it
+    - `version`: together with `key`: a file that was written for the same version and not changed since is taken as it
       is.
 
     Raises IsADirectoryError when there is a directory of that name. Raises OSError when it cannot be written; it names
@@ -57,7 +57,7 @@ def place(target: str, write: Callable[[str], None], *, key: str | None = None, 
         if key is None:
             _write(target, _beside(target, os.urandom(8).hex(), ".part"), write)
         else:
-            _write_once(target, write, key.encode("utf-8", "surrogatepass"), batch)
+            _write_once(target, write, key.encode("utf-8", "surrogatepass"), version)
     except OSError as e:
         name = os.path.basename(e.filename) if isinstance(e.filename, str) else ""
         if name.startswith(PREFIX) or (e.filename is None and e.errno in _ABOUT_THE_DISK):
@@ -79,7 +79,7 @@ def _write(target: str, part: str, write: Callable[[str], None]) -> None:
         raise
 
 
-def _write_once(target: str, write: Callable[[str], None], key: bytes, batch: str | None) -> None:
+def _write_once(target: str, write: Callable[[str], None], key: bytes, version: str | None) -> None:
     full = os.path.abspath(target)
     lock = _beside(full, _name(full), ".lock")
     # the name is always the same: what a killed process leaves is overwritten by who comes next
@@ -97,11 +97,11 @@ def _write_once(target: str, write: Callable[[str], None], key: bytes, batch: st
                     return
                 continue
             os.ftruncate(fd, 0)
-            if batch is not None and _is_marked(full, batch):
+            if version is not None and _is_marked(full, version):
                 return
             _write(target, part, write)
-            if batch is not None:
-                _mark(full, batch)
+            if version is not None:
+                _mark(full, version)
             os.pwrite(fd, key, 0)
             return
         finally:
@@ -115,13 +115,13 @@ def _name(*what: str) -> str:
     return hashlib.blake2b("\0".join(what).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def _mark_for(path: str, batch: str) -> bytes:
+def _mark_for(path: str, version: str) -> bytes:
     status = os.stat(path)
-    return f"{batch} {status.st_ino} {status.st_size} {status.st_mtime_ns}".encode()
+    return f"{version} {status.st_ino} {status.st_size} {status.st_mtime_ns}".encode()
 
 
-def _mark(path: str, batch: str) -> None:
-    mark = _mark_for(path, batch)
+def _mark(path: str, version: str) -> None:
+    mark = _mark_for(path, version)
     try:
         os.setxattr(path, MARK, mark)
     except (OSError, AttributeError):  # this file system has no attributes: at least this process knows
@@ -130,9 +130,9 @@ def _mark(path: str, batch: str) -> None:
         _marks[path] = mark
 
 
-def _is_marked(path: str, batch: str) -> bool:
+def _is_marked(path: str, version: str) -> bool:
     try:
-        mark = _mark_for(path, batch)
+        mark = _mark_for(path, version)
     except OSError:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Which clients have something on the workers of this process, and what goes when the last of them has left."""
+"""Counts the clients that have something on the workers of this process, and cleans up after the last of them."""
 
 from __future__ import annotations
 

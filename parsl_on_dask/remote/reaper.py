@@ -1,4 +1,4 @@
-"""Commands do not outlive the process that started them, not even when that process is killed.
+"""Ends the commands of a process that has ended, also of one that was killed.
 
 A command runs in a session of its own, so nothing ends it when its worker dies. A small bash process,
 the reaper, is told of the process groups that run and holds the reading end of a pipe whose writing end

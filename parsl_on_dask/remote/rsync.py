@@ -9,20 +9,20 @@ from .placing import place
 from .staged import need_output, saying
 
 
-def fetch_rsync(hostname: str, source: str, path: str, timeout: float, batch: str | None = None) -> None:
+def fetch_rsync(hostname: str, source: str, path: str, timeout: float, version: str | None = None) -> None:
     """Bring a file from another host.
 
     - `hostname`: as for ssh: ``host`` or ``user@host``.
     - `source`: absolute path there.
     - `path`: where it goes here.
     - `timeout`: seconds for which the other side may be silent.
-    - `batch`: see :func:`~parsl_on_dask.remote.placing.place`.
+    - `version`: see :func:`~parsl_on_dask.remote.placing.place`.
 
     Raises Failure: ``StagingError``.
     """
     remote = f"{hostname}:{source}"
     with saying("in", remote, path):
-        place(path, lambda part: rsync(remote, os.path.abspath(part), timeout), key=remote, batch=batch)
+        place(path, lambda part: rsync(remote, os.path.abspath(part), timeout), key=remote, version=version)
 
 
 def send_rsync(hostname: str, target: str, path: str, timeout: float) -> None:

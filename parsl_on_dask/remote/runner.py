@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from . import execution
+from . import journal
 from .agent import Agent, agent_of
 from .execution import ERROR, HANDED_BACK, HOST, KEPT, STARTED, VALUE, Bundle, CallData, Execution
 from .jobend import end_of_this_job
@@ -87,13 +87,13 @@ class Shift(Execution):
 
     def __init__(self, bundle: Bundle, values: Sequence[Any], worker: Any, agent: Agent) -> None:
         super().__init__(bundle, values, worker, agent)
-        self.batch = bundle["batch"]
+        self.id = bundle["shift"]
         # a call that was given nodes of one block has no right to those of another
         self.strayed = bundle["block"] not in (None, os.environ.get("PARSL_WORKER_BLOCK_ID"))
         self.careful = bundle["careful"]
         self.monitor = monitor_of(bundle["monitor"])
         self.several = self.feed or len(bundle["calls"]) > 1
-        self.ran = bundle["once"] and os.path.join(bundle["once"], self.batch + ".ran")
+        self.ran = bundle["once"] and os.path.join(bundle["once"], self.id + ".ran")
         self.again = False
         self.todo = deque(self.wanted(bundle["calls"]))
         self.adopts = bool(bundle["adopt"])
@@ -107,6 +107,8 @@ class Shift(Execution):
         self.began = 0.0
         #: the same at the last look of :meth:`watch`
         self.seen = 0.0
+        #: seconds that the call that runs may take before the calls behind it are handed back
+        self.patience = PATIENCE
         self.over = False
         self.watching = False
         self.flushing = False
@@ -144,7 +146,7 @@ class Shift(Execution):
         refused = now > self.stop or now > self.last
         if refused and not self.ran:
             self.refuse(now)
-        self.agent.shifts[self.batch] = self
+        self.agent.shifts[self.id] = self
         self.report(self.started(now))
         if refused or self.strayed:
             self.end()
@@ -163,7 +165,7 @@ class Shift(Execution):
         if self.kept and self.ran:
             with open(self.ran, "w") as file:
                 file.write(" ".join(map(str, self.kept)))
-        self.agent.shifts.pop(self.batch, None)
+        self.agent.shifts.pop(self.id, None)
         self.flush()
         return sent_whole(self.kept)
 
@@ -207,7 +209,7 @@ class Shift(Execution):
         """Whether another Dask task waits for this slot."""
         return bool(getattr(self.worker.state, "ready", None) or getattr(self.worker.state, "constrained", None))
 
-    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]]) -> bool:
+    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]], patience: float) -> bool:
         """Take more calls, in the worker's event loop. False when the shift is over.
 
         None at all means that there will be no more.
@@ -221,6 +223,7 @@ class Shift(Execution):
                 return True
             self.functions.update({key: f for key, f in functions.items() if key not in self.agent.functions})
             self.todo.extend(calls)
+            self.patience = patience
             self.begin_watch()
             self.wake.notify()
             return True
@@ -229,10 +232,15 @@ class Shift(Execution):
         """Take no more calls, and hand back those that wait."""
         with self.lock:
             self.over = True
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Hand back the calls that wait: others have a use for them."""
+        with self.lock:
             back = [call[0] for call in self.todo]
             self.todo.clear()
         if back:
-            self.report((HANDED_BACK, back))
+            self.report((HANDED_BACK, back), now=True)
 
     def begin_watch(self) -> None:
         if not self.watching and (len(self.todo) > 1 or (self.todo and self.began)):
@@ -250,7 +258,7 @@ class Shift(Execution):
             back = []
             # a look that comes late, as on a machine with too much to do, says nothing about a call that is new to it
             seen, self.seen = self.seen, self.began
-            if waited > PATIENCE and seen == self.began:
+            if waited > self.patience and seen == self.began:
                 back = [call[0] for call in self.todo]
                 self.todo.clear()
                 self.functions.clear()
@@ -260,11 +268,11 @@ class Shift(Execution):
         else:
             # while calls are short their reports are grouped, and this is what sends the last ones
             self.brisk = waited < GROUPING
-            self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, PATIENCE - waited), self.watch)
+            self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, self.patience - waited), self.watch)
 
     def report(self, report: tuple[Any, ...], now: bool = False) -> None:
-        if execution.journal is not None and report[0] in (VALUE, KEPT, ERROR):
-            execution.journal.add(dumps((self.batch, report)))
+        if journal.kept is not None and report[0] in (VALUE, KEPT, ERROR):
+            journal.kept.add(dumps((self.id, report)))
         with self.lock:
             self.reports.append(report)
             if now or time.monotonic() - self.flushed > GROUPING:
@@ -288,4 +296,4 @@ class Shift(Execution):
 
     def message(self, reports: list[tuple[Any, ...]]) -> bytes:
         worker = self.worker
-        return dumps((self.batch, str(worker.name), worker.address, HOST, os.getpid(), reports))
+        return dumps((self.id, str(worker.name), worker.address, HOST, os.getpid(), reports))

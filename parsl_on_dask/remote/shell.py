@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import IO, Any
 
 from .errors import Failure
@@ -19,6 +20,8 @@ from .wrapping import Wrapper
 
 #: Seconds that a process group has between SIGTERM and SIGKILL.
 GRACE = 1.0
+#: How many lines of a command's output its error quotes, and how much of each.
+LINES, WIDTH = 10, 200
 #: Seconds after which a waiting thread looks whether somebody wants it to stop.
 TICK = 0.25
 
@@ -54,21 +57,46 @@ def run_bash(func: Callable[..., str], /, *args: Any, **kwargs: Any) -> int:
     >>> run_bash(nothing, walltime=10)
     0
     """
+    return _run(func, args, kwargs, kwargs.get("walltime"))
+
+
+def _run(func: Callable[..., str], args: tuple[Any, ...], kwargs: dict[str, Any], walltime: Any) -> int:
     name = getattr(func, "__name__", "bash_app")
     check_inputs(name, kwargs.get("inputs"))
     command = command_line(name, func, args, kwargs)
-    walltime = kwargs.get("walltime")
     seconds = None if walltime is None else checked_seconds(name, walltime)
     with ExitStack() as files:
         stdout = open_stream(name, "stdout", kwargs.get("stdout"), files)
         stderr = open_stream(name, "stderr", kwargs.get("stderr"), files)
         if stderr is not None:
             write_header(stderr, command, kwargs["stderr"])
+        begins = [
+            (which, stream, _size(stream)) for which, stream in (("stderr", stderr), ("stdout", stdout)) if stream
+        ]
         code = run_command(name, command, stdout, stderr, seconds, walltime)
     if code != 0:
-        raise Failure("BashExitFailure", name, code)
+        written = {
+            which: (os.path.abspath(stream.name), last_lines(stream.name, begin)) for which, stream, begin in begins
+        }
+        raise Failure("BashExitFailure", name, code, *([written] if written else []))
     check_outputs(name, kwargs.get("outputs"))
     return code
+
+
+class WithWalltime(Wrapper):
+    """:func:`run_bash` for one app, whose commands may take so many seconds. The app's function does not see that.
+
+    - `function`: a ``partial`` of :func:`run_bash` and the app's function.
+    - `seconds`: how long a command may take.
+    """
+
+    def __init__(self, function: partial[int], seconds: float) -> None:
+        super().__init__(function)
+        self.function = function.args[0]
+        self.seconds = seconds
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> int:
+        return _run(self.function, args, kwargs, self.seconds)
 
 
 def is_bash(func: Any) -> bool:
@@ -171,6 +199,33 @@ def open_stream(name: str, which: str, spec: Any, files: ExitStack) -> IO[Any] |
         return files.enter_context(open(path, mode, encoding="utf-8", errors="surrogateescape"))
     except Exception as e:
         raise Failure("BadStdStreamFile", path) from e
+
+
+def _size(stream: IO[Any]) -> int:
+    try:
+        return os.fstat(stream.fileno()).st_size
+    except OSError:
+        return 0
+
+
+def last_lines(path: str, begin: int = 0) -> list[str]:
+    """The last lines of a text file, at most :data:`LINES` of at most :data:`WIDTH` characters.
+
+    Parameters
+    ----------
+    path : str
+    begin : int, optional
+        What stands before this byte does not count.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(begin, size - LINES * WIDTH))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:  # it is a device, or was taken away meanwhile
+        return []
+    lines = [line.rstrip() for line in text.splitlines()[-LINES:]]
+    return [line if len(line) <= WIDTH else f"{line[:WIDTH]} …" for line in lines]
 
 
 def stream_target(name: str, which: str, spec: Any) -> tuple[str, str]:

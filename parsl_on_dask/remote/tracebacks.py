@@ -1,4 +1,4 @@
-"""Tracebacks without the frames between a user's line and a user's line.
+"""Takes this package's frames out of tracebacks, so that they go from one line of the user's to the next.
 
 A call passes through this package, and through ``concurrent.futures``, Dask and cloudpickle below it, on its way to the
 user's function. None of that tells the user where the fault is.

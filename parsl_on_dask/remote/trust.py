@@ -1,4 +1,4 @@
-"""Whether what a file says may be run: files of other people may not."""
+"""Refuses to run what the files of other people say."""
 
 from __future__ import annotations
 

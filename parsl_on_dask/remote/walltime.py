@@ -1,9 +1,11 @@
 """A time limit on a Python function, whichever thread runs it.
 
 When the time is up, another thread asks the interpreter to raise an exception in the thread of the
-function. The function sees it at its next step in Python; a call that blocks in C ends first. Whatever
-way the function ends, the request is settled before the wrapper returns, so that it cannot hit what the
-thread does next.
+function. The function sees it at its next step in Python. Whatever way the function ends, the request is
+settled before the wrapper returns, so that it cannot hit what the thread does next.
+
+A call that blocks in C takes no such step. In a worker the journal says until when it may run, which is
+:data:`GRACE` later; whoever keeps the worker ends its process then.
 """
 
 from __future__ import annotations
@@ -16,8 +18,12 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+from . import journal
 from .errors import Failure
 from .wrapping import Wrapper
+
+#: Seconds for which a function may tidy up after its walltime, before its process is ended.
+GRACE = 1.0
 
 
 class WalltimeOver(Failure):
@@ -97,8 +103,8 @@ class timeout(Wrapper):
 
     Notes
     -----
-    As in Parsl, a call that blocks outside of Python (``time.sleep``, a linear algebra routine) is not
-    interrupted before it returns.
+    A call that blocks outside of Python (``time.sleep``, a linear algebra routine) is not interrupted before it
+    returns. A worker that runs one is ended a second after the walltime, and replaced.
 
     Examples
     --------
@@ -144,11 +150,17 @@ class _Watch:
         self._right_to_fire = [True]
         self._requested = False
         self._settled = False
+        self._before: tuple[float, float] | None = None
         self._begun, self._stopped = threading.Lock(), threading.Lock()
         self._begun.acquire()
         self._stopped.acquire()
 
     def start(self) -> None:
+        if journal.kept is not None and threading.current_thread() is threading.main_thread():  # which runs the calls
+            deadline, outer = time.monotonic() + self._seconds + GRACE, journal.kept.limit
+            if not outer[0] or deadline < outer[0]:
+                self._before = outer
+                journal.kept.limit_time(deadline, self._seconds)
         threading.Thread(target=self._run, name="parsl-walltime", daemon=True).start()
         # not before: what threading does to start a thread must not be interrupted
         self._begun.release()
@@ -173,6 +185,8 @@ class _Watch:
             if self.fired and not self._settled:
                 self._await_arrival()
                 self._settled = True
+        if self._before is not None and journal.kept is not None:
+            journal.kept.limit_time(*self._before)
         for lock in (self._stopped, self._begun):
             if lock.locked():
                 try:

@@ -1,4 +1,4 @@
-"""Results that are kept on a worker, in a form in which Dask sends them in one piece."""
+"""Keeps a result on a worker in a form that Dask sends in one piece."""
 
 from __future__ import annotations
 

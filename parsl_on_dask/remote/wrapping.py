@@ -1,4 +1,4 @@
-"""Functions with something around them: files that are moved before and after, outputs that are looked for."""
+"""Wraps functions: files are moved before and after, and outputs are looked for."""
 
 from __future__ import annotations
 

@@ -38,12 +38,12 @@ def _zip_stage_out(zip_file: str, inside_path: str, working_dir: str | None, inp
 
 
 def _zip_stage_in(
-    zip_file: str, inside_path: str, working_dir: str | None, outputs: Sequence[Any], batch: str | None, **_: Any
+    zip_file: str, inside_path: str, working_dir: str | None, outputs: Sequence[Any], version: str | None, **_: Any
 ) -> None:
     """The task that takes a file out of a zip file before those that need it."""
     file = outputs[0]
     with saying("in", file.url, file.local_path):
-        place(file.local_path, lambda part: extract(zip_file, inside_path, part), key=file.url, batch=batch)
+        place(file.local_path, lambda part: extract(zip_file, inside_path, part), key=file.url, version=version)
 
 
 def extract(zip_file: str, member: str, part: str) -> None:

@@ -77,6 +77,7 @@ def test_blocks_that_only_exist_and_workers_of_an_existing_cluster(tmp_path: Pat
     )
     assert ended.returncode == 0, ended.stderr
     lines = {line["name"]: line for line in json.loads(found.read_text())["lines"]}
-    assert {*lines} == {"blocks-50", "blocks-50-idle", "blocks-50-whole", "blocks-50-whole-idle", "workers-20"}
+    blocks = {"blocks-50", "blocks-50-idle", "blocks-50-whole", "blocks-50-whole-idle"}
+    assert {*lines} == {*blocks, "workers-20", "workers-20-rate"}
     assert all(line["medians"]["ours"] is not None and not line["problems"] for line in lines.values())
     assert lines["workers-20"]["medians"]["dask"] is not None

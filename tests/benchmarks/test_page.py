@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks import page, plot
 from benchmarks.__main__ import choose, parser, repeating
-from benchmarks.catalogue import ROWS, Row
 from benchmarks.report import compare_all
+from benchmarks.rows import ROWS, Row
 from benchmarks.runner import Key, Samples
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -424,7 +424,7 @@ def test_a_config_of_another_machine(tmp_path, provider, monkeypatch):
     shown, missing = done.stdout.split("Not on this machine; load the Config where it is:\n")
     assert shown.count("job script of a block:") == 2
     lines = missing.splitlines()
-    assert lines[0].startswith("  s.py:8: address_by_interface('nope0'): No such device")
+    assert lines[0].startswith("  s.py:8: address_by_interface('nope0'): there is no such interface")
     assert lines[1:] == [
         f"  executor 'jobs': there is no command {PROGRAMS[provider]}, which submits its jobs",
         "  executor 'settings': there is no command sbatch, which submits its jobs",

@@ -45,13 +45,13 @@ def test_calls_that_are_not_done_share_a_file() -> None:
     one, two, three = Future[Any](), Future[Any](), Future[Any]()
     first = shared(dm, one, "http://h/a.txt")
     one_more = shared(dm, two, "http://h/a.txt")
-    assert one_more.batch == first.batch and one_more.path == first.path
+    assert one_more.version == first.version and one_more.path == first.path
     one.set_result(None)
-    assert shared(dm, three, "http://h/a.txt").batch == first.batch  # two goes on
+    assert shared(dm, three, "http://h/a.txt").version == first.version  # two goes on
     two.set_result(None)
     three.set_result(None)
     again = shared(dm, Future(), "http://h/a.txt")
-    assert again.batch != first.batch and again.path == first.path
+    assert again.version != first.version and again.path == first.path
 
 
 def test_a_call_that_was_given_up_holds_nothing() -> None:
@@ -60,12 +60,12 @@ def test_a_call_that_was_given_up_holds_nothing() -> None:
     first = shared(dm, call, "http://h/a.txt")
     del call
     gc.collect()
-    assert shared(dm, Future(), "http://h/a.txt").batch != first.batch
+    assert shared(dm, Future(), "http://h/a.txt").version != first.version
 
 
 def test_outside_of_a_call_nothing_is_shared() -> None:
     dm = manager()
-    assert destination(dm, "x", File("http://h/a")).batch != destination(dm, "x", File("http://h/a")).batch
+    assert destination(dm, "x", File("http://h/a")).version != destination(dm, "x", File("http://h/a")).version
 
 
 def test_other_files_of_the_same_name_do_not_get_in_the_way() -> None:
@@ -90,9 +90,9 @@ def test_what_another_app_makes_is_not_what_was_there_before() -> None:
 
     before = shared(dm, calls[0], "http://h/a.txt")
     after = shared(dm, calls[1], "http://h/a.txt", copy())
-    assert after.batch != before.batch
-    assert shared(dm, calls[2], "http://h/a.txt", copy()).batch == after.batch
-    assert shared(dm, calls[3], "http://h/a.txt").batch == before.batch
+    assert after.version != before.version
+    assert shared(dm, calls[2], "http://h/a.txt", copy()).version == after.version
+    assert shared(dm, calls[3], "http://h/a.txt").version == before.version
 
 
 def test_a_task_is_under_way_until_it_is_done() -> None:

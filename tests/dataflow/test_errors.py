@@ -17,7 +17,7 @@ from parsl_on_dask.dataflow.errors import (
 )
 from parsl_on_dask.errors import ParslError
 
-LONG = 100_000
+LONG = 20_000
 
 
 def chain(length: int) -> DependencyError:

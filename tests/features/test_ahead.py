@@ -19,6 +19,8 @@ from parsl_on_dask.dataflow.errors import DependencyError
 from tests.helpers import WAIT, eventually, hold, text_of
 from tests.lanes.traffic import Traffic, at_rest, occupied
 
+WARM = True
+
 CONFIG = {"initialize_logging": False, "retries": 1}
 pytestmark = pytest.mark.usefixtures("kernel")
 

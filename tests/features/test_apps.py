@@ -22,6 +22,8 @@ from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from tests.helpers import WAIT, eventually, hold, text_of
 
+WARM = True
+
 pytestmark = pytest.mark.usefixtures("kernel")
 
 

@@ -13,6 +13,8 @@ from parsl_on_dask.errors import ExecutorError
 from tests.helpers import WAIT, append, eventually, hold, text_of
 from tests.lanes.traffic import lane_of
 
+WARM = True
+
 
 @pytest.fixture(scope="module", params=["processes", "existing"])
 def config_name(request: pytest.FixtureRequest) -> str:
@@ -100,7 +102,7 @@ def test_calls_end_when_dasks_client_gives_up_on_its_scheduler(
     load: Callable[..., Any], config_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dask's client stays in "connecting" for ever when an error other than OSError ends its new connection."""
-    kernel = load()
+    kernel = load(warm=False)
     lane = lane_of(kernel)
     assert counted(str(tmp_path / "a")).result(WAIT) == b""
     client = lane.client

@@ -11,6 +11,8 @@ import pytest
 from parsl_on_dask import python_app
 from tests.helpers import WAIT
 
+WARM = True
+
 pytestmark = pytest.mark.usefixtures("kernel")
 
 

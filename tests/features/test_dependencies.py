@@ -13,6 +13,8 @@ from parsl_on_dask import python_app
 from parsl_on_dask.dataflow.errors import DependencyError
 from tests.helpers import WAIT, append, hold
 
+WARM = True
+
 pytestmark = pytest.mark.usefixtures("kernel")
 CONFIG = {"initialize_logging": False}
 

@@ -16,6 +16,8 @@ from parsl_on_dask.dataflow.errors import DependencyError, PropagatedException
 from parsl_on_dask.executors.high_throughput.errors import AppExit
 from tests.helpers import WAIT
 
+WARM = True
+
 pytestmark = pytest.mark.usefixtures("kernel")
 
 

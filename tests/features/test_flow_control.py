@@ -13,9 +13,11 @@ import pytest
 
 from parsl_on_dask import python_app
 from parsl_on_dask.lanes import batches
-from parsl_on_dask.lanes.batches import READY, STEPS
+from parsl_on_dask.lanes.batches import STEPS
 from tests.helpers import WAIT, append, eventually, hold, text_of
 from tests.lanes.traffic import Traffic, at_rest, know, lane_of, occupied, ran, same, wait_or_pass
+
+WARM = True
 
 CONFIG = {"initialize_logging": False}
 pytestmark = pytest.mark.usefixtures("kernel")
@@ -48,7 +50,13 @@ class Largest:
         del self.queues.add
 
 
-def test_what_waits_is_bounded_in_the_lane(kernel: Any, config_name: str, tmp_path: Path) -> None:
+READY = 512
+
+
+def test_what_waits_is_bounded_in_the_lane(
+    kernel: Any, config_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "READY", READY)
     lane = lane_of(kernel)
     assert [f.result(WAIT) for f in [same(i) for i in range(100)]] == list(range(100))
     number = 3 * READY
@@ -58,6 +66,7 @@ def test_what_waits_is_bounded_in_the_lane(kernel: Any, config_name: str, tmp_pa
             assert lane.outstanding() == number + 2
         assert [f.result(WAIT) for f in futures] == list(range(number))
         return
+    monkeypatch.setattr(lane.queues, "max_batch", 32)
     with occupied(lane, tmp_path, 2) as release, Largest(lane) as largest:
         futures = [same(i) for i in range(number)]
         assert lane.outstanding() == number + 2, "all are counted, ready or not"
@@ -103,15 +112,15 @@ def test_what_was_begun_is_finished_first(kernel: Any, config_name: str, tmp_pat
     path = str(tmp_path / "log")
     for future in [noted(path, "warm") for _ in range(60)]:
         future.result(WAIT)
-    first = [noted(path, f"first {i}") for i in range(3000)]
+    first = [noted(path, f"first {i}") for i in range(1000)]
     second = [noted(path, f"second {i}", after=f) for i, f in enumerate(first)]
-    assert [f.result(WAIT) for f in second] == [f"second {i}" for i in range(3000)]
+    assert [f.result(WAIT) for f in second] == [f"second {i}" for i in range(1000)]
     order = [line.split() for line in text_of(path).splitlines() if line != "warm"]
-    assert len(order) == 6000
+    assert len(order) == 2000
     begun = next(n for n, (what, _) in enumerate(order) if what == "second")
-    assert begun < 2900, "no second link before all first ones were done"
+    assert begun < 900, "no second link before all first ones were done"
     places = {(what, int(i)): n for n, (what, i) in enumerate(order)}
-    assert all(places["first", i] < places["second", i] for i in range(3000))
+    assert all(places["first", i] < places["second", i] for i in range(1000))
 
 
 def test_many_calls_from_many_threads(kernel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.dataflow.futures import AppFuture
 from tests.helpers import WAIT, append, eventually, hold
 
+WARM = True
+
 pytestmark = pytest.mark.usefixtures("kernel")
 
 

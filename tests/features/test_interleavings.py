@@ -15,6 +15,8 @@ from parsl_on_dask.dataflow import flow as flow_module
 from parsl_on_dask.lanes.stages import Stage
 from tests.helpers import WAIT, eventually, text_of
 
+WARM = True
+
 pytestmark = pytest.mark.usefixtures("kernel")
 
 

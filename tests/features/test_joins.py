@@ -14,6 +14,8 @@ from parsl_on_dask import join_app, python_app
 from parsl_on_dask.dataflow.errors import DependencyError, JoinError
 from tests.helpers import WAIT
 
+WARM = True
+
 pytestmark = pytest.mark.usefixtures("kernel")
 
 

@@ -17,6 +17,8 @@ from parsl_on_dask.lanes import batches
 from tests.helpers import WAIT, eventually
 from tests.lanes.traffic import at_rest, know, lane_of, occupied, ran, same, wait_or_pass
 
+WARM = True
+
 
 @pytest.fixture(scope="module", params=["threads", "processes"])
 def config_name(request: pytest.FixtureRequest) -> str:

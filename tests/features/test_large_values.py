@@ -11,6 +11,8 @@ import pytest
 from parsl_on_dask import python_app
 from tests.helpers import WAIT, text_of
 
+WARM = True
+
 np = pytest.importorskip("numpy")
 pytestmark = pytest.mark.usefixtures("kernel")
 SIZE = 50_000_000

@@ -13,6 +13,8 @@ from parsl_on_dask import bash_app, python_app
 from parsl_on_dask.dataflow.memoization import id_for_memo
 from tests.helpers import WAIT, append, text_of
 
+WARM = True
+
 
 class Named:
     def __init__(self, name: str) -> None:

@@ -20,6 +20,8 @@ from tests import kernels
 from tests.data_provider.servers import Page, WebServer, web_server
 from tests.helpers import WAIT
 
+WARM = True
+
 NAMES = [
     "two words.txt",
     "quotes '\".txt",

@@ -11,6 +11,8 @@ from parsl_on_dask import python_app
 from parsl_on_dask.serialize.errors import DeserializationError, SerializationError
 from tests.helpers import WAIT
 
+WARM = True
+
 pytestmark = pytest.mark.usefixtures("kernel")
 
 

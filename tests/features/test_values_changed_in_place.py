@@ -12,7 +12,7 @@ from tests.helpers import WAIT
 
 WARM = True
 pytestmark = pytest.mark.usefixtures("kernel")
-COUNT = 100_000
+COUNT = 40_000
 
 
 @pytest.fixture(scope="module", params=["processes", "existing"])
@@ -23,7 +23,7 @@ def config_name(request: pytest.FixtureRequest) -> str:
 
 @python_app
 def make() -> Any:
-    return list(range(100_000))
+    return list(range(40_000))
 
 
 @python_app

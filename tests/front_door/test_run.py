@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from parsl_on_dask.front_door import cli
-from tests.front_door.programs import FRONT, python, write
+from tests.front_door.programs import FRONT, forked, python, write
 
 SHOW = """
     import sys
@@ -143,19 +143,19 @@ def test_functions_of_the_script_travel_by_value(tmp_path: Path) -> None:
             subprocess.run([sys.executable, "-c", load], input=cloudpickle.dumps(double), check=True)
         """,
     )
-    done = python(tmp_path, *FRONT, "program.py")
+    done = forked(tmp_path, *FRONT, "program.py")
     assert done.stdout == "42\n", done.stderr
 
 
 @pytest.mark.parametrize("args", [("program.py",), ("-m", "program"), ("-",), ("-c", "import program")], ids=" ".join)
 def test_import_parsl_means_this_package(tmp_path: Path, args: tuple[str, ...]) -> None:
     path = write(tmp_path, "program.py", "import parsl, parsl.config as c; print(parsl.__name__, c.__name__)")
-    done = python(tmp_path, *FRONT, *args, stdin=path.read_text())
+    done = forked(tmp_path, *FRONT, *args, stdin=path.read_text())
     assert done.stdout.split() == ["parsl_on_dask", "parsl_on_dask.config"], done.stderr
 
 
 def test_a_module_of_parsl_can_be_run(tmp_path: Path) -> None:
-    done = python(tmp_path, *FRONT, "-m", "parsl.version")
+    done = forked(tmp_path, *FRONT, "-m", "parsl.version")
     assert done.returncode == 0, done.stderr
 
 
@@ -169,7 +169,7 @@ def test_the_cluster_of_the_command_line_is_the_cluster_of_the_process(tmp_path:
         ("--scheduler=tls://h:1",): "--scheduler tls://h:1",
         ("--scheduler-file", "s.json"): f"--scheduler-file {tmp_path / 's.json'}",
     }.items():
-        done = python(tmp_path, *FRONT, *args, "-c", SHOW_CLUSTER)
+        done = forked(tmp_path, *FRONT, *args, "-c", SHOW_CLUSTER)
         assert done.stdout.strip() == cluster, done.stderr
 
 
@@ -195,7 +195,7 @@ def test_the_cluster_of_the_command_line_is_the_cluster_of_the_process(tmp_path:
     ],
 )
 def test_a_wrong_command_line_is_explained(tmp_path: Path, args: tuple[str, ...], code: int, words: list[str]) -> None:
-    done = python(tmp_path, *FRONT, *args)
+    done = forked(tmp_path, *FRONT, *args)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert [word for word in words if word not in done.stderr] == [], done.stderr
@@ -203,14 +203,14 @@ def test_a_wrong_command_line_is_explained(tmp_path: Path, args: tuple[str, ...]
 
 @pytest.mark.parametrize("args", [("--help",), ("-h", "script.py")])
 def test_help(tmp_path: Path, args: tuple[str, ...]) -> None:
-    done = python(tmp_path, *FRONT, *args)
+    done = forked(tmp_path, *FRONT, *args)
     assert done.returncode == 0 and "--scheduler-file" in done.stdout and "examples:" in done.stdout
 
 
 def test_version(tmp_path: Path) -> None:
     from parsl_on_dask.version import PACKAGE_VERSION, PARSL_VERSION
 
-    done = python(tmp_path, *FRONT, "--version")
+    done = forked(tmp_path, *FRONT, "--version")
     assert done.returncode == 0
     assert done.stdout.startswith(f"parsl-on-dask {PACKAGE_VERSION} (API of Parsl {PARSL_VERSION}, distributed ")
 
@@ -239,7 +239,7 @@ def test_a_real_parsl_that_something_imported_first_is_explained(tmp_path: Path)
 )
 def test_options_for_jobs_that_make_no_sense(tmp_path: Path, options: tuple[str, ...], word: str) -> None:
     write(tmp_path, "program.py", "print('ran')")
-    done = python(tmp_path, *FRONT, *options, "program.py")
+    done = forked(tmp_path, *FRONT, *options, "program.py")
     assert done.returncode == 2 and word in done.stderr and "ran" not in done.stdout
 
 
@@ -265,13 +265,13 @@ def test_one_command_is_installed_which_is_not_one_of_parsls() -> None:
     ],
 )
 def test_what_parsls_commands_do_is_below_it(tmp_path: Path, command: str, words: str) -> None:
-    done = python(tmp_path, *FRONT, command, "--help")
+    done = forked(tmp_path, *FRONT, command, "--help")
     assert done.returncode == 0 and words in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("command", ["visualize", "report", "perf", "globus-auth", "checkpoint", "check"])
 def test_every_command_says_in_one_line_what_is_wrong(tmp_path: Path, command: str) -> None:
-    done = python(tmp_path, *FRONT, command, "--nonsense")
+    done = forked(tmp_path, *FRONT, command, "--nonsense")
     assert done.returncode == 2 and done.stdout == ""
     first, last = done.stderr.splitlines()
     assert first.startswith(f"python -m parsl_on_dask {command}: ")

@@ -24,7 +24,7 @@ from parsl_on_dask.lanes.batches import BatchLane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.simple import SimpleLane
 from parsl_on_dask.lanes.values import pickling
-from parsl_on_dask.remote import agent, execution, runner
+from parsl_on_dask.remote import agent, execution, journal, runner
 from parsl_on_dask.remote.packing import dumps, loads
 
 
@@ -325,12 +325,12 @@ class Worker:
 
     @contextmanager
     def acting(self) -> Iterator[None]:
-        before = execution.journal
-        execution.keep_journal(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
+        before = journal.kept
+        journal.keep(self.journal if self.scheduler.ours else None)  # type: ignore[arg-type]
         try:
             yield
         finally:
-            execution.keep_journal(before)
+            journal.keep(before)
 
     def begin(self) -> bool:
         """Begin the task that it was given, as far as its first call."""
@@ -342,7 +342,7 @@ class Worker:
         values = [need.task.value for need in self.task.needs]
         shift = self.shift = runner.Shift(bundle, values, self, self.agent)
         with self.acting():
-            self.agent.shifts[shift.batch] = shift
+            self.agent.shifts[shift.id] = shift
             shift.report(shift.started(0.0))
             with shift.lock:
                 shift.begin_watch()
@@ -395,7 +395,7 @@ class Worker:
             if not (shift.owes and shift.trouble is not None) and shift.kept and shift.ran:
                 with open(shift.ran, "w") as file:
                     file.write(" ".join(map(str, shift.kept)))
-            shift.agent.shifts.pop(shift.batch, None)
+            shift.agent.shifts.pop(shift.id, None)
             shift.flush()
         self.shift = self.task = None
         self.leave.__exit__(None, None, None)

@@ -14,6 +14,8 @@ from parsl_on_dask.lanes.queues import ALONE, LONG
 from tests.helpers import WAIT, eventually
 from tests.lanes.traffic import Traffic, at_rest, occupied
 
+WARM = True
+
 CONFIG = {"initialize_logging": False}
 pytestmark = pytest.mark.usefixtures("kernel")
 

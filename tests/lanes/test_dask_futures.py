@@ -18,6 +18,8 @@ from parsl_on_dask.lanes.dask_futures import dask_future_of
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol
 from tests.helpers import WAIT, eventually
 
+WARM = True
+
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:

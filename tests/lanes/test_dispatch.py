@@ -278,3 +278,128 @@ def test_among_very_many_shifts_the_one_that_rests_is_known(ours: World) -> None
     lane.dispatcher.rests(last)
     assert lane.dispatcher._room(key, 1, None) is None, "it has something to do"
     assert any(lane.dispatcher._room(key, 2, None) is last for _ in range(3)), "all have their turn"
+
+
+def running(world: World, lane: Any, workers: int, seconds: float) -> list[Any]:
+    """Workers with a connection, whose shifts wait for calls that take so long."""
+    made = [world.scheduler.add_worker() for _ in range(workers)]
+    calls(lane, workers)
+    lane.go()
+    for worker in made:
+        world.scheduler.assign(worker)
+        worker.begin()
+    for _ in range(6):
+        world.loop.turn(8)
+        while world.scheduler.hear():
+            pass
+        lane.go()
+    for worker in made:
+        worker.take()
+        worker.finish()
+        worker.take()
+    world.loop.turn(8)
+    lane.go()
+    lane.queues.times.clear()
+    know(lane, seconds)
+    lane.queues.learn = lambda *_: None
+    assert all(shift.open and not shift.calls for shift in lane.shifts.values())
+    return made
+
+
+def go_on(world: World, lane: Any) -> None:
+    """Let what was sent be there, and what was told be heard."""
+    for _ in range(3):
+        world.loop.turn(8)
+        lane.go()
+
+
+def test_while_no_slot_is_idle_one_call_waits_behind_a_long_one(ours: World) -> None:
+    lane = ours.lane()
+    workers = running(ours, lane, 2, 4 * LONG)
+    many = calls(lane, 7)
+    go_on(ours, lane)
+    for worker in workers:
+        assert worker.shift is not None
+        worker.take()
+        assert len(worker.shift.todo) == 1, "the next one is there already"
+    assert lane.queues.size == 3
+    ours.time.pass_by(4 * LONG)
+    workers[0].finish()
+    assert workers[0].take(), "without asking"
+    go_on(ours, lane)
+    assert workers[0].shift is not None and len(workers[0].shift.todo) == 1
+    ours.settle(lane)
+    assert [outcome_of(call).value for call in many] == [-i for i in range(7)]
+    assert len(workers[0].began) + len(workers[1].began) == 2 + 7
+
+
+def test_a_call_that_waits_behind_a_long_one_goes_to_the_first_slot_that_is_idle(ours: World) -> None:
+    lane = ours.lane()
+    one, other = running(ours, lane, 2, 4 * LONG)
+    many = calls(lane, 3)
+    go_on(ours, lane)
+    for worker in (one, other):
+        worker.take()
+    assert one.shift is not None and other.shift is not None
+    full, free = (one, other) if one.shift.todo else (other, one)
+    free.finish()
+    free.take()
+    go_on(ours, lane)
+    go_on(ours, lane)
+    assert not full.shift.todo and len(free.shift.todo) == 1
+    free.take()
+    free.finish()
+    free.take()
+    go_on(ours, lane)
+    assert [len(call.owner) for call in many].count(1) == 2, "all but the one that still runs"
+    ours.settle(lane)
+    assert len(one.began) + len(other.began) == 2 + 3
+
+
+def test_nothing_is_taken_back_for_a_slot_that_has_a_call(ours: World) -> None:
+    lane = ours.lane()
+    one, other = running(ours, lane, 2, 4 * LONG)
+    calls(lane, 4)
+    go_on(ours, lane)
+    before = len(one.shift.todo) + len(other.shift.todo)
+    for _ in range(3):
+        lane.tick()
+        ours.loop.turn(8)
+    assert len(one.shift.todo) + len(other.shift.todo) == before == 4
+    ours.settle(lane)
+
+
+def test_behind_a_call_that_takes_far_longer_than_others_none_waits(ours: World) -> None:
+    lane = ours.lane()
+    [worker] = running(ours, lane, 1, 4 * LONG)
+    calls(lane, 2)
+    go_on(ours, lane)
+    worker.take()
+    assert len(worker.shift.todo) == 1
+    for _ in range(4):
+        ours.time.pass_by(2 * LONG)
+        ours.loop.turn(8)
+        assert len(worker.shift.todo) == 1
+    for _ in range(2):
+        ours.time.pass_by(2 * LONG)
+        ours.loop.turn(8)
+    assert not worker.shift.todo
+    lane.go()
+    assert lane.queues.size == 1, "it goes to the next slot that there is"
+    ours.settle(lane)
+
+
+def test_shifts_that_are_busy_with_something_long_do_not_count_for_short_calls(ours: World) -> None:
+    lane = ours.lane()
+    [worker] = running(ours, lane, 1, 0.0)
+    ours.scheduler.add_worker()
+    long = call_of("long", operator.abs, 1)
+    lane.submit(long)
+    go_on(ours, lane)
+    worker.take()
+    calls(lane, 1)
+    for _ in range(3):  # it is sent behind that, and handed back
+        go_on(ours, lane)
+        ours.time.pass_by(2 * LONG)
+    assert len(ours.scheduler.tasks) == 2, "the other worker has time"
+    ours.settle(lane)

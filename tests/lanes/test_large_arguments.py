@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from parsl_on_dask import python_app
-from parsl_on_dask.lanes.large_arguments import KEPT, LARGE, LargeArguments, _digest, holds_large, without_size_warning
+from parsl_on_dask.lanes import large_arguments
+from parsl_on_dask.lanes.large_arguments import LARGE, LargeArguments, _digest, holds_large, without_size_warning
 from tests.helpers import WAIT
 
 WARM = True
-pytestmark = pytest.mark.usefixtures("kernel")
 
 
 @pytest.fixture(scope="module", params=["processes", "existing"])
@@ -77,12 +77,12 @@ def submissions(lane: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_an_array_given_to_many_calls_travels_once(lane: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = submissions(lane, monkeypatch)
-    x = np.ones(1_000_000)
+    x = np.ones(LARGE // 4)
     calls = [total(x), total(x, b=x), total([x]), total({"k": [x]}), total(0, inputs=[x, (x,)]), total(b=x, a=0)]
-    assert [f.result(WAIT) for f in calls] == [1e6, 2e6, 1e6, 1e6, 2e6, 1e6]
+    assert [f.result(WAIT) for f in calls] == [250_000, 500_000, 250_000, 250_000, 500_000, 250_000]
     assert len(sent) == 1
     assert same(x, x).result(WAIT) is True
-    assert total(x).result(WAIT) == 1e6
+    assert total(x).result(WAIT) == 250_000
     assert len(sent) == 1, "also for calls that come later"
 
 
@@ -98,7 +98,7 @@ def test_values_are_those_at_the_time_of_the_call(lane: Any) -> None:
 
 def test_texts_and_bytes(lane: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = submissions(lane, monkeypatch)
-    for large in ("s" * 2_000_000, b"s" * 2_000_000, bytearray(2_000_000), "\udc80" * 1_000_000):
+    for large in ("s" * LARGE, b"s" * LARGE, bytearray(LARGE), "\udc80" * LARGE):
         assert [f.result(WAIT) for f in (length(large), length(large))] == [len(large)] * 2
     assert len(sent) == 4
 
@@ -112,9 +112,9 @@ def test_a_result_and_a_large_argument_go_together(lane: Any) -> None:
 
 
 def test_dask_says_nothing_of_sizes(lane: Any, recwarn: pytest.WarningsRecorder) -> None:
-    many_small = [str(n) * 20 for n in range(120_000)]
-    assert length("s" * 30_000_000).result(WAIT) == 30_000_000
-    assert length(many_small).result(WAIT) == 120_000
+    many_small = [str(n) * 20 for n in range(60_000, 160_000)]  # more than the 10 MB of which Dask warns
+    assert length("s" * 12_000_000).result(WAIT) == 12_000_000
+    assert length(many_small).result(WAIT) == 100_000
     assert not [w for w in recwarn if "large graph" in str(w.message)]
 
 
@@ -187,7 +187,7 @@ class Makes:
 
 def test_arrays_that_are_made_while_others_are_pickled(lane: Any) -> None:
     made = python_app(lambda xs: [float(x[0][0]) for x in xs])
-    assert made([Makes(n) for n in range(8)]).result(WAIT) == list(range(8))
+    assert made([Makes(n) for n in range(3)]).result(WAIT) == list(range(3))
 
 
 def test_what_shows_at_once() -> None:
@@ -205,16 +205,18 @@ class FakeClient:
         return type("Future", (), {"status": "finished"})()
 
 
-def test_only_so_much_is_kept() -> None:
+def test_only_so_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = 9 * LARGE
+    monkeypatch.setattr(large_arguments, "KEPT", kept)
     client: Any = FakeClient()
     large = LargeArguments("x", client)
     for n in range(5):
-        large.shared(bytes([n]) * (KEPT // 3))
-    assert large.size <= KEPT and len(large.kept) == 2
-    lost = large.shared(bytes([4]) * (KEPT // 3))
+        large.shared(bytes([n]) * (kept // 3))
+    assert large.size <= kept and len(large.kept) == 2
+    lost = large.shared(bytes([4]) * (kept // 3))
     assert lost is not None and client.made == 5
     lost.future.status = "error"
-    assert large.shared(bytes([4]) * (KEPT // 3)) is not lost, "a value that was lost is sent again"
+    assert large.shared(bytes([4]) * (kept // 3)) is not lost, "a value that was lost is sent again"
     large.clear()
     assert not large.kept
 

@@ -86,3 +86,20 @@ def test_apps_take_turns() -> None:
     assert [key[0] for key, _ in waiting.heads()] == ["b", "a"]
     assert [c.name for c in waiting.take(second, 5)] == ["b", "b"]
     assert waiting.size == 1
+
+
+def test_calls_that_waited_go_before_all_others_in_the_order_in_which_they_got_ready() -> None:
+    waiting = queues()
+    filled(waiting, 3, "first")
+    for name in ("second", "third", "second"):
+        made = call(name)
+        made.waited, made.number = True, waiting.size
+        waiting.add(made)
+    filled(waiting, 1, "other")
+    taken = []
+    while waiting.size:
+        key, _ = next(waiting.heads())
+        taken += waiting.take(key, 1)
+    assert [c.function_key for c in taken[:3]] in (["second", "third", "second"], ["second", "second", "third"])
+    assert [c.number for c in taken if c.function_key == "second"] == [3, 5]
+    assert {c.function_key for c in taken[3:]} == {"first", "other"}

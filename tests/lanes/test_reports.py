@@ -33,6 +33,7 @@ def test_a_process_that_was_stopped_does_not_take_calls_for_lost() -> None:
     lost: list[Any] = []
     lane = SimpleNamespace(client=SimpleNamespace(status="running"), shifts={}, open_shifts={}, cluster=None)
     lane.large_results = SimpleNamespace(shift_ended=lambda batch: None)
+    lane.dispatcher = SimpleNamespace(rests=lambda shift: None)
     reports = Reports(lane)  # type: ignore[arg-type]
     reports.clock = Clock(time)
     reports._lost = lambda batch, *_: lost.append(batch.id)  # type: ignore[method-assign]
@@ -73,6 +74,7 @@ def test_a_report_that_cannot_be_dealt_with_ends_its_own_call_alone() -> None:
     lane = SimpleNamespace(shifts={}, live={1: calls[0], 2: calls[1]}, queues=SimpleNamespace(learn=learn))
     lane.finish = lambda call, outcome: ended.append((call.number, type(outcome.error)))
     lane.large_results = SimpleNamespace(fail=lambda number, error: None)
+    lane.dispatcher = SimpleNamespace(rests=lambda shift: None)
     lane.take_note = lambda call, outcome: None
     batch = lane.shifts["b"] = Shift("b", "app", feed=True)
     batch.begin_with(calls)
@@ -188,8 +190,9 @@ def test_a_large_result_stays_where_it_is_and_is_made_again_after_a_loss(world: 
 
 def test_what_waits_behind_a_long_call_is_handed_back(world: World) -> None:
     lane, worker, calls = together(world, 3)
-    world.time.pass_by(0.06)
-    heard(world, lane)
+    for _ in range(2):
+        world.time.pass_by(0.06)
+        heard(world, lane)
     [batch] = [b for b in lane.shifts.values() if b.started]
     assert batch.stuck and list(batch.calls) == [calls[0].number]
     assert not batch.open

@@ -15,6 +15,8 @@ from parsl_on_dask.monitoring import MonitoringHub
 from parsl_on_dask.monitoring.events import BlockState, Event, NodeState, ResourceSample, TaskState, of_rows
 from tests.helpers import WAIT
 
+WARM = True
+
 pytest.importorskip("sqlalchemy")
 
 

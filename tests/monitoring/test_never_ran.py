@@ -14,6 +14,8 @@ from parsl_on_dask.monitoring import MonitoringHub
 from tests.helpers import WAIT
 from tests.monitoring.runs import Record
 
+WARM = True
+
 
 @pytest.fixture(scope="module", params=["processes", "existing"])
 def config_name(request: pytest.FixtureRequest) -> str:

@@ -16,6 +16,8 @@ from parsl_on_dask.config import Config
 from parsl_on_dask.executors import HighThroughputExecutor, ThreadPoolExecutor
 from tests.helpers import WAIT
 
+WARM = True
+
 CONFIG = {"initialize_logging": False}
 
 

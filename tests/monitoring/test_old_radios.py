@@ -21,6 +21,8 @@ from parsl_on_dask.old_spellings.legacy import forget_warnings
 from tests import kernels
 from tests.monitoring.runs import Record
 
+WARM = True
+
 URL = "udp://127.0.0.1:55055"
 
 

@@ -25,6 +25,8 @@ from parsl_on_dask.monitoring.screens import Notebook, Terminal
 from tests import interpreters
 from tests.helpers import WAIT, eventually
 
+WARM = True
+
 CONFIG = {"initialize_logging": False}
 
 

@@ -27,6 +27,8 @@ from parsl_on_dask.monitoring.radios.udp import UDPRadio
 from tests import kernels
 from tests.monitoring.runs import Record
 
+WARM = True
+
 RADIOS = [FilesystemRadio, HTEXRadio, MultiprocessingQueueRadio, lambda: UDPRadio(address="127.0.0.1", port=0)]
 
 

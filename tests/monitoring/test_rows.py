@@ -16,6 +16,8 @@ from tests import kernels
 from tests.helpers import eventually
 from tests.monitoring.runs import Record, when
 
+WARM = True
+
 INTERVAL = 0.3
 
 

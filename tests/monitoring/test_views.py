@@ -15,6 +15,8 @@ from parsl_on_dask.executors import DaskExecutor, ThreadPoolExecutor
 from parsl_on_dask.monitoring import screens
 from tests import kernels
 
+WARM = True
+
 
 @python_app
 def give(value: int) -> int:

@@ -21,7 +21,7 @@ from parsl_on_dask.executors import (
 from parsl_on_dask.monitoring import MonitoringHub
 from parsl_on_dask.old_spellings import dialect
 from parsl_on_dask.providers import LocalProvider
-from tests.front_door.programs import FRONT, python, write
+from tests.front_door.programs import FRONT, forked, write
 
 MAKES: dict[str, Any] = {
     "HighThroughputExecutor": HighThroughputExecutor,
@@ -144,19 +144,19 @@ SCRIPT = """
 
 def test_on_the_command_line(tmp_path: Path) -> None:
     write(tmp_path, "program.py", SCRIPT)
-    assert python(tmp_path, *FRONT, "program.py").stdout.split() == ["True", "None"]
-    done = python(tmp_path, *FRONT, "--dialect", "2024.12.30", "program.py")
+    assert forked(tmp_path, *FRONT, "program.py").stdout.split() == ["True", "None"]
+    done = forked(tmp_path, *FRONT, "--dialect", "2024.12.30", "program.py")
     assert done.stdout.split() == ["False", "2024.12.30"], done.stderr
     before = {dialect.VARIABLE: "1.0.0"}
-    assert python(tmp_path, *FRONT, "--dialect=newest", "program.py", env=before).stdout.split()[0] == "True"
-    assert python(tmp_path, *FRONT, "program.py", env=before).stdout.split()[0] == "False"
+    assert forked(tmp_path, *FRONT, "--dialect=newest", "program.py", env=before).stdout.split()[0] == "True"
+    assert forked(tmp_path, *FRONT, "program.py", env=before).stdout.split()[0] == "False"
 
 
 def test_a_wrong_one_on_the_command_line(tmp_path: Path) -> None:
     write(tmp_path, "program.py", "print('ran')")
     for done in (
-        python(tmp_path, *FRONT, "--dialect", "2024", "program.py"),
-        python(tmp_path, *FRONT, "program.py", env={dialect.VARIABLE: "2024"}),
+        forked(tmp_path, *FRONT, "--dialect", "2024", "program.py"),
+        forked(tmp_path, *FRONT, "program.py", env={dialect.VARIABLE: "2024"}),
     ):
         assert done.returncode == 2 and "2022.10.10 to 2026.10.26" in done.stderr and "ran" not in done.stdout
         assert "Traceback" not in done.stderr
@@ -169,7 +169,7 @@ def test_check_says_which_defaults_hold(tmp_path: Path) -> None:
         "from parsl.config import Config\nfrom parsl.executors import HighThroughputExecutor\n"
         "config = Config(executors=[HighThroughputExecutor()])",
     )
-    done = python(tmp_path, *FRONT, "--dialect", "2024.12.30", "check", "c.py")
+    done = forked(tmp_path, *FRONT, "--dialect", "2024.12.30", "check", "c.py")
     assert "connections: not encrypted" in done.stdout
     assert "Defaults: those of Parsl 2024.12.30" in done.stdout
 
@@ -191,7 +191,7 @@ def test_processes_run_with_the_defaults_of_1_0(tmp_path: Path) -> None:
         print(executor.lane.client.scheduler.address.partition(":")[0])
         """,
     )
-    done = python(tmp_path, *FRONT, "--dialect", "1.0.0", "program.py")
+    done = forked(tmp_path, *FRONT, "--dialect", "1.0.0", "program.py")
     assert done.stdout.split() == ["32", "4", "tcp"], done.stderr
 
 

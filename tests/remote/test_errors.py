@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import threading
 import traceback
 from typing import Any
@@ -123,3 +124,16 @@ def test_what_is_told_of_an_exception_is_as_python_tells_it_but_short() -> None:
     text = formatted(error, error.__traceback__)
     assert len(text) < 4 * SHOWN and f"({LONG - SHOWN + len('ValueError: ') + 1} more characters)" in text
     assert text.count("The above exception was the direct cause") == 2
+
+
+def test_what_copyreg_says_of_exceptions_does_not_count() -> None:
+    """tblib, which Dask has at work in its workers, makes them from their arguments alone."""
+    before = copyreg.dispatch_table.get(UnicodeDecodeError)
+    copyreg.pickle(UnicodeDecodeError, lambda error: (UnicodeDecodeError.__new__, (UnicodeDecodeError, *error.args)))
+    try:
+        error = raised(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"))
+        assert str(sent(error)) == str(error) and "position 0" in str(error)
+    finally:
+        del copyreg.dispatch_table[UnicodeDecodeError]
+        if before is not None:
+            copyreg.pickle(UnicodeDecodeError, before)

@@ -92,14 +92,14 @@ def test_errors_name_the_target(tmp_path: Path) -> None:
     assert caught.value.filename == str(tmp_path / "c.txt") and ".part" not in str(caught.value)
 
 
-def count_and_write(target: str, count: str, gate: str | None = None, key: str = "key", batch: Any = None) -> None:
+def count_and_write(target: str, count: str, gate: str | None = None, key: str = "key", version: Any = None) -> None:
     def write(path: str) -> None:
         append(count)
         if gate is not None:
             eventually(lambda: os.path.exists(gate), "the gate is open", 60)
         text("whole")(path)
 
-    place(target, write, key=key, batch=batch)
+    place(target, write, key=key, version=version)
     assert Path(target).read_text() == "whole"
 
 
@@ -207,13 +207,13 @@ def test_a_batch_writes_once_until_the_file_changes(
         monkeypatch.setattr(placing.os, "setxattr", refuse)
         monkeypatch.setattr(placing.os, "getxattr", refuse)
     target, count = str(tmp_path / "c.txt"), str(tmp_path / "count")
-    for batch, runs in [("one", 1), ("one", 1), ("two", 2), ("two", 2)]:
-        count_and_write(target, count, batch=batch)
+    for version, runs in [("one", 1), ("one", 1), ("two", 2), ("two", 2)]:
+        count_and_write(target, count, version=version)
         assert len(Path(count).read_text()) == runs
     Path(target).write_text("changed")
-    count_and_write(target, count, batch="two")
+    count_and_write(target, count, version="two")
     os.unlink(target)
-    count_and_write(target, count, batch="two")
+    count_and_write(target, count, version="two")
     assert len(Path(count).read_text()) == 4
     assert names(tmp_path) == ["c.txt", "count"]
 

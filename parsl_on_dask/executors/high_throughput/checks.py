@@ -1,4 +1,4 @@
-"""What HighThroughputExecutor's arguments may be."""
+"""Checks the arguments of HighThroughputExecutor."""
 
 from __future__ import annotations
 
@@ -73,6 +73,11 @@ def check_arguments(executor: HighThroughputExecutor) -> None:
         _check_mpi(owner, executor)
     if not isinstance(executor.manager_selector, ManagerSelector):
         raise wrong_type(owner, "manager_selector", executor.manager_selector, "a ManagerSelector", "Leave it out.")
+    if executor.memory_limit is not None and (
+        executor.kind != "processes" or isinstance(executor.provider, CloudProvider)
+    ):
+        hint = "the workers there are not started by this package: give their cluster a memory_limit, as Dask has it."
+        raise wrong_value(owner, "memory_limit", executor.memory_limit, hint)
     if not executor.batching:
         _check_simple_lane(owner, executor)
 

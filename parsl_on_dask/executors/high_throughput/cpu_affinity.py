@@ -1,4 +1,4 @@
-"""What ``cpu_affinity`` may say."""
+"""Reads and checks ``cpu_affinity``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What programs call that drive a HighThroughputExecutor themselves, without a kernel."""
+"""Methods for programs that drive a HighThroughputExecutor themselves, without a kernel."""
 
 from __future__ import annotations
 

@@ -57,6 +57,32 @@ class AppExit(WorkerLost):
         return self.note
 
 
+class MemoryLimitExceeded(WorkerLost):
+    """A call had more memory than it was allowed, so its worker was ended, and replaced.
+
+    A limit is the ``memory`` (MB) of a call's ``parsl_resource_specification``, or the executor's ``memory_limit``.
+
+    Parameters
+    ----------
+    worker_id, hostname
+        As of :class:`WorkerLost`.
+    note : str
+        Which app it was, what it had and what it was allowed.
+
+    Examples
+    --------
+    >>> print(
+    ...     MemoryLimitExceeded(
+    ...         "block-0-1", "node7", "app 'mesh', task 3 had 5.1 GiB of memory, and was allowed 4.0 GiB"
+    ...     )
+    ... )
+    app 'mesh', task 3 had 5.1 GiB of memory, and was allowed 4.0 GiB (worker block-0-1 on host node7)
+    """
+
+    def __str__(self) -> str:
+        return f"{self.note} (worker {self.worker_id} on host {self.hostname})"
+
+
 class ManagerLost(Exception):
     """All workers of one node of a block were lost together."""
 

@@ -7,8 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from parsl_on_dask.common.arguments import need, need_number, short, wrong_type
-from parsl_on_dask.common.passing import passed_on
+from parsl_on_dask.common.arguments import need, need_number, passed_on, short, wrong_type
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import BadStateException, InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput import launch_command
@@ -17,7 +16,7 @@ from parsl_on_dask.executors.high_throughput.direct import DirectUse
 from parsl_on_dask.executors.high_throughput.legacy import removed_arguments
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import validate_resource_spec
-from parsl_on_dask.executors.lane_executor import refuse_keys
+from parsl_on_dask.executors.lane_executor import check_memory, refuse_keys
 from parsl_on_dask.executors.old_names import read_or_called
 from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
 from parsl_on_dask.launchers.launchers import SimpleLauncher
@@ -96,7 +95,7 @@ heartbeat_period, poll_period, address_probe_timeout
     max_workers, worker_ports, managed, start_method, suppress_failure, enable_mpi_mode, mpi_launcher
         Of Parsl's earlier releases: accepted where they have a meaning, and reported once. ``enable_mpi_mode=True``
         makes it an :class:`~parsl_on_dask.executors.high_throughput.mpi_executor.MPIExecutor`.
-    batching, max_batch, in_flight, inline_limit, job_end_reruns
+    batching, max_batch, in_flight, inline_limit, job_end_reruns, memory_limit
         See :class:`~parsl_on_dask.executors.lane_executor.LaneExecutor`.
 
     Raises
@@ -170,6 +169,7 @@ heartbeat_period, poll_period, address_probe_timeout
         in_flight: int | None = None,
         inline_limit: int = 65536,
         job_end_reruns: int = 10,
+        memory_limit: float | None = None,
     ) -> None:
         arguments = passed_on(locals())
         removed_arguments(type(self).__name__, arguments)
@@ -212,6 +212,16 @@ heartbeat_period, poll_period, address_probe_timeout
     def launch_prefix(self) -> str:
         """What ``launch_cmd`` has in front of Parsl's worker program; it goes in front of what starts on each node."""
         return launch_command.prefix(type(self).__name__, self.launch_cmd)
+
+    @property
+    def option_keys(self) -> frozenset[str]:  # type: ignore[override]
+        if self.enable_mpi_mode:
+            return frozenset()
+        return frozenset({"priority", "memory"}) if self.limits_memory else frozenset({"priority"})
+
+    @property
+    def limits_memory(self) -> bool:  # type: ignore[override]
+        return self.kind == "processes" and not self.enable_mpi_mode
 
     #: Whether its calls start MPI programs on nodes of their block; Parsl reads these two on the class.
     enable_mpi_mode: bool = False
@@ -302,7 +312,9 @@ heartbeat_period, poll_period, address_probe_timeout
         return room
 
     def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
-        """Raise for anything but ``priority``, a number: the lowest runs first. In MPI mode other keys are known.
+        """Raise for anything but ``priority`` and ``memory``. In MPI mode other keys are known.
+
+        ``priority`` is a number: the lowest runs first. ``memory`` is the megabytes that the call may have.
 
         Raises
         ------
@@ -311,7 +323,8 @@ heartbeat_period, poll_period, address_probe_timeout
         if self.enable_mpi_mode:
             validate_resource_spec(resource_specification)
             return
-        refuse_keys(self, resource_specification, ("priority",))
+        refuse_keys(self, resource_specification, ("priority", "memory"))
+        check_memory(resource_specification)
         priority = (resource_specification or {}).get("priority", 0)
         if isinstance(priority, bool) or not isinstance(priority, (int, float)):
             raise InvalidResourceSpecification({"priority"}, f"priority must be a number, not {short(priority)}.")

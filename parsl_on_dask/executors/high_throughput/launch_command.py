@@ -1,7 +1,7 @@
-"""What ``launch_cmd`` of a HighThroughputExecutor means here.
+"""Reads ``launch_cmd`` of a HighThroughputExecutor for what can be done here.
 
-In Parsl it is the command line of a node's worker pool. Here something else starts on a node; but what people put in
-front of that program, to prepare its environment or to wrap it, goes in front of ours just as well.
+In Parsl ``launch_cmd`` is the command line of a worker pool. Here something else starts on a node; but what people put
+in front of that program, to prepare its environment or to wrap it, goes in front of ours just as well.
 """
 
 from __future__ import annotations

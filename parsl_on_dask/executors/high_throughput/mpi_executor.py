@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from parsl_on_dask.common.arguments import need_number
-from parsl_on_dask.common.passing import passed_on
+from parsl_on_dask.common.arguments import need_number, passed_on
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
 from parsl_on_dask.providers.base import ExecutionProvider
@@ -43,7 +42,7 @@ heartbeat_threshold, heartbeat_period, poll_period, address_probe_timeout
         They steer Parsl's own transport, see there.
     worker_ports
         Of Parsl's earlier releases.
-    scheduler_in_job, python, inline_limit, job_end_reruns
+    scheduler_in_job, python, inline_limit, job_end_reruns, memory_limit
         This package's own, see there.
 
     Raises
@@ -93,6 +92,7 @@ heartbeat_threshold, heartbeat_period, poll_period, address_probe_timeout
         worker_ports: tuple[int, int] | None = None,
         inline_limit: int = 65536,
         job_end_reruns: int = 10,
+        memory_limit: float | None = None,
     ) -> None:
         given = passed_on(locals(), "max_workers_per_block", "mpi_launcher")
         self.max_workers_per_block = max_workers_per_block

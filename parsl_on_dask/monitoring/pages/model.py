@@ -1,4 +1,4 @@
-"""What a run's rows in the database mean."""
+"""Reads what a run's rows in the database mean."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parsl_on_dask.common.passing import passed_on
+from parsl_on_dask.common.arguments import passed_on
 from parsl_on_dask.monitoring.radios import connected, filesystem, udp
 from parsl_on_dask.monitoring.radios.base import MonitoringRadioSender
 from parsl_on_dask.monitoring.radios.sending import deliver

@@ -1,4 +1,4 @@
-"""The way that a message takes from wherever it is sent: one rule for all radios that name no receiver of their own."""
+"""Delivers messages from wherever they are sent: one rule for all radios that name no receiver of their own."""
 
 from __future__ import annotations
 

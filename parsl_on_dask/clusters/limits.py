@@ -1,0 +1,117 @@
+"""Ends workers whose running call does not keep to its limits: the supervisor's side.
+
+A call says in its worker's journal what it is allowed. Nothing else is asked of the worker, since a call that sits in
+C code may hold its interpreter.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from parsl_on_dask.clusters.orphans import descendants
+from parsl_on_dask.remote.journal import Allowed, Reader
+
+#: Seconds between two looks at the journals.
+LOOK = 0.25
+
+
+class Limits:
+    """What the running calls of some workers are allowed.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes that each worker may have whatever it runs; 0 for no limit.
+    clock : callable
+        Says the time, as :func:`time.monotonic` does.
+    """
+
+    def __init__(self, memory: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.memory = memory
+        self.clock = clock
+        self.readers: dict[int, Reader] = {}
+        #: what the workers that were ended had not kept to
+        self.exceeded: dict[int, dict[str, float | str]] = {}
+        #: calls that somebody wants to be ended, by worker: number, and from when on the process is ended for that
+        self.unwanted: dict[int, tuple[int, float]] = {}
+
+    def look(self, journals: Mapping[int, str]) -> None:
+        """Look at all workers, and end those that have to be.
+
+        Parameters
+        ----------
+        journals : mapping
+            The journal's path for each worker's process id.
+        """
+        for pid in self.readers.keys() - journals.keys():
+            del self.readers[pid]
+            self.unwanted.pop(pid, None)
+        for pid, path in journals.items():
+            reader = self.readers.get(pid)
+            if reader is None:
+                reader = self.readers[pid] = Reader(path)
+            allowed = reader.allowed()
+            if pid not in self.exceeded and self._found(pid, allowed):
+                self._end(pid, reader, allowed)
+
+    def _found(self, pid: int, allowed: Allowed) -> dict[str, float | str]:
+        """What the running call of a worker does not keep to; empty when it does."""
+        if not allowed.number:
+            return {}
+        number, when = self.unwanted.get(pid, (0, 0.0))
+        if number == allowed.number and self.clock() > when:
+            return {"over": "kill"}
+        if allowed.deadline and self.clock() > allowed.deadline:
+            return {"over": "walltime", "allowed": allowed.seconds}
+        limit = min(filter(None, (allowed.memory, self.memory)), default=0)
+        if limit:
+            used = memory_of(pid)
+            if used > limit:
+                return {"over": "memory", "allowed": limit, "used": used}
+        return {}
+
+    def _end(self, pid: int, reader: Reader, before: Allowed) -> None:
+        # it may be at the next call by now, which must not pay: the worker stands still for the last look
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            allowed = reader.allowed()
+            found = self._found(pid, allowed) if allowed.number == before.number else {}
+            if found:
+                self.exceeded[pid] = found
+                os.kill(pid, signal.SIGKILL)
+            else:
+                os.kill(pid, signal.SIGCONT)
+
+    def reason(self, pid: int) -> dict[str, float | str]:
+        """Why a worker was ended that is gone: fields of an :class:`~parsl_on_dask.clusters.base.End`."""
+        return self.exceeded.pop(pid, {})
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of memory that a process and all that it has started have resident; 0 where that cannot be known."""
+    return sum(_resident(each) for each in (pid, *descendants(pid)))
+
+
+def _resident(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            _, resident, shared, *_ = file.read().split()
+    except (OSError, ValueError):
+        return 0
+    return (int(resident) - int(shared)) * mmap.PAGESIZE
+
+
+def kills_for_memory() -> int:
+    """How many processes of this machine its kernel has ended so far because memory had run out."""
+    if sys.platform == "linux":
+        with suppress(OSError, ValueError), open("/proc/vmstat", "rb") as file:
+            for line in file:
+                if line.startswith(b"oom_kill "):
+                    return int(line.split()[1])
+    return 0

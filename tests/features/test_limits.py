@@ -1,0 +1,113 @@
+"""Limits of a call hold wherever its code is: in Python, in C, in a process that it has started."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parsl_on_dask import Config, DataFlowKernel, python_app
+from parsl_on_dask.app.errors import AppTimeout
+from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
+from parsl_on_dask.executors.errors import InvalidResourceSpecification
+from parsl_on_dask.executors.high_throughput.errors import MemoryLimitExceeded, WorkerLost
+from tests.helpers import WAIT, eventually, text_of
+
+CONFIG = {"initialize_logging": False, "retries": 0}
+MEMORY = {"parsl_resource_specification": {"memory": 400}}
+
+
+@pytest.fixture(scope="module")
+def config_name() -> str:
+    """Only workers that this package starts can be ended by it."""
+    return "processes"
+
+
+@python_app
+def backtrack(n: int, walltime: float = WAIT) -> bool:
+    """One call of C code that keeps the interpreter to itself; at 40 it takes hours."""
+    import re
+
+    return bool(re.match(r"(a+)+$", "a" * n + "b"))
+
+
+@python_app
+def rest(seconds: float, walltime: float = WAIT) -> None:
+    import time
+
+    time.sleep(seconds)
+
+
+@python_app
+def note(folder: str, i: int) -> int:
+    with open(f"{folder}/{i}", "a") as file:
+        file.write("x")
+    return i
+
+
+@python_app
+def fill(megabytes: int, pid_file: str = "", parsl_resource_specification: Any = None) -> int:
+    """Have so much memory for good, in a process of its own if the file for its number is given."""
+    import os
+    import time
+
+    if pid_file and os.fork():
+        os.wait()
+        return 0
+    if pid_file:
+        with open(pid_file, "w") as file:
+            file.write(str(os.getpid()))
+    held = bytearray(megabytes * 2**20)
+    held[::4096] = b"x" * len(held[::4096])
+    while megabytes > 300:
+        time.sleep(0.1)
+    return len(held)
+
+
+@pytest.mark.usefixtures("kernel")
+def test_a_walltime_ends_calls_in_c_code_and_nobody_else_pays(tmp_path: Path) -> None:
+    stuck = [backtrack(40, walltime=0.5), rest(1000, walltime=0.5)]
+    others = [note(str(tmp_path), i) for i in range(200)]
+    for future, name in zip(stuck, ("backtrack", "rest"), strict=True):
+        with pytest.raises(AppTimeout, match=f"App {name} exceeded walltime: 0.5 seconds"):
+            future.result(WAIT)
+    assert [future.result(WAIT) for future in others] == list(range(200))
+    assert all(text_of(tmp_path / str(i)) == "x" for i in range(200)), "none ran twice"
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("where", ["in the worker", "in a process of its own"])
+def test_a_call_with_too_much_memory_is_ended(tmp_path: Path, where: str) -> None:
+    pid_file = "" if where == "in the worker" else str(tmp_path / "pid")
+    modest = [fill(10, **MEMORY) for _ in range(5)]
+    with pytest.raises(
+        MemoryLimitExceeded, match=r"app 'fill', task \d+ had \d+ MiB of memory.* allowed 400 MiB"
+    ) as caught:
+        fill(900, pid_file, **MEMORY).result(WAIT)
+    assert isinstance(caught.value, WorkerLost)
+    assert [future.result(WAIT) for future in modest] == [10 * 2**20] * 5
+    if pid_file:
+        pid = int(text_of(pid_file))
+        eventually(lambda: not os.path.exists(f"/proc/{pid}"), "what the call has started has ended")
+
+
+def test_a_limit_for_all_calls_of_an_executor() -> None:
+    executor = HighThroughputExecutor(max_workers_per_node=1, memory_limit=400)
+    with DataFlowKernel(Config(executors=[executor], strategy="none", initialize_logging=False)) as kernel:
+        filled = python_app(fill.func, data_flow_kernel=kernel)
+        assert filled(10).result(WAIT)
+        with pytest.raises(MemoryLimitExceeded, match="allowed 400 MiB"):
+            filled(900).result(WAIT)
+
+
+def test_where_a_limit_cannot_hold_it_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="memory_limit"):
+        DaskExecutor("tcp://127.0.0.1:1", memory_limit=400)
+    with pytest.raises(ConfigurationError, match="memory_limit"):
+        HighThroughputExecutor(memory_limit="4 GB")  # type: ignore[arg-type]
+    for wrong in ({"memory": "4 GB"}, {"memory": 0}, {"memory": True}):
+        with pytest.raises(InvalidResourceSpecification, match="number of megabytes"):
+            HighThroughputExecutor().validate_resource_spec(wrong)
