@@ -302,21 +302,21 @@ class Flow:
     def reused(self, record: TaskRecord, value: Any) -> None:
         if type(value) is RemoteValue:
             value.shared = True
-        self.complete(record, States.memo_done, value)
+        self.complete(record, States.memo_done, value, record.try_time_returned)
 
     def succeeded(self, record: TaskRecord, value: Any) -> None:
         if record.join:
             self.joins.begin(record, value)
         else:
-            self.complete(record, States.exec_done, value)
+            self.complete(record, States.exec_done, value, record.try_time_returned)
 
     # -- completion ----------------------------------------------------------------------------------------------
 
-    def complete(self, record: TaskRecord, state: States, value: Any) -> None:
-        """Give a task its result: first the cache and the counters, then whoever waits."""
+    def complete(self, record: TaskRecord, state: States, value: Any, at: datetime | None = None) -> None:
+        """Give a task its result: first the cache and the counters, then whoever waits. ``at``: default now."""
         if record.status in FINAL_STATES:
             return
-        record.time_returned = datetime.now()
+        record.time_returned = at or datetime.now()
         held = None
         try:
             held = self.kernel.memoizer.update_memo_result(record, value)
