@@ -69,6 +69,8 @@ def last_steps(kernel: Run) -> Iterator[Step]:
     yield "the unfinished tasks", lambda: _fail_unfinished(kernel)
     yield "the callbacks", lambda: _finish_callbacks(kernel)
     yield "the memoizer", kernel.memoizer.close
+    if kernel.flow.trace is not None:
+        yield "the trace", kernel.flow.trace.close
     kernel.time_completed = datetime.now()
     yield "the end of the log", lambda: runinfo.log_end(kernel)
     yield from _monitoring(kernel)

@@ -28,6 +28,7 @@ from parsl_on_dask.lanes.callbacks import when_done
 from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.monitoring.run_trace import RunTrace
 from parsl_on_dask.python_internals.futures import value_of
 from parsl_on_dask.python_internals.light_future import LightFuture
 
@@ -45,6 +46,7 @@ class Flow:
         self.retries = Retries(self)
         self.joins = Joins(self)
         self.ahead = Ahead(self)
+        self.trace: RunTrace | None = RunTrace(kernel.run_dir) if kernel.config.trace else None
         #: why nothing is run any more, with ``Config(fail_fast=True)``
         self.stopped: RunStopped | None = None
 
@@ -261,6 +263,8 @@ class Flow:
         record.try_time_returned = datetime.now()
         if self.kernel.watch is not None:
             self.kernel.watch.ran(record, outcome)
+        if self.trace is not None:
+            self.trace.add(record, outcome)
         if outcome.error is not None:
             self.retries.failed(record, outcome.error)
         else:

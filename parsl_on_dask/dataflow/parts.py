@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from parsl_on_dask.logconfigs.base import LogConfig
     from parsl_on_dask.monitoring.monitoring import MonitoringHub
     from parsl_on_dask.monitoring.observer import Observer
+    from parsl_on_dask.monitoring.run_trace import RunTrace
     from parsl_on_dask.monitoring.views import Views
 
 
@@ -57,6 +58,7 @@ class Flow(Protocol):
     """What moves tasks, as the parts see it that decide about some of them."""
 
     soon: Callable[..., None]
+    trace: RunTrace | None
 
     @property
     def kernel(self) -> Kernel:
