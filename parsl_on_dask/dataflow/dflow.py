@@ -276,9 +276,21 @@ class DataFlowKernel:
         """Make a task that runs in this process."""
         return self.submit(func, app_args=tuple(args), executors=[INTERNAL], app_kwargs={})
 
-    def cancel_task(self, record: TaskRecord) -> bool:
-        """Cancel a task that has not been begun. True when it will not run."""
-        return self.flow.cancel(record)
+    def cancel_task(self, record: TaskRecord, running: bool = False) -> bool:
+        """Cancel a task that has not been begun, or is ``running``. True when it does not run to its end."""
+        return self.flow.kill(record) if running else self.flow.cancel(record)
+
+    def cancel(self, app: Any = None) -> int:
+        """Cancel the tasks of an app, or of its name, or all tasks; what runs is ended where it can be.
+
+        Returns
+        -------
+        int
+            How many tasks will not run to their end.
+        """
+        name = getattr(app, "__name__", app)
+        wanted = [record for record in list(self.tasks.values()) if name is None or record.func_name == name]
+        return sum([self.flow.kill(record) for record in reversed(wanted)])
 
     def set_state(self, record: TaskRecord, state: States, new: bool = False) -> bool:
         """Change a task's state, with all that counts and logs states. False when it has ended, and nothing changes."""

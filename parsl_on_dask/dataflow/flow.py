@@ -250,6 +250,13 @@ class Flow:
             self.release(record)
         return True
 
+    def kill(self, record: TaskRecord) -> bool:
+        """Cancel a task, or have its running call ended; False when neither can be done."""
+        if self.cancel(record):
+            return True
+        present, lane = record.current_try, record.lane
+        return isinstance(present, Call) and present.stage is Stage.SENT and lane is not None and lane.kill(present)
+
     # -- outcomes ------------------------------------------------------------------------------------------------
 
     def lane_done(self, call: Call, outcome: Outcome) -> None:
