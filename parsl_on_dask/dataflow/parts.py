@@ -73,6 +73,9 @@ class Flow(Protocol):
     def complete(self, record: TaskRecord, state: States, value: Any) -> None:
         """Give a task its result."""
 
+    def cancel(self, record: TaskRecord, error: BaseException | None = None) -> bool:
+        """Cancel a task that nobody has begun, or let it fail."""
+
     def complete_failure(self, record: TaskRecord, state: States, error: BaseException) -> None:
         """Let a task fail."""
 
@@ -101,3 +104,6 @@ class Run(Kernel, SeenKernel, Protocol):
 
     def log_task_states(self) -> None:
         """Log how many tasks are in each state."""
+
+    def wait_until_idle(self) -> None:
+        """Wait until nothing is left to do."""
