@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -215,7 +214,7 @@ class DataFlowKernel:
         executors : "all" or list of str
             Labels to choose from.
         cache : bool
-            Whether a known result of the same call is taken.
+            Whether a known result is taken.
         ignore_for_cache : sequence of str, optional
             Keyword arguments that do not count for that.
         app_kwargs : dict, optional
@@ -279,10 +278,10 @@ class DataFlowKernel:
         return self.flow.kill(record) if running else self.flow.cancel(record)
 
     def cancel(self, app: Any = None) -> int:
-        """Cancel the tasks of an app, or of its name, or all of them; what runs is ended. Returns how many these are."""
+        """Cancel the tasks of an app, or of its name, or all; what runs is ended. Returns how many these are."""
         name = getattr(app, "__name__", app)
-        wanted = [record for record in list(self.tasks.values()) if name is None or record.func_name == name]
-        return sum([self.flow.kill(record) for record in reversed(wanted)])
+        tasks = reversed(list(self.tasks.values()))
+        return sum([self.flow.kill(task) for task in tasks if name in (None, task.func_name)])
 
     def set_state(self, record: TaskRecord, state: States, new: bool = False) -> bool:
         """Change a task's state, with all that counts and logs states. False when it has ended, and nothing changes."""
@@ -337,10 +336,8 @@ class DataFlowKernel:
     def __enter__(self) -> DataFlowKernel:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        leave(self, failing=exc_type is not None)
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
+        leave(self, failing=kind is not None)
 
     def cleanup(self) -> None:
         """Shut everything down. Tasks that are not done fail with an error that says so.

@@ -75,6 +75,7 @@ class RemoteLane(Lane):
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.numbers = itertools.count(1)
         self.live: dict[int, Call] = {}
+        self.unwanted: dict[int, Call] = {}
         self.rested = threading.Event()
         self.faults = Faults(self.cluster.machine_of, self._blame)
         self.closing = False
@@ -156,7 +157,8 @@ class RemoteLane(Lane):
         if not self.cluster.started_here or call.number not in self.live:
             return False
         call.unwanted = True
-        self.later("kill", self.end_call, call)
+        self.unwanted[call.number] = call
+        self.inbox.put(("tick", None))
         return True
 
     def end_call(self, call: Call) -> None:
@@ -314,6 +316,11 @@ class RemoteLane(Lane):
 
     def _handle_one(self, kind: str, item: Any) -> None:
         if kind == "tick":
+            for number, call in list(self.unwanted.items()):
+                if number in self.live:  # again, as its worker may not have been known before
+                    self.end_call(call)
+                else:
+                    del self.unwanted[number]
             self.cluster.refresh()
             trouble = self.cluster.trouble()
             if trouble is not None and self.lost is None:
