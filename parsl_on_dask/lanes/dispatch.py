@@ -62,6 +62,11 @@ class Dispatcher:
         if shift.open and not shift.calls:
             self.idle[shift.id] = shift
 
+    def ended(self, shift: Shift) -> None:
+        """Forget a shift."""
+        self.idle.pop(shift.id, None)
+        self.next.pop(shift.id, None)
+
     def linked(self, link: Link) -> None:
         """Take note that calls can be sent to a worker."""
         for shift in self.lane.open_shifts.values():
@@ -97,6 +102,9 @@ class Dispatcher:
                         self._make_way()
                     if where is not None:
                         placed = self._send_to_one(key, where) or placed
+                    elif room > 0 and any(name == "grant" for name, _ in key[1]):
+                        self._send([self.lane.queues.take(key, self.lane.queues.max_batch)], False)
+                        placed = True
                     elif room > 0:
                         self._send_each(self.lane.queues.take(key, min(room, TOGETHER)))
                         placed = True

@@ -28,7 +28,7 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.lane_executor import LaneExecutor
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
-from parsl_on_dask.lanes.failures import each_its_own
+from parsl_on_dask.lanes.failures import as_exception, each_its_own
 from parsl_on_dask.lanes.faults import Faults
 from parsl_on_dask.lanes.forbidden_waits import never_wait_here
 from parsl_on_dask.lanes.packing import Packer
@@ -75,6 +75,7 @@ class RemoteLane(Lane):
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.numbers = itertools.count(1)
         self.live: dict[int, Call] = {}
+        self.unwanted: dict[int, Call] = {}
         self.rested = threading.Event()
         self.faults = Faults(self.cluster.machine_of, self._blame)
         self.closing = False
@@ -152,6 +153,23 @@ class RemoteLane(Lane):
 
     def withdraw(self, call: Call) -> None:
         self.live.pop(call.number, None)
+
+    def kill(self, call: Call) -> bool:
+        if not self.cluster.started_here or call.number not in self.live:
+            return False
+        call.unwanted = True
+        self.unwanted[call.number] = call
+        self.inbox.put(("tick", None))
+        return True
+
+    def end_call(self, call: Call) -> None:
+        """Have the worker of a call ended, if it runs it. On the lane's thread."""
+
+    def is_unwanted(self, call: Call) -> bool:
+        """Whether a call that came back without having been run is to be ended; it is, then."""
+        if call.unwanted:
+            self.finish(call, Outcome(error=as_exception("AppKilled", (call.name,))))
+        return call.unwanted
 
     def outstanding(self) -> int:
         return len(self.live)
@@ -302,6 +320,11 @@ class RemoteLane(Lane):
 
     def _handle_one(self, kind: str, item: Any) -> None:
         if kind == "tick":
+            for number, call in list(self.unwanted.items()):
+                if number in self.live:  # again, as its worker may not have been known before
+                    self.end_call(call)
+                else:
+                    del self.unwanted[number]
             self.cluster.refresh()
             trouble = self.cluster.trouble()
             if trouble is not None and self.lost is None:

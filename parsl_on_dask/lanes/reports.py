@@ -190,6 +190,7 @@ class Reports:
         shift.ended = future.status
         self.lane.large_results.shift_ended(shift)
         self.lane.open_shifts.pop(shift.id, None)
+        self.lane.dispatcher.ended(shift)
         if not shift.calls:
             self._done(shift)
             return

@@ -167,6 +167,11 @@ class SimpleLane(RemoteLane):
         else:
             self.complete(sent, worker_lost(call, self.cluster, sent.worker, sent.host, RESULT_LOST))
 
+    def end_call(self, call: Call) -> None:
+        for sent in self.sent.values():
+            if sent.call is call and sent.worker:
+                self.cluster.end_call(sent.worker, call.number)
+
     def worker_died(self, sent: Sent) -> None:
         """See to a call whose worker is lost."""
         try:
@@ -194,6 +199,8 @@ class SimpleLane(RemoteLane):
 
     def again(self, call: Call) -> None:
         """Let a call wait again that was sent and not run."""
+        if self.is_unwanted(call):
+            return
         if call.step(RETURN) is not None:
             self.wait(call)
 
