@@ -14,6 +14,7 @@ from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.dataflow.parts import Run
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ExecutorError, InternalConsistencyError
+from parsl_on_dask.lanes.stages import Stage
 
 logger = logging.getLogger("parsl.dataflow.dflow")
 
@@ -119,7 +120,10 @@ def _finish_callbacks(kernel: Run) -> None:
 
 def _fail_unfinished(kernel: Run) -> None:
     """No future stays pending for ever."""
-    for record in list(kernel.tasks.values()):
+    left = [record for record in list(kernel.tasks.values()) if not record.app_fu.done()]
+    if any(record.stage is Stage.DONE for record in left):  # what a call failed with is being kept, or judged
+        kernel.callbacks.wait(PARTING)
+    for record in left:
         if not record.app_fu.done():
             kernel.flow.soon(kernel.flow.complete_failure, record, States.failed, never_ran(record))
 
