@@ -12,6 +12,7 @@ from parsl_on_dask.checkpoint.entry import logger, warn
 from parsl_on_dask.checkpoint.segment_writer import SegmentWriter
 from parsl_on_dask.checkpoint.segments import Segment
 from parsl_on_dask.checkpoint.syncing import Syncer
+from parsl_on_dask.remote import children
 
 #: A segment that has grown to this many bytes is finished, and another one begun.
 SEGMENT_LIMIT = 1 << 36
@@ -50,7 +51,7 @@ class Appender:
         self._copies: dict[bytes, bytes] = {}
         self._copies_bytes = 0
         self._syncer: Syncer | None = None
-        self._pid = os.getpid()
+        self._process = children.process
         self._made = False
         self._closed = False
 
@@ -71,7 +72,7 @@ class Appender:
 
         Raises OSError when it cannot be written, or, with ``sync``, not be put on disk.
         """
-        if self._pid != os.getpid():
+        if self._process != children.process:
             self._after_fork()
         if written is None:
             written = time.time()
@@ -101,7 +102,7 @@ class Appender:
 
         Raises OSError when what has gathered cannot be written; none of it is then.
         """
-        if self._pid != os.getpid():
+        if self._process != children.process:
             self._after_fork()
         key = frames.key_of(frame)
         with self._lock:
@@ -168,7 +169,7 @@ class Appender:
 
     def _after_fork(self) -> None:
         # the segment is the parent's; its lock and its thread are as they happened to be
-        self._pid = os.getpid()
+        self._process = children.process
         self._lock = threading.Lock()
         self._writer = None
         self._syncer = None
@@ -185,7 +186,7 @@ class Appender:
 
         Raises OSError when it cannot be, or when the file was deleted.
         """
-        if self._pid != os.getpid():
+        if self._process != children.process:
             return
         if self._copies:
             with self._lock:
@@ -242,7 +243,7 @@ class Appender:
 
     def close(self) -> None:
         """Have everything put on disk, and let go of the file; what fails is a warning."""
-        if self._pid != os.getpid():
+        if self._process != children.process:
             self._after_fork()
         with self._lock:
             if self._closed:

@@ -201,6 +201,7 @@ def function_id(obj: types.FunctionType, output_ref: bool = False) -> bytes:
     return name_digest(obj.__name__, obj.__module__)
 
 
+@lru_cache(1000)
 def name_digest(name: str, module: str | None) -> bytes:
     """What stands for something callable."""
     return pickle.dumps(["types.FunctionType", name, module], PROTOCOL)

@@ -162,6 +162,21 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
         """
         return self.task_record.dfk.cancel_task(self.task_record)
 
+    def kill(self) -> bool:
+        """Cancel the task, also when a worker runs it: its process is ended then, and replaced.
+
+        The future of a call that ran raises ``AppKilled``. It is not tried again, and what its command has started
+        ends, too. Threads of the script's own process, and the workers of a cluster that this package did not start,
+        cannot be ended.
+
+        Returns
+        -------
+        bool
+            True when the task was cancelled, or its end is on the way; it may still be done before that. False when it
+            is done, or cannot be ended.
+        """
+        return self.task_record.dfk.cancel_task(self.task_record, running=True)
+
     def running(self) -> bool:
         """Whether the task was launched and is not done."""
         from parsl_on_dask.common.states import States
@@ -360,3 +375,8 @@ def app_names(futures: Sequence[Future[Any]], failures: Sequence[tuple[BaseExcep
         source = future.parent if isinstance(future, DataFuture) else future
         known[describe(future)] = source.task_record.func_name if isinstance(source, AppFuture) else None
     return [known.get(described) for _, described in failures]
+
+
+# Python lets the instances of a class share the names of a few attributes, those that come first. If they were those of
+# a future that somebody waits for, all others would have dicts of their own, which take three times the memory.
+AppFuture[None](TaskRecord()).set_result(None)

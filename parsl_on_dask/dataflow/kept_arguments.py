@@ -145,6 +145,9 @@ class Depended(tuple[Any, ...]):
         return [future for reference in self if (future := reference()) is not None]
 
 
+#: In the place of an empty dict, of which a record would have one each.
+NOTHING = LooseKeywords()
+
 #: What a record shows something else for than it has.
 LOOSE = frozenset({Loose, LooseKeywords, Depended})
 

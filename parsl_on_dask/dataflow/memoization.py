@@ -8,6 +8,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from parsl_on_dask.checkpoint.policy import FILE_POLICIES, IDENTITIES, FilePolicy, Identity
@@ -35,6 +36,13 @@ logger = logging.getLogger("parsl.dataflow.memoization")
 CheckpointMode = Literal["task_exit", "periodic", "dfk_exit", "manual"]
 MODES = ("task_exit", "periodic", "dfk_exit", "manual")
 Durability = Literal["process", "sync"]
+
+
+@cache
+def _keys() -> Any:
+    from parsl_on_dask.checkpoint import keys
+
+    return keys
 
 
 class Memoizer(OldMemoizer, ABC):
@@ -229,28 +237,26 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
 
     def check_memo(self, task: TaskRecord) -> Future[Any] | None:
         """The future of the last call with the same key, or None; puts the key into the record as ``hashsum``."""
-        if not self.memoize or not task["memoize"]:
-            task["hashsum"] = None
+        if not self.memoize or not task.memoize:
+            task.hashsum = None
             return None
-        from parsl_on_dask.checkpoint.keys import make_hash, make_key_first
-
         policy = task.get("cache_policy")
         identity = (policy.identity if policy is not None else None) or self.identity
         files = (policy.files if policy is not None else None) or self.files
         recording = self.recording
         parts: Callable[[], list[Part]] | None = None
         if recording is None:
-            key = make_hash(task, identity=identity, files=files)
+            key = _keys().make_hash(task, identity=identity, files=files)
         else:
-            key, parts = make_key_first(task, identity=identity, files=files)
-        task["hashsum"] = key
+            key, parts = _keys().make_key_first(task, identity=identity, files=files)
+        task.hashsum = key
         logged = logger.isEnabledFor(logging.INFO)
         if logged:
-            logger.debug("Task %s has memoization hash %s", task["id"], key)
+            logger.debug("Task %s has memoization hash %s", task.id, key)
         with self._lock:
             known = self._known(task, key)
             if known is None and recording is None:
-                self._running[key] = task["app_fu"]
+                self._running[key] = task.app_fu
         if known is None and recording is not None:
             lookup = self._schedule.lookup if self._schedule is not None else None
             recorded = lookup.find(task, key) if lookup is not None else None
@@ -260,13 +266,13 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
                 if known is None and recorded is not None:
                     known = self.memo_lookup_table[key] = recorded
                 elif known is None:
-                    self._running[key] = task["app_fu"]
+                    self._running[key] = task.app_fu
         if parts is not None and type(known) is not Recalled:  # whose record has them
             task["key_parts"] = parts()
             task["cache_identity"] = identity if task.get("cache_version") is None else "version"
         if logged:
             text = "Task %s had no result in cache" if known is None else "Task %s using result from cache"
-            logger.info(text, task["id"])
+            logger.info(text, task.id)
         return known
 
     def update_memo_result(self, task: TaskRecord, r: Any) -> Future[Any] | None:
@@ -274,12 +280,12 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
         key = self._remember(task)
         if key is None or self.checkpoint_mode is None or self._schedule is None:
             return None
-        known = task["exec_fu"] if task["from_memo"] else None
+        known = task.exec_fu if task.from_memo else None
         if type(known) is Recalled and self.checkpoint_mode == "task_exit":
-            self._schedule.record_copy(task["func_name"], known)
+            self._schedule.record_copy(task.func_name, known)
             return None
         identity = task.get("cache_identity") or "name"
-        ended = Ended(key, task["func_name"], identity, task.get("key_parts") or (), r, known)
+        ended = Ended(key, task.func_name, identity, task.get("key_parts") or (), r, known)
         if self.checkpoint_mode == "task_exit":
             return self._schedule.record(ended)
         with self._lock:
@@ -315,20 +321,20 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
     def _known(self, task: TaskRecord, key: str) -> Future[Any] | None:
         """The future of an equal call of this run, done or not; the lock is held."""
         known = self.memo_lookup_table.get(key)
-        if known is not None and known is not task["app_fu"] and not known.cancelled():
+        if known is not None and known is not task.app_fu and not known.cancelled():
             return known
         known = self._running.get(key)
         # one that is done and not in the table was cancelled, or a subclass did not want it to be remembered
-        if known is not None and known is not task["app_fu"] and not known.done():
+        if known is not None and known is not task.app_fu and not known.done():
             return known
         return None
 
     def _remember(self, task: TaskRecord) -> str | None:
         # no key: the app has no cache=True, or the task failed before it was looked for
-        key: str | None = task["hashsum"]
-        if not self.memoize or not task["memoize"] or key is None:
+        key = task.hashsum
+        if not self.memoize or not task.memoize or key is None:
             return None
         with self._lock:
-            self.memo_lookup_table[key] = task["app_fu"]
+            self.memo_lookup_table[key] = task.app_fu
             self._running.pop(key, None)
         return key

@@ -10,7 +10,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parsl_on_dask.common.states import States
-from parsl_on_dask.dataflow.kept_arguments import LOOSE, NUMBERS, SHORT, Depended, is_small, loose_args, loose_kwargs
+from parsl_on_dask.dataflow.kept_arguments import (
+    LOOSE,
+    NOTHING,
+    NUMBERS,
+    SHORT,
+    Depended,
+    is_small,
+    loose_args,
+    loose_kwargs,
+)
 from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.stages import Move, Stage, illegal
 
@@ -65,8 +74,8 @@ class TasksKernel(Protocol):
     def executors(self) -> Mapping[str, Any]:
         """The executors, by label."""
 
-    def cancel_task(self, record: TaskRecord) -> bool:
-        """Cancel a task that has not been begun."""
+    def cancel_task(self, record: TaskRecord, running: bool = False) -> bool:
+        """Cancel a task that has not been begun, or is ``running``."""
 
     def submit_internal(self, func: Callable[..., Any], args: Sequence[Any]) -> LightFuture[Any]:
         """Make a task that runs in this process."""
@@ -197,6 +206,10 @@ class TaskRecord(MutableMapping[str, Any]):
                 if not is_small(looked_at):
                     self.args, self.kwargs = loose_args(args), loose_kwargs(kwargs)
                 break
+        if not self.kwargs:
+            self.kwargs = NOTHING
+        if not self.resource_specification:
+            self.resource_specification = NOTHING
         if self.depends and type(self.depends) is not Depended:
             self.depends = Depended(map(weakref.ref, self.depends))
         self.joins = None

@@ -10,6 +10,7 @@ import pytest
 import parsl_on_dask.dataflow.memoization as memoization
 from parsl_on_dask.checkpoint import keys
 from parsl_on_dask.dataflow.memoization import BasicMemoizer, Memoizer
+from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ConfigurationError
 
 
@@ -18,16 +19,9 @@ def app(x: Any) -> Any:
 
 
 def task(x: Any, memoize: bool = True) -> Any:
-    return {
-        "id": 0,
-        "func": app,
-        "args": (x,),
-        "kwargs": {},
-        "memoize": memoize,
-        "ignore_for_cache": [],
-        "hashsum": None,
-        "app_fu": Future(),
-    }
+    found = TaskRecord(id=0, func=app, args=(x,), kwargs={}, memoize=memoize, ignore_for_cache=[])
+    found.app_fu = Future()  # type: ignore[assignment]
+    return found
 
 
 @pytest.fixture

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import parsl_on_dask
 from parsl_on_dask import Config, DataFlowKernel, python_app
-from parsl_on_dask.app.errors import AppTimeout
+from parsl_on_dask.app.errors import AppKilled, AppTimeout
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.errors import MemoryLimitExceeded, WorkerLost
-from tests.helpers import WAIT, eventually, text_of
+from tests.helpers import WAIT, eventually, hold, text_of
 
 CONFIG = {"initialize_logging": False, "retries": 0}
 MEMORY = {"parsl_resource_specification": {"memory": 400}}
@@ -92,6 +94,38 @@ def test_a_call_with_too_much_memory_is_ended(tmp_path: Path, where: str) -> Non
     if pid_file:
         pid = int(text_of(pid_file))
         eventually(lambda: not os.path.exists(f"/proc/{pid}"), "what the call has started has ended")
+
+
+@pytest.mark.usefixtures("kernel")
+def test_a_running_call_is_ended_and_not_tried_again(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    held = python_app(hold)(str(started), str(tmp_path / "gate"))
+    eventually(started.exists, "it runs")
+    stuck = backtrack(40)
+    eventually(stuck.running, "it was launched")
+    follower = note(str(tmp_path), 1)
+    assert not held.cancel(), "as concurrent.futures has it"
+    assert held.kill()
+    with pytest.raises(AppKilled, match="App hold was ended by kill"):
+        held.result(WAIT)
+    assert not held.kill(), "it is done"
+    assert parsl_on_dask.dfk().cancel(backtrack) == 1
+    with pytest.raises((AppKilled, CancelledError)):
+        stuck.result(WAIT)
+    assert follower.result(WAIT) == 1 and text_of(tmp_path / "1") == "x"
+
+
+@pytest.mark.usefixtures("kernel")
+def test_calls_that_wait_are_cancelled_with_those_that_run(tmp_path: Path) -> None:
+    apps = python_app(hold)
+    futures = [apps(str(tmp_path / f"started{i}"), str(tmp_path / "gate")) for i in range(6)]
+    eventually(lambda: len(list(tmp_path.glob("started*"))) >= 2, "two of them run")
+    assert parsl_on_dask.dfk().cancel(apps) == 6
+    for future in futures:
+        with pytest.raises((AppKilled, CancelledError)):
+            future.result(WAIT)
+    assert len(list(tmp_path.glob("started*"))) == 2, "the others never ran"
+    assert note(str(tmp_path), 1).result(WAIT) == 1
 
 
 def test_a_limit_for_all_calls_of_an_executor() -> None:
