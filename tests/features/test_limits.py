@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import parsl_on_dask
-from parsl_on_dask import Config, DataFlowKernel, python_app
+from parsl_on_dask import Config, DataFlowKernel, ThreadPoolExecutor, python_app
 from parsl_on_dask.app.errors import AppKilled, AppTimeout
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
@@ -41,6 +41,11 @@ def rest(seconds: float, walltime: float = WAIT) -> None:
     import time
 
     time.sleep(seconds)
+
+
+def read_pipe(path: str, walltime: float = WAIT) -> str:
+    with open(path) as pipe:
+        return pipe.read()
 
 
 @python_app
@@ -135,6 +140,27 @@ def test_a_limit_for_all_calls_of_an_executor() -> None:
         assert filled(10).result(WAIT)
         with pytest.raises(MemoryLimitExceeded, match="allowed 400 MiB"):
             filled(900).result(WAIT)
+
+
+def test_a_call_of_a_thread_fails_in_time_and_keeps_its_thread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with DataFlowKernel(Config(executors=[ThreadPoolExecutor(max_threads=2)], initialize_logging=False)) as kernel:
+        held = python_app(hold, data_flow_kernel=kernel)
+        timed = python_app(read_pipe, data_flow_kernel=kernel)
+        os.mkfifo(tmp_path / "pipe")
+        stuck = timed(str(tmp_path / "pipe"), walltime=0.2)
+        with pytest.raises(AppTimeout, match="App read_pipe exceeded walltime: 0.2 seconds"):
+            stuck.result(WAIT)
+        assert "app read_pipe goes on after its walltime, and keeps one of 2 threads" in caplog.text
+        one, two = (held(str(tmp_path / f"started{i}"), str(tmp_path / "gate")) for i in range(2))
+        eventually(lambda: len(list(tmp_path.glob("started*"))) == 1, "the other thread takes a call")
+        assert not (tmp_path / "started1").exists(), "and is the only one"
+        with open(tmp_path / "pipe", "w") as pipe:
+            pipe.write("late")
+        eventually((tmp_path / "started1").exists, "the thread is there again")
+        (tmp_path / "gate").touch()
+        assert one.exception(WAIT) is None and two.exception(WAIT) is None
 
 
 def test_where_a_limit_cannot_hold_it_is_refused() -> None:
