@@ -20,7 +20,7 @@ from parsl_on_dask.executors import HighThroughputExecutor, ThreadPoolExecutor
 from parsl_on_dask.jobs.node_hours import NODE_HOURS, BlockHours, read
 from parsl_on_dask.jobs.states import JobState, JobStatus
 from tests.clusters.jobs import ShellProvider
-from tests.helpers import eventually
+from tests.helpers import WAIT, eventually, hold
 
 
 class Account:
@@ -160,15 +160,21 @@ def test_a_directory_that_cannot_be_written_is_no_trouble(account: Account, tmp_
 
 @pytest.mark.extended
 def test_a_run_leaves_its_node_hours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    import time
-
     provider = ShellProvider(nodes_per_block=2, walltime="00:10:00")
     executor = HighThroughputExecutor("hpc", max_workers_per_node=1, address="127.0.0.1", provider=provider)
     caplog.set_level(logging.INFO, "parsl")
     with parsl.load(parsl.Config([executor], run_dir=str(tmp_path / "runinfo"), strategy="none")) as kernel:
-        kernel.submit(time.sleep, 1.5).result(60)
-        during = executor.node_hours()
-        assert during is not None and during.blocks[0].state == "RUNNING"
+        held = kernel.submit(hold, str(tmp_path / "started"), str(tmp_path / "gate"))
+
+        def some_of_it_was_used() -> Any:
+            hours = executor.node_hours()
+            used = [block for block in hours.blocks if 0 < block.idle < block.used] if hours is not None else []
+            return used[0] if used else None
+
+        during = eventually(some_of_it_was_used, "a look has seen that the call runs")
+        (tmp_path / "gate").touch()
+        held.result(WAIT)
+        assert during.state == "RUNNING"
         run_dir = kernel.run_dir
     after = executor.node_hours()
     assert after is not None and read(run_dir) == [after]
