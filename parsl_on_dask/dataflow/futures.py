@@ -379,4 +379,6 @@ def app_names(futures: Sequence[Future[Any]], failures: Sequence[tuple[BaseExcep
 
 # Python lets the instances of a class share the names of a few attributes, those that come first. If they were those of
 # a future that somebody waits for, all others would have dicts of their own, which take three times the memory.
-AppFuture[None](TaskRecord()).set_result(None)
+_first = AppFuture[None](TaskRecord())
+_first.set_result(None)
+_first._waiters = ()

@@ -131,13 +131,13 @@ class Dispatcher:
                 elif self._may_open(key, slots, shifts):
                     self._send([self.lane.queues.take(key, count)], True, where)
                     placed = True
-                elif where is None and len(self.lane.open_shifts) >= slots and (shift := self._busy()) is not None:
+                elif where is None and len(self.lane.open_shifts) >= slots and (shift := self._busy(key)) is not None:
                     self._feed_next(shift, self.lane.queues.take(key, 1))
                     placed = True
 
-    def _busy(self) -> Shift | None:
-        """A shift that runs a call of known length, and has no other."""
-        if self.lane.preference is not None:
+    def _busy(self, key: Any) -> Shift | None:
+        """A shift that runs a call of known length, and has no other: a long call may wait behind that."""
+        if self.lane.preference is not None or self.lane.queues.mean(key) <= LONG:
             return None
         for shift in self._some():
             if shift.open and len(shift.calls) == 1 and self._patience(shift):

@@ -1,18 +1,18 @@
 """A run as a file for Perfetto (https://ui.perfetto.dev) and ``chrome://tracing``.
 
 Executors are its processes and workers their threads; a call is a bar in the row of its worker, from its beginning
-there to its end. A second process has the calls that wait, from when they were made, an app a row. Dependencies are
-arrows.
+there to its end. Another process has the number of calls that wait, an app a row. Dependencies are arrows.
 The format is Google's "Trace Event Format".
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from parsl_on_dask.monitoring import run_trace
@@ -80,32 +80,41 @@ def events(spans: Iterable[Span]) -> Iterator[dict[str, Any]]:
     Examples
     --------
     >>> found = list(events([Span(0, 0, "read", "htex", "w0", 10.0, 10.5, 11.0, False, ())]))
-    >>> [(e["ph"], e.get("ts"), e.get("dur")) for e in found if e["ph"] in "Xbe"]
-    [('X', 500000.0, 500000.0), ('b', 0.0, None), ('e', 500000.0, None)]
+    >>> [(e["ph"], e["ts"], e.get("dur"), e["args"].get("calls")) for e in found if e["ph"] in "XC"]
+    [('X', 500000.0, 500000.0, None), ('C', 0.0, None, 1), ('C', 500000.0, None, 0)]
     """
     spans = sorted(spans, key=lambda span: span.began)
     start = min([span.invoked for span in spans], default=0.0)
     places = _Places()
     last: dict[int, tuple[int, int, float]] = {}
+    arrows = itertools.count(1)
     for span in spans:
         process, thread = places.of(span.executor, span.worker)
         began, ended = _micro(span.began - start), _micro(span.ended - start)
         about = {"task": span.task, "try": span.number, "failed": span.failed, "depends": list(span.depends)}
         bar = {"ph": "X", "pid": process, "tid": thread, "ts": began, "dur": max(0.0, ended - began)}
         yield {**bar, "name": span.app, "cat": "failed" if span.failed else "call", "args": about}
-        waits, row = places.of(WAITING, span.app)
-        wait = {"pid": waits, "tid": row, "cat": WAITING, "name": span.app, "id": f"{span.task}.{span.number}"}
-        yield {**wait, "ph": "b", "ts": _micro(span.invoked - start), "args": {"task": span.task}}
-        yield {**wait, "ph": "e", "ts": max(began, _micro(span.invoked - start))}
         for leader in span.depends:
             if leader in last:
                 pid, tid, end = last[leader]
-                arrow = {"cat": "depends", "name": "depends", "id": f"{leader}>{span.task}.{span.number}"}
+                arrow = {"cat": "depends", "name": "depends", "id": next(arrows)}  # Perfetto wants numbers
                 yield {**arrow, "ph": "s", "pid": pid, "tid": tid, "ts": end}
                 yield {**arrow, "ph": "f", "bp": "e", "pid": process, "tid": thread, "ts": began}
         # an arrow begins inside of the bar that it leaves
         last[span.task] = (process, thread, max(began, ended - 0.001))
+    yield from _waiting(spans, start, places)
     yield from places.names()
+
+
+def _waiting(spans: Sequence[Span], start: float, places: _Places) -> Iterator[dict[str, Any]]:
+    """How many calls of each app wait, whenever that changes."""
+    changes = [(span.invoked, 1, span.app) for span in spans]
+    changes += [(max(span.began, span.invoked), -1, span.app) for span in spans]
+    counts: Counter[str] = Counter()
+    for time, change, app in sorted(changes):
+        counts[app] += change
+        counter = {"ph": "C", "pid": places.process(WAITING), "name": app, "ts": _micro(time - start)}
+        yield {**counter, "args": {"calls": counts[app]}}
 
 
 def write(spans: Iterable[Span], path: str) -> int:
@@ -133,9 +142,11 @@ class _Places:
         self.processes: dict[str, int] = {}
         self.threads: dict[tuple[str, str], int] = {}
 
+    def process(self, name: str) -> int:
+        return self.processes.setdefault(name, len(self.processes) + 1)
+
     def of(self, process: str, thread: str) -> tuple[int, int]:
-        number = self.processes.setdefault(process, len(self.processes) + 1)
-        return number, self.threads.setdefault((process, thread), len(self.threads) + 1)
+        return self.process(process), self.threads.setdefault((process, thread), len(self.threads) + 1)
 
     def names(self) -> Iterator[dict[str, Any]]:
         for name, number in self.processes.items():

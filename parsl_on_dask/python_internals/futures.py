@@ -54,7 +54,8 @@ def remove_callbacks(future: Future[Any], unwanted: Callable[[Any], bool]) -> in
         known = callbacks_of(future)
         kept = [callback for callback in known if not unwanted(callback)]
         removed = len(known) - len(kept)
-        known[:] = kept
+        if removed:
+            known[:] = kept
     return removed
 
 

@@ -9,9 +9,10 @@ Subclasses may use those that :class:`LightFuture` has.
 
 from __future__ import annotations
 
+import _thread
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -32,40 +33,89 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-class _LightCondition:
-    """What ``Future`` needs of a ``threading.Condition``; the rest is made when a thread waits.
+class _Waited(_thread.RLock):  # type: ignore[misc]
+    """What ``Future`` needs of a ``threading.Condition``, and of a list of those that wait for several futures.
 
-    ``concurrent.futures.wait`` takes the lock of every future that it is given, and waits on none of them.
+    ``concurrent.futures.wait`` takes the lock of every future that it is given, adds one that waits to every list, and
+    waits on none of the conditions. So this is one small object; a real condition is made when a thread waits.
     """
 
-    __slots__ = ("_lock", "_real")
+    __slots__ = ("_more", "_one", "_real")
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._one: Any = None
+        self._more: tuple[Any, ...] = ()
         self._real: threading.Condition | None = None
 
-    def acquire(self) -> bool:
-        return self._lock.acquire()
+    def append(self, waiter: Any) -> None:
+        """Add one that waits; the lock is held."""
+        if self._one is None:
+            self._one = waiter
+        else:
+            self._more = (*self._more, waiter)
 
-    def release(self) -> None:
-        self._lock.release()
+    def remove(self, waiter: Any) -> None:
+        """Take one away; the lock is held."""
+        if self._one is waiter:
+            self._one = None
+        else:
+            self._more = tuple([other for other in self._more if other is not waiter])
 
-    def __enter__(self) -> bool:
-        return self._lock.__enter__()
-
-    def __exit__(self, *exc: Any) -> None:
-        self._lock.__exit__(*exc)
+    def __iter__(self) -> Iterator[Any]:
+        if self._one is not None:
+            yield self._one
+        yield from self._more
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until notified; the lock is held."""
         if self._real is None:
-            self._real = threading.Condition(self._lock)
+            self._real = threading.Condition(self)
         return self._real.wait(timeout)
 
     def notify_all(self) -> None:
         """Wake the threads that wait; the lock is held."""
         if self._real is not None:
             self._real.notify_all()
+
+
+class _Nobody(tuple[Any, ...]):
+    """Those that wait for a future that is finished, or that nobody has looked at yet."""
+
+    __slots__ = ()
+
+    def append(self, waiter: Any) -> None:
+        pass
+
+    def remove(self, waiter: Any) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
+
+
+class _Over:
+    """The condition of futures that are finished: nothing changes any more."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+    def __enter__(self) -> bool:
+        return True
+
+    def __exit__(self, *exc: Any) -> None:
+        pass
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return True
+
+    def notify_all(self) -> None:
+        pass
+
+
+_OVER = _Over()
 
 
 class LightFuture(Future[T]):
@@ -83,24 +133,23 @@ class LightFuture(Future[T]):
     _state: str = PENDING
     _result: Any = None
     _exception: BaseException | None = None
-    _waiters: Any = ()
+    _waiters: Any = _NOBODY
     _done_callbacks: Any = ()
-    _made: _LightCondition | None = None
 
     def __init__(self) -> None:
         pass
 
     @property
-    def _condition(self) -> _LightCondition:  # type: ignore[override]
-        made = self._made
-        if made is None:
-            with _lock:
-                made = self._made
-                if made is None:
-                    self._waiters = []
-                    self._done_callbacks = list(self._done_callbacks)
-                    made = self._made = _LightCondition()
-        return made
+    def _condition(self) -> Any:  # type: ignore[override]
+        waiters = self._waiters
+        if waiters is not _NOBODY:
+            return waiters
+        with _lock:
+            if self._waiters is _NOBODY:
+                if self._state == FINISHED:
+                    return _OVER
+                self._waiters = _Waited()
+            return self._waiters
 
     def _about_to_wait(self, timeout: float | None) -> None:
         """Called where a thread is about to wait for the end; what it raises is raised there."""
@@ -132,19 +181,23 @@ class LightFuture(Future[T]):
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
         """Have a function called with this future when it is done; at once if it is."""
         with _lock:
-            if self._made is None and self._state not in _DONE:
-                if not self._done_callbacks:
-                    self._done_callbacks = [fn]
-                else:
-                    self._done_callbacks.append(fn)
+            if self._waiters is _NOBODY and self._call_later(fn):
                 return
-        if self._state not in _DONE:
-            super().add_done_callback(fn)
-            return
+        with self._condition:
+            if self._call_later(fn):
+                return
         try:
             fn(self)
         except Exception:
             LOGGER.exception("exception calling callback for %r", self)
+
+    def _call_later(self, fn: Callable[[Future[T]], object]) -> bool:
+        if self._state in _DONE:
+            return False
+        if not self._done_callbacks:
+            self._done_callbacks = []
+        self._done_callbacks.append(fn)
+        return True
 
     def set_result(self, result: T) -> None:
         """Finish with a result."""
@@ -165,7 +218,7 @@ class LightFuture(Future[T]):
     def _finish(self, result: Any, exception: BaseException | None) -> bool:
         """Finish, if nobody has made the condition: then nobody has to be woken."""
         with _lock:
-            if self._made is not None or self._state in _DONE:
+            if self._waiters is not _NOBODY or self._state in _DONE:
                 return False
             self._result = result
             self._exception = exception

@@ -28,6 +28,8 @@ ROUNDS, WARM = 60, 20
 LOADS, LOADS_WARM = 200, 120
 #: Bytes that a process may grow by in a round. A page here and there is the allocator's.
 BYTES = 40_000
+#: The same for a scheduler, in a round in which a client comes and goes: Dask keeps a task for an hour, a topic, a span.
+BYTES_OF_A_CLIENT = 250_000
 
 
 class Sample(NamedTuple):
@@ -58,14 +60,14 @@ def slope(values: list[float]) -> float:
     return min(lines, key=abs)
 
 
-def assert_flat(act: Callable[[int], Any], rounds: int = ROUNDS, warm: int = WARM) -> None:
+def assert_flat(act: Callable[[int], Any], rounds: int = ROUNDS, warm: int = WARM, more: int = 0) -> None:
     samples = []
     for number in range(rounds):
         act(number)
         samples.append(sample(family()))
     after = samples[warm:]
     count = len(family())
-    assert slope([s.memory for s in after]) < BYTES * count, [round(s.memory / 1e6, 1) for s in samples]
+    assert slope([s.memory for s in after]) < BYTES * count + more, [round(s.memory / 1e6, 1) for s in samples]
     assert slope([s.threads for s in after]) < 0.05, [s.threads for s in samples]
     assert slope([s.descriptors for s in after]) < 0.05, [s.descriptors for s in samples]
 
@@ -113,7 +115,7 @@ def test_kernels_loaded_and_cleared_on_one_cluster(existing_cluster: str, tmp_pa
             assert [f.result(WAIT) for f in [app(i) for i in range(30)]] == [i + 1 for i in range(30)]
         parsl.clear()
 
-    assert_flat(load, LOADS, LOADS_WARM)
+    assert_flat(load, LOADS, LOADS_WARM, BYTES_OF_A_CLIENT)
 
 
 def test_workers_that_die(tmp_path: Path) -> None:

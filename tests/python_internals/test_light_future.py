@@ -131,14 +131,14 @@ def test_callbacks_are_called_once_however_late_they_come() -> None:
 
 
 def test_many_threads_that_begin_to_wait_at_once_wait_for_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    class SlowToMake(lightfuture._LightCondition):
+    class SlowToMake(lightfuture._Waited):
         __slots__ = ()
 
         def __init__(self) -> None:
             time.sleep(0.001)  # the others come in
             super().__init__()
 
-    monkeypatch.setattr(lightfuture, "_LightCondition", SlowToMake)
+    monkeypatch.setattr(lightfuture, "_Waited", SlowToMake)
     for i in range(20):
         future: LightFuture[int] = LightFuture()
         seen: list[int] = []
@@ -319,7 +319,7 @@ def test_nothing_is_made_for_futures_that_nobody_waits_for(monkeypatch: pytest.M
     def made(*_: Any) -> Any:
         raise AssertionError("nobody waits")
 
-    monkeypatch.setattr(lightfuture, "_LightCondition", made)
+    monkeypatch.setattr(lightfuture, "_Waited", made)
     monkeypatch.setattr(threading, "Condition", made)
     seen: list[Any] = []
     for i in range(100):
@@ -337,17 +337,29 @@ def test_nothing_is_made_for_futures_that_nobody_waits_for(monkeypatch: pytest.M
     assert len(seen) == 100
 
 
+def test_nothing_is_made_for_futures_that_are_finished_when_others_are_waited_for() -> None:
+    done, pending = LightFuture[int](), LightFuture[int]()
+    done.set_result(1)
+    waiter = threading.Thread(target=concurrent.futures.wait, args=([done, pending],), daemon=True)
+    waiter.start()
+    eventually(lambda: [*pending._waiters], "it waits")
+    pending.set_result(2)
+    waiter.join(WAIT)
+    assert not waiter.is_alive() and "_waiters" not in vars(done) and not [*pending._waiters]
+    assert {f.result() for f in as_completed([done, pending], WAIT)} == {1, 2}
+
+
 def test_nobody_waits_on_a_condition_but_who_asks_for_one_result() -> None:
     """``wait`` and ``as_completed`` wait for events of their own."""
     futures: list[LightFuture[int]] = [LightFuture() for _ in range(10)]
     waiter = threading.Thread(target=concurrent.futures.wait, args=(futures,), daemon=True)
     waiter.start()
-    eventually(lambda: all(f._waiters for f in futures), "it waits")
+    eventually(lambda: all([*f._waiters] for f in futures), "it waits")
     for i, future in enumerate(futures):
         future.set_result(i)
     waiter.join(WAIT)
     assert not waiter.is_alive()
-    assert all(f._condition._real is None for f in futures)
+    assert all(f._waiters._real is None for f in futures)
 
 
 def test_the_private_names_of_the_standard_library_are_there() -> None:
@@ -357,7 +369,7 @@ def test_the_private_names_of_the_standard_library_are_there() -> None:
     assert set(vars(plain)) == ours, "what __init__ sets, and LightFuture gives by its class instead"
     assert plain._state == theirs.PENDING == LightFuture._state
     assert plain._result is None and plain._exception is None
-    assert plain._waiters == [] and plain._done_callbacks == []
+    assert plain._waiters == [*LightFuture._waiters] and plain._done_callbacks == []
     assert {theirs.PENDING, theirs.RUNNING, theirs.CANCELLED, theirs.CANCELLED_AND_NOTIFIED, theirs.FINISHED} == {
         *("PENDING", "RUNNING", "CANCELLED", "CANCELLED_AND_NOTIFIED", "FINISHED")
     }
@@ -372,7 +384,7 @@ def test_the_private_names_of_the_standard_library_are_there() -> None:
                 dir(threading.Condition)
             )
     for name in used | {"acquire", "release", "wait", "notify_all", "__enter__", "__exit__"}:
-        assert hasattr(lightfuture._LightCondition, name), name
+        assert hasattr(lightfuture._Waited, name) and hasattr(lightfuture._Over, name), name
     plain.set_running_or_notify_cancel()
     plain.set_result(1)
     assert plain._state == theirs.FINISHED and plain._result == 1
