@@ -95,6 +95,9 @@ class Config(RepresentationMixin, UsageInformation):
         Megabytes for a call that has failed, and for all of a run: what it takes to run such calls again, by
         ``python -m parsl_on_dask replay``, is kept in the run's directory. None keeps nothing. Default ``(10, 100)``.
         This argument is this package's own.
+    trace : bool
+        Write down when and where each call ran, for ``python -m parsl_on_dask report --trace FILE``. A run that is
+        monitored does not need it. Default False. This argument is this package's own.
     app_cache : bool, optional
         Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
     checkpoint_mode, checkpoint_files, checkpoint_period : optional
@@ -150,6 +153,7 @@ class Config(RepresentationMixin, UsageInformation):
         check_outputs: bool = False,
         fail_fast: bool = False,
         kept_failures: tuple[float, float] | None = (10, 100),
+        trace: bool = False,
         app_cache: bool | None = None,
         checkpoint_files: Sequence[Any] | None = None,
         checkpoint_mode: CheckpointMode | None = None,
@@ -177,6 +181,7 @@ class Config(RepresentationMixin, UsageInformation):
         self.check_outputs = check_outputs
         self.fail_fast = fail_fast
         self.kept_failures = kept_failures
+        self.trace = trace
         self.app_cache = app_cache
         self.checkpoint_files = checkpoint_files
         self.checkpoint_mode = checkpoint_mode
@@ -265,6 +270,7 @@ class Config(RepresentationMixin, UsageInformation):
         need("Config", "garbage_collect", self.garbage_collect, bool)
         need("Config", "check_outputs", self.check_outputs, bool)
         need("Config", "fail_fast", self.fail_fast, bool)
+        need("Config", "trace", self.trace, bool)
         example = "Write for example kept_failures=(10, 100), in megabytes for a call and a run, or None."
         need("Config", "kept_failures", self.kept_failures, tuple, list, type(None), hint=example)
         if self.kept_failures is not None and len(self.kept_failures) != 2:

@@ -35,7 +35,7 @@ there is a new release of Parsl is in [new-parsl.md](new-parsl.md).
 ## What ran
 
 *Passed on Parsl* counts tests, scripts and cells of notebooks that pass on Parsl; *here* those of them that pass on
-this package. What fails is run once more, on either side. *Names* are those of Parsl's that the sources of the program
+this package. *Names* are those of Parsl's that the sources of the program
 import or take from the package, and that Parsl has; *here* those of them that this package has.
 
 | Program | What is run | Uses | Passed on Parsl | Here | Names | Here | Parsl, date |

@@ -55,8 +55,6 @@ class Outcomes:
 def run(program: Program, source: Path, python: str, work: Path) -> Outcomes:
     """Run a program's commands on a fresh copy of its files.
 
-    What fails is run once more: tests of programs go by the clock, on any Parsl.
-
     Parameters
     ----------
     program
@@ -74,20 +72,13 @@ def run(program: Program, source: Path, python: str, work: Path) -> Outcomes:
     (work / "home").mkdir()
     seen = Outcomes()
     for command in program.run:
-        once = _once(program, command, python, work, [])
-        failed = sorted(test for test, state in once.states.items() if state == "failed")
-        if failed:
-            again = _once(program, command, python, work, failed)
-            for test in failed:
-                if again.states.get(test) == "passed":
-                    once.states[test] = "passed"
-                    once.texts.pop(test, None)
-        seen.states |= once.states
-        seen.texts |= once.texts
+        done = _once(program, command, python, work)
+        seen.states |= done.states
+        seen.texts |= done.texts
     return seen
 
 
-def _once(program: Program, command: str, python: str, work: Path, only: list[str]) -> Outcomes:
+def _once(program: Program, command: str, python: str, work: Path) -> Outcomes:
     kind, *words = shlex.split(command)
     record = work / f"{uuid.uuid4().hex}.jsonl"
     record.touch()
@@ -99,7 +90,7 @@ def _once(program: Program, command: str, python: str, work: Path, only: list[st
         process = subprocess.Popen(
             _words(kind, words, python, program),
             cwd=work / "program" / program.root,
-            env=_environment(program, python, work, record, name, only),
+            env=_environment(program, python, work, record, name),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -139,7 +130,7 @@ def _words(kind: str, words: list[str], python: str, program: Program) -> list[s
     return [python, "-m", "pytest", "-q", "--tb=short", *plugins, *words]
 
 
-def _environment(program: Program, python: str, work: Path, record: Path, name: str, only: list[str]) -> dict[str, str]:
+def _environment(program: Program, python: str, work: Path, record: Path, name: str) -> dict[str, str]:
     forbidden = ("PYTHONHOME", "PYTHONSTARTUP", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "VIRTUAL_ENV")
     env = {key: value for key, value in os.environ.items() if key not in forbidden}
     env.update(
@@ -148,7 +139,6 @@ def _environment(program: Program, python: str, work: Path, record: Path, name: 
         PYTHONDONTWRITEBYTECODE="1",
         HOME=str(work / "home"),
         PROGRAMS_RECORD=str(record),
-        PROGRAMS_ONLY=json.dumps(only),
         PROGRAMS_TEST_LIMIT=str(program.test_limit),
     )
     env.update(program.environment)

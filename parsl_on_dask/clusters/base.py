@@ -143,6 +143,10 @@ class Cluster(abc.ABC):
         """Number of the call that a dead worker was running (0: none) and its last reports; None if not known."""
         return None
 
+    def end_call(self, worker: str, number: int) -> bool:
+        """Have a call ended, with its worker, if it runs there; False when that cannot be done from here."""
+        return False
+
     def end_of(self, worker: str) -> End | None:
         """How the process of a dead worker ended, if that is known; may take a moment to hear of it."""
         return None

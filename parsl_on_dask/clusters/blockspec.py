@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters.placement import describe_workers
 from parsl_on_dask.clusters.startup import Start, first_file, places, start_command, start_files
 from parsl_on_dask.clusters.supervisor import dask_config
-from parsl_on_dask.executors.lane_executor import MEGABYTE
+from parsl_on_dask.executors.specifications import MEGABYTE
 from parsl_on_dask.providers.walltimes import seconds
 from parsl_on_dask.providers.worker_args import WorkerOptions
 from parsl_on_dask.remote.jobend import DRAIN, JOB_END, SLURM_JOB_END

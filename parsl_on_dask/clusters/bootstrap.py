@@ -63,12 +63,12 @@ KEY_MARK = "-parsl_"
 def launch() -> Launch:
     """The function of every Dask task of ours: runs a bundle where it arrives."""
 
-    def parsl_batch(data: bytes, values: Any) -> Any:
+    def parsl_shift(data: bytes, values: Any) -> Any:
         from parsl_on_dask.remote.runner import run
 
         return run(data, values)
 
-    return by_value(parsl_batch)
+    return by_value(parsl_shift)
 
 
 @cache

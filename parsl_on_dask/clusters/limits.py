@@ -38,8 +38,6 @@ class Limits:
         self.readers: dict[int, Reader] = {}
         #: what the workers that were ended had not kept to
         self.exceeded: dict[int, dict[str, float | str]] = {}
-        #: calls that somebody wants to be ended, by worker: number, and from when on the process is ended for that
-        self.unwanted: dict[int, tuple[int, float]] = {}
 
     def look(self, journals: Mapping[int, str]) -> None:
         """Look at all workers, and end those that have to be.
@@ -51,7 +49,6 @@ class Limits:
         """
         for pid in self.readers.keys() - journals.keys():
             del self.readers[pid]
-            self.unwanted.pop(pid, None)
         for pid, path in journals.items():
             reader = self.readers.get(pid)
             if reader is None:
@@ -64,8 +61,7 @@ class Limits:
         """What the running call of a worker does not keep to; empty when it does."""
         if not allowed.number:
             return {}
-        number, when = self.unwanted.get(pid, (0, 0.0))
-        if number == allowed.number and self.clock() > when:
+        if allowed.unwanted == allowed.number:
             return {"over": "kill"}
         if allowed.deadline and self.clock() > allowed.deadline:
             return {"over": "walltime", "allowed": allowed.seconds}

@@ -152,6 +152,13 @@ class LocalCluster(Cluster):
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
         return journal.read(os.path.join(self.scratch, worker + ".journal"))
 
+    def end_call(self, worker: str, number: int) -> bool:
+        try:
+            journal.end_call(os.path.join(self.scratch, worker + ".journal"), number)
+        except OSError:  # it is gone
+            return False
+        return True
+
     def end_of(self, worker: str) -> End | None:
         # the scheduler may have noticed it sooner than the supervisor
         with self.news:

@@ -27,7 +27,6 @@ from parsl_on_dask.clusters import limits, orphans
 from parsl_on_dask.clusters.last_will import Orders
 from parsl_on_dask.clusters.process_ends import FAILED, NOTICES, worker_name
 from parsl_on_dask.clusters.startup import import_from
-from parsl_on_dask.remote import walltime
 from parsl_on_dask.remote.jobend import is_leaving
 
 #: A worker that lives shorter than this many seconds failed to start.
@@ -147,17 +146,9 @@ class Node:
                 workers, self.workers = self.workers, {}
                 for pid in workers:
                     kill(pid, signal.SIGKILL)
-            elif "kill" in command:
-                self.end_call(command["kill"], command["number"])
             else:
                 self.orders_at_death.received(command)
         return bool(part)
-
-    def end_call(self, worker: str, number: int) -> None:
-        """End a call that a worker is still running in a moment."""
-        for pid, (place, life, _) in self.workers.items():
-            if self.name(place, life) == worker:
-                self.limits.unwanted[pid] = (number, time.monotonic() + walltime.GRACE)
 
     def stop(self) -> None:
         self.closing = True

@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -21,7 +20,7 @@ from parsl_on_dask.dataflow import arguments, exits, runinfo
 from parsl_on_dask.dataflow.arguments import AUTO_LOGNAME
 from parsl_on_dask.dataflow.counts import StateCounts
 from parsl_on_dask.dataflow.dependency_resolvers import DEFAULT_DEPENDENCY_RESOLVER
-from parsl_on_dask.dataflow.ending import last_steps, steps_back, take_all
+from parsl_on_dask.dataflow.ending import last_steps, leave, steps_back, take_all
 from parsl_on_dask.dataflow.flow import Flow
 from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.idle import wait_for_tasks, wait_until_settled
@@ -33,7 +32,7 @@ from parsl_on_dask.dataflow.rundirs import make_rundir
 from parsl_on_dask.dataflow.starting import memoizer_of, start_executor
 from parsl_on_dask.dataflow.submission import choose_executor, new_record, no_more_tasks, prepare, take_options
 from parsl_on_dask.dataflow.tasklog import TaskLog
-from parsl_on_dask.errors import ConfigurationError, InternalConsistencyError
+from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.lanes.callbacks import Callbacks
 from parsl_on_dask.logconfigs.base import start_logging
 from parsl_on_dask.monitoring.views import Views
@@ -215,21 +214,19 @@ class DataFlowKernel:
         executors : "all" or list of str
             Labels to choose from.
         cache : bool
-            Whether a known result of the same call is taken.
+            Whether a known result is taken.
         ignore_for_cache : sequence of str, optional
             Keyword arguments that do not count for that.
         app_kwargs : dict, optional
         join : bool
             Whether the result is that of the futures which the function returns.
         parsl_options : CallOptions, optional
-            What the task is given, as :func:`parsl_on_dask.options` says it for an app.
+            See :func:`parsl_on_dask.options`.
 
         Raises
         ------
-        NoDataFlowKernelError
-            After :meth:`cleanup`.
-        RunStopped
-            With ``Config(fail_fast=True)``, when a task has failed.
+        NoDataFlowKernelError, RunStopped
+            After :meth:`cleanup`; with ``Config(fail_fast=True)`` when a task has failed.
         ConfigurationError
             When the kernel has no executor yet.
 
@@ -247,8 +244,8 @@ class DataFlowKernel:
             app_args, app_kwargs = args, kwargs
         elif args or kwargs:
             raise TypeError("submit() takes either app_args= and app_kwargs=, or the arguments themselves, not both")
-        if self.cleanup_called or self.flow.stopped is not None:
-            raise no_more_tasks(self.flow.stopped)
+        if self.cleanup_called or self.flow.retries.stopped is not None:
+            raise no_more_tasks(self.flow.retries.stopped)
         with self.submitter_lock:
             number = self.task_count
             self.task_count += 1
@@ -276,9 +273,15 @@ class DataFlowKernel:
         """Make a task that runs in this process."""
         return self.submit(func, app_args=tuple(args), executors=[INTERNAL], app_kwargs={})
 
-    def cancel_task(self, record: TaskRecord) -> bool:
-        """Cancel a task that has not been begun. True when it will not run."""
-        return self.flow.cancel(record)
+    def cancel_task(self, record: TaskRecord, running: bool = False) -> bool:
+        """Cancel a task that has not been begun, or is ``running``. True when it does not run to its end."""
+        return self.flow.kill(record) if running else self.flow.cancel(record)
+
+    def cancel(self, app: Any = None) -> int:
+        """Cancel the tasks of an app, or of its name, or all; what runs is ended. Returns how many these are."""
+        name = getattr(app, "__name__", app)
+        tasks = reversed(list(self.tasks.values()))
+        return sum([self.flow.kill(task) for task in tasks if name in (None, task.func_name)])
 
     def set_state(self, record: TaskRecord, state: States, new: bool = False) -> bool:
         """Change a task's state, with all that counts and logs states. False when it has ended, and nothing changes."""
@@ -333,19 +336,8 @@ class DataFlowKernel:
     def __enter__(self) -> DataFlowKernel:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        mode = self.config.exit_mode
-        logger.debug("Exiting context manager, with exit mode '%s'", mode)
-        if mode == "skip":
-            return
-        if mode == "wait" and exc_type is None:
-            self.wait_until_idle()
-        elif mode not in ("cleanup", "wait"):
-            raise InternalConsistencyError(f"exit_mode {mode!r} should have been refused by Config")
-        if not self.cleanup_called:
-            self.cleanup()
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
+        leave(self, failing=kind is not None)
 
     def cleanup(self) -> None:
         """Shut everything down. Tasks that are not done fail with an error that says so.

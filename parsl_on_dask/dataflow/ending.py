@@ -13,7 +13,8 @@ from parsl_on_dask.dataflow import exits, runinfo
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.dataflow.parts import Run
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
-from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.errors import ExecutorError, InternalConsistencyError
+from parsl_on_dask.lanes.stages import Stage
 
 logger = logging.getLogger("parsl.dataflow.dflow")
 
@@ -69,9 +70,25 @@ def last_steps(kernel: Run) -> Iterator[Step]:
     yield "the unfinished tasks", lambda: _fail_unfinished(kernel)
     yield "the callbacks", lambda: _finish_callbacks(kernel)
     yield "the memoizer", kernel.memoizer.close
+    if kernel.flow.trace is not None:
+        yield "the trace", kernel.flow.trace.close
     kernel.time_completed = datetime.now()
     yield "the end of the log", lambda: runinfo.log_end(kernel)
     yield from _monitoring(kernel)
+
+
+def leave(kernel: Run, failing: bool) -> None:
+    """Leave a ``with`` block, as the Config says; ``failing`` when an exception goes through it."""
+    mode = kernel.config.exit_mode
+    logger.debug("Exiting context manager, with exit mode '%s'", mode)
+    if mode == "skip":
+        return
+    if mode == "wait" and not failing:
+        kernel.wait_until_idle()
+    elif mode not in ("cleanup", "wait"):
+        raise InternalConsistencyError(f"exit_mode {mode!r} should have been refused by Config")
+    if not kernel.cleanup_called:
+        kernel.cleanup()
 
 
 def steps_back(kernel: Run, executors: bool) -> Iterator[Step]:
@@ -103,7 +120,10 @@ def _finish_callbacks(kernel: Run) -> None:
 
 def _fail_unfinished(kernel: Run) -> None:
     """No future stays pending for ever."""
-    for record in list(kernel.tasks.values()):
+    left = [record for record in list(kernel.tasks.values()) if not record.app_fu.done()]
+    if any(record.stage is Stage.DONE for record in left):  # what a call failed with is being kept, or judged
+        kernel.callbacks.wait(PARTING)
+    for record in left:
         if not record.app_fu.done():
             kernel.flow.soon(kernel.flow.complete_failure, record, States.failed, never_ran(record))
 

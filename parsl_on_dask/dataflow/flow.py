@@ -11,7 +11,7 @@ from typing import Any
 
 from parsl_on_dask.common.raising import as_it_came
 from parsl_on_dask.common.states import FINAL_STATES, States
-from parsl_on_dask.common.task_errors import DependencyError, RunStopped
+from parsl_on_dask.common.task_errors import DependencyError
 from parsl_on_dask.dataflow.ahead import Ahead
 from parsl_on_dask.dataflow.arguments import let_go_of, remote_values, unwrap
 from parsl_on_dask.dataflow.futures import AppFuture, app_names, describe, outcome_of
@@ -25,9 +25,9 @@ from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.callbacks import when_done
-from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.stages import CANCEL, CLAIM, LAUNCH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.monitoring.run_trace import RunTrace
 from parsl_on_dask.python_internals.futures import value_of
 from parsl_on_dask.python_internals.light_future import LightFuture
 
@@ -45,8 +45,7 @@ class Flow:
         self.retries = Retries(self)
         self.joins = Joins(self)
         self.ahead = Ahead(self)
-        #: why nothing is run any more, with ``Config(fail_fast=True)``
-        self.stopped: RunStopped | None = None
+        self.trace: RunTrace | None = RunTrace(kernel.run_dir) if kernel.config.trace else None
 
     def moves(self) -> bool:
         """Whether another thread moves tasks on, or runs callbacks of theirs, which may call more apps."""
@@ -248,6 +247,13 @@ class Flow:
             self.release(record)
         return True
 
+    def kill(self, record: TaskRecord) -> bool:
+        """Cancel a task, or have its running call ended; False when neither can be done."""
+        if self.cancel(record):
+            return True
+        present, lane = record.current_try, record.lane
+        return isinstance(present, Call) and present.stage is Stage.SENT and lane is not None and lane.kill(present)
+
     # -- outcomes ------------------------------------------------------------------------------------------------
 
     def lane_done(self, call: Call, outcome: Outcome) -> None:
@@ -261,6 +267,8 @@ class Flow:
         record.try_time_returned = datetime.now()
         if self.kernel.watch is not None:
             self.kernel.watch.ran(record, outcome)
+        if self.trace is not None:
+            self.trace.add(record, outcome)
         if outcome.error is not None:
             self.retries.failed(record, outcome.error)
         else:
@@ -357,17 +365,8 @@ class Flow:
             future.set_exception(error)
             future.forget_callbacks()
             self.release(record)
-        if self.kernel.config.fail_fast and self.stopped is None:
-            self.stop(record, error)
-
-    def stop(self, record: TaskRecord, error: BaseException) -> None:
-        """Run nothing more, since a task has failed."""
-        self.stopped = RunStopped(record.id, record.func_name)
-        self.stopped.__cause__ = error
-        for other in list(self.kernel.tasks.values()):
-            if self.cancel(other, each_its_own(self.stopped)):
-                self.stopped.not_run[other.func_name] += 1
-        logger.error("%s", self.stopped)
+        if self.kernel.config.fail_fast:
+            self.retries.stop(record, error)
 
     def end(self, record: TaskRecord, state: States) -> LightFuture[Any] | None:
         """Put a task into its final state and let go of what it held.

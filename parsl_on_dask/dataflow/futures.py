@@ -162,6 +162,21 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
         """
         return self.task_record.dfk.cancel_task(self.task_record)
 
+    def kill(self) -> bool:
+        """Cancel the task, also when a worker runs it: its process is ended then, and replaced.
+
+        The future of a call that ran raises ``AppKilled``. It is not tried again, and what its command has started
+        ends, too. Threads of the script's own process, and the workers of a cluster that this package did not start,
+        cannot be ended.
+
+        Returns
+        -------
+        bool
+            True when the task was cancelled, or its end is on the way; it may still be done before that. False when it
+            is done, or cannot be ended.
+        """
+        return self.task_record.dfk.cancel_task(self.task_record, running=True)
+
     def running(self) -> bool:
         """Whether the task was launched and is not done."""
         from parsl_on_dask.common.states import States

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from parsl_on_dask.logconfigs.base import LogConfig
     from parsl_on_dask.monitoring.monitoring import MonitoringHub
     from parsl_on_dask.monitoring.observer import Observer
+    from parsl_on_dask.monitoring.run_trace import RunTrace
     from parsl_on_dask.monitoring.views import Views
 
 
@@ -57,6 +58,7 @@ class Flow(Protocol):
     """What moves tasks, as the parts see it that decide about some of them."""
 
     soon: Callable[..., None]
+    trace: RunTrace | None
 
     @property
     def kernel(self) -> Kernel:
@@ -70,6 +72,9 @@ class Flow(Protocol):
 
     def complete(self, record: TaskRecord, state: States, value: Any) -> None:
         """Give a task its result."""
+
+    def cancel(self, record: TaskRecord, error: BaseException | None = None) -> bool:
+        """Cancel a task that nobody has begun, or let it fail."""
 
     def complete_failure(self, record: TaskRecord, state: States, error: BaseException) -> None:
         """Let a task fail."""
@@ -99,3 +104,6 @@ class Run(Kernel, SeenKernel, Protocol):
 
     def log_task_states(self) -> None:
         """Log how many tasks are in each state."""
+
+    def wait_until_idle(self) -> None:
+        """Wait until nothing is left to do."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.app_errors import AppKilled
 from parsl_on_dask.common.states import States
-from parsl_on_dask.common.task_errors import DependencyError
+from parsl_on_dask.common.task_errors import DependencyError, RunStopped
 from parsl_on_dask.dataflow.parts import Flow
 from parsl_on_dask.dataflow.surroundings import surroundings
 from parsl_on_dask.dataflow.tasklog import log_failure, shown
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
+from parsl_on_dask.lanes.failures import each_its_own
 
 if TYPE_CHECKING:
     from parsl_on_dask.dataflow.kept_calls import KeptCalls
@@ -27,6 +28,8 @@ class Retries:
         self.flow = flow
         self.kernel = flow.kernel
         self.began = surroundings()
+        #: why nothing is run any more, with ``Config(fail_fast=True)``
+        self.stopped: RunStopped | None = None
 
     def failed(self, record: TaskRecord, error: BaseException) -> None:
         """A try failed: try again, or let the task fail."""
@@ -99,3 +102,14 @@ class Retries:
             kept.keep(record, error)
         finally:
             self.flow.soon(self.flow.complete_failure, record, States.failed, error)
+
+    def stop(self, record: TaskRecord, error: BaseException) -> None:
+        """Have nothing more run, since a task has failed."""
+        if self.stopped is not None:
+            return
+        self.stopped = RunStopped(record.id, record.func_name)
+        self.stopped.__cause__ = error
+        for other in list(self.kernel.tasks.values()):
+            if self.flow.cancel(other, each_its_own(self.stopped)):
+                self.stopped.not_run[other.func_name] += 1
+        logger.error("%s", self.stopped)

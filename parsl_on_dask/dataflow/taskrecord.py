@@ -74,8 +74,8 @@ class TasksKernel(Protocol):
     def executors(self) -> Mapping[str, Any]:
         """The executors, by label."""
 
-    def cancel_task(self, record: TaskRecord) -> bool:
-        """Cancel a task that has not been begun."""
+    def cancel_task(self, record: TaskRecord, running: bool = False) -> bool:
+        """Cancel a task that has not been begun, or is ``running``."""
 
     def submit_internal(self, func: Callable[..., Any], args: Sequence[Any]) -> LightFuture[Any]:
         """Make a task that runs in this process."""

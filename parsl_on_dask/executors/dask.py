@@ -13,7 +13,7 @@ from parsl_on_dask.common.mistakes import not_a_way
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
-from parsl_on_dask.executors.lane_executor import refuse_keys
+from parsl_on_dask.executors.specifications import refuse_keys
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
 from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.providers.allocation import ALLOCATION

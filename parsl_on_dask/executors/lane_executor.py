@@ -10,13 +10,12 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.common import interrupts
-from parsl_on_dask.common.arguments import need, need_label, need_number, short, wrong_type
-from parsl_on_dask.common.mistakes import not_these_keys
+from parsl_on_dask.common.arguments import need, need_label, need_number, wrong_type
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
-from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.old_names import read_or_called
 from parsl_on_dask.executors.parts import Lane
+from parsl_on_dask.executors.specifications import MEGABYTE, refuse_keys
 from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.jobs.states import JobStatus
 from parsl_on_dask.old_spellings.legacy import warn_once
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from parsl_on_dask.jobs.node_hours import NodeHours
 
 logger = logging.getLogger("parsl.executors.lane_executor")
-
-#: Bytes of the unit in which memory is stated, as in Parsl's resource specifications.
-MEGABYTE = 2**20
 
 _SETTINGS = (
     "working_dir",
@@ -393,27 +389,3 @@ def manager_of(worker: Mapping[str, Any]) -> str:
 def _host_name(host: str) -> str:
     """The host's name for people; workers on this machine are known by its loopback address."""
     return socket.gethostname() if host in ("127.0.0.1", "::1", "localhost") else host
-
-
-def check_memory(specification: Mapping[str, Any] | None) -> None:
-    """Raise unless ``memory`` of a resource specification, if it is there, is a number of megabytes."""
-    memory = (specification or {}).get("memory", 1)
-    if isinstance(memory, bool) or not isinstance(memory, (int, float)) or not memory > 0:
-        raise InvalidResourceSpecification(
-            {"memory"},
-            f"memory must be a number of megabytes above 0, not {short(memory)}. Write for example "
-            "parsl_resource_specification={'memory': 4000}.",
-        )
-
-
-def refuse_keys(executor: ParslExecutor, specification: Mapping[str, Any] | None, known: tuple[str, ...]) -> None:
-    """Raise unless all keys of a resource specification are among ``known``."""
-    invalid = set(specification or ()) - set(known)
-    if not invalid:
-        return
-    name = f"{type(executor).__name__} {executor.label!r}"
-    raise InvalidResourceSpecification(
-        invalid,
-        (f"{name} takes only the keys {', '.join(known)}." if known else f"{name} takes no resource specification.")
-        + not_these_keys(invalid),
-    )

@@ -11,7 +11,7 @@ from parsl_on_dask.common.arguments import need, short
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
-from parsl_on_dask.executors.lane_executor import refuse_keys
+from parsl_on_dask.executors.specifications import refuse_keys
 from parsl_on_dask.old_spellings.legacy import warn_once
 
 NUMBERS = ("cores", "memory", "disk", "gpus", "priority", "running_time_min")

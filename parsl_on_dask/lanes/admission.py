@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.stages import OVER
@@ -24,12 +26,17 @@ NodeId = tuple[Any, ...]
 Amounts = dict[str, float]
 
 
-class Grant(NamedTuple):
-    """What a call has got: a node, how much of it, and what it has by name there, such as GPUs."""
+@dataclass(eq=False)
+class Grant:
+    """What a call has got: a node, how much of it, and what it has by name there, such as GPUs.
+
+    Several calls that run one after the other may share one; ``calls`` is how many of them have not given it back.
+    """
 
     node: NodeId
     amounts: Amounts
     names: tuple[str, ...] = ()
+    calls: int = 1
 
 
 def needs(spec: Mapping[str, Any], capacity: Mapping[str, float]) -> Amounts:
@@ -103,7 +110,14 @@ class AdmissionControl:
     """The nodes, what they have left, and the calls that wait for it.
 
     Calls that ask for the same are in one group. What one of them does not fit into does for none of them, so
-    placing looks at each group, not at each call. A group that found no room is looked at again when some was freed.
+    placing looks at each group, not at each call; and at no further one when no node has as much left as any of them
+    asks for at least. A group that found no room is looked at again when some was freed.
+
+    Attributes
+    ----------
+    share : callable
+        Says of the first call of a group, and the number of those that wait there, how many calls of the same function
+        may run one after the other on what that call gets.
     """
 
     def __init__(self) -> None:
@@ -112,8 +126,13 @@ class AdmissionControl:
         self.granted: dict[int, Grant] = {}
         self.groups: dict[Any, Group] = {}
         self.waiting = 0
+        self.share: Callable[[Call, int], int] = lambda call, waiting: 1
         self._taken: defaultdict[NodeId, _Taken] = defaultdict(_Taken)
+        #: the first call of each group: rank, number, key of the group; those that are first no more are left out later
+        self._heads: list[tuple[float, int, Any]] = []
         self._untried: set[Any] = set()
+        self._freed = False
+        self._least: Amounts = dict.fromkeys(KINDS, math.inf)
         self._never: list[Call] = []
         self._seen: dict[NodeId, Amounts] = {}
         self._numbers = itertools.count()
@@ -133,10 +152,23 @@ class AdmissionControl:
         key = self.group_of(call)
         group = self.groups.get(key)
         if group is None:
+            if not self.groups:
+                self._least = dict.fromkeys(KINDS, math.inf)
             group = self.groups[key] = Group(call.spec)
             self._untried.add(key)
+            if any(call.spec.get(kind) is not None for kind in _SHARED):  # else it takes all of a node
+                self._least = {kind: min(least, call.spec.get(kind) or 0.0) for kind, least in self._least.items()}
         heapq.heappush(group.waiting, (self.rank(call), number, call))
+        if group.waiting[0][1] == number:
+            self._is_first(key, group)
         self.waiting += 1
+
+    def _is_first(self, key: Any, group: Group) -> None:
+        """Take note of which call of a group is the first now."""
+        heapq.heappush(self._heads, (*group.waiting[0][:2], key))
+        if len(self._heads) > 2 * len(self.groups) + 64:
+            self._heads = [(*group.waiting[0][:2], key) for key, group in self.groups.items()]
+            heapq.heapify(self._heads)
 
     def nodes(self, known: Iterable[NodeId]) -> None:
         """Take note of which nodes there are; what calls have got of others is nobody's any more."""
@@ -156,47 +188,98 @@ class AdmissionControl:
         self._taken[grant.node].add(grant, 1)
 
     def release(self, call: Call) -> bool:
-        """Take back what a call has got. Whether it had something."""
+        """Take back what a call has got. Whether that is free now."""
         grant = self.granted.pop(call.number, None)
         if grant is None:
+            return False
+        grant.calls -= 1
+        if grant.calls:
             return False
         taken = self._taken[grant.node]
         taken.add(grant, -1)
         if not taken.count:
             del self._taken[grant.node]
-        self._untried.update(self.groups)
+        self._freed = True
         return True
 
     def place(self) -> list[tuple[Call, NodeId]]:
         """Give the calls that wait what there is, in their order; those that do not fit do not hold up others."""
-        if self.changed():
-            self._untried.update(self.groups)
+        changed = self.changed()
+        everybody = changed or self._freed
+        tried, self._untried, self._freed = self._untried, set(), False
+        self._refuse(list(self.groups) if changed else tried)
+        if everybody:
+            heads = self._heads
+        else:
+            heads = [(*self.groups[key].waiting[0][:2], key) for key in tried if key in self.groups]
+            heapq.heapify(heads)
         placed: list[tuple[Call, NodeId]] = []
-        tried, self._untried = self._untried, set()
-        heads = [(*self.groups[key].waiting[0][:2], key) for key in tried]
-        heapq.heapify(heads)
+        unfit = []
         left = {node: self.left(node) for node in self.capacity} if heads else {}
-        while heads:
-            _, _number, key = heapq.heappop(heads)
-            group = self.groups[key]
+        while heads and (not everybody or not left or self.room(left)):
+            head = heapq.heappop(heads)
+            key = head[2]
+            group = self.groups.get(key)
+            if group is None or group.waiting[0][:2] != head[:2]:
+                continue
             call = group.waiting[0][2]
             if call.stage not in OVER:
                 node = self.fitting(group, call, left)
                 if node is None:
-                    if self.capacity and not any(self.could(group, node) for node in self.capacity):
-                        self._never += [entry[2] for entry in sorted(group.waiting, key=lambda entry: entry[:2])]
-                        self.waiting -= len(group.waiting)
-                        del self.groups[key]
+                    unfit.append(head)
                     continue
-                placed.append((call, node))
-            # else it was cancelled meanwhile
-            heapq.heappop(group.waiting)
-            self.waiting -= 1
+                placed += [(call, node) for call in self._together(group, call)]
+            else:  # it was cancelled meanwhile
+                heapq.heappop(group.waiting)
+                self.waiting -= 1
             if group.waiting:
-                heapq.heappush(heads, (*group.waiting[0][:2], key))
+                self._is_first(key, group)
+                if everybody:
+                    heads = self._heads  # which may be a new list
+                else:
+                    heapq.heappush(heads, (*group.waiting[0][:2], key))
             else:
                 del self.groups[key]
+        if everybody:
+            for head in unfit:
+                heapq.heappush(self._heads, head)
+        else:
+            self._untried.update(key for _, _, key in heads)
         return placed
+
+    def _refuse(self, keys: Iterable[Any]) -> None:
+        """Put aside the calls of those groups that ask for more than any node has."""
+        for key in keys if self.capacity else ():
+            group = self.groups.get(key)
+            if group is not None and not any(self.could(group, node) for node in self.capacity):
+                self._never += [entry[2] for entry in sorted(group.waiting, key=lambda entry: entry[:2])]
+                self.waiting -= len(group.waiting)
+                del self.groups[key]
+
+    def _together(self, group: Group, call: Call) -> list[Call]:
+        """Take the first call of a group, and those that may follow it on what it has got."""
+        most = self.share(call, len(group.waiting))
+        found: list[Call] = []
+        while group.waiting and len(found) < most:
+            following = group.waiting[0][2]
+            if found and (following.function_key != call.function_key or following.uncharged):
+                break
+            if not found or following.stage not in OVER:
+                found.append(following)
+            heapq.heappop(group.waiting)
+            self.waiting -= 1
+        grant = self.granted[call.number]
+        grant.calls = len(found)
+        for following in found:
+            self.granted[following.number] = grant
+        return found
+
+    def room(self, left: Mapping[NodeId, Amounts]) -> bool:
+        """Whether some node has as much left as the calls that wait ask for at least."""
+        return any(
+            all(min(self._least[kind], self.capacity[node][kind]) <= free[kind] + 1e-9 for kind in KINDS)
+            for node, free in left.items()
+        )
 
     def changed(self) -> bool:
         """Whether a group that found no room may find some now, although nothing was released."""
@@ -246,4 +329,5 @@ class AdmissionControl:
         self.waiting = 0
         self._taken.clear()
         self._untried.clear()
+        self._heads.clear()
         self._never.clear()

@@ -51,6 +51,10 @@ class Lane(abc.ABC):
     def withdraw(self, call: Call) -> None:
         """Forget a call that was cancelled."""
 
+    def kill(self, call: Call) -> bool:
+        """Have a call ended that somebody runs; False where that cannot be done."""
+        return False
+
     @abc.abstractmethod
     def outstanding(self) -> int:
         """Number of calls taken and not yet done."""

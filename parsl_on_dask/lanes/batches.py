@@ -97,6 +97,14 @@ class BatchLane(RemoteLane):
         super().withdraw(call)
         self.calls_ahead.drop(call)
 
+    def end_call(self, call: Call) -> None:
+        shift = next((s for s in self.shifts.values() if call.number in s.calls), None)
+        if shift is None:
+            return
+        self.cluster.end_call(shift.worker, call.number)
+        if shift.link is not None:
+            self.links.send(shift.link, dumps((shift.id, None, [call.number], 0.0)))
+
     def outstanding(self) -> int:
         return super().outstanding() + len(self.steps)
 
@@ -240,6 +248,8 @@ class BatchLane(RemoteLane):
 
     def again(self, call: Call) -> None:
         """Let a call wait again that was sent and not run."""
+        if self.is_unwanted(call):
+            return
         if self.calls_ahead.back(call) is not Stage.READY:  # it waits for its leaders, or is not wanted any more
             return
         if call.promises:

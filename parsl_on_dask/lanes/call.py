@@ -46,6 +46,8 @@ class Call:
         Its outcome, when that came before it was submitted.
     uncharged : int
         How often it was sent again because its worker had gone.
+    unwanted : bool
+        Whether it is to be ended, also if it runs.
     function_key : str
         Names the function to workers: a digest of its pickle.
     packed : bytes or None
@@ -80,6 +82,7 @@ class Call:
         "spec",
         "stage",
         "uncharged",
+        "unwanted",
         "waited",
     )
 
@@ -107,6 +110,7 @@ class Call:
         self.refs: tuple[RemoteValue, ...] = ()
         self.solo = False
         self.uncharged = 0
+        self.unwanted = False
         self.stage = Stage.LAUNCHING
         self.leaders: Sequence[Call] = ()
         self.follower: Call | None = None

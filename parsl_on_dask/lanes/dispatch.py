@@ -62,6 +62,11 @@ class Dispatcher:
         if shift.open and not shift.calls:
             self.idle[shift.id] = shift
 
+    def ended(self, shift: Shift) -> None:
+        """Forget a shift."""
+        self.idle.pop(shift.id, None)
+        self.next.pop(shift.id, None)
+
     def linked(self, link: Link) -> None:
         """Take note that calls can be sent to a worker."""
         for shift in self.lane.open_shifts.values():
@@ -97,6 +102,9 @@ class Dispatcher:
                         self._make_way()
                     if where is not None:
                         placed = self._send_to_one(key, where) or placed
+                    elif room > 0 and any(name == "grant" for name, _ in key[1]):
+                        self._send([self.lane.queues.take(key, self.lane.queues.max_batch)], False)
+                        placed = True
                     elif room > 0:
                         self._send_each(self.lane.queues.take(key, min(room, TOGETHER)))
                         placed = True
@@ -123,13 +131,13 @@ class Dispatcher:
                 elif self._may_open(key, slots, shifts):
                     self._send([self.lane.queues.take(key, count)], True, where)
                     placed = True
-                elif where is None and len(self.lane.open_shifts) >= slots and (shift := self._busy()) is not None:
+                elif where is None and len(self.lane.open_shifts) >= slots and (shift := self._busy(key)) is not None:
                     self._feed_next(shift, self.lane.queues.take(key, 1))
                     placed = True
 
-    def _busy(self) -> Shift | None:
-        """A shift that runs a call of known length, and has no other."""
-        if self.lane.preference is not None:
+    def _busy(self, key: Any) -> Shift | None:
+        """A shift that runs a call of known length, and has no other: a long call may wait behind that."""
+        if self.lane.preference is not None or self.lane.queues.mean(key) <= LONG:
             return None
         for shift in self._some():
             if shift.open and len(shift.calls) == 1 and self._patience(shift):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import Any
 
 #: So many calls of an app have to fail on a node one after the other, and so many to succeed elsewhere.
 ENOUGH = 5
 #: Of the calls elsewhere no more than this part may fail.
 STRAY = 0.1
+#: Of how many apps, and how many nodes, something is remembered: the last ones.
+KEPT = 1024
 
 
 class Faults:
@@ -49,9 +52,10 @@ class Faults:
         place = self.place_of(worker)
         if place is None:
             return
-        counts = self.suspected.setdefault(app, {}).setdefault(place, [0, 0, 0])
+        counts = _at(place, _at(app, self.suspected, dict), lambda: [0, 0, 0])
         counts[0] += 1
         counts[1] += 1
+        _at(place, self._last, str)
         self._last[place] = error
         self._judge(app)
 
@@ -61,17 +65,26 @@ class Faults:
         place = self.place_of(worker)
         if places is None or place is None:
             return
-        counts = places.setdefault(place, [0, 0, 0])
+        counts = _at(place, places, lambda: [0, 0, 0])
         counts[0] = 0
         counts[2] += 1
         self._judge(app)
 
     def _judge(self, app: Hashable) -> None:
         places = self.suspected[app]
-        for place, (in_a_row, _, _) in list(places.items()):
-            others = [counts for other, counts in places.items() if other != place]
-            failed, worked = (sum(counts[i] for counts in others) for i in (1, 2))
-            if in_a_row >= ENOUGH and worked >= ENOUGH and failed <= STRAY * worked:
+        all_failed, all_worked = (sum([counts[i] for counts in places.values()]) for i in (1, 2))
+        for place, (in_a_row, failed, worked) in list(places.items()):
+            others = all_worked - worked
+            if in_a_row >= ENOUGH and others >= ENOUGH and all_failed - failed <= STRAY * others:
                 del places[place]
                 why = f"{in_a_row} calls failed there that succeed elsewhere, the last one with {self._last[place]}"
                 self.blame(place, why)
+
+
+def _at(key: Any, table: dict[Any, Any], new: Callable[[], Any]) -> Any:
+    """What a table has for a key; where that is new, the oldest one makes room for it."""
+    if key not in table:
+        if len(table) >= KEPT:
+            del table[next(iter(table))]
+        table[key] = new()
+    return table[key]

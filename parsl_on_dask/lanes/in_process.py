@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common import late_threads
+from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.pool import Pool
 from parsl_on_dask.remote import scratch
 
@@ -59,14 +60,14 @@ class InProcessDask:
         Of the executor.
     pool : Pool
         The threads. It has to take functions without arguments.
-    calls : mapping of int to str
-        What the threads are at: names of apps, by the threads' ids.
+    calls : mapping of int to Call
+        What the threads are at: calls, by the threads' ids.
     closed_error : callable
         Makes the error of those that ask when the lane was closed.
     """
 
     def __init__(
-        self, label: str, pool: Pool, calls: Mapping[int, str], closed_error: Callable[[], BaseException]
+        self, label: str, pool: Pool, calls: Mapping[int, Call], closed_error: Callable[[], BaseException]
     ) -> None:
         self.label = label
         self.pool = pool
@@ -107,7 +108,8 @@ class InProcessDask:
     def worker_of_call(self) -> Worker:
         """The worker, for the call that runs on this thread, which Dask then takes for a task."""
         worker: Worker = next(iter(self._parts()[0].workers.values()))
-        self._executor.adopt_call(worker, self.calls.get(threading.get_ident(), "call"))
+        call = self.calls.get(threading.get_ident())
+        self._executor.adopt_call(worker, "call" if call is None else call.name)
         self.asked.add(threading.get_ident())
         return worker
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("parsl.lanes.links")
 
+#: Of how many connections is remembered how much was read, or that they cannot be made.
+REMEMBERED = 1024
 #: Seconds that saying goodbye to a worker may take.
 GOODBYE = 1.0
 
@@ -26,6 +28,8 @@ class Link:
     ----------
     ready : bool
         Whether calls can be sent.
+    failed : bool
+        Whether it could not be made.
     known : dict of str to None
         Keys of the functions that the worker has called last, in the order in which they became known.
     """
@@ -34,6 +38,7 @@ class Link:
         self.address = address
         self.name = uuid.uuid4().hex
         self.ready = False
+        self.failed = False
         self.known: dict[str, None] = {}
         self.stream: Any = None
         self.comm: Any = None
@@ -71,9 +76,17 @@ class Links:
         """The connection to a worker; a new one becomes ready a little later, if the worker can be reached."""
         link = self.links.get(address)
         if link is None:
+            if len(self.links) >= REMEMBERED:
+                self._forget()
             link = self.links[address] = Link(address)
             self.client.loop.add_callback(self._open, link)
         return link
+
+    def _forget(self) -> None:
+        """Let go of the oldest connections that could not be made: most of those workers have gone."""
+        for address, link in list(self.links.items()):
+            if link.failed:
+                del self.links[address]
 
     def send(self, link: Link, message: bytes) -> None:
         """Send a pickled message. What a broken connection swallows is noticed by ``unlinked``."""
@@ -101,6 +114,10 @@ class Links:
         """Whether a message was not read before, by either road."""
         if number < self.read.get(name, 0):
             return False
+        if name not in self.read and len(self.read) >= REMEMBERED + len(self.links):
+            open_ones = {link.name for link in list(self.links.values())}
+            oldest = next((known for known in self.read if known not in open_ones), name)
+            self.read.pop(oldest, None)
         self.read[name] = number + 1
         return True
 
@@ -134,6 +151,8 @@ class Links:
             if was_ready:
                 self.links.pop(link.address, None)
                 self.deliver("unlinked", link)
+            else:
+                link.failed = True
 
     def close(self) -> None:
         """End all connections."""

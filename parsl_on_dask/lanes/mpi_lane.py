@@ -87,6 +87,9 @@ class NodePool(AdmissionControl):
     def changed(self) -> bool:
         return True  # what `may` says changes with time
 
+    def room(self, left: Mapping[NodeId, Amounts]) -> bool:
+        return any(free["slots"] >= 1 and free["nodes"] >= 1 for free in left.values())
+
     def fitting(self, group: Group, call: Call, left: dict[NodeId, Amounts]) -> NodeId | None:
         wanted = completed(call.spec)["num_nodes"]
         could = [b for b, free in left.items() if free["slots"] >= 1 and free["nodes"] >= wanted and self.may(call, b)]

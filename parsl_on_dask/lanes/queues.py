@@ -115,16 +115,19 @@ class Queues:
 
     def at_least(self, function_key: str, seconds: float) -> None:
         """Take note of a call that was not done after so many seconds."""
-        times = self.times.setdefault(function_key, _Times())
+        times = self._times_of(function_key)
         times.longest = max(times.longest, seconds)
 
     def portion(self, key: Key, workers: int) -> int:
         """How many of a queue's calls one worker should have, of ``workers`` that could take some."""
-        mean = self.mean(key)
+        return self.together(key[0], len(self.waiting[key]), workers)
+
+    def together(self, function_key: str, waiting: int, workers: int) -> int:
+        """The same for calls of a function of which so many wait."""
+        mean = self.mean_of(function_key)
         if not mean:
             return 1
-        fair = math.ceil(len(self.waiting[key]) / (2 * workers))
-        return max(1, min(self.max_batch, fair, int(TARGET / mean)))
+        return max(1, min(self.max_batch, math.ceil(waiting / (2 * workers)), int(TARGET / mean)))
 
     def take(self, key: Key, count: int) -> list[Call]:
         """Remove the first calls of a queue, and let the others go first next time."""
@@ -137,13 +140,17 @@ class Queues:
             del self.waiting[key]
         return taken
 
-    def learn(self, call: Call, seconds: float, kept: bool) -> None:
-        """Take note of how long a call ran. Calls with large results count as long: a Dask task each."""
-        times = self.times.get(call.function_key)
+    def _times_of(self, function_key: str) -> _Times:
+        times = self.times.get(function_key)
         if times is None:
             while len(self.times) >= TIMES_KEPT:  # of functions that are made anew for each call, say
                 del self.times[next(iter(self.times))]
-            times = self.times[call.function_key] = _Times()
+            times = self.times[function_key] = _Times()
+        return times
+
+    def learn(self, call: Call, seconds: float, kept: bool) -> None:
+        """Take note of how long a call ran. Calls with large results count as long: a Dask task each."""
+        times = self._times_of(call.function_key)
         if seconds > times.longest:
             times.longest = seconds
         elif times.longest > LONG:

@@ -28,7 +28,7 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.lane_executor import LaneExecutor
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
-from parsl_on_dask.lanes.failures import each_its_own
+from parsl_on_dask.lanes.failures import as_exception, each_its_own
 from parsl_on_dask.lanes.faults import Faults
 from parsl_on_dask.lanes.forbidden_waits import never_wait_here
 from parsl_on_dask.lanes.packing import Packer
@@ -75,9 +75,11 @@ class RemoteLane(Lane):
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self.numbers = itertools.count(1)
         self.live: dict[int, Call] = {}
+        self.unwanted: dict[int, Call] = {}
         self.rested = threading.Event()
         self.faults = Faults(self.cluster.machine_of, self._blame)
         self.closing = False
+        self.left = False
         self.asleep = False
         self.lost: BaseException | None = None
         self.thread = threading.Thread(target=self._loop, name=f"parsl-lane-{self.label}", daemon=True)
@@ -152,6 +154,23 @@ class RemoteLane(Lane):
     def withdraw(self, call: Call) -> None:
         self.live.pop(call.number, None)
 
+    def kill(self, call: Call) -> bool:
+        if not self.cluster.started_here or call.number not in self.live:
+            return False
+        call.unwanted = True
+        self.unwanted[call.number] = call
+        self.inbox.put(("tick", None))
+        return True
+
+    def end_call(self, call: Call) -> None:
+        """Have the worker of a call ended, if it runs it. On the lane's thread."""
+
+    def is_unwanted(self, call: Call) -> bool:
+        """Whether a call that came back without having been run is to be ended; it is, then."""
+        if call.unwanted:
+            self.finish(call, Outcome(error=as_exception("AppKilled", (call.name,))))
+        return call.unwanted
+
     def outstanding(self) -> int:
         return len(self.live)
 
@@ -220,7 +239,7 @@ class RemoteLane(Lane):
 
     def close(self, wait: bool = False) -> None:
         """Leave the cluster. Calls that are not done fail with an error that says so."""
-        if self.closing and not self.thread.is_alive():
+        if self.left:
             return
         if wait:
             idle = threading.Event()
@@ -242,6 +261,7 @@ class RemoteLane(Lane):
         self.forget_tasks()
         with suppress(Exception):  # what hears of the end of those tasks shall not be told while the interpreter ends
             self.client.sync(asyncio.sleep, SETTLED, callback_timeout=1)
+        self.left = True
         self.cluster.close()
 
     # -- the lane's own thread -----------------------------------------------------------------------------------
@@ -260,14 +280,14 @@ class RemoteLane(Lane):
 
     def turn(self, news: list[tuple[str, Any]]) -> bool:
         """Take what has come in, and send what can be sent. False when that was the end."""
-        for kind, item in news:
-            if kind == "close":
-                self.fail_all(self.end_error())
-                self.finish_steps()
-                return False
-            self.handle(kind, item)
-        self.take_steps()
         try:
+            for kind, item in news:
+                if kind == "close":
+                    self.fail_all(self.end_error())
+                    self.finish_steps()
+                    return False
+                self.handle(kind, item)
+            self.take_steps()
             self.dispatch()
         except BaseException as e:  # nobody must wait for ever for calls that cannot be sent
             logger.exception("Lane %s cannot send calls", self.label)
@@ -293,11 +313,18 @@ class RemoteLane(Lane):
         """Deal with one thing that has come in."""
         try:
             self._handle_one(kind, item)
-        except BaseException:  # what is unpickled here runs code of the user's; it must not end this thread
+        except BaseException as e:  # what is unpickled here runs code of the user's; it must not end this thread
             logger.exception("Lane %s: handling of %s failed", self.label, kind)
+            if isinstance(item, Call):  # nobody else would end it
+                self.finish(item, Outcome(error=e))
 
     def _handle_one(self, kind: str, item: Any) -> None:
         if kind == "tick":
+            for number, call in list(self.unwanted.items()):
+                if number in self.live:  # again, as its worker may not have been known before
+                    self.end_call(call)
+                else:
+                    del self.unwanted[number]
             self.cluster.refresh()
             trouble = self.cluster.trouble()
             if trouble is not None and self.lost is None:
@@ -313,9 +340,15 @@ class RemoteLane(Lane):
 
     def fail_all(self, error: BaseException) -> None:
         """Fail all calls that are not done."""
-        self.forget_tasks()
+        try:
+            self.forget_tasks()
+        except Exception:  # the calls must end all the same
+            logger.exception("Lane %s: its Dask tasks could not be let go of", self.label)
         for call in list(self.live.values()):
-            self.finish(call, Outcome(error=each_its_own(error)))
+            try:
+                self.finish(call, Outcome(error=each_its_own(error)))
+            except Exception:  # the others must end all the same
+                logger.exception("Lane %s: call %s could not be ended", self.label, call.number)
 
     def end_error(self) -> BaseException:
         """The error of calls that come when it is over."""

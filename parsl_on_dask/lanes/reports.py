@@ -190,6 +190,7 @@ class Reports:
         shift.ended = future.status
         self.lane.large_results.shift_ended(shift)
         self.lane.open_shifts.pop(shift.id, None)
+        self.lane.dispatcher.ended(shift)
         if not shift.calls:
             self._done(shift)
             return
@@ -232,6 +233,14 @@ class Reports:
             self._lost(shift, shift.worker, shift.host)
 
     def _lost(self, shift: Shift, worker: str, host: str) -> None:
+        """See to the calls of a shift whose worker is lost."""
+        try:
+            self._settle(shift, worker, host)
+        except Exception as e:  # nobody else would end its calls
+            logger.exception("What became of the calls of a lost worker cannot be found out")
+            self._fail(shift, unclear(self.lane.executor, e))
+
+    def _settle(self, shift: Shift, worker: str, host: str) -> None:
         """Charge the call that was running with a lost worker; send the others again."""
         last = self.lane.cluster.last_of(worker)
         running = None
@@ -309,6 +318,14 @@ def watched(watch: Any, call: Call | None, worker: str, host: str, report: tuple
 def not_run(executor: Any, call: Call, error: BaseException) -> ExecutorError:
     """The error of a call whose Dask task failed before the call was begun."""
     text = f"Dask could not run a task of app {call.name!r}: {type(error).__name__}: {error}"
+    failure = ExecutorError(executor, text)
+    failure.__cause__ = error
+    return failure
+
+
+def unclear(executor: Any, error: Exception) -> ExecutorError:
+    """The error of calls of which nobody can say any more what became of them."""
+    text = f"its worker is gone, and what became of the call cannot be found out: {type(error).__name__}: {error}"
     failure = ExecutorError(executor, text)
     failure.__cause__ = error
     return failure

@@ -114,7 +114,9 @@ class ResourceLane(BatchLane):
 
     def new_admission(self) -> AdmissionControl:
         """The books of this lane, with nothing in them."""
-        return AdmissionControl()
+        made = AdmissionControl()
+        made.share = self.share
+        return made
 
     def probe(self) -> Launch:
         """What a worker runs to find out what its node has."""
@@ -167,9 +169,11 @@ class ResourceLane(BatchLane):
             spec: dict[str, Any] = {}
             if len(self.addresses) > 1 and node in self.addresses:
                 spec["prefer"] = self.addresses[node]
-            gpus = self.admission.granted[call.number].names
-            if gpus:
-                spec["environment"] = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
+            grant = self.admission.granted[call.number]
+            if grant.names:
+                spec["environment"] = {"CUDA_VISIBLE_DEVICES": ",".join(grant.names)}
+            if grant.calls > 1:
+                spec["grant"] = id(grant)
             call.spec = spec
             self.queues.admit(call)
         for call in self.admission.impossible():
@@ -186,14 +190,19 @@ class ResourceLane(BatchLane):
             f"Executor {self.label!r} has no node for this call of app {call.name!r}: {listed} (memory, disk: MB).",
         )
 
-    def _forget(self, call: Call) -> None:
-        self.admission.release(call)
+    def share(self, call: Call, waiting: int) -> int:
+        """How many calls may run one after the other on what the first of them gets: as many as share a shift."""
+        if call.uncharged:  # its worker died: it may be the reason
+            return 1
+        return self.queues.together(call.function_key, waiting, self.cluster.slots())
+
+    def _forget(self, call: Call) -> bool:
         self.asked.pop(call.number, None)
+        return self.admission.release(call)
 
     def finish(self, call: Call, outcome: Outcome) -> None:
         super().finish(call, outcome)
-        self._forget(call)
-        if self.admission.waiting:
+        if self._forget(call) and self.admission.waiting:
             self.inbox.put(("released", call))
 
     def withdraw(self, call: Call) -> None:

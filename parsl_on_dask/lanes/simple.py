@@ -6,6 +6,7 @@ It is what a lane has to do, in its shortest form (``docs/simple-lane.md``). Exe
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 import time
 import uuid
@@ -25,6 +26,7 @@ from parsl_on_dask.lanes.reports import (
     is_loss,
     not_run,
     outcome_of_report,
+    unclear,
     watched,
     whereabouts,
 )
@@ -33,6 +35,8 @@ from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.lanes.worker_deaths import RESULT_LOST, worker_lost
 from parsl_on_dask.remote.execution import ERROR, HANDED_BACK, KEPT, STARTED, VALUE
 from parsl_on_dask.remote.packing import loads
+
+logger = logging.getLogger("parsl.lanes.simple")
 
 
 class Sent:
@@ -163,7 +167,20 @@ class SimpleLane(RemoteLane):
         else:
             self.complete(sent, worker_lost(call, self.cluster, sent.worker, sent.host, RESULT_LOST))
 
+    def end_call(self, call: Call) -> None:
+        for sent in self.sent.values():
+            if sent.call is call and sent.worker:
+                self.cluster.end_call(sent.worker, call.number)
+
     def worker_died(self, sent: Sent) -> None:
+        """See to a call whose worker is lost."""
+        try:
+            self._settle(sent)
+        except Exception as e:  # nobody else would end it
+            logger.exception("What became of a call of a lost worker cannot be found out")
+            self.finish(sent.call, Outcome(error=unclear(self.executor, e)))
+
+    def _settle(self, sent: Sent) -> None:
         """The call that the worker ran has failed; one that it had not begun runs elsewhere."""
         call, last, running = sent.call, self.cluster.last_of(sent.worker), sent.begun
         if last is not None:  # the journal knows better, also of reports that the worker could not send any more
@@ -182,6 +199,8 @@ class SimpleLane(RemoteLane):
 
     def again(self, call: Call) -> None:
         """Let a call wait again that was sent and not run."""
+        if self.is_unwanted(call):
+            return
         if call.step(RETURN) is not None:
             self.wait(call)
 

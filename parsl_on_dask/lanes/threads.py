@@ -9,6 +9,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common import interrupts, late_threads
@@ -20,7 +22,7 @@ from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.lanes.in_process import InProcessDask
 from parsl_on_dask.lanes.pool import Pool
 from parsl_on_dask.lanes.stages import BEGIN, CLAIM, FINISH, SUBMIT
-from parsl_on_dask.remote import children
+from parsl_on_dask.remote import children, walltime
 from parsl_on_dask.remote.execution import HOST
 from parsl_on_dask.remote.reaper import REAPER
 
@@ -47,7 +49,8 @@ class PlainLane(Lane):
         self.given = 0
         self.done = 0
         self.closing = False
-        self.now: dict[int, str] = {}
+        self.now: dict[int, Call] = {}
+        walltime.overdue.append(self.overdue)
 
     def submit(self, call: Call) -> None:
         if call.step(SUBMIT) is None:  # cancelled meanwhile
@@ -81,7 +84,7 @@ class PlainLane(Lane):
         call.function, call.args, call.kwargs = None, (), {}
         assert function is not None
         thread = threading.current_thread()
-        self.now[thread.ident] = call.name  # type: ignore[index]
+        self.now[thread.ident] = call  # type: ignore[index]
         if self.watch is not None:
             self.watch.began(call, thread.name, self.host, began)
         here = children.process
@@ -94,12 +97,26 @@ class PlainLane(Lane):
             children.leave(error)
         del function, args, kwargs
         outcome = Outcome(value, error, thread.name, self.host, began, time.time())
-        call.step(FINISH)
         try:
-            call.done(call, outcome)
+            if call.step(FINISH) is not None:
+                call.done(call, outcome)
         finally:
             self.now.pop(thread.ident, None)  # type: ignore[arg-type]
             self.ended()
+
+    def overdue(self) -> Callable[[BaseException], None] | None:
+        """What to tell when the call of this thread goes on after its walltime."""
+        call = self.now.get(threading.get_ident())
+        return None if call is None else partial(self.let_go_on, call)
+
+    def let_go_on(self, call: Call, error: BaseException) -> None:
+        """Let a call fail whose thread goes on with it. On another thread."""
+        if call.step(FINISH) is not None:
+            logger.warning(
+                "Executor %s: app %s goes on after its walltime, and keeps one of %d threads: it is in C code",
+                *(self.label, call.name, self.pool.places),
+            )
+            call.done(call, Outcome(None, from_failure(error, call.name), "", self.host))
 
     def ended(self) -> None:
         """Count what :meth:`put` was given and is over."""
@@ -107,7 +124,7 @@ class PlainLane(Lane):
             self.done += 1
 
     def running(self) -> dict[str, int]:
-        return Counter(list(self.now.values()))
+        return Counter([call.name for call in list(self.now.values())])
 
     def withdraw(self, call: Call) -> None:
         self.ended()
@@ -151,6 +168,8 @@ class PlainLane(Lane):
     def close(self, wait: bool = False) -> None:
         """End, without waiting for the calls that run."""
         self.closing = True
+        with suppress(ValueError):
+            walltime.overdue.remove(self.overdue)
         self._refuse_the_rest()
         self.pool.end()
 

@@ -101,8 +101,15 @@ def _report(argv: Sequence[str]) -> int:
         "nothing else, to mail to somebody.",
     )
     parser.add_argument("--run", metavar="RUN", help="a run's id, its beginning, or the name of its directory (003)")
+    parser.add_argument(
+        "--trace",
+        metavar="FILE",
+        help="write the calls for https://ui.perfetto.dev or chrome://tracing instead",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="default: NAME-NUMBER-report.html here")
     options = parser.parse_args(argv)
+    if options.trace:
+        return _trace(options.database, options.run, options.trace)
     from parsl_on_dask.monitoring import node_hours
     from parsl_on_dask.monitoring.pages import database as db
 
@@ -128,4 +135,29 @@ def _report(argv: Sequence[str]) -> int:
     if hours:
         print(node_hours.text(summary.rundir, hours))
     print(f"{path}: {summary.name}, run {summary.id}, {size / 2**20:.1f} MiB")
+    return 0
+
+
+def _trace(database: str | None, run: str | None, path: str) -> int:
+    from parsl_on_dask.monitoring import report, trace
+    from parsl_on_dask.monitoring.node_hours import run_directory
+    from parsl_on_dask.monitoring.pages import database as db
+    from parsl_on_dask.monitoring.pages.model import Reader
+
+    folder = run_directory(database, run, trace.is_traced)
+    if folder is not None:
+        spans = trace.of_trace(folder)
+    else:
+        try:
+            reader = Reader(db.Database(db.find(database)))
+        except db.DatabaseProblem as e:
+            hint = "A run can be drawn that was monitored, or loaded with Config(trace=True)."
+            raise ParslError(f"{e}. {hint}") from e
+        summary = report.choose(reader, database, run)
+        folder, spans = summary.rundir, trace.of_run(reader.run(summary.id))
+    try:
+        count = trace.write(spans, path)
+    except OSError as e:
+        raise ParslError(f"{path} cannot be written: {e.strerror or e}") from e
+    print(f"{path}: {count} calls of {folder}. Open it in https://ui.perfetto.dev or chrome://tracing")
     return 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from parsl_on_dask.jobs.accounting import by_the_books
 from parsl_on_dask.jobs.node_hours import NodeHours, read
@@ -11,8 +12,8 @@ from parsl_on_dask.jobs.node_hours import NodeHours, read
 __all__ = ["of_run", "run_directory", "text"]
 
 
-def run_directory(folder: str | None, run: str | None = None) -> str | None:
-    """The run that is meant, if there are node-hours of it; None otherwise.
+def run_directory(folder: str | None, run: str | None = None, has: Callable[[str], Any] = read) -> str | None:
+    """The run that is meant, if its directory ``has`` what is wanted, such as node-hours; None otherwise.
 
     - `folder`: a run's own directory, or the one that the runs are in, of which the latest is meant. Default:
       ``runinfo``.
@@ -21,15 +22,15 @@ def run_directory(folder: str | None, run: str | None = None) -> str | None:
     top = os.path.abspath(os.path.expanduser(folder or "runinfo"))
     if run is not None:
         inside = os.path.join(top, run)
-        return inside if read(inside) else None
-    if read(top):
+        return inside if has(inside) else None
+    if has(top):
         return top
     try:
         names = [name for name in os.listdir(top) if name.isdecimal()]
     except OSError:
         return None
     latest = next((os.path.join(top, name) for name in sorted(names, key=int, reverse=True)), None)
-    return latest if latest is not None and read(latest) else None
+    return latest if latest is not None and has(latest) else None
 
 
 def of_run(folder: str) -> list[NodeHours]:

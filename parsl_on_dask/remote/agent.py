@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from . import journal
 from .children import keep_connections
 from .execution import HANDED_BACK, HOST, CallData
 from .internals import has_unsent
@@ -313,11 +314,16 @@ class Agent:
             comm.abort()
 
     def take(
-        self, shift_id: str, functions: dict[str, tuple[str, bytes]], calls: list[Any] | None, patience: float
+        self, shift_id: str, functions: dict[str, tuple[str, bytes]] | None, calls: list[Any] | None, patience: float
     ) -> None:
-        """Give calls to a shift, or back to the client when that has ended. None: give back those that wait there."""
+        """Give calls to a shift, or back to the client when that has ended. None: give back those that wait there.
+
+        Without ``functions`` there is the number of a call that is to be ended, too, if it runs.
+        """
         shift = self.shifts.get(shift_id)
-        if calls is None:
+        if functions is None or calls is None:
+            if calls and journal.kept is not None:
+                journal.kept.end(calls[0])
             if shift is not None:
                 shift.give_back()
         elif (shift is None or not shift.add(calls, functions, patience)) and calls:

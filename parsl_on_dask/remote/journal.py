@@ -8,8 +8,9 @@ the results of calls that had ended, which then need not run again. It works whe
 It also says what the running call is allowed: whoever keeps the workers reads that, and ends a worker whose call does
 not keep to it.
 
-Layout: the running call's number, its deadline, the seconds that this is from, the bytes that it may have, then two
-halves, each with its length and records of length and bytes. When a half is full the other one begins anew.
+Layout: the running call's number, its deadline, the seconds that this is from, the bytes that it may have, and the
+number of a call that nobody wants any more; then two halves, each with its length and records of length and bytes. When
+a half is full the other one begins anew.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from typing import NamedTuple
 #: Bytes of each half.
 HALF = 1 << 18
 
-_HEAD = struct.Struct("<qddq")
+_HEAD = struct.Struct("<qddqq")
 _LIMITS = struct.Struct("<dd")
 _MEMORY = struct.Struct("<q")
+#: Where the number of the call is that nobody wants.
+_UNWANTED = _HEAD.size - 8
 _NUMBER = struct.Struct("<q")
 _LENGTH = struct.Struct("<I")
 
@@ -34,13 +37,14 @@ class Allowed(NamedTuple):
 
     `number`: of the call; 0 for none. `deadline`: when its worker is ended, by :func:`time.monotonic`, which all
     processes of a machine share; 0 for never. `seconds`: the walltime that this is from. `memory`: bytes that its
-    process may have; 0 for no limit.
+    process may have; 0 for no limit. `unwanted`: a call to be ended, if it runs.
     """
 
     number: int
     deadline: float
     seconds: float
     memory: int
+    unwanted: int
 
 
 class Journal:
@@ -85,6 +89,10 @@ class Journal:
         _MEMORY.pack_into(self._map, _NUMBER.size + _LIMITS.size, size)
         return before
 
+    def end(self, number: int) -> None:
+        """Have a call ended, with this process, if it runs."""
+        _NUMBER.pack_into(self._map, _UNWANTED, number)
+
     def add(self, record: bytes) -> None:
         """Note a report. One that is too large is left out."""
         size = _LENGTH.size + len(record)
@@ -102,6 +110,13 @@ class Journal:
 
     def _start(self) -> int:
         return _HEAD.size + self._half * (_NUMBER.size + HALF)
+
+
+def end_call(path: str, number: int) -> None:
+    """Have a call ended, if it runs, by the journal of its worker. Raises OSError when there is none."""
+    with open(path, "r+b") as file:
+        file.seek(_UNWANTED)
+        file.write(_NUMBER.pack(number))
 
 
 def read(path: str) -> tuple[int, list[bytes]] | None:
@@ -134,7 +149,7 @@ class Reader:
     ...     journal.running(7)
     ...     before = journal.limit_time(1000.5, 3.0)
     ...     Reader(os.path.join(folder, "worker")).allowed()
-    Allowed(number=7, deadline=1000.5, seconds=3.0, memory=0)
+    Allowed(number=7, deadline=1000.5, seconds=3.0, memory=0, unwanted=0)
     """
 
     def __init__(self, path: str) -> None:
@@ -147,7 +162,7 @@ class Reader:
             with suppress(OSError, ValueError), open(self.path, "rb") as file:  # it is still empty, or not there
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if self._map is None or len(self._map) < _HEAD.size:
-            return Allowed(0, 0.0, 0.0, 0)
+            return Allowed(0, 0.0, 0.0, 0, 0)
         return Allowed(*_HEAD.unpack_from(self._map, 0))
 
 

@@ -5,7 +5,8 @@ function. The function sees it at its next step in Python. Whatever way the func
 settled before the wrapper returns, so that it cannot hit what the thread does next.
 
 A call that blocks in C takes no such step. In a worker the journal says until when it may run, which is
-:data:`GRACE` later; whoever keeps the worker ends its process then.
+:data:`GRACE` later; whoever keeps the worker ends its process then. In a thread of the script's nobody can end it, so
+only its future does.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from .wrapping import Wrapper
 
 #: Seconds for which a function may tidy up after its walltime, before its process is ended.
 GRACE = 1.0
+
+Tell = Callable[[BaseException], None]
+#: Each gives what is to be told when a function of the calling thread goes on after that; None if it does not know it.
+overdue: list[Callable[[], Tell | None]] = []
 
 
 class WalltimeOver(Failure):
@@ -122,7 +127,7 @@ class timeout(Wrapper):
         return f"timeout({self.__wrapped__!r}, {self.seconds!r})"
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        watch = _Watch(self._limit)
+        watch = _Watch(self._limit, (self.__name__, self.seconds))
         if self._limit <= 0:
             raise watch.kind(self.__name__, self.seconds)
         try:
@@ -142,8 +147,10 @@ class timeout(Wrapper):
 class _Watch:
     """One call's timer. No locks: an exception may arrive between any two steps of this thread."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, told: tuple[Any, ...]) -> None:
         self.kind = over_class()
+        self._told = told
+        self._tell: list[Tell] = []
         self.fired = False
         self._seconds = min(seconds, threading.TIMEOUT_MAX)
         self._ident = threading.get_ident()
@@ -161,6 +168,7 @@ class _Watch:
             if not outer[0] or deadline < outer[0]:
                 self._before = outer
                 journal.kept.limit_time(deadline, self._seconds)
+        self._tell = [tell for find in overdue if (tell := find()) is not None]
         threading.Thread(target=self._run, name="parsl-walltime", daemon=True).start()
         # not before: what threading does to start a thread must not be interrupted
         self._begun.release()
@@ -176,6 +184,9 @@ class _Watch:
         self.fired = True
         _request(self._ident, self.kind)
         self._requested = True
+        if self._tell and not self._stopped.acquire(timeout=GRACE):
+            for tell in self._tell:
+                tell(self.kind(*self._told))
 
     def settle(self) -> None:
         """Make sure that nothing arrives any more. May be called again when it was itself interrupted."""

@@ -206,8 +206,8 @@ def test_a_request_that_comes_while_the_call_settles(monkeypatch: pytest.MonkeyP
         watches: list[Any] = []
         create = walltime._Watch
 
-        def make(seconds: float, create: Any = create, watches: list[Any] = watches) -> Any:
-            watches.append(create(seconds))
+        def make(*given: Any, create: Any = create, watches: list[Any] = watches) -> Any:
+            watches.append(create(*given))
             return watches[-1]
 
         steps = iter(range(step + 1))

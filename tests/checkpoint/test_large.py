@@ -22,7 +22,6 @@ from tests.checkpoint.runs import Run, block, length, ran, recorded, squares
 from tests.helpers import WAIT, append, eventually, hold
 
 SIZE = 300_000
-MODES = ("task_exit", "periodic", "dfk_exit", "manual")
 
 
 on_processes_too = pytest.mark.parametrize("config_name", ["processes", "existing"], indirect=True, scope="module")
@@ -68,7 +67,7 @@ def value_files(kernel: Any) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("config_name", "mode"),
-    [("processes", "dfk_exit"), *(("existing", mode) for mode in MODES)],
+    [("processes", "dfk_exit"), ("existing", "task_exit"), ("existing", "periodic")],
     indirect=["config_name"],
     scope="module",
 )

@@ -86,6 +86,7 @@ def hold_imports(dask_scheduler: Any, started: str, gate: str) -> None:
     dask_page.pages = held
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("config_name", ["threads", "processes"], indirect=True, scope="module")
 def test_the_scheduler_works_while_its_pages_are_imported(
     load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config_name: str

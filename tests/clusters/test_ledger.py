@@ -158,6 +158,7 @@ def test_a_directory_that_cannot_be_written_is_no_trouble(account: Account, tmp_
     assert read(tmp_path) == []
 
 
+@pytest.mark.extended
 def test_a_run_leaves_its_node_hours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     import time
 

@@ -11,7 +11,7 @@ import pytest
 
 from parsl_on_dask.clusters import limits
 from parsl_on_dask.clusters.limits import Limits
-from parsl_on_dask.remote.journal import Journal
+from parsl_on_dask.remote.journal import Journal, end_call
 
 
 class World:
@@ -83,14 +83,14 @@ def test_memory_of_the_call_and_of_all_calls(world: World) -> None:
 
 
 def test_a_call_that_nobody_wants(world: World) -> None:
+    end_call(world.path, 3)
+    assert not world.look(), "it does not run"
     world.journal.running(3)
-    world.limits.look({7: world.path})
-    world.limits.unwanted[7] = (3, 101.0)
-    assert not world.look()
-    world.now = 101.5
     assert world.look() == {"over": "kill"}
     world.journal.running(4)
     assert not world.look(), "the next one is wanted"
+    world.journal.end(4)
+    assert world.look() == {"over": "kill"}
 
 
 def test_a_worker_without_a_journal_yet(world: World) -> None:

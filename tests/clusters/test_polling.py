@@ -121,6 +121,7 @@ def waiting_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.extended
 def test_executors_on_one_batch_system_share_a_command(waiting_slurm: Path, tmp_path: Path) -> None:
     def one(label: str, **options: Any) -> HighThroughputExecutor:
         provider = SlurmProvider(

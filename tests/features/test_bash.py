@@ -24,8 +24,6 @@ from parsl_on_dask.app.futures import DataFuture
 from parsl_on_dask.data_provider.files import File
 from tests.helpers import WAIT, alive, eventually, text_of
 
-WARM = True
-
 pytestmark = pytest.mark.usefixtures("kernel")
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parsl_on_dask import Config, DataFlowKernel, python_app
-from parsl_on_dask.app.errors import AppTimeout
+import parsl_on_dask
+from parsl_on_dask import Config, DataFlowKernel, ThreadPoolExecutor, python_app
+from parsl_on_dask.app.errors import AppKilled, AppTimeout
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.errors import MemoryLimitExceeded, WorkerLost
-from tests.helpers import WAIT, eventually, text_of
+from tests.helpers import WAIT, eventually, hold, text_of
 
 CONFIG = {"initialize_logging": False, "retries": 0}
 MEMORY = {"parsl_resource_specification": {"memory": 400}}
@@ -39,6 +41,11 @@ def rest(seconds: float, walltime: float = WAIT) -> None:
     import time
 
     time.sleep(seconds)
+
+
+def read_pipe(path: str, walltime: float = WAIT) -> str:
+    with open(path) as pipe:
+        return pipe.read()
 
 
 @python_app
@@ -94,6 +101,38 @@ def test_a_call_with_too_much_memory_is_ended(tmp_path: Path, where: str) -> Non
         eventually(lambda: not os.path.exists(f"/proc/{pid}"), "what the call has started has ended")
 
 
+@pytest.mark.usefixtures("kernel")
+def test_a_running_call_is_ended_and_not_tried_again(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    held = python_app(hold)(str(started), str(tmp_path / "gate"))
+    eventually(started.exists, "it runs")
+    stuck = backtrack(40)
+    eventually(stuck.running, "it was launched")
+    follower = note(str(tmp_path), 1)
+    assert not held.cancel(), "as concurrent.futures has it"
+    assert held.kill()
+    with pytest.raises(AppKilled, match="App hold was ended by kill"):
+        held.result(WAIT)
+    assert not held.kill(), "it is done"
+    assert parsl_on_dask.dfk().cancel(backtrack) == 1
+    with pytest.raises((AppKilled, CancelledError)):
+        stuck.result(WAIT)
+    assert follower.result(WAIT) == 1 and text_of(tmp_path / "1") == "x"
+
+
+@pytest.mark.usefixtures("kernel")
+def test_calls_that_wait_are_cancelled_with_those_that_run(tmp_path: Path) -> None:
+    apps = python_app(hold)
+    futures = [apps(str(tmp_path / f"started{i}"), str(tmp_path / "gate")) for i in range(6)]
+    eventually(lambda: len(list(tmp_path.glob("started*"))) >= 2, "two of them run")
+    assert parsl_on_dask.dfk().cancel(apps) == 6
+    for future in futures:
+        with pytest.raises((AppKilled, CancelledError)):
+            future.result(WAIT)
+    assert len(list(tmp_path.glob("started*"))) == 2, "the others never ran"
+    assert note(str(tmp_path), 1).result(WAIT) == 1
+
+
 def test_a_limit_for_all_calls_of_an_executor() -> None:
     executor = HighThroughputExecutor(max_workers_per_node=1, memory_limit=400)
     with DataFlowKernel(Config(executors=[executor], strategy="none", initialize_logging=False)) as kernel:
@@ -101,6 +140,27 @@ def test_a_limit_for_all_calls_of_an_executor() -> None:
         assert filled(10).result(WAIT)
         with pytest.raises(MemoryLimitExceeded, match="allowed 400 MiB"):
             filled(900).result(WAIT)
+
+
+def test_a_call_of_a_thread_fails_in_time_and_keeps_its_thread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with DataFlowKernel(Config(executors=[ThreadPoolExecutor(max_threads=2)], initialize_logging=False)) as kernel:
+        held = python_app(hold, data_flow_kernel=kernel)
+        timed = python_app(read_pipe, data_flow_kernel=kernel)
+        os.mkfifo(tmp_path / "pipe")
+        stuck = timed(str(tmp_path / "pipe"), walltime=0.2)
+        with pytest.raises(AppTimeout, match="App read_pipe exceeded walltime: 0.2 seconds"):
+            stuck.result(WAIT)
+        assert "app read_pipe goes on after its walltime, and keeps one of 2 threads" in caplog.text
+        one, two = (held(str(tmp_path / f"started{i}"), str(tmp_path / "gate")) for i in range(2))
+        eventually(lambda: len(list(tmp_path.glob("started*"))) == 1, "the other thread takes a call")
+        assert not (tmp_path / "started1").exists(), "and is the only one"
+        with open(tmp_path / "pipe", "w") as pipe:
+            pipe.write("late")
+        eventually((tmp_path / "started1").exists, "the thread is there again")
+        (tmp_path / "gate").touch()
+        assert one.exception(WAIT) is None and two.exception(WAIT) is None
 
 
 def test_where_a_limit_cannot_hold_it_is_refused() -> None:

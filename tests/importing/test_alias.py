@@ -181,6 +181,7 @@ def test_spawned_processes_inherit_the_alias(tmp_path: Path, method: str) -> Non
     assert says(tmp_path, text, *FRONT).strip() == "parsl_on_dask.executors"
 
 
+@pytest.mark.extended
 def test_workers_of_a_dask_cluster_that_the_script_makes_inherit_the_alias(tmp_path: Path) -> None:
     text = """
         def where():

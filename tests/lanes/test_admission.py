@@ -150,6 +150,45 @@ def test_placing_costs_the_same_for_each_call_however_many_wait(monkeypatch):
     assert admission.waiting == 0 and not admission.groups
 
 
+def test_calls_that_each_ask_for_something_else_cost_the_same_however_many_wait(monkeypatch):
+    looked_at = {}
+    for number in (50, 400):
+        made = calls(*[{"cores": 2, "memory": 10 + i, "disk": 10} for i in range(number)])
+        admission = admission_with([], a=NODE, b=NODE)
+        fitting, looks = admission.fitting, []
+        monkeypatch.setattr(admission, "fitting", lambda *a, f=fitting, seen=looks: seen.append(1) or f(*a))
+        for call in made:
+            admission.wait(call)
+        running = [call for call, _ in admission.place()]
+        looks.clear()
+        for call in running:  # which grows meanwhile
+            admission.release(call)
+            running += [call for call, _ in admission.place()]
+        assert [call.number for call in running] == list(range(number))
+        looked_at[number] = len(looks) / number
+    assert max(looked_at.values()) <= 1
+
+
+def test_calls_of_a_function_may_follow_each_other_on_one_share():
+    spec = {"cores": 4, "memory": 10, "disk": 10}
+    made = calls(*[spec] * 7)
+    made[4].function_key = "other"
+    admission = admission_with(made, a=NODE)
+    asked = []
+    admission.share = lambda call, waiting: asked.append((call.number, waiting)) or 3
+    assert placed(admission) == [0, 1, 2]
+    assert asked == [(0, 7)]
+    assert not admission.release(made[1]) and not admission.release(made[0])
+    assert placed(admission) == []
+    assert admission.release(made[2]), "the last one gives it back"
+    assert placed(admission) == [3], "what comes next is another function"
+    admission.release(made[3])
+    assert placed(admission) == [4]
+    admission.release(made[4])
+    made[6].uncharged = 1
+    assert placed(admission) == [5], "one that had a lost worker goes alone"
+
+
 def test_groups_keep_the_order_of_their_calls():
     small, large = {"cores": 1, "memory": 1, "disk": 1}, {"cores": 2, "memory": 1, "disk": 1}
     made = calls(small, large, {**small, "priority": 9}, small, large)

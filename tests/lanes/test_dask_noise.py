@@ -63,6 +63,7 @@ def test_a_killed_cluster_is_told_in_our_words(script: Callable[..., Script]) ->
     assert killed.stderr == ""
 
 
+@pytest.mark.extended
 def test_clear_while_work_runs_on_a_client_that_is_left_open(script: Callable[..., Script]) -> None:
     cleared = script(CLEARED)
     assert cleared.ends() == 0

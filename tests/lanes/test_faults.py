@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
+from parsl_on_dask.lanes import faults as module
 from parsl_on_dask.lanes.faults import ENOUGH, Faults
 
 
@@ -56,3 +59,15 @@ def test_workers_whose_nodes_cannot_be_told_apart() -> None:
     found = Faults(lambda worker: None, lambda node, why: None)
     found.failed("w", "app", "OSError")
     assert not found.suspected
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT", 16)
+    found, blamed = faults()
+    for i in range(50):
+        found.failed(f"n{i}-0", f"closure {i}", "OSError")
+        found.failed(f"n{i}-0", "app", "OSError")
+        found.worked(f"n{i}-1", "app")
+    assert len(found.suspected) == len(found._last) == 16
+    assert len(found.suspected.get("app", {})) <= 16
+    assert not blamed

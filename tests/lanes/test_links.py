@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.lanes.links import Link, Links
+from parsl_on_dask.lanes import links as module
+from parsl_on_dask.lanes.links import REMEMBERED, Link, Links
 from parsl_on_dask.remote.agent import ACKNOWLEDGED, FUNCTIONS_KEPT
 from tests.lanes.fakes import RAN, Worker, World, call_of, outcome_of
 
@@ -144,3 +145,39 @@ def test_closing_says_goodbye(world: World) -> None:
     world.loop.turn(10)
     assert worker.agent.muted and not worker.agent.connected
     assert not lane.shifts and not lane.open_shifts
+
+
+def test_what_is_known_of_connections_that_were_is_bounded() -> None:
+    told: list[Any] = []
+    links = Links(None, "topic", lambda kind, item: told.append(item))  # type: ignore[arg-type]
+    link = links.links["a"] = Link("a")
+    links.received((link.name, 0, b"first"))
+    for number in range(3 * REMEMBERED):
+        links.received((f"link {number}", 0, b"message"))
+    assert len(links.read) <= REMEMBERED + 1
+    links.received((link.name, 0, b"first"))
+    assert told.count(b"first") == 1, "that of a connection that is there is never forgotten"
+
+
+def test_workers_that_cannot_be_reached_are_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED", 4)
+    lane = world.lane()
+    for number in range(20):
+        lane.links.to(f"tcp://gone:{number}")
+        world.loop.turn(5)
+    assert len(lane.links.links) <= 4
+
+
+def test_shifts_that_have_ended_are_forgotten(world: World) -> None:
+    lane, worker, _ = linked(world)
+    for _ in range(5):
+        world.time.pass_by(1.0)
+        worker.go_on()
+        world.settle(lane)
+        more = call_of("app", operator.neg, 2)
+        lane.submit(more)
+        world.settle(lane)
+        assert outcome_of(more).value == -2
+    world.settle(lane)
+    known = {*lane.dispatcher.idle, *lane.dispatcher.next}
+    assert known <= set(lane.open_shifts) and len(lane.open_shifts) <= 1

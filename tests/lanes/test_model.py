@@ -29,7 +29,8 @@ from parsl_on_dask.lanes.stages import Stage
 from tests.lanes.fakes import NOTES, RAN, Worker, World, take_threads_from
 
 LARGE = 3000
-KINDS = ("value", "value", "large", "fail", "flaky")
+KINDS = ("value", "value", "light", "large", "fail", "flaky")
+BROKEN = "broken for the test"
 
 
 def work(token: int, kind: str, expected: list[Any], *values: Any) -> Any:
@@ -41,6 +42,14 @@ def work(token: int, kind: str, expected: list[Any], *values: Any) -> Any:
     if kind == "fail" or (kind == "flaky" and not before):
         raise ValueError(token)
     return b"%d|" % token * 1500 if kind == "large" else token
+
+
+def light(token: int) -> int:
+    """With arguments that are only noted when it is called."""
+    from tests.lanes.fakes import note
+
+    note(token)
+    return token
 
 
 def value_of(token: int, kind: str) -> Any:
@@ -74,10 +83,19 @@ class Model(RuleBasedStateMachine):
         handler=st.booleans(),
         workers=st.integers(0, 3),
         in_flight=st.sampled_from([None, 1, 3]),
+        may_break=st.sampled_from([False, False, False, True]),
     )
     def begin(
-        self, ours: bool, batching: bool, retries: int, handler: bool, workers: int, in_flight: int | None
+        self,
+        ours: bool,
+        batching: bool,
+        retries: int,
+        handler: bool,
+        workers: int,
+        in_flight: int | None,
+        may_break: bool,
     ) -> None:
+        self.may_break, self.broken = may_break, False
         self.folder = tempfile.mkdtemp()
         self.world = World(ours, self.folder).__enter__()
         self.retries, self.ours = retries, ours
@@ -103,15 +121,19 @@ class Model(RuleBasedStateMachine):
 
     # -- what a script does --------------------------------------------------------------------------------------
 
-    def _submit(self, kind: str, picks: list[int]) -> Plan:
-        needs = [self.plans[i % len(self.plans)] for i in picks] if self.plans else []
+    def _submit(self, kind: str, picks: list[int], makes: int = 0) -> Plan:
+        needs = [self.plans[i % len(self.plans)] for i in picks] if self.plans and kind != "light" else []
         plan = Plan(len(self.plans), kind, needs)
         if kind == "join":
 
             def body() -> list[Any]:
+                for _ in range(makes):
+                    self._submit("light", [])
                 return [need.future for need in needs]
 
             plan.future = self.kernel.submit(body, app_args=(), app_kwargs={}, join=True)
+        elif kind == "light":
+            plan.future = self.kernel.submit(light, app_args=(plan.token,), app_kwargs={})
         else:
             args = (plan.token, kind, [need.value for need in needs], *[need.future for need in needs])
             plan.future = self.kernel.submit(work, app_args=args, app_kwargs={})
@@ -129,22 +151,38 @@ class Model(RuleBasedStateMachine):
         for _ in range(length):
             self._submit("value", [len(self.plans) - 1])
 
-    @rule(length=st.integers(2, 12))
-    def submit_many(self, length: int) -> None:
+    @rule(kind=st.sampled_from(["value", "light"]), length=st.integers(2, 12))
+    def submit_many(self, kind: str, length: int) -> None:
         for _ in range(length):
-            self._submit("value", [])
+            self._submit(kind, [])
 
     @precondition(lambda self: self.plans)
-    @rule(picks=st.lists(st.integers(0, 100), min_size=1, max_size=3))
-    def submit_a_join(self, picks: list[int]) -> None:
-        self._submit("join", picks)
+    @rule(picks=st.lists(st.integers(0, 100), min_size=1, max_size=3), makes=st.integers(0, 2))
+    def submit_a_join(self, picks: list[int], makes: int) -> None:
+        self._submit("join", picks, makes)
+
+    @precondition(lambda self: self.plans)
+    @rule(pick=st.integers(0, 100), kind=st.sampled_from(KINDS))
+    def submit_when_done(self, pick: int, kind: str) -> None:
+        place = pick % len(self.plans)
+        self.plans[place].future.add_done_callback(lambda _: self._submit(kind, [place]))
 
     @precondition(lambda self: self.plans)
     @rule(pick=st.integers(0, 100))
     def cancel(self, pick: int) -> None:
         plan = self.plans[pick % len(self.plans)]
+        record = plan.future.task_record
+        call = record.current_try if isinstance(record.current_try, Call) else None
+        waits = record.stage in (Stage.WAITING, Stage.LAUNCHING, Stage.AHEAD, Stage.READY)
+        runs = call is not None and any(
+            w.call and w.call[0] == call.number for w in self.world.scheduler.workers.values()
+        )
+        done = plan.future.done() and not plan.cancelled
         if plan.future.cancel():
+            assert not runs and not done
             plan.cancelled, plan.ran_when_cancelled = True, plan.runs()
+        else:
+            assert done or not waits or (call is not None and call.uncharged), "nobody has begun it"
 
     # -- what the lane does --------------------------------------------------------------------------------------
 
@@ -163,6 +201,25 @@ class Model(RuleBasedStateMachine):
     @rule()
     def join(self) -> None:
         self.run_join()
+
+    @rule(what=st.sampled_from(["callback", "join"]))
+    def on_the_lanes_thread(self, what: str) -> None:
+        """A callback, or a join app, runs where the lane does its work, and may submit calls there."""
+        step = self.kernel.callbacks.go if what == "callback" else self.run_join
+        self.lane.act(lambda: (step(), self.lane.turn([]))[1])
+
+    @precondition(lambda self: self.may_break and not self.broken and len(self.plans) > 4)
+    @rule(where=st.sampled_from(["dispatch", "take_steps", "handle"]))
+    def fault(self, where: str) -> None:
+        """A mistake in the lane ends what its thread is at."""
+
+        def fail(*_: Any) -> None:
+            delattr(self.lane, where)
+            raise RuntimeError(BROKEN)
+
+        self.broken = True
+        setattr(self.lane, where, fail)
+        self.lane.tick()
 
     # -- what Dask and its workers do ----------------------------------------------------------------------------
 
@@ -244,6 +301,7 @@ class Model(RuleBasedStateMachine):
         self.what_waits_for_a_failure_does_not_run()
         self.every_call_is_in_one_place()
         self.states_agree()
+        self.what_goes_ahead_agrees()
 
     def one_run_for_each_try(self) -> None:
         numbers = [number for _, number, again in RAN if not again]
@@ -275,7 +333,8 @@ class Model(RuleBasedStateMachine):
             assert lane.open_shifts.keys() <= lane.shifts.keys()
             for number, call in lane.calls_ahead.calls.items():
                 assert call.stage in (Stage.AHEAD, Stage.AHEAD_SENT, Stage.EARLY)
-                assert (call.stage is Stage.AHEAD_SENT) == (number in sent), f"{call.stage} {number}"
+                if not self.broken:  # else its Dask task is forgotten, and it is dropped with its leader
+                    assert (call.stage is Stage.AHEAD_SENT) == (number in sent), f"{call.stage} {number}"
             kept = set(lane.large_results.calls)
         else:
             ready = {entry[2].number for entry in lane.ready}
@@ -301,6 +360,29 @@ class Model(RuleBasedStateMachine):
                 assert record.status is States.launched
         assert counts == self.kernel.task_state_counts
 
+    def what_goes_ahead_agrees(self) -> None:
+        """The kernel and the lane think the same of what was prepared before its time."""
+        ahead = self.lane.calls_ahead.calls if self.lane.executor.batching else {}
+        pending = {}
+        for plan in self.plans:
+            record = plan.future.task_record
+            present = record.current_try
+            if record.status is States.pending:
+                pending[record.id] = record
+                waits = [future for future in record.depends if not future.done()]
+                assert record.awaited == len(waits), f"task {record.id} is told of the end of {record.awaited} others"
+            if isinstance(present, Call) and present.ahead:
+                assert record.status is States.pending and record.lane is self.lane
+                assert ahead[present.number] is present
+                assert present.leaders or not waits, "it waits for others, of which none is in front of it"
+        for call in ahead.values():
+            assert call.owner.current_try is call and call.owner.id in pending, "nobody wants it any more"
+            for leader in call.leaders:
+                assert leader.follower is call
+                assert leader.owner.app_fu in call.owner.depends
+        for number in self.kernel.flow.ahead.held:
+            assert number in pending and pending[number].current_try is Stage.WAITING, "it waits for no other offer"
+
     # -- the end -------------------------------------------------------------------------------------------------
 
     def teardown(self) -> None:
@@ -314,7 +396,7 @@ class Model(RuleBasedStateMachine):
 
     def finish(self) -> None:
         for _ in range(400):
-            if all(plan.future.done() for plan in self.plans):
+            if all(plan.future.done() for plan in self.plans) and not self.kernel.callbacks.busy:
                 break
             if not self.world.scheduler.workers:
                 self.world.scheduler.add_worker()
@@ -331,12 +413,16 @@ class Model(RuleBasedStateMachine):
             self.judge(plan)
         self.states_agree()
         self.kernel.cleanup()
+        assert self.lane.cluster.closed
         for name in ("live", "batches", "shifts", "sent"):
             assert not getattr(self.lane, name, None), name
 
     def judge(self, plan: Plan) -> None:
         """What became of a task has to follow from what happened."""
         error = None if plan.cancelled else plan.future.exception()
+        if self.broken and isinstance(error, ExecutorError) and type(error) is not WorkerLost:
+            assert BROKEN in str(error), repr(error)
+            return
         if plan.cancelled:
             try:
                 plan.future.result()
@@ -357,7 +443,7 @@ class Model(RuleBasedStateMachine):
             raise AssertionError(repr(error)) from error
         elif plan.kind == "fail" or (plan.kind == "flaky" and error is not None):
             assert type(error) is ValueError and error.args == (plan.token,), repr(error)
-            if not self.deaths:
+            if not self.deaths and not self.broken:
                 assert plan.runs() == self.retries + 1
         else:
             if error is not None:

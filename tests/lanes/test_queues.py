@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from parsl_on_dask.lanes.call import Call
-from parsl_on_dask.lanes.queues import ALONE, LONG, TARGET, Queues
+from parsl_on_dask.lanes.queues import ALONE, LONG, TARGET, TIMES_KEPT, Queues
 
 
 def queues(**options: Any) -> Queues:
@@ -103,3 +103,11 @@ def test_calls_that_waited_go_before_all_others_in_the_order_in_which_they_got_r
     assert [c.function_key for c in taken[:3]] in (["second", "third", "second"], ["second", "second", "third"])
     assert [c.number for c in taken if c.function_key == "second"] == [3, 5]
     assert {c.function_key for c in taken[3:]} == {"first", "other"}
+
+
+def test_the_run_times_that_are_remembered_are_bounded() -> None:
+    waiting = queues()
+    for i in range(2 * TIMES_KEPT):
+        waiting.learn(call(f"closure {i}"), 0.001, kept=False)
+        waiting.at_least(f"other {i}", 1.0)
+    assert len(waiting.times) == TIMES_KEPT

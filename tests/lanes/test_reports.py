@@ -33,7 +33,7 @@ def test_a_process_that_was_stopped_does_not_take_calls_for_lost() -> None:
     lost: list[Any] = []
     lane = SimpleNamespace(client=SimpleNamespace(status="running"), shifts={}, open_shifts={}, cluster=None)
     lane.large_results = SimpleNamespace(shift_ended=lambda batch: None)
-    lane.dispatcher = SimpleNamespace(rests=lambda shift: None)
+    lane.dispatcher = SimpleNamespace(rests=lambda shift: None, ended=lambda shift: None)
     reports = Reports(lane)  # type: ignore[arg-type]
     reports.clock = Clock(time)
     reports._lost = lambda batch, *_: lost.append(batch.id)  # type: ignore[method-assign]
@@ -74,7 +74,7 @@ def test_a_report_that_cannot_be_dealt_with_ends_its_own_call_alone() -> None:
     lane = SimpleNamespace(shifts={}, live={1: calls[0], 2: calls[1]}, queues=SimpleNamespace(learn=learn))
     lane.finish = lambda call, outcome: ended.append((call.number, type(outcome.error)))
     lane.large_results = SimpleNamespace(fail=lambda number, error: None)
-    lane.dispatcher = SimpleNamespace(rests=lambda shift: None)
+    lane.dispatcher = SimpleNamespace(rests=lambda shift: None, ended=lambda shift: None)
     lane.take_note = lambda call, outcome: None
     batch = lane.shifts["b"] = Shift("b", "app", feed=True)
     batch.begin_with(calls)

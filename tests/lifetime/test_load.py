@@ -211,7 +211,7 @@ def test_loading_again_and_again_leaks_nothing(make_config: Callable[..., Any], 
         gc.collect()
         return threading.active_count(), psutil.Process().num_fds()
 
-    times = 2 if config_name == "processes" else 8
+    times = 2 if config_name == "processes" else 4
     for _ in range(times // 2):
         cycle()
     threads, files = usage()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from conform import processes
 from conform import suite as suites
-from conform.known import DATA, Baseline, Expected
+from conform.known import DATA, Baseline, Expected, by_the_clock
 from conform.outcomes import Outcome
 from conform.schedule import parts, run_all
 from conform.session import Part, Settings
@@ -57,15 +57,15 @@ def main(words: Sequence[str] | None = None) -> int:
         settings = Settings(sys.executable, options.package, suite, scratch, options.limit)
         began = time.monotonic()
         files = suite.files()
-        todo = parts(configs, files, baseline, expected)
+        timed = [file for file in files if file in by_the_clock(options.data)]
+        todo = parts(configs, [file for file in files if file not in timed], baseline, expected)
+        alone = parts(configs, timed, baseline, expected)
         if options.only:
             chosen = [file for file in files if any(name.partition("::")[0] == file for name in options.only)]
-            todo = [Part(config, chosen, only=set(options.only)) for config in configs if chosen]
-        print(f"{options.package} with the tests of Parsl {suite.version}: {len(todo)} parts", flush=True)
-        seen, remarks = run_all(todo, settings, options.jobs)
+            todo, alone = [Part(config, chosen, only=set(options.only)) for config in configs if chosen], []
+        print(f"{options.package} with the tests of Parsl {suite.version}: {len(todo) + len(alone)} parts", flush=True)
+        seen, remarks = run_all([(todo, options.jobs), (alone, 1)], settings)
         verdicts = judged(seen, baseline, expected, options.only)
-        if not options.only and not options.record_baseline:
-            verdicts = again(verdicts, seen, settings, baseline, expected)
         took = time.monotonic() - began
     finally:
         processes.end_all(scratch.name)
@@ -92,32 +92,6 @@ def judged(
         }
         baseline = Baseline(baseline.parsl, states)
     return [judge(config, tests, baseline, expected) for config, tests in seen.items()]
-
-
-def again(
-    verdicts: list[Verdict],
-    seen: dict[str, dict[str, Outcome]],
-    settings: Settings,
-    baseline: Baseline,
-    expected: Expected,
-) -> list[Verdict]:
-    """Run once more, with nothing beside it, what failed: many of Parsl's tests go by the clock."""
-    todo = []
-    for verdict in verdicts:
-        tests = {problem.test for problem in verdict.problems if seen[verdict.config].get(problem.test)}
-        failed = {test for test in tests if seen[verdict.config][test].state == "failed"}
-        if failed:
-            todo.append(Part(verdict.config, sorted({test.partition("::")[0] for test in failed}), only=failed))
-    if not todo:
-        return verdicts
-    print(f"once more: {sum(len(part.only) for part in todo)} tests", flush=True)
-    second, _ = run_all(todo, settings, 1)
-    for config, repeated in second.items():
-        for test, outcome in repeated.items():
-            if outcome.state == "passed":
-                print(f"  passes now: {config}: {test}")
-            seen[config][test] = outcome
-    return judged(seen, baseline, expected, None)
 
 
 def by_file(seen: dict[str, dict[str, Outcome]]) -> dict[str, float]:

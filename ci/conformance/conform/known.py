@@ -11,7 +11,7 @@ from typing import Any
 from conform.outcomes import Outcome
 from conform.suite import CONFIGS
 
-__all__ = ["DATA", "Baseline", "Expected", "names"]
+__all__ = ["DATA", "Baseline", "Expected", "by_the_clock", "names"]
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 STATES = ("passed", "failed", "skipped")
@@ -20,6 +20,12 @@ STATES = ("passed", "failed", "skipped")
 def names(test: str) -> set[str]:
     """Return the names by which a list may mean this test: itself, its function, its file."""
     return {test, test.partition("[")[0], test.partition("::")[0]}
+
+
+def by_the_clock(folder: Path = DATA) -> frozenset[str]:
+    """The files whose tests give something a second or a few, and so are run with nothing beside them."""
+    path = folder / "by_the_clock.json"
+    return frozenset(json.loads(path.read_text())) if path.exists() else frozenset()
 
 
 @dataclass

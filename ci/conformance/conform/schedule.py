@@ -43,23 +43,24 @@ def _shares(weights: dict[str, float]) -> Iterator[list[str]]:
     yield from (share for share in shares if share)
 
 
-def run_all(todo: list[Part], settings: Settings, at_once: int) -> Result:
-    """Run parts, some at a time, and return outcomes by configuration, and remarks."""
-    seen: dict[str, dict[str, Outcome]] = {part.config: {} for part in todo}
+def run_all(stages: list[tuple[list[Part], int]], settings: Settings) -> Result:
+    """Run parts, stage by stage, as many at a time as each says, and return outcomes by configuration, and remarks."""
+    seen: dict[str, dict[str, Outcome]] = {part.config: {} for todo, _ in stages for part in todo}
     remarks: list[str] = []
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        started: dict[concurrent.futures.Future[tuple[list[Event], list[str]]], Part]
-        started = {pool.submit(run, part, settings): part for part in todo}
-        try:
-            for future in concurrent.futures.as_completed(started):
-                events, notes = future.result()
-                seen[started[future].config].update(outcomes(events))
-                remarks += notes
-                print(f"  done: {started[future]}", flush=True)
-        except BaseException:
-            # the threads go on until their processes end
-            settings.stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            end_all(settings.name)
-            raise
+    for todo, at_once in stages:
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            started: dict[concurrent.futures.Future[tuple[list[Event], list[str]]], Part]
+            started = {pool.submit(run, part, settings): part for part in todo}
+            try:
+                for future in concurrent.futures.as_completed(started):
+                    events, notes = future.result()
+                    seen[started[future].config].update(outcomes(events))
+                    remarks += notes
+                    print(f"  done: {started[future]}", flush=True)
+            except BaseException:
+                # the threads go on until their processes end
+                settings.stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                end_all(settings.name)
+                raise
     return seen, remarks

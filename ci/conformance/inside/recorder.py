@@ -134,8 +134,11 @@ def pytest_sessionfinish() -> None:
 
 
 def _kernel() -> Any:
-    module = sys.modules.get("parsl.dataflow.dflow")
-    return getattr(getattr(module, "DataFlowKernelLoader", None), "_dfk", None)
+    """The one that is loaded, or None."""
+    try:
+        return sys.modules["parsl"].dfk()
+    except Exception:  # none is loaded, or Parsl was not even imported
+        return None
 
 
 def _may_be_dropped(item: pytest.Item, nextitem: pytest.Item | None) -> bool:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 _record = open(os.environ["PROGRAMS_RECORD"], "a", buffering=1)  # noqa: SIM115 - for the whole process
-_only = set(json.loads(os.environ.get("PROGRAMS_ONLY", "[]")))
 _process = os.getpid()
 
 
@@ -18,13 +16,6 @@ def _write(kind: str, test: str, **details: Any) -> None:
     # A child that a test forks has this plugin too, and is not asked.
     if os.getpid() == _process:
         _record.write(json.dumps({"event": kind, "test": test, **details}) + "\n")
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    yield
-    if _only:
-        items[:] = [item for item in items if item.nodeid in _only]
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:

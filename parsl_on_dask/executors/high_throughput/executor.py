@@ -16,8 +16,8 @@ from parsl_on_dask.executors.high_throughput.direct import DirectUse
 from parsl_on_dask.executors.high_throughput.legacy import removed_arguments
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import validate_resource_spec
-from parsl_on_dask.executors.lane_executor import check_memory, refuse_keys
 from parsl_on_dask.executors.old_names import read_or_called
+from parsl_on_dask.executors.specifications import check_memory, refuse_keys
 from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.old_spellings.dialect import old_defaults
