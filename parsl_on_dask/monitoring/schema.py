@@ -14,7 +14,8 @@ METADATA = sa.MetaData()
 
 
 def _table(name: str, key: tuple[str, ...], *columns: sa.Column[Any]) -> sa.Table:
-    return sa.Table(name, METADATA, *columns, sa.PrimaryKeyConstraint(*key))
+    # SQLite would keep the key, with the long id of the run, in the table and in an index, too
+    return sa.Table(name, METADATA, *columns, sa.PrimaryKeyConstraint(*key), sqlite_with_rowid=name == "node")
 
 
 def _needed(name: str, kind: Any, *more: Any, **options: Any) -> sa.Column[Any]:

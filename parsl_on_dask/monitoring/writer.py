@@ -27,8 +27,8 @@ logger = logging.getLogger("parsl.monitoring.writer")
 
 #: Seconds between two transactions.
 INTERVAL = 0.5
-#: Events of one transaction.
-TOGETHER = 10_000
+#: Events of one transaction: while tasks run, and at the end, when nobody waits for the interpreter in between.
+TOGETHER, AT_THE_END = 10_000, 50_000
 #: Part of the time that is taken while events come in faster than BUSY a second.
 SHARE = 0.12
 BUSY = 2000
@@ -123,7 +123,7 @@ class EventWriter:
             if left > TOGETHER:
                 logger.info("Monitoring writes its last %s records", left)
             while self.events or self.workflow() != self.written:
-                self._write_some()
+                self._write_some(AT_THE_END)
                 if self.trouble_since:
                     if time.monotonic() > self.deadline:
                         break

@@ -7,7 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-TABLES = ("workflow", "task", "try", "status", "resource", "node", "block")
+ORDER = {
+    "workflow": "time_began",
+    "task": "task_id",
+    "try": "task_id, try_id",
+    "status": "timestamp",
+    "resource": "timestamp",
+    "node": "id",
+    "block": "timestamp",
+}
+TABLES = tuple(ORDER)
 
 
 class Record:
@@ -29,7 +38,7 @@ class Record:
         connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=20)
         connection.row_factory = sqlite3.Row
         try:
-            found = [dict(row) for row in connection.execute(f'SELECT * FROM "{table}" ORDER BY rowid')]
+            found = [dict(row) for row in connection.execute(f'SELECT * FROM "{table}" ORDER BY {ORDER[table]}')]
         finally:
             connection.close()
         if self.run_id is not None:
