@@ -28,7 +28,7 @@ ROUNDS, WARM = 60, 20
 LOADS, LOADS_WARM = 200, 120
 #: Bytes that a process may grow by in a round. A page here and there is the allocator's.
 BYTES = 40_000
-#: The same for a scheduler, in a round in which a client comes and goes: Dask keeps a task for an hour, a topic, a span.
+#: The same for a scheduler, in a round in which a client comes and goes: Dask keeps a timer, a topic and a span of it.
 BYTES_OF_A_CLIENT = 250_000
 
 
