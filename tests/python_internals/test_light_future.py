@@ -435,4 +435,7 @@ def test_lay_out() -> None:
     lightfuture.lay_out(Kind())
     made = Kind()
     made.set_result(1)
-    assert made.result() == 1 and sys.getsizeof(vars(made)) < sys.getsizeof(dict(vars(made)))
+    assert made.result() == 1 and list(vars(made)) == ["_result", "_exception", "_state"]
+    alone = type("Alone", (LightFuture,), {})()
+    vars(alone).update(vars(made), and_more=1, than=2, there=3, is_=4, room=5, for_=6)
+    assert sys.getsizeof(vars(made)) < sys.getsizeof(vars(alone))
