@@ -20,6 +20,7 @@ from parsl_on_dask.lanes.peeking import peeking
 from parsl_on_dask.lanes.values import RemoteValue, just, pickling
 from parsl_on_dask.old_spellings.legacy import MISSING, renamed
 from parsl_on_dask.python_internals.futures import FINISHED, remove_callbacks
+from parsl_on_dask.python_internals.light_future import lay_out
 from parsl_on_dask.remote.packing import Promise
 from parsl_on_dask.remote.standin import FinishedFuture
 
@@ -377,8 +378,4 @@ def app_names(futures: Sequence[Future[Any]], failures: Sequence[tuple[BaseExcep
     return [known.get(described) for _, described in failures]
 
 
-# Python lets the instances of a class share the names of a few attributes, those that come first. If they were those of
-# a future that somebody waits for, all others would have dicts of their own, which take three times the memory.
-_first = AppFuture[None](TaskRecord())
-_first.set_result(None)
-_first._waiters = ()
+lay_out(AppFuture[None](TaskRecord()))

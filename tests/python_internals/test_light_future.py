@@ -426,3 +426,16 @@ def test_a_forked_child_can_use_new_futures() -> None:
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=WAIT
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_lay_out() -> None:
+    class Kind(LightFuture[Any]):
+        pass
+
+    lightfuture.lay_out(Kind())
+    made = Kind()
+    made.set_result(1)
+    assert made.result() == 1 and list(vars(made)) == ["_result", "_exception", "_state"]
+    alone = type("Alone", (LightFuture,), {})()
+    vars(alone).update(vars(made), and_more=1, than=2, there=3, is_=4, room=5, for_=6)
+    assert sys.getsizeof(vars(made)) < sys.getsizeof(vars(alone))
