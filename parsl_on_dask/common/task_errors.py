@@ -65,6 +65,7 @@ class RunStopped(DataFlowException):
 
     Examples
     --------
+    >>> from collections import Counter
     >>> print(RunStopped(3, "mesh", Counter(solve=10, plot=1)))
     Task 3 (app mesh) failed, and Config(fail_fast=True) stops the run then. Not run: 10 of app solve, 1 of app plot
     """

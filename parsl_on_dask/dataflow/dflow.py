@@ -336,8 +336,8 @@ class DataFlowKernel:
     def __enter__(self) -> DataFlowKernel:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
-        leave(self, failing=kind is not None)
+    def __exit__(self, exc_type: type[BaseException] | None, exc_value: Any, traceback: Any) -> None:
+        leave(self, failing=exc_type is not None)
 
     def cleanup(self) -> None:
         """Shut everything down. Tasks that are not done fail with an error that says so.

@@ -32,8 +32,8 @@ _ours: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def is_ours(*servers: Any) -> None:
-    """Take what schedulers and workers in this process log to our log."""
-    _ours.update(servers)
+    """Take what schedulers, workers and connections in this process log to our log."""
+    _ours.update(server for server in servers if server is not None)
 
 
 def to_our_log() -> None:
@@ -72,8 +72,8 @@ def _belongs_to_us(value: Any) -> bool:
     kind = type(value)
     if value is None or kind.__module__.partition(".")[0] != "distributed":
         return False
-    if kind.__name__ == "BatchedSend":
-        return any(value is client.scheduler_comm for client in _our_clients())
+    if kind.__name__ == "BatchedSend" and any(value is client.scheduler_comm for client in _our_clients()):
+        return True
     client_id = getattr(value, "id", None)
     return (isinstance(client_id, str) and client_id.startswith(_OUR_CLIENTS)) or value in _ours
 

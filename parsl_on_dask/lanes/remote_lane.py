@@ -28,6 +28,7 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.lane_executor import LaneExecutor
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.dask_noise import is_ours
 from parsl_on_dask.lanes.failures import as_exception, each_its_own
 from parsl_on_dask.lanes.faults import Faults
 from parsl_on_dask.lanes.forbidden_waits import never_wait_here
@@ -66,6 +67,7 @@ class RemoteLane(Lane):
         self.label = executor.label
         self.cluster = open_cluster(executor)
         self.client = self.cluster.client
+        is_ours(getattr(self.client, "scheduler_comm", None))  # which the client has let go of when its end is told of
         self.parsl_page = self.cluster.parsl_page
         if self.cluster.started_here:  # else it has entered already
             enter(self.client, foreign=False)

@@ -15,7 +15,7 @@ from parsl_on_dask.check.plan import explain
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor, WorkQueueExecutor
 from parsl_on_dask.launchers import SrunLauncher, WrappedLauncher
 from parsl_on_dask.providers import KubernetesProvider, LocalProvider, SlurmProvider
-from tests.front_door.programs import FRONT, forked
+from tests.front_door.programs import FRONT, forked, python
 from tests.kernels import own_children
 
 
@@ -331,12 +331,16 @@ if __name__ == "__main__":
 """
 
 
+FRESH = ("process pool", "spawn", "forkserver")
+
+
 @pytest.mark.parametrize("where", ELSEWHERE)
 def test_it_ends_wherever_a_config_is_loaded(tmp_path, where):
     (tmp_path / "s.py").write_text(HEAD + ELSEWHERE[where])
     (tmp_path / "child.py").write_text(HEAD + "work()")
     before = {p.pid for p in psutil.process_iter()}
-    done = command(tmp_path, "s.py")
+    run = python if where in FRESH else forked  # processes of their own start from what an interpreter is at first
+    done = run(tmp_path, *FRONT, "check", "s.py")
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert done.stdout.startswith("elsewhere (ThreadPoolExecutor)")
     assert not (tmp_path / "went on").exists() and not (tmp_path / "runinfo").exists()

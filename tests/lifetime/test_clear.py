@@ -88,7 +88,9 @@ def test_callbacks_call_apps(make_config: Callable[..., Any], tmp_path: Path, ga
     assert [f.result(0) for f in called] == [2, 3, 4]
 
 
-def test_a_callback_that_has_not_called_its_app_yet_is_waited_for(make_config: Callable[..., Any]) -> None:
+def test_a_callback_that_has_not_called_its_app_yet_is_waited_for(
+    make_config: Callable[..., Any], tmp_path: Path, gate: str
+) -> None:
     kernel = parsl.load(make_config())
     entered, go = threading.Event(), threading.Event()
     called: list[Any] = []
@@ -98,7 +100,8 @@ def test_a_callback_that_has_not_called_its_app_yet_is_waited_for(make_config: C
         assert go.wait(WAIT)
         called.append(add(future.result(), 1))
 
-    add(1, 1).add_done_callback(slow)
+    holding(str(tmp_path / "started"), gate, 2).add_done_callback(slow)
+    Path(gate).touch()
     assert entered.wait(WAIT)
     moves = kernel.flow.moves
 
