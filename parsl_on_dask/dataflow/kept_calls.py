@@ -1,7 +1,7 @@
 """What it takes to run a failed call again, kept in the run's directory.
 
 A file holds a header, which any Python can read, and the call, which needs the modules of its function. Another one has
-the executors. They are read by :mod:`parsl_on_dask.front_door.replay`.
+the executors. See :mod:`parsl_on_dask.common.failed_calls`, which reads them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from parsl_on_dask import version
+from parsl_on_dask.common.failed_calls import EXECUTORS, FOLDER, command
 from parsl_on_dask.common.task_errors import PropagatedException
 from parsl_on_dask.dataflow.surroundings import Surroundings, surroundings
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -29,10 +30,6 @@ logger = logging.getLogger("parsl.dataflow.kept_calls")
 
 #: Bytes of a megabyte.
 MEGABYTE = 2**20
-#: Subdirectory of a run's directory.
-FOLDER = "failed_calls"
-#: File with the executors in it.
-EXECUTORS = "executors"
 #: Names of environment variables whose values are left out.
 SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|(^|_)KEY($|_)|APIKEY|PRIVATE|SESSION", re.IGNORECASE)
 
@@ -91,8 +88,7 @@ class KeptCalls:
         except BaseException as e:  # whatever a pickle of the user's raises: the call has failed anyway
             logger.info("Task %s cannot be kept to be run again: %s: %s", record.id, type(e).__name__, e)
             return
-        command = f"python -m parsl_on_dask replay {os.path.relpath(self.run_dir)} {record.id}"
-        note = f"To run this call again, here and alone: {command}"
+        note = f"To run this call again, here and alone: {command(self.run_dir, record.id)}"
         if hasattr(error, "add_note") and not any("parsl_on_dask replay" in n for n in getattr(error, "__notes__", ())):
             error.add_note(note)
 
@@ -152,16 +148,3 @@ class _Limited(io.BytesIO):
 
 def _same(value: Any) -> Any:
     return value
-
-
-def read(folder: str, task: int) -> tuple[dict[str, Any], bytes]:
-    """The header of a kept call, and the pickled function with its arguments."""
-    with open(os.path.join(folder, f"{task}.call"), "rb") as file:
-        return json.loads(file.readline()), file.read()
-
-
-def read_executors(folder: str) -> dict[str, bytes]:
-    """The pickled executors of a run, by label."""
-    with open(os.path.join(folder, EXECUTORS), "rb") as file:
-        found: dict[str, bytes] = pickle.load(file)
-    return found

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from parsl_on_dask.common.command_line import CommandParser
-from parsl_on_dask.dataflow.kept_calls import FOLDER, read, read_executors
+from parsl_on_dask.common.failed_calls import FOLDER, read, read_executors
 from parsl_on_dask.lanes.failures import from_failure
 from parsl_on_dask.remote.tracebacks import without_ours
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,9 +17,12 @@ def task(number: int, app: str, failure: str | None, depends: tuple[int, ...] = 
     return SimpleNamespace(id=number, app=app, kind=kind, depends=list(depends), tries=tries)
 
 
+def run_of(*tasks: Any, rundir: str = "/nowhere") -> Any:
+    return SimpleNamespace(tasks={t.id: t for t in tasks}, summary=SimpleNamespace(rundir=rundir))
+
+
 def groups(*tasks: Any) -> list[tuple[int, list[int], list[int]]]:
-    run: Any = SimpleNamespace(tasks={t.id: t for t in tasks})
-    found = causes(failures(run, {}))
+    found = causes(failures(run_of(*tasks), {}))
     return [(c.root.task.id, [f.task.id for f in c.equals], [f.task.id for f in c.followers]) for c in found]
 
 
@@ -48,3 +52,13 @@ def test_what_waited_for_any_of_them_is_in_the_group() -> None:
     failed = [task(n, "solve", "ValueError()") for n in (0, 2)]
     waited = [task(1, "add", None, (0,)), task(3, "add", None, (2,)), task(4, "add", None, (3,))]
     assert groups(*failed, *waited) == [(0, [2], [1, 3, 4])]
+
+
+def test_what_can_be_run_again_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runinfo/003/failed_calls").mkdir(parents=True)
+    (tmp_path / "runinfo/003/failed_calls/7.call").touch()
+    tasks = [task(7, "solve", "ValueError()"), task(8, "add", None, (7,)), task(9, "solve", "KeyError()")]
+    found = failures(run_of(*tasks, rundir=str(tmp_path / "runinfo/003")), {})
+    again = "python -m parsl_on_dask replay runinfo/003 7"
+    assert {f.task.id: f.replay for f in found} == {7: again, 8: again, 9: ""}

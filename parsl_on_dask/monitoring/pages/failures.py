@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from parsl_on_dask.common.failed_calls import command, is_kept
 from parsl_on_dask.monitoring.pages.database import Database
 from parsl_on_dask.monitoring.pages.model import Run, Task, numbers
 
@@ -29,6 +30,8 @@ class FailedTask:
     chain: list[Task]
     reason: str
     traceback: str | None
+    #: The command that runs its root again; "" where that was not kept.
+    replay: str = ""
 
     @property
     def root(self) -> Task:
@@ -61,7 +64,8 @@ def failures(run: Run, tracebacks: dict[int, str]) -> list[FailedTask]:
         if task.kind in ("failed", "not run"):
             chain = _chain(run, task)
             root = chain[-1]
-            found.append(FailedTask(task, chain, reason(task), tracebacks.get(root.id)))
+            again = command(run.summary.rundir, root.id) if is_kept(run.summary.rundir, root.id) else ""
+            found.append(FailedTask(task, chain, reason(task), tracebacks.get(root.id), again))
     found.sort(key=lambda f: (len(f.chain) > 1, f.task.id))
     return found
 
