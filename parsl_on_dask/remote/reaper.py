@@ -37,7 +37,8 @@ class Reaper:
 
     def __init__(self) -> None:
         self._begin()
-        os.register_at_fork(after_in_child=self._forked)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
 
     def _begin(self) -> None:
         self._lock = threading.Lock()

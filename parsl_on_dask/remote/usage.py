@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import socket
 import struct
 import time
@@ -85,6 +84,8 @@ class Meter:
             self.held = self._read()
             self.read_at = now
         virtual, resident, read, written = self.held
+        import resource  # workers that are asked for this are on systems that have it
+
         own = resource.getrusage(resource.RUSAGE_SELF)
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.last = sample = (
