@@ -9,7 +9,7 @@ from tests.front_door.programs import python
 SCRIPT = """
 import os, signal, sys
 os.environ["USERNAME"] = "somebody"
-for name in ("fork", "register_at_fork", "killpg", "getuid", "geteuid", "setsid", "sched_getaffinity", "uname", "wait4"):
+for name in "fork register_at_fork killpg getuid geteuid setsid sched_getaffinity uname wait4".split():
     delattr(os, name)
 for name in ("fcntl", "grp", "pwd", "resource", "termios", "tty", "pty"):
     sys.modules[name] = None
