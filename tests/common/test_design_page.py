@@ -45,10 +45,20 @@ def test_files_that_are_named_are_there(page: str) -> None:
     assert names and [name for name in names if not is_there(name)] == []
 
 
-def test_there_are_ten_changes_with_files() -> None:
-    changes = rows("Ten changes")
-    assert len(changes) == 10
+def test_there_are_twelve_changes_with_files() -> None:
+    changes = rows("Twelve changes")
+    assert len(changes) == 12
     assert all(files_in(files) for _, files in changes)
+
+
+def test_what_is_named_in_a_file_is_there() -> None:
+    """As in "`PATIENCE` in `remote/runner.py`"."""
+    found = re.findall(r"`([\w.]+)`(?: and `([\w.]+)`)? (?:in|of) `(\w[\w.]*/[\w./]+\.py)`", section("Twelve changes"))
+    assert len(found) > 5
+    for *names, file in found:
+        text = (PACKAGE / file).read_text()
+        for name in filter(None, names):
+            assert re.search(rf"\b{name.rpartition('.')[2]}\b", text), f"{name} is not in {file}"
 
 
 def test_each_word_has_a_file_to_begin_with() -> None:
