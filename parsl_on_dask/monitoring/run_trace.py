@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ TOGETHER = 4096
 class Row(NamedTuple):
     """One try.
 
-    `invoked` and `launched` are local times of the script, `began` and `ended` seconds since 1970 by the clock of the
-    worker; 0 where nobody said.
+    Times are seconds since 1970: `since`, from when on it waited, by the clock of the script; `began` and `ended` by
+    that of the worker, 0 where nobody said.
     """
 
     task: int
@@ -35,8 +34,7 @@ class Row(NamedTuple):
     executor: str
     worker: str
     host: str
-    invoked: datetime
-    launched: datetime | None
+    since: float
     began: float
     ended: float
     failed: bool
@@ -53,6 +51,8 @@ class RunTrace:
     def add(self, record: Record, outcome: Outcome) -> None:
         """A try has come back from its lane."""
         depends = record.depends
+        # numbers: a datetime takes as long to pickle as all the rest
+        since = record.try_time_launched if record.try_id else record.time_invoked
         self.rows.append(
             (
                 record.id,
@@ -61,8 +61,7 @@ class RunTrace:
                 record.executor,
                 outcome.worker,
                 outcome.host,
-                record.time_invoked,
-                record.try_time_launched,
+                since.timestamp() if since is not None else outcome.began,
                 outcome.began,
                 outcome.ended,
                 outcome.error is not None,

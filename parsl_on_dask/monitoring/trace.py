@@ -49,9 +49,8 @@ def of_trace(run_dir: str) -> Iterator[Span]:
         if not row.ended:
             continue
         worker = f"{row.worker} on {row.host}" if row.host else row.worker
-        since = row.launched if row.number and row.launched is not None else row.invoked
         yield Span(
-            *(row.task, row.number, row.app, row.executor, worker, since.timestamp()),
+            *(row.task, row.number, row.app, row.executor, worker, row.since),
             *(row.began, row.ended, row.failed, row.depends),
         )
 
