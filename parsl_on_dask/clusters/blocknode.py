@@ -26,6 +26,7 @@ from parsl_on_dask.clusters.process_ends import CUT_OFF, LEFT, NOTICES
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.launchers.own_variables import put_back
 from parsl_on_dask.remote import scratch
+from parsl_on_dask.remote.journal import path_of
 
 #: Seconds between looks for the address of a scheduler that is itself in a job.
 LOOK = 0.2
@@ -207,8 +208,8 @@ class BlockNode(Node):
         if not self.is_heard():
             return
         try:
-            with open(os.path.join(self.spec["scratch"], name + ".journal"), "rb") as file:
-                write_private(os.path.join(self.shared, name + ".journal"), file.read())
+            with open(path_of(self.spec["scratch"], name), "rb") as file:
+                write_private(path_of(self.shared, name), file.read())
         except OSError as e:
             self.say({"error": f"the journal of {name} cannot be passed on: {e}"})
 

@@ -150,11 +150,11 @@ class LocalCluster(Cluster):
         return worker.rsplit("-", 2)[-2].removeprefix("block") if worker.count("-") >= 2 else None
 
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
-        return journal.read(os.path.join(self.scratch, worker + ".journal"))
+        return journal.read(journal.path_of(self.scratch, worker))
 
     def end_call(self, worker: str, number: int) -> bool:
         try:
-            journal.end_call(os.path.join(self.scratch, worker + ".journal"), number)
+            journal.end_call(journal.path_of(self.scratch, worker), number)
         except OSError:  # it is gone
             return False
         return True

@@ -28,6 +28,7 @@ from parsl_on_dask.clusters.last_will import Orders
 from parsl_on_dask.clusters.process_ends import FAILED, NOTICES, worker_name
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.remote.jobend import is_leaving
+from parsl_on_dask.remote.journal import path_of
 
 #: A worker that lives shorter than this many seconds failed to start.
 INFANCY = 5.0
@@ -115,11 +116,8 @@ class Node:
 
     def look_at_clock(self) -> None:
         """Do what it is time for."""
-        self.limits.look({pid: self.journal_of(self.name(*worker[:2])) for pid, worker in self.workers.items()})
-
-    def journal_of(self, name: str) -> str:
-        """Path of a worker's journal."""
-        return os.path.join(self.spec["scratch"], name + ".journal")
+        scratch = self.spec["scratch"]
+        self.limits.look({pid: path_of(scratch, self.name(*worker[:2])) for pid, worker in self.workers.items()})
 
     def clean_up(self) -> None:
         """Remove what the processes leave on disk."""

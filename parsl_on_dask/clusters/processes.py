@@ -187,7 +187,7 @@ def worker_main(
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-    journal.keep(journal.Journal(os.path.join(spec["scratch"], name + ".journal")))
+    journal.keep(journal.Journal(journal.path_of(spec["scratch"], name)))
     log_to(settings["log"], settings["debug"])
     main_thread = MainThreadPoolExecutor()
     threading.Thread(

@@ -25,7 +25,7 @@ class Remains:
 
     def last_of(self, block: Block, worker: str) -> tuple[int, list[bytes]] | None:
         """Number of the call that a worker was running (0: none) and its last reports; None if it left no journal."""
-        path = os.path.join(block.folder, worker + ".journal")
+        path = journal.path_of(block.folder, worker)
         # a node that is gone writes no journals: its other workers' are not waited for
         patient = time.monotonic() - self._silent.get(block.name, -100.0) > SILENT
         deadline = time.monotonic() + (ARRIVAL if patient else 0.0)

@@ -23,13 +23,12 @@ from parsl_on_dask.common.failed_calls import EXECUTORS, FOLDER, command
 from parsl_on_dask.common.task_errors import PropagatedException
 from parsl_on_dask.dataflow.surroundings import Surroundings, surroundings
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
+from parsl_on_dask.executors.specifications import MEGABYTE
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import Pickler
 
 logger = logging.getLogger("parsl.dataflow.kept_calls")
 
-#: Bytes of a megabyte.
-MEGABYTE = 2**20
 #: Names of environment variables whose values are left out.
 SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|(^|_)KEY($|_)|APIKEY|PRIVATE|SESSION", re.IGNORECASE)
 

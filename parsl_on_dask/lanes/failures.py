@@ -10,6 +10,7 @@ from parsl_on_dask.common.mistakes import daemonic_worker
 from parsl_on_dask.lanes.traceback_frames import traceback_of
 from parsl_on_dask.remote.errors import Failure, PackedError, left_by
 from parsl_on_dask.remote.packing import loads
+from parsl_on_dask.remote.walltime import over_text
 
 #: How ``multiprocessing`` begins its text in a process that may have no children.
 DAEMONIC = "daemonic processes are not allowed to have children"
@@ -33,7 +34,7 @@ def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     if kind == "DeserializationError":
         return DeserializationError(*args)
     if kind == "AppTimeout":
-        return app.AppTimeout(app_timeout_text(*args))
+        return app.AppTimeout(over_text(*args))
     made: BaseException = getattr(app, kind)(*args)
     if kind == "BashExitFailure" and hasattr(made, "add_note"):
         note = _of_exit_code(args[1], quoted=bool(args[2:]))
@@ -67,11 +68,6 @@ def _of_exit_code(code: Any, quoted: bool = False) -> str:
     if quoted:
         return told.rstrip()
     return told + "What the command wrote is in the files of stdout= and stderr=, if the app was given these."
-
-
-def app_timeout_text(name: str = "?", seconds: Any = "?") -> str:
-    """Text of an AppTimeout."""
-    return f"App {name} exceeded walltime: {seconds} seconds"
 
 
 def from_failure(error: BaseException, app: str) -> BaseException:

@@ -28,9 +28,10 @@ _MEANS = {
 def worker_lost(call: Call, cluster: Cluster, worker: str, host: str, why: str = "") -> Outcome:
     """The outcome of a call whose worker died: of one that it was running, or whose result it had."""
     end = None if why else cluster.end_of(worker)
-    error = over_limit(call, worker, host, end) if end is not None and end.over else None
-    if error is None:
-        error = as_exception("WorkerLost", (worker, host, story_of(call, cluster, worker, why)))
+    if end is not None and end.over:
+        error = over_limit(call, worker, host, end)
+    else:
+        error = as_exception("WorkerLost", (worker, host, story_of(call, cluster, worker, why or describe_death(end))))
     return Outcome(error=error, worker=worker, host=host)
 
 
@@ -46,8 +47,8 @@ def over_limit(call: Call, worker: str, host: str, end: End) -> BaseException:
     return as_exception("MemoryLimitExceeded", (worker, host, note))
 
 
-def story_of(call: Call, cluster: Cluster, worker: str, why: str = "") -> str:
-    """What ran on a dead worker, how it ended, what that may mean, and where there is more.
+def story_of(call: Call, cluster: Cluster, worker: str, why: str) -> str:
+    """What ran on a dead worker, and what became of it.
 
     Parameters
     ----------
@@ -56,14 +57,14 @@ def story_of(call: Call, cluster: Cluster, worker: str, why: str = "") -> str:
     cluster : Cluster
     worker : str
         Its name.
-    why : str, optional
-        Why the call is not run again, if it was the end of a job that ended the worker.
+    why : str
+        How its process ended, or why the call is not run again, if it was the end of a job that ended the worker.
     """
     block = cluster.block_of(worker)
     ran = f"it ran {_task_of(call)}"
     if block is not None:
         ran += f", in block {block}"
-    return "; ".join([ran, why or describe_death(cluster.end_of(worker))])
+    return f"{ran}; {why}"
 
 
 def describe_death(end: End | None) -> str:

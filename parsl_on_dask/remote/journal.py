@@ -112,6 +112,15 @@ class Journal:
         return _HEAD.size + self._half * (_NUMBER.size + HALF)
 
 
+def path_of(folder: str, worker: str) -> str:
+    """Path of a worker's journal in a folder.
+
+    >>> path_of("/tmp/scratch", "htex-block0-1")
+    '/tmp/scratch/htex-block0-1.journal'
+    """
+    return f"{folder}/{worker}.journal"
+
+
 def end_call(path: str, number: int) -> None:
     """Have a call ended, if it runs, by the journal of its worker. Raises OSError when there is none."""
     with open(path, "r+b") as file:

@@ -21,6 +21,11 @@ from typing import Any
 
 from .reaper import REAPER
 
+try:
+    import resource
+except ImportError:  # workers that are asked for samples are on systems that have it
+    resource = None  # type: ignore[assignment]
+
 Sample = tuple[float, ...]
 
 #: How a sample travels, and waits to be written.
@@ -84,8 +89,6 @@ class Meter:
             self.held = self._read()
             self.read_at = now
         virtual, resident, read, written = self.held
-        import resource  # workers that are asked for this are on systems that have it
-
         own = resource.getrusage(resource.RUSAGE_SELF)
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.last = sample = (

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from parsl_on_dask.clusters.base import End
-from parsl_on_dask.lanes.worker_deaths import describe_death, story_of
+from parsl_on_dask.clusters.block import Block
+from parsl_on_dask.clusters.remains import Remains
+from parsl_on_dask.executors.high_throughput.errors import WorkerLost
+from parsl_on_dask.lanes.worker_deaths import describe_death, worker_lost
 
 GIB = 2**30
 
@@ -45,13 +49,28 @@ def call(task: int | None) -> Any:
     return SimpleNamespace(name="mesh", owner=None if task is None else SimpleNamespace(id=task))
 
 
+def note_of(task: int | None, cluster: Any, why: str = "") -> str:
+    error = worker_lost(call(task), cluster, "w", "node7", why).error
+    assert isinstance(error, WorkerLost)
+    return error.note
+
+
 def test_the_story_names_app_task_and_block() -> None:
-    cluster: Any = FakeCluster("2", End("exit code 3"))
-    assert story_of(call(7), cluster, "w").startswith("it ran app 'mesh', task 7, in block 2; its process ended")
+    cluster = FakeCluster("2", End("exit code 3"))
+    assert note_of(7, cluster).startswith("it ran app 'mesh', task 7, in block 2; its process ended")
     why = "its job ended, and job_end_reruns=0"
-    assert story_of(call(7), cluster, "w", why) == f"it ran app 'mesh', task 7, in block 2; {why}"
-    bare: Any = FakeCluster(None, None)
-    assert story_of(call(None), bare, "w").startswith("it ran app 'mesh'; how its process ended is not known here")
+    assert note_of(7, cluster, why) == f"it ran app 'mesh', task 7, in block 2; {why}"
+    bare = FakeCluster(None, None)
+    assert note_of(None, bare).startswith("it ran app 'mesh'; how its process ended is not known here")
+
+
+def test_an_end_that_can_be_read_once_is_told(tmp_path: Path) -> None:
+    """That of a worker in a block is a file, which goes when it is read."""
+    (tmp_path / "w.end").write_text(json.dumps(End("exit code 3")._asdict()))
+    block, remains = Block("2", str(tmp_path), ""), Remains()
+    cluster: Any = SimpleNamespace(block_of=lambda worker: "2", end_of=lambda worker: remains.end_of(block, worker))
+    assert "its process ended with exit code 3" in note_of(7, cluster)
+    assert not (tmp_path / "w.end").exists()
 
 
 def test_an_end_travels_as_json() -> None:
