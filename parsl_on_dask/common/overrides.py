@@ -110,6 +110,20 @@ def set_cluster_override(override: ClusterOverride | None) -> ClusterOverride | 
     return before
 
 
+_linger: float | None = None
+
+
+def linger_override() -> float | None:
+    """Return for how many seconds executors stay when the script dies, whatever Configs say; None: as they say."""
+    return _linger
+
+
+def set_linger_override(seconds: float | None) -> None:
+    """Set for how long executors stay: ``--linger``."""
+    global _linger
+    _linger = seconds
+
+
 def checking() -> bool:
     """Whether this process belongs to a script that is checked, and no kernel is to start in it."""
     return CHECKING in os.environ

@@ -1,0 +1,124 @@
+"""What a resident says about itself in the directory of its run, and who may take that up."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from parsl_on_dask.clusters.blockspec import write_private
+from parsl_on_dask.remote.trust import distrust
+
+#: Name of the file in the run's directory. It holds the key by which a script may come back.
+FILE = "resident.json"
+#: Packages that a script and its resident need in the same version.
+PACKAGES = ("parsl_on_dask", "distributed", "dask", "cloudpickle")
+#: Seconds between two signs of life, and after how many without one a resident of another machine counts as lost.
+BEAT, LOST = 10.0, 60.0
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that both sides need alike."""
+    found = {"python": "{}.{}".format(*sys.version_info)}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def script() -> list[str]:
+    """What names the script that runs: its file and its arguments; of a notebook its path, or else its folder."""
+    notebook = os.environ.get("JPY_SESSION_NAME")
+    if notebook or "ipykernel" in sys.modules:
+        return ["notebook", notebook or os.getcwd()]
+    name = sys.argv[0] if sys.argv else ""
+    path = os.path.realpath(name) if os.path.exists(name) else f"{os.getcwd()}:{name}"
+    return [path, *sys.argv[1:]]
+
+
+def description(executor: Any) -> str:
+    """An executor in words, the same in each life of its script."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(executor))
+
+
+def started(pid: int) -> float | None:
+    """When a process was started, by its machine's clock; None when there is none of that number."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def lives(record: dict[str, Any]) -> bool:
+    """Whether the resident of a record of this machine is there."""
+    if record["host"] != socket.gethostname():
+        return False
+    found = started(record["pid"])
+    return found is not None and abs(found - record["started"]) < 1.0
+
+
+def is_lost(path: str, record: dict[str, Any]) -> bool:
+    """Whether a resident has ended without taking its record away; of another machine by its signs of life."""
+    if record["host"] == socket.gethostname():
+        return not lives(record)
+    probe = f"{path}.{os.getpid()}"
+    try:
+        # the clock of the file system's machine, which wrote the sign of life, too
+        with open(probe, "w"):
+            pass
+        now = os.stat(probe).st_mtime
+        os.unlink(probe)
+        return now - os.stat(path).st_mtime > LOST
+    except OSError:
+        return True
+
+
+def write(run_dir: str, record: dict[str, Any]) -> None:
+    """Write a resident's record, for its owner's eyes only."""
+    write_private(os.path.join(run_dir, FILE), json.dumps(record))
+
+
+def read(run_dir: str) -> dict[str, Any] | None:
+    """The record in a run's directory, unless there is none, or somebody else may have written it."""
+    path = os.path.join(run_dir, FILE)
+    try:
+        if distrust(path):
+            return None
+        with open(path) as file:
+            record: dict[str, Any] = json.load(file)
+            return record
+    except (OSError, ValueError):
+        return None
+
+
+def remove(run_dir: str) -> None:
+    """Take a record away."""
+    try:
+        os.unlink(os.path.join(run_dir, FILE))
+    except OSError:
+        pass
+
+
+def find(runs: str, name: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Directories and records of the residents of a script's runs that are there, the newest run first."""
+    try:
+        numbers = sorted((e for e in os.listdir(runs) if e.isdigit()), key=int, reverse=True)
+    except OSError:
+        return []
+    found = []
+    for number in numbers:
+        path = os.path.join(runs, number)
+        record = read(path)
+        if record is not None and record["script"] == list(name) and not is_lost(os.path.join(path, FILE), record):
+            found.append((path, record))
+    return found
