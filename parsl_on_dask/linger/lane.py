@@ -13,6 +13,7 @@ import cloudpickle
 
 from parsl_on_dask.clusters.base import close_client
 from parsl_on_dask.common import interrupts
+from parsl_on_dask.dask_internals.clients import future_of
 from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
@@ -153,9 +154,7 @@ class KeptLane(Lane):
         self._finish(call, outcome)
 
     def _kept(self, number: int, key: Any, item: int | None, size: int) -> RemoteValue:
-        from distributed import Future
-
-        value = RemoteValue(self.label, self.client, Future(key, self.client), item, size)
+        value = RemoteValue(self.label, self.client, future_of(self.client, key), item, size)
         _numbers[value] = number
         weakref.finalize(value, self.resident.released.put, number).atexit = False
         return value

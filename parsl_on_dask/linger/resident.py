@@ -21,6 +21,7 @@ import cloudpickle
 
 from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.common import overrides
+from parsl_on_dask.dask_internals.clients import future_of
 from parsl_on_dask.errors import ParslError
 from parsl_on_dask.importing.alias import install_from_environment
 from parsl_on_dask.lanes import reports
@@ -123,6 +124,7 @@ class Resident:
         self.numbers = 0
         self.visit: Visit | None = None
         self.lock = threading.Lock()
+        self.opening = threading.Lock()
         #: when the last script left without a word; None while one is here
         self.away: float | None = None
         self.ending = threading.Event()
@@ -287,13 +289,14 @@ class Resident:
 
     def _do_open(self, label: str, data: bytes, description: str) -> dict[str, Any]:
         """Start an executor, unless it is here already; says where its scheduler is."""
-        executor = self.executors.get(label)
-        if executor is None:
-            executor = cloudpickle.loads(data)
-            executor.start()
-            self.executors[label] = executor
-            self.descriptions[label] = description
-            self.scaler.add(executor)
+        with self.opening:  # one whose script has died meanwhile may still be at it
+            executor = self.executors.get(label)
+            if executor is None:
+                executor = cloudpickle.loads(data)
+                executor.start()
+                self.executors[label] = executor
+                self.descriptions[label] = description
+                self.scaler.add(executor)
         security = executor.lane.client.security
         return {
             "address": executor.lane.client.scheduler.address,
@@ -379,9 +382,7 @@ class Resident:
     def _value(self, lane: Any, number: int, key: Any, size: int) -> RemoteValue:
         if number:
             return self.values[number]
-        from distributed import Future
-
-        return RemoteValue(lane.label, lane.client, Future(key, lane.client), None, size)
+        return RemoteValue(lane.label, lane.client, future_of(lane.client, key), None, size)
 
     # -- outcomes ------------------------------------------------------------------------------------------------
 
