@@ -113,7 +113,7 @@ def test_fail(client: Client) -> None:
 
 
 def test_future_of(client: Client) -> None:
-    made = client.submit(abs, -3)
+    made = client.submit(abs, -3, pure=False)
     other = Client(client.scheduler.address, set_as_default=False)
     try:
         made.result(WAIT)
