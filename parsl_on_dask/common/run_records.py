@@ -95,7 +95,7 @@ def create(name: str = "", *, stem: str = "run", where: str = "", **what: Any) -
     if name and not _NAME.match(name):
         raise ValueError(f"{name!r} cannot be the name of a run: write letters, digits, dots, '-' and '_'")
     _forget_old(where)
-    machine = {} if "host" in what else {"host": socket.gethostname(), "boot": boot()}
+    place = {} if "host" in what else {"host": host(), "boot": boot()}
     with _locked(where):
         if name:
             there = _load(path_of(name, where))
@@ -105,7 +105,7 @@ def create(name: str = "", *, stem: str = "run", where: str = "", **what: Any) -
             stem = re.sub(r"[^\w.-]", "_", stem, flags=re.ASCII).lstrip("_.-")[:60] or "run"
             while not name or os.path.exists(path_of(name, where)):
                 name = f"{stem}-{secrets.token_hex(2)}"
-        record = RunRecord(name, **{"began": time.time(), **machine, **what}, folder=where)
+        record = RunRecord(name, **{"began": time.time(), **place, **what}, folder=where)
         _write(record)
     return record
 
@@ -139,6 +139,26 @@ def update(name: str, *, where: str = "", add_run_dir: str = "", **what: Any) ->
         record = replace(record, **what)
         _write(record)
     return record
+
+
+def host() -> str:
+    """What this machine is called in records."""
+    return socket.gethostname()
+
+
+def machine() -> tuple[str, str]:
+    """Host and boot of this machine, as records have them."""
+    return host(), boot()
+
+
+def again(record: RunRecord) -> RunRecord:
+    """A record as it is now; as it was, when it is gone."""
+    return _load(_file(record)) or record
+
+
+def age(record: RunRecord) -> float | None:
+    """Seconds since a record was written or touched; None when that cannot be told."""
+    return age_of(_file(record))
 
 
 def remove(name: str, *, where: str = "") -> None:
@@ -195,17 +215,17 @@ def state_of(record: RunRecord) -> RunState:
     if record.kind == "job" and not record.host:
         return RunState("pending", f"pending, {record.system} job {record.job}")
     there = RunState("stays", "stays") if record.kind == "stays" else RunState("running", "running")
-    if (record.host, record.boot) == (socket.gethostname(), boot()):
+    if (record.host, record.boot) == machine():
         if alive(record.process) or alive(record.keeper):
             return there
         # its keeper may have written the end while we looked
-        newer = _load(_file(record))
-        if newer is not None and newer.ended is not None:
+        newer = again(record)
+        if newer.ended is not None:
             return end_of(newer)
         return RunState("lost", "lost: its processes are gone")
-    age = age_of(_file(record))
-    if age is not None and age > LOST:
-        return RunState("lost", f"lost: nothing was heard from {record.host} for {age / 60:.0f} min")
+    silent = age(record)
+    if silent is not None and silent > LOST:
+        return RunState("lost", f"lost: nothing was heard from {record.host} for {silent / 60:.0f} min")
     return there
 
 
