@@ -183,6 +183,11 @@ def read(name: str, *, where: str = "") -> RunRecord | None:
     return _load(path_of(name, where or folder()))
 
 
+def read_at(path: str) -> RunRecord | None:
+    """A record by its file; None when there is none."""
+    return _load(path)
+
+
 def read_all(*, where: str = "", here: str = "") -> list[RunRecord]:
     """All records of this user, the oldest first: those of the folder, and the copies in run directories.
 

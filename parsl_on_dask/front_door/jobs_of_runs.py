@@ -55,7 +55,7 @@ def submit(record: RunRecord, life: int) -> str:
     os.makedirs(folder_of(record), mode=0o700, exist_ok=True)
     path = run_records.path_of(record.name, record.folder)
     lines = [f"export {name}={shlex.quote(os.environ[name])}" for name in _TAKEN_ALONG if name in os.environ]
-    lines += [f"cd {shlex.quote(record.cwd)}", shlex.join(keeper_command(path, "--life", str(life)))]
+    lines += [f"cd {shlex.quote(record.cwd)}", shlex.join(keeper_command(path, str(life), module="job_keeper"))]
     provider = provider_of(record)
     job = provider.submit("\n".join(lines), 1, record.name)
     run_records.update(record.name, where=record.folder, limit=provider.walltime_seconds)
@@ -63,13 +63,19 @@ def submit(record: RunRecord, life: int) -> str:
 
 
 def cancel(record: RunRecord) -> None:
-    """Cancel the job of a run; one that has not begun has ended with that."""
+    """Cancel the job of a run, which ends with that."""
+    if cancel_job(record, record.job):
+        _gone(record, f"ended: its job {record.job} was cancelled")
+
+
+def cancel_job(record: RunRecord, job: str) -> bool:
+    """Cancel one of the jobs of a run. Returns whether it will be gone."""
     provider = provider_of(record)
-    provider.watch(record.job, record.name)
-    if not all(provider.cancel([record.job])):
-        print(f"parsl_on_dask: {record.system} job {record.job} could not be cancelled", file=sys.stderr)
-        return
-    _gone(record, f"ended: its job {record.job} was cancelled")
+    provider.watch(job, record.name)
+    done = all(provider.cancel([job]))
+    if not done:
+        print(f"parsl_on_dask: {record.system} job {job} could not be cancelled", file=sys.stderr)
+    return done
 
 
 def refreshed(records: Sequence[RunRecord]) -> list[RunRecord]:
@@ -107,16 +113,17 @@ def _gone(record: RunRecord, note: str) -> RunRecord:
 
 
 def main(words: Sequence[str]) -> int:
-    """Ask for the next job of the run whose record is at a path, and print the job's id."""
-    where, file = os.path.split(words[0])
-    record = run_records.read(file.removesuffix(".json"), where=where)
+    """Ask for the job of the run whose record is at a path, for a life of its script; prints the job's id.
+
+    This is what a keeper does, which does not import all that is needed for it. With the id of a job behind that, the
+    job is cancelled.
+    """
+    record = run_records.read_at(words[0])
     if record is None:
         return 2
-    if words[1] == "cancel":
-        provider = provider_of(record)
-        provider.watch(words[2])
-        return int(not all(provider.cancel([words[2]])))
     try:
+        if len(words) > 2:
+            return int(not cancel_job(record, words[2]))
         print(submit(record, int(words[1])))
     except Exception as e:
         print(e, file=sys.stderr)

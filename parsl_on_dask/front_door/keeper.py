@@ -61,8 +61,8 @@ class Keeper:
         path = run_records.path_of(self.name, self.where)
         self.write(keeper=me, host=run_records.host(), boot=boot(), began=self.record.began or time.time(), request="")
         environment = {**os.environ, overrides.RUN: path, ends.TAG: ends.tag(self.name, me)}
-        with open(self.record.log, "ab", opener=_private) as log:
-            try:
+        try:
+            with open(self.record.log, "ab", opener=_private) as log:
                 self.script = subprocess.Popen(
                     self.record.argv,
                     cwd=self.record.cwd,
@@ -72,10 +72,10 @@ class Keeper:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-            except OSError as e:
-                log.write(f"parsl_on_dask: the script could not be started: {e}\n".encode())
-                self.write(ended=time.time(), returncode=127)
-                raise SystemExit(127) from e
+        except OSError as e:
+            self.say(f"the script could not be started: {e}")
+            self.write(ended=time.time(), returncode=127)
+            raise SystemExit(127) from e
         self.write(process=process_of(self.script.pid))
 
     def wait(self) -> int:
@@ -108,16 +108,24 @@ class Keeper:
                 self.record = record
                 if record.request:
                     self.write(request="")
-                    self.end_script(now=record.request == "now")
+                    self.asked(record.request)
 
-    def end_script(self, now: bool = False) -> None:
-        """Have the script end: as by Ctrl-C, or at once and with all that it has started."""
-        if self.script is None:
-            return
-        if now:
+    def asked(self, request: str) -> None:
+        """Do what somebody wants: have the script end as by Ctrl-C, or at once and with all that it has started."""
+        if request == "now":
             ends.end_all(self.record)
         else:
+            self.interrupt()
+
+    def interrupt(self) -> None:
+        """Do to the script what Ctrl-C does."""
+        if self.script is not None:
             ends.interrupt(process_of(self.script.pid))
+
+    def say(self, text: str) -> None:
+        """Write a line into the log of the script."""
+        with suppress(OSError), open(self.record.log, "ab", opener=_private) as log:
+            log.write(f"parsl_on_dask: {text}\n".encode())
 
     def write(self, **what: Any) -> None:
         """Change the record, if it is still there."""
@@ -132,8 +140,8 @@ class Keeper:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         # a shell that starts things in the background has them ignore it: the script is not to
-        signal.signal(signal.SIGINT, lambda *_: self.end_script())
-        signal.signal(signal.SIGTERM, lambda *_: self.end_script())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self.interrupt())
 
 
 def command_of(words: list[str]) -> list[str]:
@@ -141,9 +149,9 @@ def command_of(words: list[str]) -> list[str]:
     return [sys.executable, *python_options(), "-u", "-m", "parsl_on_dask", *words]
 
 
-def keeper_command(path: str, *more: str) -> list[str]:
+def keeper_command(path: str, *more: str, module: str = "keeper") -> list[str]:
     """The command that keeps the run of the record at a path."""
-    return [sys.executable, *python_options(), "-m", "parsl_on_dask.front_door.keeper", path, *more]
+    return [sys.executable, *python_options(), "-m", f"parsl_on_dask.front_door.{module}", path, *more]
 
 
 def python_options(words: list[str] | None = None) -> list[str]:
@@ -169,8 +177,7 @@ def _private(path: str, flags: int) -> int:
 
 def main(words: Sequence[str]) -> int:
     """Keep the run of the record at a path. Standard output is closed when the script has been started."""
-    where, file = os.path.split(words[0])
-    record = run_records.read(file.removesuffix(".json"), where=where)
+    record = run_records.read_at(words[0])
     if record is None:
         print(f"parsl_on_dask: there is no record {words[0]}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -27,27 +28,30 @@ def main(kind: str, args: Sequence[str]) -> int:
     parser = _parser(kind)
     options = parser.parse_args(args)
     try:
-        records = run_records.read_all(here=os.getcwd())
-        if kind == "ps":
-            from parsl_on_dask.front_door import listing
-
-            return listing.show(records, every=options.all, as_json=options.json)
-        chosen = chosen_of(records, options.names if kind in ("wait", "stop") else [*filter(None, [options.name])])
-    except (OSError, UnknownRun) as e:
-        parser.error(str(e))
-    try:
-        if kind == "stop":
-            from parsl_on_dask.front_door import stopping
-
-            return max([stopping.stop(record, options.now) for record in chosen])
-        from parsl_on_dask.front_door import following
-
-        if kind == "logs":
-            return following.logs(chosen[0], options.follow)
-        return following.attach(chosen[0]) if kind == "attach" else following.wait(chosen)
+        return _run(kind, options)
     except BrokenPipeError:  # whoever reads this has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (OSError, UnknownRun) as e:
+        parser.error(str(e))
+
+
+def _run(kind: str, options: argparse.Namespace) -> int:
+    records = run_records.read_all(here=os.getcwd())
+    if kind == "ps":
+        from parsl_on_dask.front_door import listing
+
+        return listing.show(records, every=options.all, as_json=options.json)
+    chosen = chosen_of(records, options.names)
+    if kind == "stop":
+        from parsl_on_dask.front_door import stopping
+
+        return max([stopping.stop(record, options.now) for record in chosen])
+    from parsl_on_dask.front_door import following
+
+    if kind == "logs":
+        return following.logs(chosen[0], options.follow)
+    return following.attach(chosen[0]) if kind == "attach" else following.wait(chosen)
 
 
 def chosen_of(records: Sequence[RunRecord], names: Sequence[str]) -> list[RunRecord]:
@@ -73,15 +77,23 @@ def chosen_of(records: Sequence[RunRecord], names: Sequence[str]) -> list[RunRec
     return there_now[-1:]
 
 
+class _Names(argparse.Action):
+    """Takes none, one or several names for a list."""
+
+    def __call__(self, parser: object, space: argparse.Namespace, values: object, option: str | None = None) -> None:
+        space.names = [values] if isinstance(values, str) else values or []
+
+
 def _parser(kind: str) -> CommandParser:
     parser = CommandParser(kind, description=_ABOUT[kind], epilog=None if kind == "ps" else _NAME, allow_abbrev=False)
     if kind == "ps":
         parser.add_argument("--all", action="store_true", help="also those that ended more than a day ago")
         parser.add_argument("--json", action="store_true", help="print a list of JSON objects")
-    elif kind in ("wait", "stop"):
-        parser.add_argument("names", metavar="NAME", nargs="*", help="runs")
     else:
-        parser.add_argument("name", metavar="NAME", nargs="?", help="a run")
+        many = kind in ("wait", "stop")
+        parser.add_argument(
+            "names", metavar="NAME", nargs="*" if many else "?", action=_Names, default=[], help="a run"
+        )
     if kind == "logs":
         parser.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
     if kind == "stop":
