@@ -130,7 +130,7 @@ class JobKeeper(Keeper):
         if done.returncode:
             self.say(f"no other job: {done.stderr.strip()}")
             return ""
-        return done.stdout.strip()
+        return done.stdout.split()[-1] if done.stdout.split() else ""
 
 
 def main(words: Sequence[str]) -> int:

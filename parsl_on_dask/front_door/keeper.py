@@ -22,7 +22,7 @@ from parsl_on_dask.common.run_records import RunRecord
 from parsl_on_dask.front_door import ends
 
 #: Seconds between two looks at the record.
-LOOK = 2.0
+LOOK = 1.0
 
 
 class Keeper:
