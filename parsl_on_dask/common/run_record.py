@@ -48,7 +48,7 @@ class RunRecord:
     socket
         Where what stays can be talked to.
     note
-        Why there is no returncode, for people.
+        Why it ended, for people.
     folder
         Where the record was read from. Not part of the file.
     """
@@ -144,9 +144,10 @@ def end_of(record: RunRecord) -> RunState:
     code = record.returncode
     if code is None:
         return RunState("ended", record.note or "ended")
+    note = f"; {record.note}" if record.note else ""
     if code < 0:
-        return RunState("killed", f"killed by {_signal(-code)}")
-    return RunState("ended", f"ended with exit code {code}")
+        return RunState("killed", f"killed by {_signal(-code)}{note}")
+    return RunState("ended", f"ended with exit code {code}{note}")
 
 
 def _signal(number: int) -> str:

@@ -136,6 +136,9 @@ def update(name: str, *, where: str = "", add_run_dir: str = "", **what: Any) ->
             raise UnknownRun(f"the record of the run {name} is not in {where} any more")
         if add_run_dir and add_run_dir not in record.run_dirs:
             what["run_dirs"] = [*record.run_dirs, add_run_dir]
+            for copy in _copies(record):  # the next one is in the new directory
+                with suppress(OSError):
+                    os.unlink(copy)
         record = replace(record, **what)
         _write(record)
     return record

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.common import overrides, run_records
+from parsl_on_dask.common.processes_here import this_process
 from parsl_on_dask.common.run_records import RunRecord
 from parsl_on_dask.front_door import ends
 from parsl_on_dask.front_door.cli import Invocation
@@ -21,7 +22,7 @@ FOLDER = "runinfo"
 def start(call: Invocation) -> int:
     """Start what a command line names in a session of its own, and say how to follow it. Returns an exit code."""
     try:
-        record = new_record(call, kind="detached")
+        record = new_record(call, kind="detached", keeper=this_process())
     except (OSError, ValueError) as e:
         print(f"parsl_on_dask: {e}", file=sys.stderr)
         return 2
@@ -40,6 +41,7 @@ def start(call: Invocation) -> int:
     keeper.stdout.read()  # until it says that the script runs, or has ended itself
     started = run_records.read(record.name, where=record.folder)
     if started is None or started.process is None:
+        run_records.remove(record.name, where=record.folder)
         print(f"parsl_on_dask: {record.name} could not be started: {record.log} says why", file=sys.stderr)
         return 1
     tell(record, "runs without this terminal")

@@ -47,6 +47,8 @@ class Log:
     def new(self) -> bytes:
         try:
             with open(self.path, "rb") as file:
+                if os.fstat(file.fileno()).st_size < self.place:  # somebody has emptied it
+                    self.place = 0
                 file.seek(self.place)
                 text = file.read(1 << 20)
         except FileNotFoundError:

@@ -28,7 +28,7 @@ def start(call: Invocation) -> int:
     """Ask for a job for what a command line names, and say how to follow it. Returns an exit code."""
     try:
         system = call.in_job or (call.cluster and call.cluster.jobqueue) or system_here()
-        record = new_record(call, kind="job", host="", boot="", system=system, config_name=call.config_name)
+        record = new_record(call, kind="job", host="", boot="", system=system, config_name=call.config_name, life=1)
     except (ConfigurationError, OSError, ValueError) as e:
         print(f"parsl_on_dask: {e}", file=sys.stderr)
         return 2
@@ -38,7 +38,7 @@ def start(call: Invocation) -> int:
         run_records.remove(record.name, where=record.folder)
         print(f"parsl_on_dask: --in-job: {e}", file=sys.stderr)
         return 1
-    record = run_records.update(record.name, where=record.folder, job=job, life=1)
+    record = run_records.update(record.name, where=record.folder, job=job)
     tell(record, f"waits in {system} job {job}")
     return 0
 

@@ -17,6 +17,8 @@ from parsl_on_dask.providers.allocation import allocation_here, end_of
 
 #: What a record says of a script that its batch system has ended: the job may be run again.
 BY_SYSTEM = "the batch system has ended it"
+#: What it says of one that could not go on.
+NO_OTHER = "the time of its job was up, and it got no other one"
 #: Seconds before the end of a job at which a script that did not end when it was told to is killed.
 LAST = 10.0
 #: Seconds for asking for a job.
@@ -43,6 +45,7 @@ class JobKeeper(Keeper):
         self.end: float | None = None
         self.next_job = ""
         self.ending = self.stopped = False
+        self.why = BY_SYSTEM
 
     def run(self, started: Callable[[], None] = lambda: None) -> int:
         if not self._turn():
@@ -52,7 +55,7 @@ class JobKeeper(Keeper):
         if left is not None:
             self.end = time.monotonic() + left
             self.alarm = (self.end - margin(left), self._end_of_time)
-        self.write(ended=None, returncode=None, note="")
+        self.write(ended=None, returncode=None, note="", life=self.life)
         self.start_script()
         code = self.wait()
         if self.next_job and self.ending and not self.stopped:
@@ -61,7 +64,7 @@ class JobKeeper(Keeper):
             return 0
         if self.next_job:
             self._ask("cancel", self.next_job)
-        self.write(ended=time.time(), returncode=code, note=BY_SYSTEM if self.ending and not self.stopped else "")
+        self.write_end(code, self.why if self.ending and not self.stopped else "")
         return code
 
     def _turn(self) -> bool:
@@ -71,6 +74,9 @@ class JobKeeper(Keeper):
             if record is None or record.life > self.life:
                 return False
             if record.ended is not None and record.note != BY_SYSTEM:
+                return False
+            if record.request:  # made of the one before, which did not see it any more
+                self.write(request="", ended=time.time(), note=f"ended: it was stopped before job {record.job} began")
                 return False
             if record.life == self.life or run_records.state_of(record).word == "lost":
                 self.record = record
@@ -104,6 +110,8 @@ class JobKeeper(Keeper):
             return
         if self.script.poll() is not None:
             return
+        if not self.next_job:
+            self.why = NO_OTHER
         self.say(f"the time of job {self.record.job} is almost up: the script is ended")
         if self.record.linger:  # what is left behind is found again
             self.ending = True

@@ -23,6 +23,8 @@ from parsl_on_dask.front_door import ends
 
 #: Seconds between two looks at the record.
 LOOK = 1.0
+#: How often the end of a script is tried to be written down.
+TRIES = 60
 
 
 class Keeper:
@@ -52,7 +54,7 @@ class Keeper:
         self.start_script()
         started()
         code = self.wait()
-        self.write(ended=time.time(), returncode=code)
+        self.write_end(code)
         return code
 
     def start_script(self) -> None:
@@ -74,9 +76,9 @@ class Keeper:
                 )
         except OSError as e:
             self.say(f"the script could not be started: {e}")
-            self.write(ended=time.time(), returncode=127)
+            self.write_end(127)
             raise SystemExit(127) from e
-        self.write(process=process_of(self.script.pid))
+        self.write(process=process_of(self.script.pid) or [self.script.pid, 0])
 
     def wait(self) -> int:
         """Wait for the end of the script; meanwhile do what is asked for."""
@@ -131,6 +133,17 @@ class Keeper:
         """Change the record, if it is still there."""
         with suppress(run_records.UnknownRun, OSError):
             self.record = run_records.update(self.name, where=self.where, **what)
+
+    def write_end(self, code: int, note: str = "") -> None:
+        """Write down how the script ended; a disk that is full may have room in a while."""
+        for _ in range(TRIES):
+            try:
+                run_records.update(self.name, where=self.where, ended=time.time(), returncode=code, note=note)
+                return
+            except run_records.UnknownRun:
+                return
+            except OSError:
+                time.sleep(LOOK)
 
     def _listen(self) -> None:
         """Be awake when the script ends, and pass on what a batch system says; a terminal that goes is no matter."""

@@ -61,7 +61,7 @@ def _end(record: RunRecord, state: RunState, now: bool) -> None:
     _tell(f"{record.name} is {'killed' if now else 'interrupted, and cleans up'}")
     if here and now:
         ends.end_all(record, _tell)
-    elif here and alive(record.process):
+    elif here and alive(record.process) and record.kind != "job":  # which may be about to hand over to another job
         ends.interrupt(record.process)
     else:
         run_records.update(record.name, where=record.folder, request="now" if now else "stop")
