@@ -116,6 +116,6 @@ def future_of(client: Any, key: Any) -> Any:
     """
     from distributed import Future
 
-    future = Future(key, client)
+    future: Any = Future(key, client)
     client._send_to_scheduler({"op": "client-desires-keys", "keys": [key]})
     return future

@@ -19,6 +19,7 @@ from typing import Any
 import cloudpickle
 
 from parsl_on_dask.clusters.startup import package_folder
+from parsl_on_dask.common import run_records
 from parsl_on_dask.common.overrides import cluster_override
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.errors import ConfigurationError, ParslError
@@ -275,7 +276,7 @@ def resident_for(config: Any, run_dir: str, linger: float) -> ResidentClient:
     for path, record in records.find(runs, records.script()):
         name = os.path.relpath(path)
         if config.reattach is False:
-            _say(f"an earlier run of this script is still there, {name}, and is left alone; {_how_to_end(path)}")
+            _say(f"an earlier run of this script is still there, {name}, and is left alone; {_how_to_end(record)}")
             break
         found = _attached(config, path, record)
         if found is not None:
@@ -283,8 +284,8 @@ def resident_for(config: Any, run_dir: str, linger: float) -> ResidentClient:
     return _start(config, run_dir, linger)
 
 
-def _how_to_end(path: str) -> str:
-    return f"`python -m parsl_on_dask stop {os.path.relpath(path)}` ends it"
+def _how_to_end(record: dict[str, Any]) -> str:
+    return f"`python -m parsl_on_dask stop {record['name']}` ends it"
 
 
 def _say(text: str) -> None:
@@ -294,7 +295,7 @@ def _say(text: str) -> None:
 
 def _attached(config: Any, path: str, record: dict[str, Any]) -> ResidentClient | None:
     name = os.path.relpath(path)
-    if record["host"] != socket.gethostname():
+    if [record["host"], record["boot"]] != list(run_records.machine()):
         _say(
             f"an earlier run of this script, {name}, goes on at {record['host']}, and can only be taken up there. This "
             "one starts afresh"
@@ -305,7 +306,7 @@ def _attached(config: Any, path: str, record: dict[str, Any]) -> ResidentClient 
         if here.get(what) != there:
             raise ConfigurationError(
                 f"an earlier run of this script, {name}, is still there, with {what} {there}, and this is {what} "
-                f"{here.get(what)}. Start the script with the version of then; or {_how_to_end(path)}; or load "
+                f"{here.get(what)}. Start the script with the version of then; or {_how_to_end(record)}; or load "
                 "Config(reattach=False), which leaves it alone"
             )
     connection = socket.socket(socket.AF_UNIX)
@@ -340,7 +341,7 @@ def _attached(config: Any, path: str, record: dict[str, Any]) -> ResidentClient 
                 raise ConfigurationError(
                     f"an earlier run of this script, {name}, is still there, and its executor {executor.label!r} was "
                     f"{before}. Now it is {records.description(executor)}. Write it as it was; or "
-                    f"{_how_to_end(path)}; or load Config(reattach=False), which leaves it alone"
+                    f"{_how_to_end(record)}; or load Config(reattach=False), which leaves it alone"
                 )
     except BaseException:
         client.leaving = True

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from parsl_on_dask.clusters.blockspec import write_private
+from parsl_on_dask.common import run_records
+from parsl_on_dask.common.processes_here import alive
 from parsl_on_dask.remote.trust import distrust
 
 #: Name of the file in the run's directory. It holds the key by which a script may come back.
 FILE = "resident.json"
 #: Packages that a script and its resident need in the same version.
 PACKAGES = ("parsl_on_dask", "distributed", "dask", "cloudpickle")
-#: Seconds between two signs of life, and after how many without one a resident of another machine counts as lost.
-BEAT, LOST = 10.0, 60.0
 
 
 def versions() -> dict[str, str]:
@@ -48,39 +47,12 @@ def description(executor: Any) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", repr(executor))
 
 
-def started(pid: int) -> float | None:
-    """When a process was started, by its machine's clock; None when there is none of that number."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except psutil.Error:
-        return None
-
-
-def lives(record: dict[str, Any]) -> bool:
-    """Whether the resident of a record of this machine is there."""
-    if record["host"] != socket.gethostname():
-        return False
-    found = started(record["pid"])
-    return found is not None and abs(found - record["started"]) < 1.0
-
-
-def is_lost(path: str, record: dict[str, Any]) -> bool:
-    """Whether a resident has ended without taking its record away; of another machine by its signs of life."""
-    if record["host"] == socket.gethostname():
-        return not lives(record)
-    probe = f"{path}.{os.getpid()}"
-    try:
-        # the clock of the file system's machine, which wrote the sign of life, too
-        with open(probe, "w"):
-            pass
-        now = os.stat(probe).st_mtime
-        os.unlink(probe)
-        return now - os.stat(path).st_mtime > LOST
-    except OSError:
-        return True
+def lives(path: str, record: dict[str, Any]) -> bool:
+    """Whether a resident is there; one of another machine by its signs of life."""
+    if [record["host"], record["boot"]] == list(run_records.machine()):
+        return alive(record["process"])
+    silent = run_records.age_of(path)
+    return silent is not None and silent < run_records.LOST
 
 
 def write(run_dir: str, record: dict[str, Any]) -> None:
@@ -119,6 +91,6 @@ def find(runs: str, name: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     for number in numbers:
         path = os.path.join(runs, number)
         record = read(path)
-        if record is not None and record["script"] == list(name) and not is_lost(os.path.join(path, FILE), record):
+        if record is not None and record["script"] == list(name) and lives(os.path.join(path, FILE), record):
             found.append((path, record))
     return found

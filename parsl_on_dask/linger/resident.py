@@ -20,7 +20,8 @@ from typing import Any
 import cloudpickle
 
 from parsl_on_dask.clusters.scaling import Scaler
-from parsl_on_dask.common import overrides
+from parsl_on_dask.common import overrides, run_records
+from parsl_on_dask.common.processes_here import boot, this_process
 from parsl_on_dask.dask_internals.clients import future_of
 from parsl_on_dask.errors import ParslError
 from parsl_on_dask.importing.alias import install_from_environment
@@ -37,6 +38,8 @@ from parsl_on_dask.remote import scratch
 
 logger = logging.getLogger("parsl.linger.resident")
 
+#: Seconds between two looks at what may end it, and signs of life.
+LOOK = 1.0
 #: Kinds of outcomes: a pickled value, a pickled error of the call's, one of ours, a value that stays on the cluster.
 VALUE, ERROR, FAILED, KEPT = "value", "error", "failed", "kept"
 #: What a script may ask a lane.
@@ -140,9 +143,10 @@ class Resident:
             "script": spec["script"],
             "socket": self.listener.getsockname(),
             "token": secrets.token_hex(16),
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "started": records.started(os.getpid()),
+            "host": run_records.host(),
+            "boot": boot(),
+            "process": this_process(),
+            "name": "",
             "linger": self.linger,
             "versions": records.versions(),
         }
@@ -162,15 +166,42 @@ class Resident:
                 pass
             else:
                 threading.Thread(target=self._greet, args=(connection,), daemon=True).start()
-            if time.monotonic() - beat > records.BEAT / 10:
+            if time.monotonic() - beat > LOOK:
                 beat = time.monotonic()
                 self._look()
         self._close()
+
+    def _show(self, away: bool) -> None:
+        """Have users see that a run stays without its script, or does not any more."""
+        name = self.record["name"]
+        try:
+            if away and not name:
+                script = self.record["script"][0]
+                stem = os.path.splitext(os.path.basename(script))[0]
+                made = run_records.create(
+                    stem=stem,
+                    kind="stays",
+                    script=script,
+                    cwd=os.getcwd(),
+                    log=os.path.join(self.run_dir, "resident.log"),
+                    process=self.record["process"],
+                    run_dirs=[self.run_dir],
+                    linger=self.linger,
+                )
+                self.record["name"] = made.name
+            elif name and not away:
+                self.record["name"] = ""
+                run_records.remove(name)
+            records.write(self.run_dir, self.record)
+        except (OSError, ValueError) as e:
+            logger.warning("`ps` will not show this run: %s", e)
 
     def _look(self) -> None:
         """End when the time is up, or when the run's directory has gone; else give a sign of life."""
         self.tell("beat", 0)
         path = os.path.join(self.run_dir, records.FILE)
+        if self.record["name"]:
+            run_records.beat(self.record["name"])
         try:
             os.utime(path)
         except FileNotFoundError:
@@ -234,6 +265,7 @@ class Resident:
         with self.lock:
             self.visit = visit
             self.away = None
+        self._show(away=False)
         if reserved:
             for work in self.table.came():
                 self._drop(work)
@@ -261,8 +293,7 @@ class Resident:
         else:
             works = self.table.works()
             logger.warning("The script has gone without a word; %s calls go on for %s s", len(works), self.linger)
-            if not self.linger:
-                self.ending.set()
+            self._show(away=True)
         if not self.ending.is_set():
             visit.wire.close()
         else:
@@ -451,6 +482,7 @@ class Resident:
     def _close(self) -> None:
         logger.info("The end")
         self.listener.close()
+        self._show(away=False)
         records.remove(self.run_dir)
         self.scaler.close()
         for executor in list(self.executors.values()):

@@ -121,7 +121,7 @@ def test_future_of(client: Client) -> None:
         assert theirs.result(WAIT) == 3
         key = made.key
         del made
-        eventually(lambda: not client.futures, "the first client wants nothing any more")
+        eventually(lambda: key not in client.futures, "the first client does not want it any more")
         assert other.run_on_scheduler(lambda dask_scheduler: key in dask_scheduler.tasks)
     finally:
         other.close(timeout=5)
