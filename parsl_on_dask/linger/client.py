@@ -309,15 +309,9 @@ def _attached(config: Any, path: str, record: dict[str, Any]) -> ResidentClient 
                 f"{here.get(what)}. Start the script with the version of then; or {_how_to_end(record)}; or load "
                 "Config(reattach=False), which leaves it alone"
             )
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(ANSWER)
     try:
-        connection.connect(record["socket"])
-        knock = {"token": record["token"], "pid": os.getpid()}
-        connection.sendall(json.dumps(knock).encode() + b"\n")
-        answer = json.loads(_line(connection))
+        connection, answer = knock(record, pid=os.getpid())
     except (OSError, ValueError):
-        connection.close()
         logger.info("The resident of %s does not answer", path)
         return None
     if not answer.get("welcome"):
@@ -331,7 +325,6 @@ def _attached(config: Any, path: str, record: dict[str, Any]) -> ResidentClient 
         else:
             _say(f"an earlier run of this script, {name}, cannot be taken up: {answer.get('refused')}")
         return None
-    connection.settimeout(None)
     client = ResidentClient(Wire(connection), path)
     client.begin()
     try:
@@ -354,6 +347,39 @@ def _attached(config: Any, path: str, record: dict[str, Any]) -> ResidentClient 
         f"{blocks} {'block is' if blocks == 1 else 'blocks are'} there"
     )
     return client
+
+
+def knock(record: dict[str, Any], **words: Any) -> tuple[socket.socket, dict[str, Any]]:
+    """Connect to a resident of this machine.
+
+    Parameters
+    ----------
+    record : dict
+        See :mod:`parsl_on_dask.linger.records`.
+    **words
+        ``pid`` of a script that comes back, or ``ask``.
+
+    Returns
+    -------
+    (socket, dict)
+        The connection, and what the resident says.
+
+    Raises
+    ------
+    OSError, ValueError
+        When nobody answers, or nobody that makes sense.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(ANSWER)
+    try:
+        connection.connect(record["socket"])
+        connection.sendall(json.dumps({"token": record["token"], **words}).encode() + b"\n")
+        answer: dict[str, Any] = json.loads(_line(connection))
+    except BaseException:
+        connection.close()
+        raise
+    connection.settimeout(None)
+    return connection, answer
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -26,6 +26,7 @@ from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.linger import records
 from parsl_on_dask.linger.client import ResidentClient, ResidentGone
+from parsl_on_dask.linger.table import ERROR, FAILED, VALUE
 from parsl_on_dask.remote.execution import ERROR as ERROR_REPORT
 from parsl_on_dask.remote.execution import VALUE as VALUE_REPORT
 
@@ -125,9 +126,9 @@ class KeptLane(Lane):
         except Exception as e:
             self._finish(call, Outcome(error=ExecutorError(self.executor, f"its call cannot be handed over: {e}")))
 
-    def _ref(self, value: RemoteValue) -> tuple[int, Any, int]:
+    def _ref(self, value: RemoteValue) -> tuple[int, Any, int | None, int]:
         number = _numbers.get(value, 0)
-        return (number, None if number else value.future.key, value.size)
+        return (number, None if number else value.future.key, value.item, value.size)
 
     def _hear(self, kind: str, number: int, *rest: Any) -> None:
         """Take an outcome. On the thread that reads what the resident says."""
@@ -138,17 +139,27 @@ class KeptLane(Lane):
             self.resident.expect(number, self._hear)
             self._send(call)
             return
-        what, data, about, *stored = rest
+        try:
+            self._take(call, number, *rest)
+        except BaseException as e:  # nobody else would end it
+            logger.exception("The outcome of a call of app %s cannot be read", call.name)
+            self._finish(
+                call, Outcome(error=ExecutorError(self.executor, f"the outcome of a call is unreadable: {e!r}"))
+            )
+
+    def _take(
+        self, call: Call, number: int, what: str, data: Any, about: tuple[Any, ...], *stored: bool | None
+    ) -> None:
         worker, host, began, ended = about
-        if what == "value":
+        if what == VALUE:
             outcome = outcome_of_report((VALUE_REPORT, number, data, began, ended), call.name, worker, host)
-        elif what == "error":
+        elif what == ERROR:
             outcome = outcome_of_report((ERROR_REPORT, number, data, began, ended), call.name, worker, host)
-        elif what == "failed":
+        elif what == FAILED:
             outcome = Outcome(error=cloudpickle.loads(data), worker=worker, host=host, began=began, ended=ended)
         else:
             outcome = Outcome(self._kept(*data), None, worker, host, began, ended)
-            stored = [bool(getattr(call.owner, "hashsum", None))]
+            stored = (bool(getattr(call.owner, "hashsum", None)),)
         if stored and stored[0]:
             call.owner["recorded"] = True
         self._finish(call, outcome)

@@ -32,16 +32,14 @@ from parsl_on_dask.lanes.stages import CANCEL, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.linger import records
 from parsl_on_dask.linger.recorder import Recorder
-from parsl_on_dask.linger.table import RECORDED, Table, Work
-from parsl_on_dask.linger.wire import Functions, Wire
+from parsl_on_dask.linger.table import ERROR, FAILED, KEPT, RECORDED, VALUE, Table, Work
+from parsl_on_dask.linger.wire import Functions, Wire, packed
 from parsl_on_dask.remote import scratch
 
 logger = logging.getLogger("parsl.linger.resident")
 
 #: Seconds between two looks at what may end it, and signs of life.
 LOOK = 1.0
-#: Kinds of outcomes: a pickled value, a pickled error of the call's, one of ours, a value that stays on the cluster.
-VALUE, ERROR, FAILED, KEPT = "value", "error", "failed", "kept"
 #: What a script may ask a lane.
 QUESTIONS = frozenset(
     {
@@ -96,7 +94,7 @@ class Watch:
 
     def message(self, message: Any) -> None:
         """A call has told something."""
-        self._resident.tell("message", self._label, cloudpickle.dumps(message))
+        self._resident.tell("message", self._label, packed(message))
 
     def seen(self, call: Call, worker: str, host: str, *sample: Any) -> None:
         """A call was looked at while it ran."""
@@ -133,7 +131,6 @@ class Resident:
         self.ending = threading.Event()
         #: the connection of the script that has said goodbye, which waits for the end of this process
         self.last: Wire | None = None
-        self.stop_now = False
         self.workers = ThreadPoolExecutor(4, thread_name_prefix="parsl-resident")
         self.scratch = scratch.make(purpose="resident")
         self.listener = socket.socket(socket.AF_UNIX)
@@ -233,10 +230,6 @@ class Resident:
     def _admit(self, said: dict[str, Any]) -> dict[str, Any]:
         if not secrets.compare_digest(str(said["token"]), self.record["token"]):
             return {"refused": "the key is wrong"}
-        if said.get("stop"):
-            self.stop_now = bool(said.get("now"))
-            self.ending.set()
-            return {"stopping": True}
         if said.get("ask"):
             return {"state": self._state()}
         with self.lock:
@@ -313,7 +306,7 @@ class Resident:
     def _answer_question(self, visit: Visit, number: int, what: str, arguments: Sequence[Any]) -> None:
         try:
             answer = getattr(self, f"_do_{what}")(*arguments)
-            visit.send("answer", number, cloudpickle.dumps(answer), None)
+            visit.send("answer", number, packed(answer), None)
         except BaseException as e:
             logger.info("%s failed", what, exc_info=True)
             visit.send("answer", number, None, _pickled(e))
@@ -322,6 +315,9 @@ class Resident:
         """Start an executor, unless it is here already; says where its scheduler is."""
         with self.opening:  # one whose script has died meanwhile may still be at it
             executor = self.executors.get(label)
+            if executor is not None and executor.lane.lost is not None:  # its cluster broke down while nobody was here
+                self._do_close(label)
+                executor = None
             if executor is None:
                 executor = cloudpickle.loads(data)
                 executor.start()
@@ -410,10 +406,10 @@ class Resident:
         else:
             lane.submit(call)
 
-    def _value(self, lane: Any, number: int, key: Any, size: int) -> RemoteValue:
+    def _value(self, lane: Any, number: int, key: Any, item: int | None, size: int) -> RemoteValue:
         if number:
             return self.values[number]
-        return RemoteValue(lane.label, lane.client, future_of(lane.client, key), None, size)
+        return RemoteValue(lane.label, lane.client, future_of(lane.client, key), item, size)
 
     # -- outcomes ------------------------------------------------------------------------------------------------
 
@@ -501,12 +497,11 @@ _RESERVED: Any = SimpleNamespace(pid=0, since=0.0, send=lambda *_: None)
 def _pickled(error: BaseException) -> bytes:
     """An error as the script can have it."""
     try:
-        data: bytes = cloudpickle.dumps(error)
+        data = packed(error)
         cloudpickle.loads(data)
         return data
     except Exception:
-        data = cloudpickle.dumps(ParslError(f"{type(error).__name__}: {error}"))
-        return data
+        return packed(ParslError(f"{type(error).__name__}: {error}"))
 
 
 def main(descriptor: int) -> None:
@@ -533,5 +528,5 @@ def main(descriptor: int) -> None:
         wire.send(("answer", 0, None, _pickled(e)))
         raise
     signal.signal(signal.SIGTERM, lambda *_: resident.ending.set())
-    wire.send(("answer", 0, cloudpickle.dumps(resident.record), None))
+    wire.send(("answer", 0, packed(resident.record), None))
     resident.serve(wire, pid)

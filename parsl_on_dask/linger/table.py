@@ -12,6 +12,8 @@ from parsl_on_dask.lanes.call import Call
 #: Bytes of outcomes that nobody has heard and that are recorded nowhere: failures, and values that a full disk refused.
 UNHEARD = 256_000_000
 
+#: Kinds of outcomes: a pickled value, a pickled error of the call's, one of ours, a value that stays on the cluster.
+VALUE, ERROR, FAILED, KEPT = "value", "error", "failed", "kept"
 #: What is kept of an outcome whose value is recorded.
 RECORDED = ("recorded", True)
 
@@ -144,6 +146,9 @@ class Table:
             del self._by_key[work.key]
 
     def _keep(self, key: str, outcome: tuple[Any, ...]) -> None:
+        """Keep an outcome until somebody asks for it; not a failure that is not the call's own: it runs again."""
+        if outcome[0] == FAILED:
+            return
         if outcome[-1] is True:  # its value is on disk
             outcome = RECORDED
         self._unheard[key] = outcome

@@ -14,6 +14,20 @@ _SIZE = struct.Struct("!Q")
 FUNCTIONS_KEPT, BYTES_KEPT = 1024, 64_000_000
 
 
+def packed(value: Any) -> bytes:
+    """A value of ours as bytes, also where it has parts that the script has defined.
+
+    cloudpickle alone would send along classes of modules that are not imported yet.
+    """
+    try:
+        return pickle.dumps(value, 5)
+    except Exception:
+        import cloudpickle
+
+        data: bytes = cloudpickle.dumps(value)
+        return data
+
+
 class Wire:
     """One end of a connection.
 
