@@ -90,6 +90,7 @@ def killed_with_calls(life: Life, tmp_path: Path, calls: str = "[once(i) for i i
     eventually(lambda: len(began(tmp_path)) + len(began(tmp_path, "plain")) >= 2, "two calls run")
     first.process.kill()
     first.process.wait()
+    eventually(lambda: record_of(tmp_path)["name"], "what stays has noticed")
     pid: int = record_of(tmp_path)["process"][0]
     return pid
 
