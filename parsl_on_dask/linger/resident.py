@@ -147,12 +147,12 @@ class Resident:
             "linger": self.linger,
             "versions": records.versions(),
         }
+        records.write(self.run_dir, self.record)
 
     # -- the script ----------------------------------------------------------------------------------------------
 
     def serve(self, first: Wire, pid: int) -> None:
         """Serve the script that has started this process, and those that come after it, until the end."""
-        records.write(self.run_dir, self.record)
         self._welcome(Visit(first, pid))
         beat = time.monotonic()
         self.listener.settimeout(0.5)
@@ -287,6 +287,8 @@ class Resident:
             works = self.table.works()
             logger.warning("The script has gone without a word; %s calls go on for %s s", len(works), self.linger)
             self._show(away=True)
+            if not self.executors and not self.opening.locked():  # nothing to come back to
+                self.ending.set()
         if not self.ending.is_set():
             visit.wire.close()
         else:
