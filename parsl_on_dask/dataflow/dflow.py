@@ -130,12 +130,12 @@ class DataFlowKernel:
         self.tasklog = TaskLog(self.run_id)
         info = runinfo.log_start(self)
         try:
+            self.resident = resident_of(self, info)
             if config.monitoring is not None:
                 config.monitoring.start(self.run_dir, config.run_dir, self.log_config)
                 self.monitoring = config.monitoring
                 self.monitoring_radio = self.monitoring.resource_msgs
                 self.watch = self.monitoring.begin(self, info).watch
-            self.resident = resident_of(config, self.run_dir)
             self.memoizer: Memoizer = memoizer_of(config, self.resident)
             self.memoizer.start(run_dir=self.run_dir, config_run_dir=os.fspath(config.run_dir))
             self.scaler = Scaler(config)

@@ -31,19 +31,28 @@ def memoizer_of(config: Config, resident: Any) -> Memoizer:
     return memoizer
 
 
-def resident_of(config: Config, run_dir: str) -> Any:
+def resident_of(kernel: Run, info: dict[str, Any]) -> Any:
     """The process that keeps executors when the script dies, a ``ResidentClient``; None where nothing lingers.
+
+    A kernel that takes up what an earlier life of its script has left goes on with that run, for monitoring: by its
+    ``info``, too.
 
     Raises
     ------
     ConfigurationError
         When an executor that is to stay cannot, or what an earlier life of the script has left does not fit.
     """
-    everywhere = overrides.linger_override()
+    config, everywhere = kernel.config, overrides.linger_override()
     if everywhere is None and config.linger is None and not any(getattr(e, "linger", None) for e in config.executors):
         return None
     linger = by_name("linger.client:seconds_of")(config, everywhere)
-    return None if linger is None else by_name("linger.client:resident_for")(config, run_dir, linger)
+    if linger is None:
+        return None
+    run = {name: info[name] for name in ("run_id", "workflow_name", "workflow_version")}
+    resident = by_name("linger.client:resident_for")(config, kernel.run_dir, linger, run)
+    info.update(resident.run)
+    kernel.run_id = kernel.tasklog.run_id = resident.run["run_id"]
+    return resident
 
 
 def start_executor(kernel: Run, executor: Any) -> None:
@@ -65,7 +74,9 @@ def start_executor(kernel: Run, executor: Any) -> None:
         os.makedirs(executor.provider.script_dir, exist_ok=True)
     if kernel.monitoring is not None:
         kernel.monitoring.prepare(executor)
-    if kernel.resident is not None and by_name("linger.client:stays")(executor, kernel.config.linger):
+    if kernel.resident is not None and by_name("linger.client:stays")(
+        executor, overrides.linger_override() if kernel.config.linger is None else kernel.config.linger
+    ):
         executor.resident = kernel.resident
     executor.start()
     if kernel.monitoring is not None:

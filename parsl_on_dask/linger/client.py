@@ -52,13 +52,19 @@ class ResidentClient:
 
     Attributes
     ----------
+    run : dict
+        What monitoring calls the run.
+    again : bool
+        Whether an earlier life of the script has started it.
     leaving : bool
         Whether the script goes without a goodbye, so that the resident stays.
     """
 
-    def __init__(self, wire: Wire, run_dir: str) -> None:
+    def __init__(self, wire: Wire, run_dir: str, run: dict[str, Any], again: bool = False) -> None:
         self.wire = wire
         self.run_dir = run_dir
+        self.run = run
+        self.again = again
         self.leaving = False
         self.gone: ResidentGone | None = None
         self.functions = Functions()
@@ -150,8 +156,14 @@ class ResidentClient:
             self.wire.close()
             return
         try:
+            if self.again:
+                joined, new = self.ask("counts")
+                _say(
+                    f"run {os.path.relpath(self.run_dir)}: {joined} calls of this life were found there, {new} were new"
+                )
             self.tell("bye")
-        except ResidentGone:
+        except (ResidentGone, TimeoutError):
+            self.wire.close()
             return
         self._thread.join(END)
         if self._thread.is_alive():
@@ -262,8 +274,17 @@ def stays(executor: Any, everywhere: float | None) -> bool:
     return True
 
 
-def resident_for(config: Any, run_dir: str, linger: float) -> ResidentClient:
+def resident_for(config: Any, run_dir: str, linger: float, run: dict[str, Any]) -> ResidentClient:
     """The resident of a run: the one that an earlier life of this script has left, or a new one.
+
+    Parameters
+    ----------
+    config : Config
+    run_dir : str
+    linger : float
+        Seconds.
+    run : dict
+        What monitoring calls this run; :attr:`ResidentClient.run` is what it was called in its first life.
 
     Raises
     ------
@@ -281,7 +302,7 @@ def resident_for(config: Any, run_dir: str, linger: float) -> ResidentClient:
         found = _attached(config, path, record)
         if found is not None:
             return found
-    return _start(config, run_dir, linger)
+    return _start(config, run_dir, linger, run)
 
 
 def _how_to_end(record: dict[str, Any]) -> str:
@@ -325,7 +346,7 @@ def _attached(config: Any, path: str, record: dict[str, Any]) -> ResidentClient 
         else:
             _say(f"an earlier run of this script, {name}, cannot be taken up: {answer.get('refused')}")
         return None
-    client = ResidentClient(Wire(connection), path)
+    client = ResidentClient(Wire(connection), path, answer["run"], again=True)
     client.begin()
     try:
         for executor in config.executors:
@@ -393,10 +414,10 @@ def _line(connection: socket.socket) -> bytes:
     return line
 
 
-def _start(config: Any, run_dir: str, linger: float) -> ResidentClient:
+def _start(config: Any, run_dir: str, linger: float, run: dict[str, Any]) -> ResidentClient:
     ours, theirs = socket.socketpair()
     wire = Wire(ours)
-    client = ResidentClient(wire, run_dir)
+    client = ResidentClient(wire, run_dir, run)
     code = (
         f"import sys; sys.path.insert(0, {package_folder()!r}); "
         f"from parsl_on_dask.linger.resident import main; main({theirs.fileno()})"
@@ -416,6 +437,7 @@ def _start(config: Any, run_dir: str, linger: float) -> ResidentClient:
         "run_dir": run_dir,
         "script": records.script(),
         "linger": linger,
+        "run": run,
         "recording": _recording(memoizer, config, run_dir),
         "scaling": {name: getattr(config, name) for name in _SCALING},
         "override": cluster_override(),

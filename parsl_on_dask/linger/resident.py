@@ -108,13 +108,16 @@ class Resident:
     Parameters
     ----------
     spec : dict
-        ``run_dir``, ``script`` (its name and arguments), ``linger`` (seconds), ``recording`` (arguments of
+        ``run_dir``, ``script`` (its name and arguments), ``linger`` (seconds), ``run`` (what monitoring calls it),
+        ``recording`` (arguments of
         :class:`~parsl_on_dask.linger.recorder.Recorder`), ``scaling`` (attributes of a Config), ``override``.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.run_dir: str = spec["run_dir"]
         self.linger = float(spec["linger"])
+        self.run: dict[str, Any] = spec["run"]
+        self.ended = {"tasks_completed_count": 0, "tasks_failed_count": 0}
         self.recorder = Recorder(*spec["recording"])
         self.scaler = Scaler(SimpleNamespace(**spec["scaling"]))  # type: ignore[arg-type]
         overrides.set_cluster_override(spec["override"])
@@ -239,7 +242,7 @@ class Resident:
                 return {"refused": "taken", "pid": self.visit.pid, "since": self.visit.since}
             self.visit = _RESERVED
             away = 0.0 if self.away is None else time.monotonic() - self.away
-        return {"welcome": True, "away": away, **self._state()}
+        return {"welcome": True, "away": away, "run": {**self.run, **self.ended}, **self._state()}
 
     def _state(self) -> dict[str, Any]:
         works = self.table.works()
@@ -418,6 +421,7 @@ class Resident:
     def _done(self, call: Call, outcome: Outcome) -> None:
         """A call is done. On its lane's thread."""
         work: Work = call.owner
+        self.ended["tasks_completed_count" if outcome.error is None else "tasks_failed_count"] += 1
         about = (outcome.worker, outcome.host, outcome.began, outcome.ended)
         value, error = outcome.value, outcome.error
         if error is not None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -323,3 +324,31 @@ def test_what_ends_with_the_script_is_refused(tmp_path: Path) -> None:
     cluster = type("Cluster", (), {"scheduler_address": "tcp://127.0.0.1:1", "scale": None})()
     with pytest.raises(ConfigurationError, match="cluster= is an object of this process"):
         DataFlowKernel(Config(executors=[DaskExecutor(cluster=cluster, linger=60)], run_dir=str(tmp_path)))
+
+
+def test_monitoring_shows_one_run_with_two_lives(life: Life, tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    text = """
+from parsl_on_dask.monitoring import MonitoringHub
+load(monitoring=MonitoringHub(resource_monitoring_enabled=False))
+once(0).result()
+calls = [once(i) for i in range(1, 4)]
+say('called')
+"""
+    first = life(text + "time.sleep(60)")
+    first.said("called")
+    eventually(lambda: len(began(tmp_path)) == 3, "two calls run")
+    first.process.kill()
+    first.process.wait()
+    second = life(text + "[c.result() for c in calls]")
+    second.said("called")
+    (tmp_path / "gate").touch()
+    assert second.ends() == 0, second.stderr
+    with sqlite3.connect(tmp_path / "runinfo/monitoring.db") as database:
+        [run] = database.execute("SELECT time_completed IS NULL, tasks_completed_count FROM workflow").fetchall()
+        tasks = database.execute("SELECT task_id FROM task WHERE task_time_returned IS NULL").fetchall()
+        states = database.execute("SELECT task_status_name FROM status WHERE task_id = 1").fetchall()
+    assert run == (0, 4)
+    assert not tasks
+    assert [name for (name,) in states].count("launched") == 2
+    assert states[-1] == ("exec_done",)
