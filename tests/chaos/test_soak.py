@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(1800)
 #: How often something is done, and how often for the caches of Python, Dask and ours to be as full as they get.
 ROUNDS, WARM = 60, 20
 #: The same for kernels that are loaded and cleared: Dask remembers the last hundred graphs, and some thousand events.
-LOADS, LOADS_WARM = 200, 120
+LOADS, LOADS_WARM = 160, 110
 #: Bytes that a process may grow by in a round. A page here and there is the allocator's.
 BYTES = 40_000
 #: The same for a scheduler, in a round in which a client comes and goes: Dask keeps a timer, a topic and a span of it.
