@@ -246,8 +246,8 @@ def test_short_calls_go_on_until_shortly_before_the_end(jobs: Callable[..., Jobs
     futures: list[Any] = []
     began = time.monotonic()
     while time.monotonic() - began < 1.6 * LIFE:
-        futures += [work(path, number + i, 0.002) for i in range(100)]
-        number += 100
+        futures += [work(path, number + i, 0.01) for i in range(50)]
+        number += 50
         futures[-1].result(WAIT)
     assert len({f.result(WAIT) for f in futures}) > 1
     assert runs(path) == dict.fromkeys(range(number), 1)
