@@ -227,7 +227,7 @@ def test_a_running_call_may_use_its_time(jobs: Callable[..., Jobs], tmp_path: Pa
     running = here.kernel.submit(hold, started, gate, "held")
     eventually(lambda: os.path.exists(started), "it runs", WAIT)
     behind = [work(path, i, 0.0) for i in range(4)]
-    eventually(here.executor.lane.ending_blocks, "it takes no more calls", WAIT)
+    eventually(here.executor.lane.ends.leaving_blocks, "it takes no more calls", WAIT)
     here.start()
     assert {f.result(WAIT) for f in behind} == {"1"}
     assert not running.done()
