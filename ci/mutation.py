@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ FAST = {
     "lanes": [
         *(f"tests/lanes/test_{n}.py" for n in ("dispatch", "links", "simple_steps", "units", "calls_ahead", "jobends")),
         *(f"tests/lanes/test_{n}.py" for n in ("reports", "remote_lane", "admission", "packing", "stages", "model")),
+        *(f"tests/lanes/test_{n}.py" for n in ("pool", "queues", "dask_noise", "faults", "preference", "failures")),
         "tests/remote/test_runner.py",
     ],
 }
@@ -160,21 +162,22 @@ def main() -> None:
         copy = Path(folder) / "copy"
         unwanted = shutil.ignore_patterns(".git", "__pycache__", ".*_cache", ".venv")
         shutil.copytree(ROOT, copy, ignore=unwanted)
-        while time.monotonic() < end and any(chosen.values()):
-            for room in options.rooms:
-                mutant = chosen[room].pop()
-                original = (copy / mutant.file).read_bytes()
-                (copy / mutant.file).write_bytes(
-                    original[: mutant.begin] + mutant.new.encode() + original[mutant.end :]
-                )
-                counts[room][2] += 1
-                if noticed(copy, FAST[room]):
-                    counts[room][0] += 1
-                elif options.only_fast or not noticed(copy, SEEN, "--core", "-k", "not existing"):
-                    print(f"| {mutant} |", flush=True)
-                else:
-                    counts[room][1] += 1
-                (copy / mutant.file).write_bytes(original)
+        with suppress(KeyboardInterrupt):
+            while time.monotonic() < end and any(chosen.values()):
+                for room in options.rooms:
+                    mutant = chosen[room].pop()
+                    original = (copy / mutant.file).read_bytes()
+                    (copy / mutant.file).write_bytes(
+                        original[: mutant.begin] + mutant.new.encode() + original[mutant.end :]
+                    )
+                    counts[room][2] += 1
+                    if noticed(copy, FAST[room]):
+                        counts[room][0] += 1
+                    elif options.only_fast or not noticed(copy, SEEN, "--core", "-k", "not existing"):
+                        print(f"| {mutant} |", flush=True)
+                    else:
+                        counts[room][1] += 1
+                    (copy / mutant.file).write_bytes(original)
     for room, (fast, seen, total) in counts.items():
         print(
             f"{room}: {fast} of {total} noticed by the room's own tests, {seen} by those of what users see on threads"
