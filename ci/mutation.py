@@ -179,9 +179,7 @@ def main() -> None:
                         counts[room][1] += 1
                     (copy / mutant.file).write_bytes(original)
     for room, (fast, seen, total) in counts.items():
-        print(
-            f"{room}: {fast} of {total} noticed by the room's own tests, {seen} by those of what users see on threads"
-        )
+        print(f"{room}: {fast} of {total} noticed by the room's own tests, {seen} by those of what users see")
 
 
 if __name__ == "__main__":
