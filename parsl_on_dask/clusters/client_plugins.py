@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.bootstrap import KEY_MARK, digest, sources
+from parsl_on_dask.clusters.bootstrap import KEY_MARK, Parcel, parcel
 from parsl_on_dask.common.by_value import by_value
 from parsl_on_dask.dask_internals.clients import run_on_scheduler
 from parsl_on_dask.dask_internals.schedulers import forget_topics, forget_wishes
@@ -72,7 +72,7 @@ def enter(client: Client, foreign: bool, news: Callable[[], None] | None = None)
         return
     if foreign:
         try:
-            plugin = _worker_plugin(name_of(client), client.id, sources(), digest())
+            plugin = _worker_plugin(name_of(client), client.id, parcel())
             client.register_plugin(plugin, name=name_of(client))
         except BaseException:
             with _lock:
@@ -215,10 +215,11 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
     return ParslOnDask()
 
 
-def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> Any:
+def _worker_plugin(name: str, client: str, modules: Parcel) -> Any:
     from distributed import WorkerPlugin
 
     kept = STAY
+    mark, *packed = modules
 
     class ParslOnDask(WorkerPlugin):
         """Makes parsl_on_dask.remote importable on a worker that does not have the package."""
@@ -226,8 +227,8 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
         def __init__(self) -> None:
             self.name = name
             self.client = client
-            self.texts = texts
             self.mark = mark
+            self.packed = packed
             self.kept = kept
 
         def setup(self, worker: Any) -> None:
@@ -246,9 +247,18 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
             presence.enter(worker, self.client)
 
         def make_modules(self) -> None:
+            import importlib.util
+            import json
+            import marshal
             import sys
             import types
+            import zlib
 
+            magic, codes, texts = self.packed
+            if magic == importlib.util.MAGIC_NUMBER:
+                modules = marshal.loads(zlib.decompress(codes))
+            else:
+                modules = json.loads(zlib.decompress(texts))
             for package in (
                 "parsl_on_dask",
                 *(f"parsl_on_dask.{room}" for room in ("remote", "data_provider", "serialize")),
@@ -260,7 +270,7 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
                 module.__package__ = package
                 module.__dict__["__sent_by__"] = self.mark
                 sys.modules[package] = module
-            for name, text in self.texts.items():
+            for name, module_code in modules.items():
                 full = "parsl_on_dask." + name
                 if getattr(sys.modules.get(full), "__sent_by__", None) == self.mark:
                     continue
@@ -269,7 +279,9 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
                 module.__package__ = full.rpartition(".")[0]
                 sys.modules[full] = module
                 setattr(sys.modules[module.__package__], full.rpartition(".")[2], module)
-                exec(compile(text, f"<{full}, sent by the client>", "exec"), module.__dict__)
+                if isinstance(module_code, str):
+                    module_code = compile(module_code, f"<{full}, sent by the client>", "exec")
+                exec(module_code, module.__dict__)
 
         def teardown(self, worker: Any) -> None:
             import sys

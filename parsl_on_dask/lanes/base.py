@@ -128,10 +128,6 @@ class Lane(abc.ABC):
         """Ask for more blocks; returns the ids of those that were asked for."""
         return []
 
-    def ending_blocks(self) -> set[str]:
-        """The blocks that take no more calls, since their jobs end."""
-        return set()
-
     def idle_blocks(self) -> set[str]:
         """The blocks whose workers run no calls."""
         return set()
