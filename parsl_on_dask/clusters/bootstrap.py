@@ -42,6 +42,8 @@ MODULES = (
     "remote.transfer",
     "remote.reaper",
     "remote.usage",
+    "remote.limits",
+    "remote.guard",
     "remote.monitor",
     "remote.shell",
     "remote.apps",
@@ -54,6 +56,9 @@ MODULES = (
     "data_provider.files",
     "serialize.base",
 )
+
+#: Those of them that their nannies get.
+FOR_NANNIES = ("remote.journal", "remote.reaper", "remote.usage", "remote.limits", "remote.guard")
 
 #: Part of the keys of our Dask tasks, by which they are known on a scheduler.
 KEY_MARK = "-parsl_"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from . import agent, monitor, transfer
+from . import agent, guard, monitor, transfer
 
 _present: set[tuple[int, str]] = set()
 _lock = threading.Lock()
@@ -15,6 +15,7 @@ def enter(worker: Any, client: str) -> None:
     """A client will send calls to a worker."""
     with _lock:
         _present.add((id(worker), client))
+        guard.keep_journal(worker)
 
 
 def leave(worker: Any, client: str) -> bool:
@@ -28,4 +29,5 @@ def leave(worker: Any, client: str) -> bool:
         last = not _present
     if last:
         monitor.end_all()
+        guard.drop_journal(worker)
     return last
