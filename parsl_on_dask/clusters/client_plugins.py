@@ -336,7 +336,7 @@ def _plugins(name: str, client: str, texts: dict[str, str], mark: str) -> tuple[
             self.prepare()
             from parsl_on_dask.remote import guard
 
-            guard.enter(nanny, self.client)
+            guard.enter(nanny, self.client, self.name)
 
         def teardown(self, nanny: Any) -> None:
             from parsl_on_dask.remote import guard

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -19,8 +20,10 @@ from .limits import LOOK, Limits
 
 logger = logging.getLogger("distributed.nanny")
 
-#: Name of a worker's journal, in the worker's own directory.
-NAME = "parsl"
+#: Names of a worker's journal, and of the list of its clients, in the worker's own directory.
+NAME, CLIENTS = "parsl", "parsl.clients"
+#: Seconds after which a client that a worker does not know any more has gone.
+ABSENCE = 5.0
 #: Seconds that telling the clients may take.
 SAYING = 2.0
 #: Seconds that what a call has started may take to end by itself.
@@ -39,35 +42,37 @@ def topic_for(client: str) -> str:
     return f"parsl-{client}-ends"
 
 
-def keep_journal(worker: Any) -> None:
-    """Have a worker note what its calls are allowed, if its nanny can end it."""
-    if journal.kept is None and can_be_ended(worker.nanny, worker.state.nthreads):
-        journal.keep(journal.Journal(journal.path_of(worker.local_directory, NAME)))
-
-
-def drop_journal(worker: Any) -> None:
-    """Note nothing any more."""
-    if journal.kept is not None:
-        journal.keep(None)
-        with suppress(OSError):
-            os.unlink(journal.path_of(worker.local_directory, NAME))
-
-
-def enter(nanny: Any, client: str) -> None:
-    """A client will send calls to the worker of a nanny. In the nanny's event loop."""
-    if not can_be_ended(nanny, nanny.nthreads):
+def note_clients(worker: Any, clients: list[str]) -> None:
+    """Tell a worker's nanny its clients; while there are any, note what calls are allowed, if it can end the worker."""
+    if not worker.nanny:
         return
+    where = journal.path_of(worker.local_directory, NAME), os.path.join(worker.local_directory, CLIENTS)
+    if clients:
+        with open(where[1], "w") as file:
+            file.write("\n".join(clients))
+        if journal.kept is None and can_be_ended(worker.nanny, worker.state.nthreads):
+            journal.keep(journal.Journal(where[0]))
+        return
+    journal.keep(None)
+    for path in where:
+        with suppress(OSError):
+            os.unlink(path)
+
+
+def enter(nanny: Any, client: str, plugin: str) -> None:
+    """A client will send calls to the worker of a nanny, and has a plugin there. In the nanny's event loop."""
     guard = _guards.get(id(nanny))
     if guard is None:
         guard = _guards[id(nanny)] = Guard(nanny)
-    guard.clients.add(client)
+    guard.clients[client] = plugin
 
 
 def leave(nanny: Any, client: str) -> bool:
     """A client has left; returns whether it was the last one for all nannies of this process."""
     guard = _guards.get(id(nanny))
     if guard is not None:
-        guard.clients.discard(client)
+        guard.clients.pop(client, None)
+        guard.missed.pop(client, None)
         if not guard.clients:
             guard.stop()
             del _guards[id(nanny)]
@@ -82,15 +87,22 @@ def end(nanny: Any, number: int) -> None:
 
 
 class Guard(Limits):
-    """Looks after the worker of one nanny."""
+    """Looks after the worker of one nanny.
+
+    While a worker is started anew its scheduler does not know the nanny, so a client that leaves then cannot take its
+    plugin away. The new worker does not have that client's plugin, by which it is found to have left.
+    """
 
     def __init__(self, nanny: Any) -> None:
         from tornado.ioloop import PeriodicCallback
 
         super().__init__()
         self.nanny = nanny
-        self.clients: set[str] = set()
-        self.telling: set[asyncio.Future[None]] = set()
+        #: the plugin of each client
+        self.clients: dict[str, str] = {}
+        #: how often the worker did not know a client
+        self.missed: dict[str, int] = {}
+        self.doing: set[asyncio.Future[None]] = set()
         self.callback = PeriodicCallback(self.turn, LOOK * 1000)
         self.callback.start()
 
@@ -108,15 +120,32 @@ class Guard(Limits):
         for gone in self.exceeded.keys() - {pid}:
             del self.exceeded[gone]
         self.look({pid: path} if pid and path else {})
+        if path:
+            self.look_at_clients(os.path.join(self.nanny.worker_dir, CLIENTS))
+
+    def look_at_clients(self, path: str) -> None:
+        """Remove the plugins of clients that have left."""
+        known: list[str] = []
+        with suppress(OSError), open(path) as file:  # there are none
+            known = file.read().split()
+        for client in [client for client in self.clients if client in known]:
+            self.missed.pop(client, None)
+        for client in self.clients.keys() - set(known):
+            self.missed[client] = self.missed.get(client, 0) + 1
+            if self.missed[client] == ABSENCE // LOOK:
+                self.do(self.nanny.plugin_remove(self.clients[client]))
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> None:
+        doing = asyncio.ensure_future(work)
+        self.doing.add(doing)
+        doing.add_done_callback(self.doing.discard)
 
     def end_call(self, number: int) -> None:
         with suppress(OSError):
             journal.end_call(self.path, number)
 
     def end(self, pid: int) -> None:
-        telling = asyncio.ensure_future(self._tell_and_end(pid))
-        self.telling.add(telling)
-        telling.add_done_callback(self.telling.discard)
+        self.do(self._tell_and_end(pid))
 
     async def _tell_and_end(self, pid: int) -> None:
         import psutil

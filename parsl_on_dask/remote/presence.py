@@ -11,11 +11,16 @@ _present: set[tuple[int, str]] = set()
 _lock = threading.Lock()
 
 
+def clients_of(worker: Any) -> list[str]:
+    """The clients that may send calls to a worker. Under the lock."""
+    return [client for number, client in _present if number == id(worker)]
+
+
 def enter(worker: Any, client: str) -> None:
     """A client will send calls to a worker."""
     with _lock:
         _present.add((id(worker), client))
-        guard.keep_journal(worker)
+        guard.note_clients(worker, clients_of(worker))
 
 
 def leave(worker: Any, client: str) -> bool:
@@ -23,11 +28,12 @@ def leave(worker: Any, client: str) -> bool:
     agent.mute(worker, client)
     with _lock:
         _present.discard((id(worker), client))
-        if not any(number == id(worker) for number, _ in _present):
+        others = clients_of(worker)
+        guard.note_clients(worker, others)
+        if not others:
             for operation in (agent.OPERATION, transfer.OPERATION):
                 worker.handlers.pop(operation, None)
         last = not _present
     if last:
         monitor.end_all()
-        guard.drop_journal(worker)
     return last
