@@ -98,6 +98,10 @@ class Config(RepresentationMixin, UsageInformation):
     trace : bool
         Write down when and where each call ran, for ``python -m parsl_on_dask report --trace FILE``. A run that is
         monitored does not need it. Default False. This argument is this package's own.
+    cancel_on_interrupt : bool
+        In a notebook and in IPython: whether a cell that is interrupted takes along the calls that it has made: those
+        that wait are cancelled, and those that run are ended, where that can be done. Calls of earlier cells go on.
+        Default True. This argument is this package's own.
     app_cache : bool, optional
         Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
     checkpoint_mode, checkpoint_files, checkpoint_period : optional
@@ -154,6 +158,7 @@ class Config(RepresentationMixin, UsageInformation):
         fail_fast: bool = False,
         kept_failures: tuple[float, float] | None = (10, 100),
         trace: bool = False,
+        cancel_on_interrupt: bool = True,
         app_cache: bool | None = None,
         checkpoint_files: Sequence[Any] | None = None,
         checkpoint_mode: CheckpointMode | None = None,
@@ -182,6 +187,7 @@ class Config(RepresentationMixin, UsageInformation):
         self.fail_fast = fail_fast
         self.kept_failures = kept_failures
         self.trace = trace
+        self.cancel_on_interrupt = cancel_on_interrupt
         self.app_cache = app_cache
         self.checkpoint_files = checkpoint_files
         self.checkpoint_mode = checkpoint_mode
@@ -270,6 +276,7 @@ class Config(RepresentationMixin, UsageInformation):
         need("Config", "garbage_collect", self.garbage_collect, bool)
         need("Config", "check_outputs", self.check_outputs, bool)
         need("Config", "fail_fast", self.fail_fast, bool)
+        need("Config", "cancel_on_interrupt", self.cancel_on_interrupt, bool)
         need("Config", "trace", self.trace, bool)
         example = "Write for example kept_failures=(10, 100), in megabytes for a call and a run, or None."
         need("Config", "kept_failures", self.kept_failures, tuple, list, type(None), hint=example)
