@@ -105,6 +105,10 @@ class Config(RepresentationMixin, UsageInformation):
     reattach : 'auto' or bool
         With `linger`: whether what an earlier run of the same script has left is taken up. ``'auto'`` and True do so
         when there is something; False starts afresh. Default ``'auto'``. This argument is this package's own.
+    cancel_on_interrupt : bool
+        In a notebook and in IPython: whether a cell that is interrupted takes along the calls that it has made: those
+        that wait are cancelled, and those that run are ended, where that can be done. Calls of earlier cells go on.
+        Default True. This argument is this package's own.
     app_cache : bool, optional
         Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
     checkpoint_mode, checkpoint_files, checkpoint_period : optional
@@ -163,6 +167,7 @@ class Config(RepresentationMixin, UsageInformation):
         trace: bool = False,
         linger: float | None = None,
         reattach: bool | Literal["auto"] = "auto",
+        cancel_on_interrupt: bool = True,
         app_cache: bool | None = None,
         checkpoint_files: Sequence[Any] | None = None,
         checkpoint_mode: CheckpointMode | None = None,
@@ -193,6 +198,7 @@ class Config(RepresentationMixin, UsageInformation):
         self.trace = trace
         self.linger = linger
         self.reattach = reattach
+        self.cancel_on_interrupt = cancel_on_interrupt
         self.app_cache = app_cache
         self.checkpoint_files = checkpoint_files
         self.checkpoint_mode = checkpoint_mode
@@ -281,6 +287,7 @@ class Config(RepresentationMixin, UsageInformation):
         need("Config", "garbage_collect", self.garbage_collect, bool)
         need("Config", "check_outputs", self.check_outputs, bool)
         need("Config", "fail_fast", self.fail_fast, bool)
+        need("Config", "cancel_on_interrupt", self.cancel_on_interrupt, bool)
         need("Config", "trace", self.trace, bool)
         need_number("Config", "linger", self.linger, kind=float, at_least=0, optional=True, example="1800")
         need_choice("Config", "reattach", self.reattach, (True, False, "auto"))

@@ -11,6 +11,7 @@ import hashlib
 import json
 import marshal
 import zlib
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import MAGIC_NUMBER, find_spec
 from pathlib import Path
@@ -47,6 +48,8 @@ MODULES = (
     "remote.transfer",
     "remote.reaper",
     "remote.usage",
+    "remote.limits",
+    "remote.guard",
     "remote.monitor",
     "remote.shell",
     "remote.apps",
@@ -59,6 +62,9 @@ MODULES = (
     "data_provider.files",
     "serialize.base",
 )
+
+#: Those of them that their nannies get.
+FOR_NANNIES = ("remote.journal", "remote.reaper", "remote.usage", "remote.limits", "remote.guard")
 
 #: Part of the keys of our Dask tasks, by which they are known on a scheduler.
 KEY_MARK = "-parsl_"
@@ -104,11 +110,12 @@ class Parcel(NamedTuple):
 
 
 @cache
-def parcel() -> Parcel:
-    """The modules that a worker needs."""
-    texts = json.dumps(sources()).encode()
-    codes = marshal.dumps({name: _code(f"parsl_on_dask.{name}") for name in MODULES})
-    return Parcel(hashlib.sha256(texts).hexdigest()[:16], MAGIC_NUMBER, *(zlib.compress(x, 1) for x in (codes, texts)))
+def parcel(modules: Sequence[str] = MODULES) -> Parcel:
+    """The modules that a worker needs, or some of them."""
+    mark = hashlib.sha256(json.dumps(sources()).encode()).hexdigest()[:16]
+    texts = json.dumps({name: sources()[name] for name in modules}).encode()
+    codes = marshal.dumps({name: _code(f"parsl_on_dask.{name}") for name in modules})
+    return Parcel(mark, MAGIC_NUMBER, *(zlib.compress(x, 1) for x in (codes, texts)))
 
 
 def _code(module: str) -> CodeType:

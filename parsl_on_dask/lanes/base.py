@@ -53,6 +53,10 @@ class Lane(abc.ABC):
     def withdraw(self, call: Call) -> None:
         """Forget a call that was cancelled."""
 
+    def cannot_end(self) -> str:
+        """Why calls that run cannot be ended with their workers, and what to do; "" where they can."""
+        return ""
+
     def kill(self, call: Call) -> bool:
         """Have a call ended that somebody runs; False where that cannot be done."""
         return False

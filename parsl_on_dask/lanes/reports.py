@@ -205,7 +205,7 @@ class Reports:
         if killed is not None:
             shift.worker, host = whereabouts(killed)
             shift.host = shift.host or host
-            if not shift.started:
+            if not shift.started and self.lane.cluster.last_of(shift.worker) is None:
                 # if it had begun, that it had is still on the direct way, which may be slower than the scheduler's word
                 shift.ended_at = self.clock.time
                 return
