@@ -22,7 +22,7 @@ _HEAD = """\
 
 Public programs that use Parsl, run on this package in place of Parsl and on Parsl itself, each in an environment of its
 own. In the environment with this package there is no code of Parsl's, so nothing can come from there. This page is
-made by `python -m ci.programs`; [ci/programs](../ci/programs) says how, and has the list.
+made by `python -m ci.programs`; `ci/programs` says how, and has the list.
 
 | | |
 |---|---|
