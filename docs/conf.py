@@ -28,7 +28,7 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "_extensions", "machines/*.py", "reference/generated"]
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
-nitpicky = False
+smartquotes_action = "qe"  # two dashes are the beginning of an option
 suppress_warnings = ["mystnb.lexer"]
 
 # --- pages in Markdown
@@ -77,7 +77,7 @@ html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
     "header_links_before_dropdown": 6,
-    "show_toc_level": 2,
+    "show_toc_level": 1,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
