@@ -385,5 +385,5 @@ def _to_bytes(key: str) -> bytes:
     except (TypeError, ValueError):
         raw = b""
     if len(raw) != index.KEY_BYTES:
-        raise ValueError(f"{key!r} is no key: a key is a string of 32 hexadecimal digits, as make_hash returns")
+        raise ValueError(f"{key!r} is not a key: a key is a string of 32 hexadecimal digits, as make_hash returns")
     return raw

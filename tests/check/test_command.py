@@ -518,7 +518,7 @@ def test_a_notebook_is_read_cell_by_cell(tmp_path):
 def test_what_is_no_notebook(tmp_path):
     (tmp_path / "n.ipynb").write_text("import parsl")
     done = command(tmp_path, "n.ipynb")
-    assert done.returncode == 1 and "n.ipynb is no notebook of format 4" in done.stdout
+    assert done.returncode == 1 and "n.ipynb is not a notebook of format 4" in done.stdout
 
 
 def test_a_file_that_ends_its_process(tmp_path):
