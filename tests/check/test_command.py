@@ -139,7 +139,7 @@ def test_a_file_with_a_config(tmp_path, text):
     [
         (
             "from parsl.executors import FluxExecutor\n\nFluxExecutor()",
-            "s.py:3: ConfigurationError: FluxExecutor: tasks",
+            "s.py:3: ConfigurationError: FluxExecutor: Dask gives out the tasks",
         ),
         ("from parsl.config import Config\nConfig(retries='3')", "s.py:2: TypeCheckError: Config(retries='3')"),
         ("import parsl\nparsl.load(parsl.Config(executors=[]))", "s.py:2: ConfigurationError"),
