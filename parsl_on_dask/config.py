@@ -350,7 +350,7 @@ class Config(RepresentationMixin, UsageInformation):
             if not self.lazy_errors:
                 raise ConfigurationError(
                     "Config(lazy_errors=False): an error is raised by the future of its call, not when it happens. "
-                    "Leave lazy_errors out, and add a callback to the future to hear of an error at once."
+                    "Leave lazy_errors out, and add a callback to the future to learn of an error at once."
                 )
             warn_once("Config.lazy_errors", "Config(lazy_errors=True) is what happens anyway; leave it out.")
 

@@ -53,8 +53,8 @@ class Recording:
         if why:
             warn(
                 f"Checkpoint directory {place} is left out: {why}. Results are pickles, and reading a pickle can run "
-                "anything in your name. If you trust everybody who can write there, say BasicMemoizer(trust=True); "
-                "else take the right to write away from others"
+                "anything as you. If you trust everybody who can write there, write BasicMemoizer(trust=True); "
+                "otherwise, remove the others' permission to write"
             )
         return not why
 

@@ -55,7 +55,7 @@ class Memoizer(OldMemoizer, ABC):
     def __new__(cls, *args: Any, **kwargs: Any) -> Memoizer:
         if cls is Memoizer:
             raise TypeCheckError(
-                "Memoizer() is the base of memoizers of one's own. Write BasicMemoizer(), which has the arguments "
+                "Memoizer() is the base class of memoizers of your own. Write BasicMemoizer(), which has the arguments "
                 "memoize, checkpoint_files, checkpoint_mode and checkpoint_period."
             )
         if (args or kwargs) and cls.__init__ is object.__init__:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from parsl_on_dask.clusters.blockspec import write_private
 from parsl_on_dask.common import run_records
 from parsl_on_dask.common.processes_here import alive
+from parsl_on_dask.remote.sidefiles import write_private
 from parsl_on_dask.remote.trust import distrust
 
 #: Name of the file in the run's directory. It holds the key by which a script may come back.

@@ -34,7 +34,7 @@ def test_what_is_compiled_is_what_the_texts_say() -> None:
 def test_workers_compile_them_where_they_must(
     magic: bytes, existing_cluster: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    monkeypatch.setattr(client_plugins, "parcel", lambda: parcel()._replace(magic=magic, texts=marked))
+    monkeypatch.setattr(client_plugins, "parcel", lambda *_: parcel()._replace(magic=magic, texts=marked))
     texts = json.loads(zlib.decompress(parcel().texts))
     texts["remote.usage"] += "\nHOW = 'compiled here'\n"
     marked = zlib.compress(json.dumps(texts).encode())
