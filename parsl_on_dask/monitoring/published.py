@@ -64,7 +64,8 @@ class Published:
             before.close()
         try:
             linger = overrides.linger_override()
-            run_records.update(name, where=where, add_run_dir=kernel.run_dir, linger=linger)
+            more = {} if linger is None else {"linger": linger}
+            run_records.update(name, where=where, add_run_dir=kernel.run_dir, **more)
         except (OSError, run_records.UnknownRun) as e:
             logger.warning("The record of the run %s is not told of %s: %s", name, kernel.run_dir, e)
         self.thread = threading.Thread(target=self._follow, name="parsl-published", daemon=True)

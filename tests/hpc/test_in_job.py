@@ -129,9 +129,9 @@ def test_the_time_of_the_job_is_up_and_the_script_goes_on_in_the_next(slurm: Slu
             return n
 
         from parsl.config import Config
-        from parsl.utils import get_all_checkpoints
+        from parsl.dataflow.memoization import BasicMemoizer
 
-        with parsl.load(Config(checkpoint_mode="task_exit", checkpoint_files=get_all_checkpoints())):
+        with parsl.load(Config(memoizer=BasicMemoizer(checkpoint_mode="task_exit"))):
             print("job", os.environ["SLURM_JOB_ID"])
             first = step(1, "script.py").result()
             print(first + step(2, "gate").result())
