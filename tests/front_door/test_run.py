@@ -290,7 +290,7 @@ def test_how_long_blocks_stay(text: str, seconds: float) -> None:
 
 
 def test_the_script_of_a_run_is_told_all_but_where_it_is() -> None:
-    options = ["--linger", "2h", "--jobqueue", "slurm", "--config-name", "slurm", "--max-blocks", "2"]
+    options = ["--linger", "2h", "--jobqueue", "slurm", "--max-blocks", "2"]
     call = cli.parse(["--name", "n", "run", "--detach", *options, "-m", "module", "--name", "x", "--detach"])
     assert (call.detach, call.name, call.kind, call.target) == (True, "n", "module", "module")
     assert list(call.words) == [*options, "-m", "module", "--name", "x", "--detach"]
