@@ -308,12 +308,12 @@ def _write(record: RunRecord) -> None:
             with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(text)
             os.replace(part, path)
-        except OSError:
+        except OSError as e:
             with suppress(OSError):
                 os.unlink(part)
             if path != path_of(record.name, record.folder):  # the run directory went; the record is what counts
                 continue
-            raise
+            raise OSError(e.errno, f"the record {path} cannot be written ({e.strerror})") from e
 
 
 def _forget_old(where: str) -> None:

@@ -208,6 +208,17 @@ def test_a_name_that_is_taken(folder: Folder) -> None:
     folder.ends("one")
 
 
+def test_no_place_for_the_record_or_the_log(folder: Folder) -> None:
+    folder.script("pass")
+    (folder.path / "state").write_text("")
+    assert "let XDG_STATE_HOME name a folder" in folder.call("run", "--detach", "script.py", code=2)
+    (folder.path / "state").unlink()
+    (folder.path / "runinfo").rmdir()
+    (folder.path / "runinfo").write_text("")
+    said = folder.call("run", "--detach", "script.py", code=2)
+    assert f"no folder for the log can be made at {folder.path}/runinfo" in said
+
+
 @pytest.mark.parametrize(
     "words, text",
     [
