@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from parsl_on_dask.common import overrides, run_records
+from parsl_on_dask.common import run_records
 from parsl_on_dask.monitoring import counts
 from parsl_on_dask.monitoring.counts import AppCounts, Pace
 
@@ -63,9 +63,7 @@ class Published:
         if before is not None:
             before.close()
         try:
-            linger = overrides.linger_override()
-            more = {} if linger is None else {"linger": linger}
-            run_records.update(name, where=where, add_run_dir=kernel.run_dir, **more)
+            run_records.update(name, where=where, add_run_dir=kernel.run_dir)
         except (OSError, run_records.UnknownRun) as e:
             logger.warning("The record of the run %s is not told of %s: %s", name, kernel.run_dir, e)
         self.thread = threading.Thread(target=self._follow, name="parsl-published", daemon=True)

@@ -105,17 +105,6 @@ def test_a_full_disk_and_a_record_that_is_gone_are_no_matter(
     assert published.standing(kernel.run_dir) is None
 
 
-def test_the_time_that_blocks_stay_is_in_the_record(tmp_path: Path, record: str) -> None:
-    overrides.set_linger_override(90.0)
-    try:
-        with parsl.load(config(tmp_path)):
-            pass
-    finally:
-        overrides.set_linger_override(None)
-    found = run_records.read(record)
-    assert found is not None and found.linger == 90.0
-
-
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"apps": [[1]], "blocks": {}, "passed": 0}'])
 def test_a_file_that_is_none_of_ours(tmp_path: Path, text: str) -> None:
     assert published.standing(str(tmp_path)) is None
