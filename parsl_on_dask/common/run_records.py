@@ -319,8 +319,9 @@ def _write(record: RunRecord) -> None:
 def _forget_old(where: str) -> None:
     over = [record for record in read_all(where=where) if state_of(record).over]
     now = clock_of(where)
-    ages = [(age_of(path_of(record.name, where), now) or 0.0, record.name) for record in over]
-    for place, (age, name) in enumerate(sorted(ages)):
-        if age > KEPT_FOR or place >= KEPT:
+    ages = {record.name: age_of(path_of(record.name, where), now) or 0.0 for record in over}
+    for place, record in enumerate(sorted(over, key=lambda r: ages[r.name])):
+        # one that seems to be lost may be heard of again
+        if ages[record.name] > KEPT_FOR or (place >= KEPT and record.ended is not None):
             with suppress(OSError):
-                os.unlink(path_of(name, where))
+                os.unlink(path_of(record.name, where))
