@@ -40,7 +40,8 @@ class RunRecord:
     run_dirs
         Run directories of its kernels, the newest last.
     linger
-        Seconds that the blocks of the newest kernel stay without the script.
+        Seconds that what a script leaves behind goes on without it, on other machines than the script's own job. Such a
+        script is killed when the time of its job is up, and not interrupted.
     job, system, config_name, limit
         The batch job of a script, its batch system with the section of ``jobqueue.yaml``, and its walltime in seconds.
     life

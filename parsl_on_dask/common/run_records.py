@@ -25,8 +25,8 @@ from parsl_on_dask.remote.locks import locked
 BEAT, LOST = 20.0, 180.0
 #: Records of runs that have ended are kept for so many seconds, and so many of them.
 KEPT_FOR, KEPT = 30 * 86400.0, 100
-#: What a copy of a record is called in a run directory.
-COPY = "run.json"
+#: What copies of records are called in a run directory: of a run, and of what stays of one.
+COPY, COPY_OF_STAYS = "run.json", "what-stays.json"
 
 __all__ = ["BEAT", "LOST", "RunRecord", "RunState", "UnknownRun", "beat", "create", "find", "folder", "path_of"]
 __all__ += ["read", "read_all", "remove", "state_of", "update"]
@@ -205,7 +205,8 @@ def read_all(*, where: str = "", here: str = "") -> list[RunRecord]:
     found: dict[tuple[str, float | None], RunRecord] = {}
     paths = [os.path.join(where, entry) for entry in _listed(where) if entry.endswith(".json")]
     for runs in (os.path.join(here, "runinfo"), here) if here else ():
-        paths += [os.path.join(runs, entry, COPY) for entry in _listed(runs) if entry.isdigit()]
+        numbered = [os.path.join(runs, entry) for entry in _listed(runs) if entry.isdigit()]
+        paths += [os.path.join(run_dir, copy) for run_dir in numbered for copy in (COPY, COPY_OF_STAYS)]
     for path in paths:
         record = _load(path)
         if record is not None:
@@ -230,6 +231,8 @@ def state_of(record: RunRecord) -> RunState:
         newer = again(record)
         if newer.ended is not None:
             return end_of(newer)
+        if record.kind == "stays" and not os.path.exists(_file(record)):  # it has taken its record along
+            return RunState("ended", "ended")
         return RunState("lost", "lost: its processes are gone")
     silent = age(record)
     if silent is not None and silent > LOST:
@@ -269,12 +272,16 @@ def _listed(path: str) -> list[str]:
 
 
 def _copies(record: RunRecord | None) -> list[str]:
-    return [os.path.join(record.run_dir, COPY)] if record is not None and record.run_dir else []
+    return [os.path.join(record.run_dir, _copy(record))] if record is not None and record.run_dir else []
+
+
+def _copy(record: RunRecord) -> str:
+    return COPY_OF_STAYS if record.kind == "stays" else COPY
 
 
 def _file(record: RunRecord) -> str:
     path = path_of(record.name, record.folder)
-    return path if os.path.exists(path) else os.path.join(record.folder, COPY)
+    return path if os.path.exists(path) else os.path.join(record.folder, _copy(record))
 
 
 _FIELDS = {f.name for f in fields(RunRecord)} - {"folder"}
@@ -301,19 +308,20 @@ def _write(record: RunRecord) -> None:
             with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(text)
             os.replace(part, path)
-        except OSError:
+        except OSError as e:
             with suppress(OSError):
                 os.unlink(part)
-            if path.endswith(f"{os.sep}{COPY}"):  # the run directory went; the record is what counts
+            if path != path_of(record.name, record.folder):  # the run directory went; the record is what counts
                 continue
-            raise
+            raise OSError(e.errno, f"the record {path} cannot be written ({e.strerror})") from e
 
 
 def _forget_old(where: str) -> None:
     over = [record for record in read_all(where=where) if state_of(record).over]
     now = clock_of(where)
-    ages = [(age_of(path_of(record.name, where), now) or 0.0, record.name) for record in over]
-    for place, (age, name) in enumerate(sorted(ages)):
-        if age > KEPT_FOR or place >= KEPT:
+    ages = {record.name: age_of(path_of(record.name, where), now) or 0.0 for record in over}
+    for place, record in enumerate(sorted(over, key=lambda r: ages[r.name])):
+        # one that seems to be lost may be heard of again
+        if ages[record.name] > KEPT_FOR or (place >= KEPT and record.ended is not None):
             with suppress(OSError):
-                os.unlink(path_of(name, where))
+                os.unlink(path_of(record.name, where))

@@ -221,7 +221,8 @@ def _parser() -> CommandParser:
     parser = CommandParser(
         prog=called if called.startswith("parsl-on-dask") else "python -m parsl_on_dask",
         usage="%(prog)s [run] [options] (script.py | -m module | -c code | -) [args...]\n"
-        f"       %(prog)s ({' | '.join(COMMANDS)}) ...",
+        f"       %(prog)s ({' | '.join(RUN_COMMANDS)}) ...\n"
+        f"       %(prog)s ({' | '.join(c for c in COMMANDS if c not in RUN_COMMANDS)}) ...",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

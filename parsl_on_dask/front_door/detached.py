@@ -24,7 +24,7 @@ def start(call: Invocation) -> int:
     try:
         record = new_record(call, kind="detached", keeper=this_process())
     except (OSError, ValueError) as e:
-        print(f"parsl_on_dask: {e}", file=sys.stderr)
+        print(f"parsl_on_dask: {getattr(e, 'strerror', None) or e}", file=sys.stderr)
         return 2
     path = run_records.path_of(record.name, record.folder)
     environment = {k: v for k, v in os.environ.items() if k not in (overrides.RUN, ends.TAG)}
@@ -61,7 +61,11 @@ def new_record(call: Invocation, **what: Any) -> RunRecord:
     if call.kind == "script" and not os.path.exists(call.target):
         raise ValueError(f"can't open file {call.target!r}: there is no such file in {os.getcwd()}")
     folder = os.path.abspath(FOLDER)
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as e:
+        text = f"no folder for the log can be made at {folder} ({e.strerror}): start it in a directory of yours"
+        raise OSError(e.errno, text) from e
     record = run_records.create(
         call.name or "",
         stem=_stem(call),
@@ -83,14 +87,15 @@ def new_record(call: Invocation, **what: Any) -> RunRecord:
 
 def tell(record: RunRecord, how: str) -> None:
     """Say what a run is called, and how it is followed."""
-    print(f"{record.name} {how}; its output is in {os.path.relpath(record.log)}")
-    for command, what in (
-        ("attach", "shows its progress"),
-        ("logs -f", "its output"),
-        ("wait", "waits for its end"),
-        ("stop", "ends it"),
-    ):
-        print(f"  {ours()} {command + ' ' + record.name:{9 + len(record.name)}}  {what}")
+    rows = {
+        f"attach {record.name}": "shows its progress",
+        f"logs -f {record.name}": "its output",
+        f"wait {record.name}": "waits for its end",
+        f"stop {record.name}": "ends it",
+    }
+    width = max(map(len, rows))
+    lines = [f"  {ours()} {command:{width}}  {what}" for command, what in rows.items()]
+    print(f"{record.name} {how}; its output is in {os.path.relpath(record.log)}", *lines, sep="\n")
 
 
 def ours() -> str:

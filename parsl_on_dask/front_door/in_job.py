@@ -30,7 +30,7 @@ def start(call: Invocation) -> int:
         system = call.in_job or (call.cluster and call.cluster.jobqueue) or system_here()
         record = new_record(call, kind="job", host="", boot="", system=system, config_name=call.config_name, life=1)
     except (ConfigurationError, OSError, ValueError) as e:
-        print(f"parsl_on_dask: {e}", file=sys.stderr)
+        print(f"parsl_on_dask: {getattr(e, 'strerror', None) or e}", file=sys.stderr)
         return 2
     try:
         job = jobs_of_runs.submit(record, life=1)

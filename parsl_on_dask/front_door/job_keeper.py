@@ -113,7 +113,7 @@ class JobKeeper(Keeper):
         if not self.next_job:
             self.why = NO_OTHER
         self.say(f"the time of job {self.record.job} is almost up: the script is ended")
-        if self.record.linger:  # what is left behind is found again
+        if self.record.linger:  # calls that run elsewhere are to go on, and are found again
             self.ending = True
             with suppress(ProcessLookupError):
                 os.kill(self.script.pid, signal.SIGKILL)

@@ -73,7 +73,7 @@ def _since(record: RunRecord) -> str:
 
 
 def _progress(far: Standing | None) -> str:
-    return "–" if far is None else _counts(counts.total(far.apps))
+    return _counts(counts.total(far.apps)) if far is not None and far.apps else "–"
 
 
 def _counts(row: AppCounts) -> str:

@@ -168,6 +168,19 @@ def test_a_run_directory_knows_its_runs_without_the_folder(state: Path, tmp_path
     assert run_records.read_all(here=str(tmp_path)) == []
 
 
+def test_what_stays_has_a_copy_of_its_own(state: Path, tmp_path: Path) -> None:
+    run_dir = tmp_path / "runinfo" / "000"
+    run_dir.mkdir(parents=True)
+    run_records.create("script", process=this_process(), run_dirs=[str(run_dir)])
+    resident = run_records.create("blocks", kind="stays", process=[2**22 + 1, 1], run_dirs=[str(run_dir)])
+    elsewhere = str(tmp_path / "elsewhere")
+    assert {r.name for r in run_records.read_all(where=elsewhere, here=str(tmp_path))} == {"script", "blocks"}
+    assert run_records.state_of(resident).word == "lost"
+    run_records.remove("blocks")
+    assert [r.name for r in run_records.read_all(where=elsewhere, here=str(tmp_path))] == ["script"]
+    assert run_records.state_of(resident) == ("ended", "ended"), "it has said that it ends"
+
+
 def test_what_is_no_record_is_passed_over(state: Path) -> None:
     run_records.create("good", process=this_process())
     (state / "half.json").write_text('{"name": "ha')

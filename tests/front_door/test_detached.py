@@ -75,6 +75,15 @@ def test_modules_and_code(folder: Folder, words: tuple[str, ...], stem: str) -> 
     assert folder.log(name).startswith("code")
 
 
+def test_the_interpreter_has_its_options(folder: Folder) -> None:
+    code = "import sys; print(sys.flags.dev_mode, sys.warnoptions[-1])"
+    command = [sys.executable, "-X", "dev", "-Werror::FutureWarning", *FRONT, "run", "--detach", "-c", code]
+    done = subprocess.run(command, cwd=folder.path, env=folder.environment, capture_output=True, text=True)
+    name = done.stdout.split()[0]
+    folder.ends(name)
+    assert folder.log(name) == "True error::FutureWarning\n"
+
+
 def test_without_detach_the_word_run_says_nothing(folder: Folder) -> None:
     folder.script("import sys; print(sys.argv)")
     said = folder.call("--dialect", "2024.12.30", "run", "script.py", "run")
@@ -206,6 +215,17 @@ def test_a_name_that_is_taken(folder: Folder) -> None:
     )
     folder.open()
     folder.ends("one")
+
+
+def test_no_place_for_the_record_or_the_log(folder: Folder) -> None:
+    folder.script("pass")
+    (folder.path / "state").write_text("")
+    assert "let XDG_STATE_HOME name a folder" in folder.call("run", "--detach", "script.py", code=2)
+    (folder.path / "state").unlink()
+    (folder.path / "runinfo").rmdir()
+    (folder.path / "runinfo").write_text("")
+    said = folder.call("run", "--detach", "script.py", code=2)
+    assert f"no folder for the log can be made at {folder.path}/runinfo" in said
 
 
 @pytest.mark.parametrize(

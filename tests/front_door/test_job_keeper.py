@@ -181,6 +181,16 @@ def test_there_is_no_next_job(jobs: Jobs) -> None:
     assert run_records.state_of(jobs.record("run")).text == f"killed by SIGINT; {NO_OTHER}"
 
 
+def test_what_a_script_leaves_on_other_machines_is_not_ended(jobs: Jobs) -> None:
+    run_records.update("run", where=jobs.records, linger=90.0)
+    first = jobs.job(1)
+    jobs.lives(1)
+    jobs.open("up-1")
+    assert first.wait(WAIT) == 0
+    assert "KeyboardInterrupt" not in jobs.log("run"), "it was killed"
+    assert run_records.state_of(jobs.record("run")).word == "pending"
+
+
 def test_a_script_that_does_not_end_in_time(jobs: Jobs) -> None:
     jobs.script(
         "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('life ', 1); time.sleep(1000)"

@@ -129,9 +129,9 @@ def test_the_time_of_the_job_is_up_and_the_script_goes_on_in_the_next(slurm: Slu
             return n
 
         from parsl.config import Config
-        from parsl.utils import get_all_checkpoints
+        from parsl.dataflow.memoization import BasicMemoizer
 
-        with parsl.load(Config(checkpoint_mode="task_exit", checkpoint_files=get_all_checkpoints())):
+        with parsl.load(Config(memoizer=BasicMemoizer(checkpoint_mode="task_exit"))):
             print("job", os.environ["SLURM_JOB_ID"])
             first = step(1, "script.py").result()
             print(first + step(2, "gate").result())
@@ -150,3 +150,21 @@ def test_the_time_of_the_job_is_up_and_the_script_goes_on_in_the_next(slurm: Slu
     assert (folder.path / "calls").read_text() == "1\n2\n"
     record = folder.record(name)
     assert (record.life, record.job, len(record.run_dirs)) == (2, second.id, 2)
+
+
+def test_a_job_that_is_cancelled_and_one_that_is_run_again(slurm: Slurm, folder: Folder) -> None:
+    folder.held("print('job', os.environ['SLURM_JOB_ID'], flush=True); go_on(); print('done')")
+    name = submitted(folder, "--in-job=slurm", "script.py")
+    folder.says(name, "job")
+    slurm.cancel(slurm.running()[0].id)
+    assert "; the batch system has ended it" in eventually(
+        lambda: (row := folder.listed()[name])["ended"] and row["text"], "the end"
+    )
+    name = submitted(folder, "--in-job=slurm", "script.py")
+    [job] = slurm.running()
+    folder.says(name, f"job {job.id}")
+    slurm.call("scontrol", "requeue", job.id)
+    eventually(lambda: folder.log(name).count(f"job {job.id}") == 2, "it begins again", 200)
+    folder.open()
+    folder.call("wait", name)
+    assert folder.log(name).endswith("done\n")
