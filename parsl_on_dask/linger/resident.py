@@ -169,7 +169,7 @@ class Resident:
             if time.monotonic() - beat > LOOK:
                 beat = time.monotonic()
                 self._look()
-        self._close()
+        self.close()
 
     def _show(self, away: bool) -> None:
         """Have users see that a run stays without its script, or does not any more."""
@@ -481,7 +481,8 @@ class Resident:
 
     # -- the end -------------------------------------------------------------------------------------------------
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End what runs here, and take away what shows that it does."""
         logger.info("The end")
         self.listener.close()
         self._show(away=False)
@@ -534,5 +535,9 @@ def main(descriptor: int) -> None:
         wire.send(("answer", 0, None, _pickled(e)))
         raise
     signal.signal(signal.SIGTERM, lambda *_: resident.ending.set())
-    wire.send(("answer", 0, packed(resident.record), None))
-    resident.serve(wire, pid)
+    try:
+        wire.send(("answer", 0, packed(resident.record), None))
+    except OSError:  # the script has gone already
+        resident.close()
+    else:
+        resident.serve(wire, pid)

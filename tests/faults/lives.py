@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,8 +120,9 @@ def lives_of(
     path = directory / "lines"
     lines = sorted(map(int, path.read_text().split())) if path.exists() else []
     if lines != list(range(calls)):
-        twice = [i for i in set(lines) if lines.count(i) > 1]
-        wrong.append(f"twice: {twice}; never: {sorted(set(range(calls)) - set(lines))}")
+        counts = Counter(lines)
+        twice, never = [i for i in counts if counts[i] > 1], sorted(set(range(calls)) - set(counts))
+        wrong.append(f"{len(twice)} ran twice: {twice[:9]}; {len(never)} never: {never[:9]}")
     left = [str(p) for p in directory.glob("runinfo/*/resident.json")]
     if left:
         wrong.append(f"left behind: {left}")

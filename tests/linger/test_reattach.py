@@ -234,6 +234,21 @@ def test_only_its_owner_can_read_the_key(life: Life, tmp_path: Path) -> None:
     assert knock({**record, "token": "x" * 32}, pid=1)[1] == {"refused": "the key is wrong"}
 
 
+def test_a_script_that_dies_before_its_resident_is_there_leaves_nothing(life: Life, tmp_path: Path) -> None:
+    only = life(
+        "import subprocess\n"
+        "start = subprocess.Popen\n"
+        "def dying(*args, **options):\n"
+        "    start(*args, **options)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "subprocess.Popen = dying\n"
+        "load()"
+    )
+    only.ends()
+    only.leaves_nothing()
+    assert not (tmp_path / "runinfo/000/resident.json").exists()
+
+
 def test_a_call_fails_when_the_resident_has_gone(life: Life, tmp_path: Path) -> None:
     only = life("load(); call = once(1); say('called'); say(repr(call.exception())[:60])")
     only.said("called")
