@@ -100,7 +100,13 @@ def lives_of(
     began, away, killed = time.monotonic(), 0.0, 0
     while True:
         with open(directory / f"out-{killed}", "w") as out:
-            script = subprocess.Popen(command, cwd=directory, stdout=out, stderr=subprocess.STDOUT)
+            script = subprocess.Popen(
+                command,
+                cwd=directory,
+                env={**os.environ, "XDG_STATE_HOME": str(directory / "state")},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
             try:
                 script.wait(chance.uniform(0.2, longest) if killed < kills else LIMIT)
             except subprocess.TimeoutExpired:

@@ -65,7 +65,9 @@ def life(tmp_path: Path) -> Iterator[Life]:
     lives: list[Script] = []
 
     def start(text: str, *args: str, **options: Any) -> Script:
-        lives.append(start_script(tmp_path, HEAD + text, *args, **options))
+        lives.append(
+            start_script(tmp_path, HEAD + text, *args, env={"XDG_STATE_HOME": str(tmp_path / "state")}, **options)
+        )
         return lives[-1]
 
     yield start
@@ -122,7 +124,7 @@ def test_what_ended_while_nobody_was_here_is_heard_later(life: Life, tmp_path: P
 
 
 def _asked(record: dict[str, Any]) -> dict[str, Any]:
-    from parsl_on_dask.linger.client import knock
+    from parsl_on_dask.linger.reattach import knock
 
     found: dict[str, Any] = knock(record, ask=True)[1]["state"]
     return found
@@ -229,7 +231,7 @@ def test_only_its_owner_can_read_the_key(life: Life, tmp_path: Path) -> None:
     record = record_of(tmp_path)
     assert (tmp_path / "runinfo/000/resident.json").stat().st_mode & 0o777 == 0o600
     assert os.stat(os.path.dirname(record["socket"])).st_mode & 0o777 == 0o700
-    from parsl_on_dask.linger.client import knock
+    from parsl_on_dask.linger.reattach import knock
 
     assert knock({**record, "token": "x" * 32}, pid=1)[1] == {"refused": "the key is wrong"}
 
