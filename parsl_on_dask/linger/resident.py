@@ -22,9 +22,10 @@ from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.common import overrides
 from parsl_on_dask.importing.alias import install_from_environment
 from parsl_on_dask.lanes import reports
-from parsl_on_dask.linger.calls import Calls, pickled_error
+from parsl_on_dask.linger.calls import NOWHERE, Calls, pickled_error
 from parsl_on_dask.linger.recorder import Recorder
 from parsl_on_dask.linger.shown import Shown
+from parsl_on_dask.linger.table import FAILED
 from parsl_on_dask.linger.visits import Visit, Watch
 from parsl_on_dask.linger.wire import Wire, packed
 from parsl_on_dask.remote import scratch
@@ -277,8 +278,12 @@ class Resident:
     def _on_kill(self, visit: Visit, number: int) -> None:
         self.calls.kill(number)
 
-    def _on_call(self, visit: Visit, *call: Any) -> None:
-        self.calls.take(visit, *call)
+    def _on_call(self, visit: Visit, number: int, *call: Any) -> None:
+        try:
+            self.calls.take(visit, number, *call)
+        except Exception as e:  # nobody else would end it
+            logger.exception("A call cannot be taken")
+            visit.send("done", number, FAILED, pickled_error(e), NOWHERE)
 
     # -- the end -------------------------------------------------------------------------------------------------
 

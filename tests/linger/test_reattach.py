@@ -398,6 +398,22 @@ say(sorted(label for label, e in parsl.dfk().executors.items() if getattr(e.lane
     assert only.stdout.strip() == "['kept']"
 
 
+def test_on_the_cluster_of_a_client(life: Life, tmp_path: Path, existing_cluster: str) -> None:
+    text = f"""
+from distributed import Client
+from parsl_on_dask.executors import DaskExecutor
+client = Client({existing_cluster!r})
+parsl.load(Config(executors=[DaskExecutor(client=client)], linger=60))
+say(once(0).result())
+"""
+    first = life(text + "os.kill(os.getpid(), signal.SIGKILL)")
+    first.ends()
+    second = life(text)
+    assert second.ends() == 0, second.stderr
+    assert "another life" in second.stderr
+    assert began(tmp_path) == [0]
+
+
 def test_what_ends_with_the_script_is_refused(tmp_path: Path) -> None:
     from parsl_on_dask import DataFlowKernel
 
