@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import worker_ends
-from parsl_on_dask.clusters.bootstrap import FOR_NANNIES, KEY_MARK, digest, sources
+from parsl_on_dask.clusters.bootstrap import FOR_NANNIES, KEY_MARK, Parcel, parcel
 from parsl_on_dask.common.by_value import by_value
 from parsl_on_dask.dask_internals.clients import run_on_scheduler
 from parsl_on_dask.dask_internals.schedulers import forget_events, forget_topics, forget_wishes
@@ -75,7 +75,7 @@ def enter(client: Client, foreign: bool, news: Callable[[], None] | None = None)
         return
     if foreign:
         try:
-            for plugin in _plugins(name_of(client), client.id, sources(), digest()):
+            for plugin in _plugins(name_of(client), client.id, parcel(), parcel(FOR_NANNIES)):
                 client.register_plugin(plugin, name=name_of(client))
         except BaseException:
             with _lock:
@@ -255,7 +255,7 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
     return ParslOnDask()
 
 
-def _plugins(name: str, client: str, texts: dict[str, str], mark: str) -> tuple[Any, Any]:
+def _plugins(name: str, client: str, for_workers: Parcel, for_nannies: Parcel) -> tuple[Any, Any]:
     """A plugin for workers, and one for their nannies."""
     from distributed import NannyPlugin, WorkerPlugin
 
@@ -264,11 +264,11 @@ def _plugins(name: str, client: str, texts: dict[str, str], mark: str) -> tuple[
     class Sources:
         """Makes parsl_on_dask.remote importable in a process that does not have the package."""
 
-        def __init__(self, texts: dict[str, str]) -> None:
+        def __init__(self, mark: str, *packed: bytes) -> None:
             self.name = name
             self.client = client
-            self.texts = texts
             self.mark = mark
+            self.packed = packed
             self.kept = kept
 
         def prepare(self) -> None:
@@ -284,9 +284,18 @@ def _plugins(name: str, client: str, texts: dict[str, str], mark: str) -> tuple[
                 self.make_modules()
 
         def make_modules(self) -> None:
+            import importlib.util
+            import json
+            import marshal
             import sys
             import types
+            import zlib
 
+            magic, codes, texts = self.packed
+            if magic == importlib.util.MAGIC_NUMBER:
+                modules = marshal.loads(zlib.decompress(codes))
+            else:
+                modules = json.loads(zlib.decompress(texts))
             for package in (
                 "parsl_on_dask",
                 *(f"parsl_on_dask.{room}" for room in ("remote", "data_provider", "serialize")),
@@ -298,7 +307,7 @@ def _plugins(name: str, client: str, texts: dict[str, str], mark: str) -> tuple[
                 module.__package__ = package
                 module.__dict__["__sent_by__"] = self.mark
                 sys.modules[package] = module
-            for name, text in self.texts.items():
+            for name, module_code in modules.items():
                 full = "parsl_on_dask." + name
                 if getattr(sys.modules.get(full), "__sent_by__", None) == self.mark:
                     continue
@@ -307,7 +316,9 @@ def _plugins(name: str, client: str, texts: dict[str, str], mark: str) -> tuple[
                 module.__package__ = full.rpartition(".")[0]
                 sys.modules[full] = module
                 setattr(sys.modules[module.__package__], full.rpartition(".")[2], module)
-                exec(compile(text, f"<{full}, sent by the client>", "exec"), module.__dict__)
+                if isinstance(module_code, str):
+                    module_code = compile(module_code, f"<{full}, sent by the client>", "exec")
+                exec(module_code, module.__dict__)
 
         def forget_modules(self) -> None:
             import sys
@@ -347,4 +358,4 @@ def _plugins(name: str, client: str, texts: dict[str, str], mark: str) -> tuple[
     for kind in (Sources, OnWorkers, OnNannies):
         kind.__module__ = "__main__"
         kind.__qualname__ = kind.__name__
-    return OnWorkers(texts), OnNannies({module: texts[module] for module in FOR_NANNIES})
+    return OnWorkers(*for_workers), OnNannies(*for_nannies)

@@ -82,7 +82,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         How files get to the apps. Default: the usual ways; an empty list: none.
     remote_monitoring_radio : optional
         How apps report to monitoring, when there is any.
-    batching, max_batch, in_flight, inline_limit, job_end_reruns, memory_limit
+    batching, max_batch, in_flight, inline_limit, job_end_reruns, memory_limit, linger
         See :class:`~parsl_on_dask.executors.lane_executor.LaneExecutor`.
     **settings
         With ``jobqueue``: settings by dask-jobqueue's names (``queue``, ``cores``, ``memory``, ``walltime``,
@@ -143,6 +143,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         inline_limit: int = 65536,
         job_end_reruns: int = 10,
         memory_limit: float | None = None,
+        linger: float | None = None,
         **settings: Any,
     ) -> None:
         given = passed_on(locals(), *_OWN)

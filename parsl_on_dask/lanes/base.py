@@ -38,6 +38,8 @@ class Lane(abc.ABC):
     in_kernel = False
     #: Whether its workers are other processes.
     remote = False
+    #: Whether another process keeps its cluster, and sees to it that there are blocks.
+    kept = False
     #: Whether the dashboard of its cluster has the Parsl page, and the scheduler takes reports for it.
     parsl_page = False
     #: Told how calls go that are not done yet, a :class:`~parsl_on_dask.monitoring.observer.Observer`; or None.
@@ -129,10 +131,6 @@ class Lane(abc.ABC):
     def scale_out(self, blocks: int = 1) -> list[str]:
         """Ask for more blocks; returns the ids of those that were asked for."""
         return []
-
-    def ending_blocks(self) -> set[str]:
-        """The blocks that take no more calls, since their jobs end."""
-        return set()
 
     def idle_blocks(self) -> set[str]:
         """The blocks whose workers run no calls."""

@@ -140,7 +140,8 @@ class RemoteLane(Lane):
     def take(self, call: Call) -> bool:
         """Pack a call that is submitted. False when it ends here: it was cancelled, or it cannot be sent."""
         try:
-            self.packer.pack(call)
+            if call.function is not None:  # else another process has packed it
+                self.packer.pack(call)
         except Exception as e:
             self.finish(call, Outcome(error=e))
             return False
