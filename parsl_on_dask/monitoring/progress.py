@@ -77,7 +77,7 @@ def progress(
                 raise ConfigurationError(
                     f"progress() watches futures, and got {one!r:.80}: give what calling apps returned"
                 )
-        kernel = next((r.dfk for f in watched if (r := f.__dict__.get("task_record")) is not None), None)
+        kernel = next((r.dfk for f in watched if (r := getattr(f, "_record", None)) is not None), None)
     shown = Progress(kernel, watched, file, interval)
     if background:
         shown.start()
