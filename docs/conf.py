@@ -54,7 +54,7 @@ autosummary_generate = True
 autosummary_ignore_module_all = True
 autodoc_typehints = "none"  # the signature has them, and so has each parameter
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
+# not autodoc_preserve_defaults: it takes arguments away from class methods that are names of a module, such as load
 autodoc_default_options = {"members": True, "show-inheritance": True}
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False

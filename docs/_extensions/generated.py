@@ -17,22 +17,16 @@ FOLDER = "reference/generated"
 def setup(app: Any) -> dict[str, Any]:
     """Have the pages written before Sphinx looks for its sources."""
     app.connect("builder-inited", write)
-    app.connect("autodoc-process-signature", pythons_signature)
+    app.connect("autodoc-process-signature", signature_of_class)
     app.connect("autodoc-skip-member", without_docstring)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def pythons_signature(app: Any, what: str, name: str, obj: Any, *rest: Any) -> tuple[str, None] | None:
-    """Return Python's own signature of classes and bound methods.
-
-    Sphinx's is that of ``__new__``, which takes anything, and lacks arguments of methods that have a name in a module.
-    """
-    made = what == "class" and "__init__" in dir(obj) and not issubclass(obj, (BaseException, Protocol))
-    if not made and not inspect.ismethod(obj):
+def signature_of_class(app: Any, what: str, name: str, obj: Any, *rest: Any) -> tuple[str, None] | None:
+    """Return the signature that Python has for a class; Sphinx's own prefers ``__new__``, which takes anything."""
+    if what != "class" or "__init__" not in dir(obj) or issubclass(obj, (BaseException, Protocol)):
         return None
-    given = inspect.signature(obj.__func__ if made is False else obj)
-    kept = list(given.parameters.values())[0 if made else 1 :]
-    return stringify_signature(given.replace(parameters=kept), show_annotation=False), None
+    return stringify_signature(inspect.signature(obj), show_annotation=False), None
 
 
 def without_docstring(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
