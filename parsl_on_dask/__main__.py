@@ -23,6 +23,7 @@ def main() -> None:
     BaseException
         Whatever the program does not catch.
     """
+    overrides.adopt_run()
     call = cli.parse(sys.argv[1:])
     try:
         alias.install()
@@ -47,7 +48,20 @@ def main() -> None:
 
         globus.cli_run(call.args)
         return
+    if call.kind in cli.RUN_COMMANDS:
+        from parsl_on_dask.front_door import run_commands
+
+        sys.exit(run_commands.main(call.kind, call.args))
+    if call.detach:
+        from parsl_on_dask.front_door import detached
+
+        sys.exit(detached.start(call))
+    if call.in_job is not None:
+        from parsl_on_dask.front_door import in_job
+
+        sys.exit(in_job.start(call))
     overrides.set_cluster_override(call.cluster)
+    overrides.set_linger_override(call.linger)
     if call.kind == "check":
         from parsl_on_dask.check import command
 

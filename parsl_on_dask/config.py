@@ -98,6 +98,16 @@ class Config(RepresentationMixin, UsageInformation):
     trace : bool
         Record when and where each call ran, for ``python -m parsl_on_dask report --trace FILE``. Monitored runs do not
         need this. Default False. Not in Parsl.
+    linger : float, optional
+        Seconds for which executors and their blocks stay when the script ends without cleaning up, because it was
+        killed or because of an exception that nothing caught. Calls go on meanwhile, and the script takes them up when
+        it is started again (``docs/when-the-script-dies.md``). Default: nothing stays. Not in Parsl.
+    reattach : 'auto' or bool
+        With `linger`: whether to take up what an earlier run of the same script has left. ``'auto'`` and True do so if
+        there is something; False starts afresh. Default ``'auto'``. Not in Parsl.
+    cancel_on_interrupt : bool
+        In a notebook and in IPython: whether interrupting a cell also ends the calls that it has made: waiting ones are
+        cancelled, and running ones are ended, where possible. Calls of earlier cells go on. Default True. Not in Parsl.
     app_cache : bool, optional
         Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
     checkpoint_mode, checkpoint_files, checkpoint_period : optional
@@ -154,6 +164,9 @@ class Config(RepresentationMixin, UsageInformation):
         fail_fast: bool = False,
         kept_failures: tuple[float, float] | None = (10, 100),
         trace: bool = False,
+        linger: float | None = None,
+        reattach: bool | Literal["auto"] = "auto",
+        cancel_on_interrupt: bool = True,
         app_cache: bool | None = None,
         checkpoint_files: Sequence[Any] | None = None,
         checkpoint_mode: CheckpointMode | None = None,
@@ -182,6 +195,9 @@ class Config(RepresentationMixin, UsageInformation):
         self.fail_fast = fail_fast
         self.kept_failures = kept_failures
         self.trace = trace
+        self.linger = linger
+        self.reattach = reattach
+        self.cancel_on_interrupt = cancel_on_interrupt
         self.app_cache = app_cache
         self.checkpoint_files = checkpoint_files
         self.checkpoint_mode = checkpoint_mode
@@ -270,7 +286,10 @@ class Config(RepresentationMixin, UsageInformation):
         need("Config", "garbage_collect", self.garbage_collect, bool)
         need("Config", "check_outputs", self.check_outputs, bool)
         need("Config", "fail_fast", self.fail_fast, bool)
+        need("Config", "cancel_on_interrupt", self.cancel_on_interrupt, bool)
         need("Config", "trace", self.trace, bool)
+        need_number("Config", "linger", self.linger, kind=float, at_least=0, optional=True, example="1800")
+        need_choice("Config", "reattach", self.reattach, (True, False, "auto"))
         example = "Write for example kept_failures=(10, 100), in megabytes for a call and a run, or None."
         need("Config", "kept_failures", self.kept_failures, tuple, list, type(None), hint=example)
         if self.kept_failures is not None and len(self.kept_failures) != 2:

@@ -1,7 +1,7 @@
 """Settings that hold for the whole process, whatever Config a script loads.
 
-The command line puts them here (``--scheduler``, ``--scheduler-file``, ``--jobqueue``); the code that opens an
-executor's cluster asks for them. They are a module of their own so that neither side needs the other.
+The command line puts them here (``--scheduler``, ``--scheduler-file``, ``--jobqueue``, ``--linger``); the code that
+opens an executor's cluster asks for them. They are a module of their own so that neither side needs the other.
 """
 
 from __future__ import annotations
@@ -79,8 +79,13 @@ show_progress = False
 #: The variable by which the processes of a script that is checked know of that. It names the file for the findings.
 CHECKING = "PARSL_ON_DASK_CHECKING"
 
+#: The variable by which a script learns which record is about it: the path of that. Only the runner reads it.
+RUN = "PARSL_ON_DASK_RUN"
+
 _lock = threading.Lock()
 _current: ClusterOverride | None = None
+_linger: float | None = None
+_run: tuple[str, int] | None = None
 
 
 def cluster_override() -> ClusterOverride | None:
@@ -108,6 +113,32 @@ def set_cluster_override(override: ClusterOverride | None) -> ClusterOverride | 
     with _lock:
         before, _current = _current, override
     return before
+
+
+def linger_override() -> float | None:
+    """For how many seconds blocks outlive this process, as ``--linger`` says; None when it says nothing."""
+    return _linger
+
+
+def set_linger_override(seconds: float | None) -> None:
+    """Set for how many seconds the blocks of kernels that are loaded from now on outlive this process."""
+    global _linger
+    _linger = seconds
+
+
+def adopt_run() -> None:
+    """Take the record that this process was started with for its own. What it starts is told nothing of that."""
+    global _run
+    path = os.environ.pop(RUN, "")
+    _run = (path, os.getpid()) if path else None
+
+
+def run_record() -> tuple[str, str] | None:
+    """Name and folder of the record that is about this process; None when there is none, and in forks of it."""
+    if _run is None or _run[1] != os.getpid():
+        return None
+    folder, name = os.path.split(_run[0])
+    return name.removesuffix(".json"), folder
 
 
 def checking() -> bool:

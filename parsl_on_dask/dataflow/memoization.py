@@ -280,6 +280,8 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
         key = self._remember(task)
         if key is None or self.checkpoint_mode is None or self._schedule is None:
             return None
+        if self.checkpoint_mode == "task_exit" and task.get("recorded"):  # by the process that keeps its executor
+            return None
         known = task.exec_fu if task.from_memo else None
         if type(known) is Recalled and self.checkpoint_mode == "task_exit":
             self._schedule.record_copy(task.func_name, known)

@@ -11,15 +11,42 @@ from typing import Literal, NoReturn
 
 from parsl_on_dask.common.command_line import CommandParser
 from parsl_on_dask.common.overrides import ClusterOverride
+from parsl_on_dask.front_door import away
 
 __all__ = ["Invocation", "parse"]
 
 Kind = Literal[
-    "script", "module", "code", "stdin", "check", "checkpoint", "visualize", "report", "replay", "perf", "globus-auth"
+    "script",
+    "module",
+    "code",
+    "stdin",
+    "check",
+    "checkpoint",
+    "visualize",
+    "report",
+    "replay",
+    "perf",
+    "globus-auth",
+    "ps",
+    "logs",
+    "attach",
+    "stop",
+    "wait",
 ]
 
+#: Words that look after runs which were started with ``--detach`` or ``--in-job``.
+RUN_COMMANDS: tuple[Kind, ...] = ("ps", "logs", "attach", "stop", "wait")
 #: Words that stand where a script would, and run no program.
-COMMANDS: tuple[Kind, ...] = ("check", "checkpoint", "visualize", "report", "replay", "perf", "globus-auth")
+COMMANDS: tuple[Kind, ...] = (
+    "check",
+    "checkpoint",
+    "visualize",
+    "report",
+    "replay",
+    "perf",
+    "globus-auth",
+    *RUN_COMMANDS,
+)
 #: Those of them that start executors, or look at what these become.
 _WITH_EXECUTORS = ("check", "perf")
 
@@ -33,6 +60,14 @@ what to run, and everything after it belongs to the program:
   -m module args...   a module or package, as "python -m" does
   -c code args...     code from the command line, as "python -c" does
   -                   code from standard input
+  (the word "run" may stand before the options)
+
+runs that go on without this terminal, as --detach and --in-job start them:
+  ps [--all] [--json]                  show them: state, since when, progress, blocks
+  logs [-f] [NAME]                     what a run has written; with -f also what it writes
+  attach [NAME]                        show its progress live; Ctrl-C leaves it
+  stop [--now] [NAME]                  end it as Ctrl-C would; with --now at once
+  wait [NAME...]                       wait for its end, with the exit code of its script
 
 or, instead of running something:
   check FILE [args...]                 show what a script, notebook or Config becomes in Dask; nothing is started
@@ -49,6 +84,7 @@ examples:
   python -m parsl_on_dask --scheduler tcp://10.0.0.1:8786 workflow.py
   python -m parsl_on_dask --scheduler-file ~/scheduler.json -m mypackage.workflow
   python -m parsl_on_dask --jobqueue slurm --max-blocks 4 workflow.py
+  python -m parsl_on_dask run --detach workflow.py
 """
 
 
@@ -71,6 +107,18 @@ class Invocation:
         Whether bars show how far the program's tasks are.
     dialect
         The release of Parsl whose defaults hold, as ``--dialect`` says.
+    linger
+        Seconds that blocks outlive the script, as ``--linger`` says.
+    detach
+        Whether the program goes on without the terminal.
+    in_job
+        The batch system in whose job the program runs; ``""`` for the one that is there.
+    name
+        What that run is called.
+    config_name
+        The section of jobqueue.yaml for that job.
+    words
+        The command line without what says where the program itself runs.
     """
 
     kind: Kind
@@ -79,6 +127,12 @@ class Invocation:
     cluster: ClusterOverride | None = None
     progress: bool = False
     dialect: str | None = None
+    linger: float | None = None
+    detach: bool = False
+    in_job: str | None = None
+    name: str | None = None
+    config_name: str | None = None
+    words: tuple[str, ...] = ()
 
 
 def parse(argv: Sequence[str]) -> Invocation:
@@ -102,6 +156,9 @@ def parse(argv: Sequence[str]) -> Invocation:
     """
     parser = _parser()
     at = _program_index(argv)
+    if argv[at : at + 1] == ["run"]:
+        argv = [*argv[:at], *argv[at + 1 :]]
+        at = _program_index(argv)
     options = parser.parse_args(argv[:at])
     cluster = _cluster(parser, options)
     program = list(argv[at:])
@@ -114,7 +171,21 @@ def parse(argv: Sequence[str]) -> Invocation:
     kind, target, args = _program(parser, program)
     if kind in COMMANDS and kind not in _WITH_EXECUTORS and cluster is not None:
         parser.error(f"the {kind} command runs nothing: leave --scheduler, --scheduler-file and --jobqueue out")
-    return Invocation(kind, target, tuple(args), cluster, options.progress, _dialect(parser, options.dialect))
+    away.check(parser, options, kind, kind in COMMANDS)
+    return Invocation(
+        kind,
+        target,
+        tuple(args),
+        cluster,
+        options.progress,
+        _dialect(parser, options.dialect),
+        away.linger_of(parser, options.linger),
+        options.detach,
+        options.in_job,
+        options.name,
+        options.config_name,
+        (*away.without(argv[:at], options.jobqueue), *argv[at:]),
+    )
 
 
 class _Version(argparse.Action):
@@ -134,15 +205,24 @@ class _Version(argparse.Action):
 
 
 # Options that take the next word: the search for the program has to step over it.
-_VALUE_OPTIONS = ("--scheduler", "--scheduler-file", "--jobqueue", "--config-name", "--max-blocks", "--dialect")
+_VALUE_OPTIONS: tuple[str, ...] = (
+    "--scheduler",
+    "--scheduler-file",
+    "--jobqueue",
+    "--config-name",
+    "--max-blocks",
+    "--dialect",
+)
+_VALUE_OPTIONS += away.VALUE_OPTIONS
 
 
 def _parser() -> CommandParser:
     called = os.path.basename(sys.argv[0])
     parser = CommandParser(
         prog=called if called.startswith("parsl-on-dask") else "python -m parsl_on_dask",
-        usage="%(prog)s [options] (script.py | -m module | -c code | -) [args...]\n"
-        f"       %(prog)s ({' | '.join(COMMANDS)}) ...",
+        usage="%(prog)s [run] [options] (script.py | -m module | -c code | -) [args...]\n"
+        f"       %(prog)s ({' | '.join(RUN_COMMANDS)}) ...\n"
+        f"       %(prog)s ({' | '.join(c for c in COMMANDS if c not in RUN_COMMANDS)}) ...",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -182,6 +262,7 @@ def _parser() -> CommandParser:
         help="use the defaults of this release of Parsl, such as 2024.12.30, in the program's Configs. "
         "Default: the release that PARSL_ON_DASK_DIALECT names, or else the newest",
     )
+    away.add_options(parser)
     parser.add_argument("--version", nargs=0, action=_Version, help="print the versions and exit")
     return parser
 
@@ -225,7 +306,7 @@ def _cluster(parser: CommandParser, options: argparse.Namespace) -> ClusterOverr
         parser.error(f"{' and '.join(given)}: each names a place to run, so give one of them")
     if system is None:
         for name, value in (("--config-name", options.config_name), ("--max-blocks", options.max_blocks)):
-            if value is not None:
+            if value is not None and (name == "--max-blocks" or options.in_job is None):
                 parser.error(f"{name} {value} goes with --jobqueue: add for example --jobqueue slurm")
     if not given:
         return None

@@ -112,7 +112,7 @@ class Progress:
         self.pace = Pace()
         self.ended = threading.Event()
         self.thread: threading.Thread | None = None
-        self.screen: Any = _screen(file)
+        self.screen: Any = screen_for(file)
         self.interval = interval or (LINE if self.screen.slow else LOOK)
 
     def start(self) -> None:
@@ -188,8 +188,8 @@ class Progress:
         return not open_tasks
 
 
-def _screen(file: IO[str] | None) -> Any:
-    """What can be shown there."""
+def screen_for(file: IO[str] | None) -> Any:
+    """What can be shown there: bars in a notebook or a terminal, else lines."""
     from parsl_on_dask.monitoring import screens
 
     if file is None and screens.in_notebook():

@@ -14,6 +14,7 @@ from parsl_on_dask.errors import ExecutorError
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
     from parsl_on_dask.monitoring.progress import Progress
+    from parsl_on_dask.monitoring.published import Published
 
 logger = logging.getLogger("parsl.monitoring.views")
 
@@ -32,6 +33,7 @@ class Views:
         self.reporters: list[Reporter] = []
         self.closed = False
         self.bars: Progress | None = None
+        self.published: Published | None = None
         for label in kernel.labels():
             lane: Any = getattr(kernel.executors[label], "lane", None)
             if lane is not None:
@@ -46,6 +48,11 @@ class Views:
 
             self.bars = Progress(kernel)
             self.bars.start()
+        record = overrides.run_record()
+        if record is not None:
+            from parsl_on_dask.monitoring.published import Published
+
+            self.published = Published(kernel, *record)
 
     def _show(self, label: str, lane: Any) -> None:
         link = dashboard_link(self.kernel, label)
@@ -62,6 +69,8 @@ class Views:
             reporter.stop()
         if self.bars is not None:
             self.bars.stop()
+        if self.published is not None:
+            self.published.close()
 
 
 class Reporter:

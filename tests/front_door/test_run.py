@@ -281,3 +281,19 @@ def test_every_command_says_in_one_line_what_is_wrong(tmp_path: Path, command: s
 def test_perf_takes_the_cluster_of_the_command_line() -> None:
     call = cli.parse(["--scheduler", "tcp://10.0.0.1:8786", "perf", "--config", "config.py"])
     assert call.kind == "perf" and call.args == ("--config", "config.py") and call.cluster is not None
+
+
+@pytest.mark.parametrize("text, seconds", [("90", 90.0), ("45s", 45.0), ("30m", 1800.0), ("1.5h", 5400.0), ("0", 0.0)])
+def test_how_long_blocks_stay(text: str, seconds: float) -> None:
+    call = cli.parse(["--linger", text, "script.py", "--linger", "x"])
+    assert (call.linger, call.args) == (seconds, ("--linger", "x"))
+
+
+def test_the_script_of_a_run_is_told_all_but_where_it_is() -> None:
+    options = ["--linger", "2h", "--jobqueue", "slurm", "--max-blocks", "2"]
+    call = cli.parse(["--name", "n", "run", "--detach", *options, "-m", "module", "--name", "x", "--detach"])
+    assert (call.detach, call.name, call.kind, call.target) == (True, "n", "module", "module")
+    assert list(call.words) == [*options, "-m", "module", "--name", "x", "--detach"]
+    call = cli.parse(["run", "--in-job", "--config-name", "controller", "script.py"])
+    assert (call.in_job, call.config_name, call.cluster, call.words) == ("", "controller", None, ("script.py",))
+    assert cli.parse(["--in-job=slurm", "--name=n", "script.py"]).in_job == "slurm"

@@ -1,0 +1,117 @@
+"""How far a run without a terminal is: a small file in its run directory, for ``ps`` and ``attach``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from parsl_on_dask.common import run_records
+from parsl_on_dask.monitoring import counts
+from parsl_on_dask.monitoring.counts import AppCounts, Pace
+
+if TYPE_CHECKING:
+    from parsl_on_dask.common.kernel import Kernel
+
+logger = logging.getLogger("parsl.monitoring.published")
+
+#: The file, and seconds between two looks at the kernel.
+FILE = "progress.json"
+PERIOD = 1.0
+
+_newest: Published | None = None
+_lock = threading.Lock()
+
+
+class Standing(NamedTuple):
+    """How far a run is.
+
+    Attributes
+    ----------
+    apps
+        Counts of the tasks of each app.
+    blocks
+        Number of blocks by state, ``"running"`` and ``"pending"``.
+    passed
+        Seconds since the kernel was loaded.
+    """
+
+    apps: Sequence[AppCounts]
+    blocks: Mapping[str, int]
+    passed: float
+
+
+class Published:
+    """Writes how far a kernel is, once a second, if something has changed.
+
+    Of several kernels in one process the newest does. `name`, `where`: the record of the run.
+    """
+
+    def __init__(self, kernel: Kernel, name: str, where: str) -> None:
+        global _newest
+        self.kernel = kernel
+        self.path = os.path.join(kernel.run_dir, FILE)
+        self.pace = Pace()
+        self.last: Any = None
+        self.ended = threading.Event()
+        with _lock:
+            before, _newest = _newest, self
+        if before is not None:
+            before.close()
+        try:
+            run_records.update(name, where=where, add_run_dir=kernel.run_dir)
+        except (OSError, run_records.UnknownRun) as e:
+            logger.warning("The record of the run %s is not told of %s: %s", name, kernel.run_dir, e)
+        self.thread = threading.Thread(target=self._follow, name="parsl-published", daemon=True)
+        self.thread.start()
+
+    def _follow(self) -> None:
+        while True:
+            ended = self.ended.wait(PERIOD)
+            self._write()
+            if ended:
+                return
+
+    def close(self) -> None:
+        """Write a last time."""
+        self.ended.set()
+        self.thread.join(10)
+
+    def _write(self) -> None:
+        try:
+            now = {"apps": counts.of_kernel(self.kernel), "blocks": _blocks(self.kernel)}
+            if now == self.last:
+                return
+            part = self.path + ".part"
+            with open(part, "w") as file:
+                json.dump({**now, "passed": round(self.pace.passed, 1)}, file)
+            os.replace(part, self.path)
+            self.last = now
+        except Exception:  # the run goes on without
+            logger.debug("progress could not be written", exc_info=True)
+
+
+def standing(run_dir: str) -> Standing | None:
+    """How far the run of a run directory is, or was when it ended; None when that is not known."""
+    with suppress(OSError, ValueError, TypeError, KeyError), open(os.path.join(run_dir, FILE)) as file:
+        found = json.load(file)
+        return Standing([AppCounts(*row) for row in found["apps"]], found["blocks"], found["passed"])
+    return None
+
+
+def _blocks(kernel: Kernel) -> dict[str, int]:
+    """How many blocks there are by state, as executors know without asking."""
+    found: dict[str, int] = {}
+    for label in kernel.labels():
+        executor = kernel.executors[label]
+        if getattr(executor, "lane", None) is None or getattr(executor, "provider", None) is None:
+            continue
+        for status in executor.status().values():
+            if not status.terminal:
+                word = "running" if status.status_name == "RUNNING" else "pending"
+                found[word] = found.get(word, 0) + 1
+    return found
