@@ -98,6 +98,17 @@ class Config(RepresentationMixin, UsageInformation):
     trace : bool
         Write down when and where each call ran, for ``python -m parsl_on_dask report --trace FILE``. A run that is
         monitored does not need it. Default False. This argument is this package's own.
+    linger : float, optional
+        Seconds for which executors and their blocks stay when the script ends without cleaning up: it was killed, or
+        its last word was an exception that nobody caught. Calls go on meanwhile, and the script that is started again
+        takes them up (``docs/when-the-script-dies.md``). Default: nothing stays. This argument is this package's own.
+    reattach : 'auto' or bool
+        With `linger`: whether what an earlier run of the same script has left is taken up. ``'auto'`` and True do so
+        when there is something; False starts afresh. Default ``'auto'``. This argument is this package's own.
+    cancel_on_interrupt : bool
+        In a notebook and in IPython: whether a cell that is interrupted takes along the calls that it has made: those
+        that wait are cancelled, and those that run are ended, where that can be done. Calls of earlier cells go on.
+        Default True. This argument is this package's own.
     app_cache : bool, optional
         Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
     checkpoint_mode, checkpoint_files, checkpoint_period : optional
@@ -154,6 +165,9 @@ class Config(RepresentationMixin, UsageInformation):
         fail_fast: bool = False,
         kept_failures: tuple[float, float] | None = (10, 100),
         trace: bool = False,
+        linger: float | None = None,
+        reattach: bool | Literal["auto"] = "auto",
+        cancel_on_interrupt: bool = True,
         app_cache: bool | None = None,
         checkpoint_files: Sequence[Any] | None = None,
         checkpoint_mode: CheckpointMode | None = None,
@@ -182,6 +196,9 @@ class Config(RepresentationMixin, UsageInformation):
         self.fail_fast = fail_fast
         self.kept_failures = kept_failures
         self.trace = trace
+        self.linger = linger
+        self.reattach = reattach
+        self.cancel_on_interrupt = cancel_on_interrupt
         self.app_cache = app_cache
         self.checkpoint_files = checkpoint_files
         self.checkpoint_mode = checkpoint_mode
@@ -270,7 +287,10 @@ class Config(RepresentationMixin, UsageInformation):
         need("Config", "garbage_collect", self.garbage_collect, bool)
         need("Config", "check_outputs", self.check_outputs, bool)
         need("Config", "fail_fast", self.fail_fast, bool)
+        need("Config", "cancel_on_interrupt", self.cancel_on_interrupt, bool)
         need("Config", "trace", self.trace, bool)
+        need_number("Config", "linger", self.linger, kind=float, at_least=0, optional=True, example="1800")
+        need_choice("Config", "reattach", self.reattach, (True, False, "auto"))
         example = "Write for example kept_failures=(10, 100), in megabytes for a call and a run, or None."
         need("Config", "kept_failures", self.kept_failures, tuple, list, type(None), hint=example)
         if self.kept_failures is not None and len(self.kept_failures) != 2:
@@ -330,7 +350,7 @@ class Config(RepresentationMixin, UsageInformation):
             if not self.lazy_errors:
                 raise ConfigurationError(
                     "Config(lazy_errors=False): an error is raised by the future of its call, not when it happens. "
-                    "Leave lazy_errors out, and add a callback to the future to hear of an error at once."
+                    "Leave lazy_errors out, and add a callback to the future to learn of an error at once."
                 )
             warn_once("Config.lazy_errors", "Config(lazy_errors=True) is what happens anyway; leave it out.")
 

@@ -63,6 +63,7 @@ Each with the module that it is imported from. What is below :class:`ParslError`
     ├── NotFutureError (app.errors)
     ├── OptionalModuleMissing (errors)
     ├── RadioRequiredError (monitoring.errors)
+    ├── ResidentGone (linger.client)
     ├── SerializationError (serialize.errors)
     ├── TaskVineFactoryFailure (executors.old_errors)
     ├── TaskVineManagerFailure (executors.old_errors)

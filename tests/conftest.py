@@ -321,6 +321,13 @@ def load(make_config: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
+def nothing_loaded() -> Iterator[None]:
+    """Whatever the test loads is shut down behind it."""
+    yield
+    unload()
+
+
+@pytest.fixture
 def gate(tmp_path: Path) -> Iterator[str]:
     """The path of a file that lets calls of `helpers.hold` end; made at the end of the test in any case."""
     path = tmp_path / "gate"

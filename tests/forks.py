@@ -18,6 +18,8 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from tornado import netutil
+
 from tests import interpreters
 
 IMPORTED = (
@@ -60,6 +62,8 @@ def prepare() -> None:
     for name in IMPORTED:
         importlib.import_module(name)
     interpreters.warm_starts()
+    # what every process of a cluster would read anew: the certificates of the system
+    getattr(netutil, "_client_ssl_defaults", bool)()
     gc.collect()
     gc.freeze()  # a child shares the pages of all this
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,11 @@ from parsl_on_dask.executors import ThreadPoolExecutor
 from parsl_on_dask.executors.base import ParslExecutor
 from parsl_on_dask.utils import get_last_checkpoint
 from tests.helpers import WAIT, Script, eventually, hold
-from tests.kernels import own_children, unload
+from tests.kernels import own_children
+
+pytestmark = pytest.mark.usefixtures("nothing_loaded")
 
 WARM = True
-
-
-@pytest.fixture(autouse=True)
-def nothing_loaded() -> Iterator[None]:
-    yield
-    unload()
 
 
 @python_app

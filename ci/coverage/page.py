@@ -29,7 +29,7 @@ _HEAD = """\
 # What works, name by name
 
 Every public module, name, method and parameter of Parsl {version}, and what releases from 1.0.0 on had besides. This
-page is made by `python -m ci.coverage.page`, which asks a real Parsl for its names ([ci/coverage](../ci/coverage)) and
+page is made by `python -m ci.coverage.page`, which asks a real Parsl for its names (`ci/coverage`) and
 this package for the same ones. Differences in behaviour that belong to no single name are on the page
 [Differences from Parsl](compatibility.md).
 

@@ -22,7 +22,7 @@ _HEAD = """\
 
 Public programs that use Parsl, run on this package in place of Parsl and on Parsl itself, each in an environment of its
 own. In the environment with this package there is no code of Parsl's, so nothing can come from there. This page is
-made by `python -m ci.programs`; [ci/programs](../ci/programs) says how, and has the list.
+made by `python -m ci.programs`; `ci/programs` says how, and has the list.
 
 | | |
 |---|---|
@@ -167,15 +167,13 @@ def _release(version: str) -> tuple[int, ...]:
 def sentence() -> str:
     """What the README says of the programs."""
     programs, seen = listing.read(), results.read()
-    numbers = dict(figures(programs, seen))
+    done = [seen[program.name] for program in programs if program.name in seen and ran(seen[program.name])]
+    passed, here = sum(len(result.passed_on_parsl) for result in done), sum(map(kept, done))
     said = (
-        f"Public programs that run on this package and on Parsl: {numbers[_RUN]}. Their tests that pass on Parsl: "
-        f"{numbers[_TESTS]}. Names of Parsl's that {numbers[_LOOKED]} programs use: {numbers[_NAMES]}. "
-        "[docs/programs.md](docs/programs.md) has the table. Of Parsl's own tests, the 143 that it runs on each of "
-        "four executors pass, and 325 of the 436 that have configurations of their own "
-        "([docs/compatibility.md](docs/compatibility.md#parsls-own-tests))."
+        f"- **Programs:** {len(done)} public programs were run on Parsl and here. Of their tests that pass on Parsl, "
+        f"{_percent(here, passed)} pass here ({here} of {passed}). [Which](docs/programs.md)"
     )
-    return textwrap.fill(said, 120, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(said, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def readme() -> str:

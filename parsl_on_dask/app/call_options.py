@@ -79,7 +79,7 @@ def options(
 
     def decorate(app: A) -> A:
         if not isinstance(app, AppBase):
-            raise TypeError(f"options() goes around an app, not {short(app)}: write it above @python_app or @bash_app")
+            raise TypeError(f"options() takes an app, not {short(app)}: write it above @python_app or @bash_app")
         return app.with_options(made if app.options is None else app.options.under(made))
 
     return decorate

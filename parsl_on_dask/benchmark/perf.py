@@ -141,7 +141,7 @@ def resource_specification(text: str) -> dict[str, Any]:
     except (ValueError, SyntaxError):
         found = None
     if not isinstance(found, dict):
-        raise argparse.ArgumentTypeError(f"{text!r} is no dict of plain values such as {{'cores': 1}}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a dict of plain values such as {{'cores': 1}}")
     return found
 
 
@@ -149,7 +149,7 @@ def cli_run(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = CommandParser(
         "perf",
-        description="Measure how many apps that do nothing a configuration runs in a second.",
+        description="Measure how many calls that do nothing a configuration runs in a second.",
         epilog="example: python -m parsl_on_dask perf --config my_config.py --time 30 --iterate 10,100,1000",
     )
     parser.add_argument("--config", required=True, help="Python file that defines config, or fresh_config()")
@@ -160,7 +160,9 @@ def cli_run(arguments: Sequence[str] | None = None) -> None:
         default={},
         help="parsl_resource_specification, a dict",
     )
-    parser.add_argument("--time", metavar="SECONDS", default=120, type=float, help="time that an iteration should take")
+    parser.add_argument(
+        "--time", metavar="SECONDS", default=120, type=float, help="seconds that an iteration should take"
+    )
     parser.add_argument("--argsize", metavar="BYTES", default=0, type=int, help="size of an argument of the apps")
     parser.add_argument("--version", action="version", version=f"parsl-perf from parsl_on_dask {PACKAGE_VERSION}")
     parser.add_argument(

@@ -109,8 +109,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command ``check``; 0 when all could be looked at and nothing is refused, else 1."""
     parser = CommandParser(
         "check",
-        description="Tell what a script, a notebook, or a file with a Config becomes in Dask. The file is run as far "
-        "as its first parsl.load(); none of its apps runs.",
+        description="Show what a script, a notebook, or a file with a Config becomes in Dask. The file runs up to its "
+        "first parsl.load(); none of its apps runs.",
     )
     parser.add_argument(
         "--time-limit",

@@ -78,7 +78,7 @@ def units_of(path: str) -> list[Unit]:
         code = [(n, cell) for n, cell in enumerate(cells, 1) if cell["cell_type"] == "code"]
         return [Unit(f"{path}, cell {n}", _without_magics("".join(cell["source"]))) for n, cell in code]
     except (KeyError, TypeError, ValueError) as e:
-        raise ValueError(f"{path} is no notebook of format 4 ({type(e).__name__}: {e})") from e
+        raise ValueError(f"{path} is not a notebook of format 4 ({type(e).__name__}: {e})") from e
 
 
 def _without_magics(cell: str) -> str:

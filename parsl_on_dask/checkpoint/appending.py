@@ -158,7 +158,7 @@ class Appender:
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"Checkpoint directory {self.directory} has vanished while it was in use: results are not recorded. "
-                "Bring it back, or begin another run"
+                "Restore it, or start another run"
             ) from error
         self._number = len(self._segments)
         segment = Segment(self.directory, writer.name)

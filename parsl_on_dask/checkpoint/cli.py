@@ -17,7 +17,7 @@ from parsl_on_dask.errors import ParslError
 __all__ = ["main"]
 
 _DESCRIPTION = """\
-Look after recorded results: list them, check them, drop some, convert them from and to Parsl's files.
+List recorded results, check them, drop some, or convert them from and to Parsl's files.
 
 DIR is a checkpoint directory (runinfo/000/checkpoint, or one that the Config names), the directory of a
 run (runinfo/000), or that of all runs (runinfo)."""
@@ -100,20 +100,24 @@ def _parser() -> CommandParser:
     verify.add_argument(
         "--load",
         action="store_true",
-        help="unpickle every value, too. That runs what is in it, and needs the modules that it is made of, which are "
-        "also looked for in the current directory",
+        help="unpickle every value, too. This runs code that is in it, and needs the modules of its classes, which may "
+        "also be in the current directory",
     )
 
     rm = parsers.add_parser(
         "rm",
         help="drop results",
-        description="Drop the results for which everything holds that is given. Not while a run writes there.",
+        description="Drop the results that meet all the conditions given. Do not use this while a run writes there.",
         allow_abbrev=False,
     )
-    rm.add_argument("--app", metavar="NAME", help='of this app; "" for results from Parsl, whose files do not say')
-    rm.add_argument("--key", metavar="PREFIX", type=_prefix, help="whose key begins so (see ls --long)")
-    rm.add_argument("--older-than", metavar="DAYS", type=_days, help="written more than so many days ago")
-    rm.add_argument("--identity", metavar="POLICY", help='whose function was identified so: "name", "source", ...')
+    rm.add_argument(
+        "--app", metavar="NAME", help='of this app; "" for results from Parsl, whose files do not name the app'
+    )
+    rm.add_argument("--key", metavar="PREFIX", type=_prefix, help="whose key begins with PREFIX (see ls --long)")
+    rm.add_argument("--older-than", metavar="DAYS", type=_days, help="recorded more than DAYS days ago")
+    rm.add_argument(
+        "--identity", metavar="POLICY", help='whose function was identified by POLICY: "name", "source", ...'
+    )
     rm.add_argument("--all", action="store_true", help="every result")
     rm.add_argument("--yes", "-y", action="store_true", help="do not ask")
 
@@ -138,7 +142,7 @@ def _parser() -> CommandParser:
 def _prefix(text: str) -> str:
     low = text.lower()
     if not low or len(low) > 32 or set(low) - set("0123456789abcdef"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no beginning of a key: keys are 32 hexadecimal digits")
+        raise argparse.ArgumentTypeError(f"{text!r} is not the beginning of a key: keys are 32 hexadecimal digits")
     return low
 
 
@@ -148,5 +152,5 @@ def _days(text: str) -> float:
     except ValueError:
         days = -1.0
     if not days >= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days, such as 30 or 0.5")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days, such as 30 or 0.5")
     return days

@@ -179,7 +179,7 @@ def rm(options: argparse.Namespace) -> int:
         ]
         every = [entry for entries in found for entry in entries]
         if not every:
-            print("No result is like that: nothing to remove. See ls --long for what there is")
+            print("No result matches: nothing to remove. See ls --long for what is there")
             return 0
         _print_by_app(every)
         if not options.yes and not _agreed(f"Remove these {len(every)} results?"):
@@ -191,7 +191,7 @@ def rm(options: argparse.Namespace) -> int:
     left = _still_there(places, found)
     print(f"{len(every) - left} results removed, {_size(freed)} freed in segments")
     if left:
-        print(f"{left} are there again: a run that goes on records them. Remove them when it has ended")
+        print(f"{left} are there again: a run that is going on records them. Remove them when it has ended")
     return 1 if left else 0
 
 
@@ -219,7 +219,7 @@ def _agreed(question: str) -> bool:
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
-        print("\nNobody is there to answer; --yes removes without asking")
+        print("\nThere is nobody to answer; --yes removes without asking")
         return False
 
 

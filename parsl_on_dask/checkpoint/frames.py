@@ -1,4 +1,4 @@
-"""One record of a segment as bytes: the frame. ``docs/checkpoint.md`` has the layout, byte by byte."""
+"""One record of a segment as bytes: the frame. ``docs/reference/checkpoint-format.md`` has the layout, byte by byte."""
 
 from __future__ import annotations
 

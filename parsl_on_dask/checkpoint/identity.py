@@ -49,7 +49,7 @@ def identity_of(function: Callable[..., Any], policy: str = "name", version: str
     chosen(
         policy,
         IDENTITIES,
-        f"{policy!r} is no way to identify an app's function: write 'name' (as Parsl), or 'source' (its text "
+        f"{policy!r} is not a way to identify an app's function: write 'name' (as Parsl), or 'source' (its text "
         "counts, too), or give the app a version",
     )
     return "source:" + source_digest(function)

@@ -55,7 +55,7 @@ def files_by(policy: FilePolicy) -> Iterator[None]:
     _now.policy = chosen(
         policy,
         POLICIES,
-        f"files={policy!r} is no way to identify an input file: write 'path' (by its name), "
+        f"files={policy!r} is not a way to identify an input file: write 'path' (by its name), "
         "'stat' (name, size and time of change) or 'content' (what is in it)",
     )
     try:

@@ -14,6 +14,7 @@ from parsl_on_dask.checkpoint.parsl_files import FILE_NAME, ParslFile, open_pars
 from parsl_on_dask.checkpoint.parsl_writer import ParslWriter
 from parsl_on_dask.checkpoint.store import Store
 from parsl_on_dask.remote import sidefiles
+from parsl_on_dask.remote.packing import loads
 from parsl_on_dask.remote.trust import distrust
 
 Parts = Sequence[Sequence[str]]
@@ -52,8 +53,8 @@ class Recording:
         if why:
             warn(
                 f"Checkpoint directory {place} is left out: {why}. Results are pickles, and reading a pickle can run "
-                "anything in your name. If you trust everybody who can write there, say BasicMemoizer(trust=True); "
-                "else take the right to write away from others"
+                "anything as you. If you trust everybody who can write there, write BasicMemoizer(trust=True); "
+                "otherwise, remove the others' permission to write"
             )
         return not why
 
@@ -102,6 +103,12 @@ class Recording:
         self.store.put(key, value, app=app, identity=identity, parts=parts)
         if self.writer is not None:
             self.writer.append(key, value)
+
+    def put_pickled(self, key: str, data: bytes, app: str, identity: str, parts: Parts) -> None:
+        """Record a result that has been pickled; arguments and errors as for :meth:`put`."""
+        self.store.put_pickled(key, data, app=app, identity=identity, parts=parts)
+        if self.writer is not None:
+            self.writer.append(key, loads(data))
 
     def put_side(self, key: str, written: tuple[str, int, int], app: str, identity: str, parts: Parts) -> None:
         """Record a result whose value a worker has written to a file; arguments and errors as for :meth:`put`."""

@@ -245,8 +245,8 @@ class Store:
             Name of the app.
         identity : str, default "name"
             The policy by which its function was identified.
-        parts : sequence of (label, digest, text), default ()
-            What went into the key.
+        parts : sequence of tuples, default ()
+            What went into the key: label, digest and text of each part.
         written : float, optional
             Seconds since 1970; now, if left out.
 
@@ -312,12 +312,12 @@ class Store:
     ) -> None:
         """Record a result that a worker has written to a file with :func:`~parsl_on_dask.remote.sidefiles.write_value`.
 
+        The other parameters, and what is raised, are as for :meth:`put`.
+
         Parameters
         ----------
         file, size, crc
             What that function returned. When the result cannot be recorded the file is deleted.
-
-        The others, and what is raised, are as for :meth:`put`.
         """
         try:
             self._append(_to_bytes(key), frames.SIDE, app, identity, parts, written, b"", file, size, crc)
@@ -385,5 +385,5 @@ def _to_bytes(key: str) -> bytes:
     except (TypeError, ValueError):
         raw = b""
     if len(raw) != index.KEY_BYTES:
-        raise ValueError(f"{key!r} is no key: a key is a string of 32 hexadecimal digits, as make_hash returns")
+        raise ValueError(f"{key!r} is not a key: a key is a string of 32 hexadecimal digits, as make_hash returns")
     return raw

@@ -169,7 +169,7 @@ class AllocationProvider(LocalProvider):
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"hosts={ALLOCATION!r}: the job's nodes cannot be found out: {error}") from error
         if found is None:
-            raise ConfigurationError(f"hosts={ALLOCATION!r}: this script is in no job of a batch system. {HOW}")
+            raise ConfigurationError(f"hosts={ALLOCATION!r}: this script is not in a job of a batch system. {HOW}")
         self.found = found
 
     def start(self) -> str:

@@ -60,7 +60,7 @@ class BadNodes:
             if len(self._apart) >= EVERYWHERE and not self._some_live:
                 if self._until:
                     logger.warning(
-                        "Executor %s: blocks die on other nodes, too, so none is left out any more", self.label
+                        "Executor %s: blocks die on other nodes, too, so none is avoided any more", self.label
                     )
                 self._until.clear()
                 self._deaths.clear()
@@ -68,7 +68,7 @@ class BadNodes:
             for node in here:
                 self._deaths[node] = self._deaths.get(node, 0) + 1
             for node in [node for node in here if self._deaths[node] >= DEATHS and node not in self._until]:
-                self._leave_out(node, f"{self._deaths[node]} blocks failed there soon: {why}")
+                self._leave_out(node, f"{self._deaths[node]} blocks failed there early: {why}")
 
     def lived(self, nodes: Collection[str]) -> None:
         """A block on these nodes did not die young."""
@@ -91,7 +91,7 @@ class BadNodes:
             del self._until[min(self._until, key=lambda name: self._until[name][0])]
         self._until[node] = (self._clock() + REST, why)
         self._deaths[node] = DEATHS - 1  # when it is taken back, one more is enough
-        logger.warning("Executor %s: node %s is left out for %.0f minutes: %s", self.label, node, REST / 60, why)
+        logger.warning("Executor %s: node %s is avoided for %.0f minutes: %s", self.label, node, REST / 60, why)
 
     def left_out(self) -> tuple[str, ...]:
         """The nodes that blocks are to keep away from now."""
@@ -99,7 +99,7 @@ class BadNodes:
             now = self._clock()
             for node in [node for node, (until, _) in self._until.items() if until <= now]:
                 del self._until[node]
-                logger.info("Executor %s: node %s is taken back", self.label, node)
+                logger.info("Executor %s: node %s is used again", self.label, node)
             return tuple(self._until)
 
     def forgive(self) -> bool:

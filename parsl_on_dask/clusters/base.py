@@ -144,8 +144,15 @@ class Cluster(abc.ABC):
         return None
 
     def end_call(self, worker: str, number: int) -> bool:
-        """Have a call ended, with its worker, if it runs there; False when that cannot be done from here."""
+        """Have a call ended, with its worker, if it runs there; False when that cannot be done from here.
+
+        ``worker`` is "" for any of them: one whose first call keeps the interpreter cannot say that it runs it.
+        """
         return False
+
+    def cannot_end(self) -> str:
+        """Why calls that run cannot be ended with their workers, and what to do; "" where they can."""
+        return ""
 
     def end_of(self, worker: str) -> End | None:
         """How the process of a dead worker ended, if that is known; may take a moment to hear of it."""

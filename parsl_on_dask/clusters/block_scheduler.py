@@ -168,7 +168,7 @@ class BlockScheduler:
     def _warn_of_plain_text(self, host: str) -> None:
         if not self.executor.encrypted and not host.startswith("127."):
             logger.warning(
-                "Executor %s: encrypted=False, so whoever can connect to this network can run code as you, on this "
+                "Executor %s: encrypted=False, so anybody who can connect to this network can run code as you, on this "
                 "machine and on the nodes",
                 self.label,
             )

@@ -20,13 +20,14 @@ from typing import Any
 
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
-from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node, write_private
+from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
 from parsl_on_dask.clusters.node import FAILED_STARTS, Node, how_it_ended, kill, run_in_child, tell
 from parsl_on_dask.clusters.process_ends import CUT_OFF, LEFT, NOTICES
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.launchers.own_variables import put_back
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.journal import path_of
+from parsl_on_dask.remote.sidefiles import write_private
 
 #: Seconds between looks for the address of a scheduler that is itself in a job.
 LOOK = 0.2

@@ -30,7 +30,6 @@ from parsl_on_dask.clusters.blockspec import (
     site_of,
     spec_text,
     warn_of_idle_nodes,
-    write_private,
     write_start_files,
 )
 from parsl_on_dask.clusters.jobs import Jobs
@@ -44,6 +43,7 @@ from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.providers.job_scripts.preamble import LATE
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.jobend import EXTENDED
+from parsl_on_dask.remote.sidefiles import write_private
 
 if TYPE_CHECKING:
     from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor

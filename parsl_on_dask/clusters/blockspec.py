@@ -18,7 +18,7 @@ from parsl_on_dask.executors.specifications import MEGABYTE
 from parsl_on_dask.providers.walltimes import seconds
 from parsl_on_dask.providers.worker_args import WorkerOptions
 from parsl_on_dask.remote.jobend import DRAIN, JOB_END, SLURM_JOB_END
-from parsl_on_dask.remote.sidefiles import replacing
+from parsl_on_dask.remote.sidefiles import write_private
 
 if TYPE_CHECKING:
     from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
@@ -117,14 +117,6 @@ def _finite(number: Any) -> Any:
 
 def _for_workers(pems: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in pems.items() if name.startswith(("tls_ca", "tls_worker"))}
-
-
-def write_private(path: str, data: str | bytes) -> None:
-    """Write a file as a whole that only its owner can read."""
-    with replacing(path) as unfinished:
-        descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
 
 
 def python_of(executor: HighThroughputExecutor) -> str | None:

@@ -2,15 +2,21 @@
 
 What travels there goes by value, so that neither a scheduler nor a worker needs this package to unpickle it: the
 function of every shift (:func:`launch`), and plugins (:mod:`parsl_on_dask.clusters.client_plugins`), one of them with
-the text of the ``remote`` modules.
+the ``remote`` modules.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import marshal
+import zlib
+from collections.abc import Sequence
 from functools import cache
+from importlib.util import MAGIC_NUMBER, find_spec
 from pathlib import Path
-from typing import Any
+from types import CodeType
+from typing import Any, NamedTuple
 
 from parsl_on_dask.common.by_value import Launch, by_value
 
@@ -42,6 +48,8 @@ MODULES = (
     "remote.transfer",
     "remote.reaper",
     "remote.usage",
+    "remote.limits",
+    "remote.guard",
     "remote.monitor",
     "remote.shell",
     "remote.apps",
@@ -54,6 +62,9 @@ MODULES = (
     "data_provider.files",
     "serialize.base",
 )
+
+#: Those of them that their nannies get.
+FOR_NANNIES = ("remote.journal", "remote.reaper", "remote.usage", "remote.limits", "remote.guard")
 
 #: Part of the keys of our Dask tasks, by which they are known on a scheduler.
 KEY_MARK = "-parsl_"
@@ -78,7 +89,42 @@ def sources() -> dict[str, str]:
     return {name: (here / (name.replace(".", "/") + ".py")).read_text() for name in MODULES}
 
 
+class Parcel(NamedTuple):
+    """The worker modules as they travel.
+
+    Attributes
+    ----------
+    mark : str
+        Names this version of them.
+    magic : bytes
+        The form in which this Python compiles, see `importlib.util.MAGIC_NUMBER`.
+    codes, texts : bytes
+        The compiled modules, for workers that have the same form, and the texts for others: zipped, the former by
+        `marshal` and the latter as JSON, both by name below ``parsl_on_dask``.
+    """
+
+    mark: str
+    magic: bytes
+    codes: bytes
+    texts: bytes
+
+
 @cache
-def digest() -> str:
-    """Names this version of the worker modules."""
-    return hashlib.sha256(repr(sorted(sources().items())).encode()).hexdigest()[:16]
+def parcel(modules: Sequence[str] = MODULES) -> Parcel:
+    """The modules that a worker needs, or some of them."""
+    mark = hashlib.sha256(json.dumps(sources()).encode()).hexdigest()[:16]
+    texts = json.dumps({name: sources()[name] for name in modules}).encode()
+    codes = marshal.dumps({name: _code(f"parsl_on_dask.{name}") for name in modules})
+    return Parcel(mark, MAGIC_NUMBER, *(zlib.compress(x, 1) for x in (codes, texts)))
+
+
+def _code(module: str) -> CodeType:
+    """What Python has compiled of a module already, with a file name that says where it came from."""
+    spec = find_spec(module)
+    assert spec is not None and spec.loader is not None
+    return _named(spec.loader.get_code(module), f"<{module}, sent by the client>")  # type: ignore[attr-defined]
+
+
+def _named(code: CodeType, file: str) -> CodeType:
+    parts = tuple(_named(part, file) if isinstance(part, CodeType) else part for part in code.co_consts)
+    return code.replace(co_filename=file, co_consts=parts)

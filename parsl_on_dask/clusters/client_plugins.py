@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.bootstrap import KEY_MARK, digest, sources
+from parsl_on_dask.clusters import worker_ends
+from parsl_on_dask.clusters.bootstrap import FOR_NANNIES, KEY_MARK, Parcel, parcel
 from parsl_on_dask.common.by_value import by_value
 from parsl_on_dask.dask_internals.clients import run_on_scheduler
-from parsl_on_dask.dask_internals.schedulers import forget_topics, forget_wishes
+from parsl_on_dask.dask_internals.schedulers import forget_events, forget_topics, forget_wishes
+from parsl_on_dask.remote.guard import topic_for
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -72,13 +75,14 @@ def enter(client: Client, foreign: bool, news: Callable[[], None] | None = None)
         return
     if foreign:
         try:
-            plugin = _worker_plugin(name_of(client), client.id, sources(), digest())
-            client.register_plugin(plugin, name=name_of(client))
+            for plugin in _plugins(name_of(client), client.id, parcel(), parcel(FOR_NANNIES)):
+                client.register_plugin(plugin, name=name_of(client))
         except BaseException:
             with _lock:
                 _users.pop(client.id, None)
             raise
         client.subscribe_topic(topic_of(client, ROSTER), lambda _: _tell(client.id))
+        client.subscribe_topic(topic_for(client.id), lambda event: worker_ends.heard(client.id, event[1]))
     try:
         client.register_plugin(_scheduler_plugin(name_of(client), client.id, foreign), name=name_of(client))
     except Exception as e:
@@ -105,12 +109,38 @@ def leave(client: Client, news: Callable[[], None]) -> None:
             _users[client.id] = users
     if users or client.status != "running":
         return
-    with suppress(ValueError):  # it was never subscribed to
-        client.unsubscribe_topic(topic_of(client, ROSTER))
+    worker_ends.forget(client.id)
+    for topic in (topic_of(client, ROSTER), topic_for(client.id)):
+        with suppress(ValueError):  # it was never subscribed to
+            client.unsubscribe_topic(topic)
     try:
         run_on_scheduler(client, _goodbye(), name_of(client), timeout=GOODBYE)
     except Exception as e:  # the scheduler is gone or takes no functions; what is left goes with the client
         logger.debug("Cannot clean up on the cluster: %r", e)
+
+
+def tell_nannies(client: Client, addresses: Sequence[str], number: int) -> bool:
+    """Have the nannies of some workers end a call, if it runs there, without waiting for that."""
+
+    async def tell() -> None:
+        try:
+            await client.run(_end_call(), number, workers=list(addresses), nanny=True)
+        except Exception:  # they have gone
+            logger.debug("call %s cannot be ended", number, exc_info=True)
+
+    loop: Any = client.loop
+    loop.add_callback(tell)
+    return True
+
+
+@cache
+def _end_call() -> Any:
+    def parsl_end_call(number: int, dask_worker: Any) -> None:
+        from parsl_on_dask.remote import guard
+
+        guard.end(dask_worker, number)
+
+    return by_value(parsl_end_call)
 
 
 def _goodbye() -> Any:
@@ -126,7 +156,8 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
     from distributed import SchedulerPlugin
 
     mark, absence, roster = KEY_MARK, ABSENCE, f"parsl-{client}-{ROSTER}"
-    release, drop = forget_wishes(), forget_topics()
+    release, drop, empty = forget_wishes(), forget_topics(), forget_events()
+    told = topic_for(client)
 
     class ParslOnDask(SchedulerPlugin):
         """Looks after a client's tasks, and removes its traces when it has gone.
@@ -144,6 +175,10 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
             self.name = name
             self.client = client
             self.changed = True
+            self.told = False
+
+        def log_event(self, topic: str, _: Any) -> None:
+            self.told = self.told or topic == told
 
         def add_worker(self, scheduler: Any, worker: str) -> None:
             self.changed = True
@@ -160,6 +195,9 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
                 if once and self.changed:
                     self.changed = False
                     scheduler.log_event(roster, None)
+                if self.told:
+                    self.told = False
+                    empty(scheduler, told)
                 for worker in list(scheduler.workers.values()):
                     if len(worker.processing) > worker.nthreads:
                         scheduler.check_idle_saturated(worker)
@@ -200,6 +238,8 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
             release(scheduler, client)
             if name in scheduler.worker_plugins:
                 await scheduler.unregister_worker_plugin(None, name)
+            if name in scheduler.nanny_plugins:
+                await scheduler.unregister_nanny_plugin(None, name)
             # last: workers may have told something until now
             self.sweep(scheduler)
             # and what was on its way makes a topic anew
@@ -215,22 +255,23 @@ def _scheduler_plugin(name: str, client: str, once: bool) -> Any:
     return ParslOnDask()
 
 
-def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> Any:
-    from distributed import WorkerPlugin
+def _plugins(name: str, client: str, for_workers: Parcel, for_nannies: Parcel) -> tuple[Any, Any]:
+    """A plugin for workers, and one for their nannies."""
+    from distributed import NannyPlugin, WorkerPlugin
 
     kept = STAY
 
-    class ParslOnDask(WorkerPlugin):
-        """Makes parsl_on_dask.remote importable on a worker that does not have the package."""
+    class Sources:
+        """Makes parsl_on_dask.remote importable in a process that does not have the package."""
 
-        def __init__(self) -> None:
+        def __init__(self, mark: str, *packed: bytes) -> None:
             self.name = name
             self.client = client
-            self.texts = texts
             self.mark = mark
+            self.packed = packed
             self.kept = kept
 
-        def setup(self, worker: Any) -> None:
+        def prepare(self) -> None:
             import importlib
             import importlib.util
             import sys
@@ -241,14 +282,20 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
             # otherwise it is installed here, and the client compares versions
             if top is None or hasattr(top, "__sent_by__"):
                 self.make_modules()
-            from parsl_on_dask.remote import presence
-
-            presence.enter(worker, self.client)
 
         def make_modules(self) -> None:
+            import importlib.util
+            import json
+            import marshal
             import sys
             import types
+            import zlib
 
+            magic, codes, texts = self.packed
+            if magic == importlib.util.MAGIC_NUMBER:
+                modules = marshal.loads(zlib.decompress(codes))
+            else:
+                modules = json.loads(zlib.decompress(texts))
             for package in (
                 "parsl_on_dask",
                 *(f"parsl_on_dask.{room}" for room in ("remote", "data_provider", "serialize")),
@@ -260,7 +307,7 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
                 module.__package__ = package
                 module.__dict__["__sent_by__"] = self.mark
                 sys.modules[package] = module
-            for name, text in self.texts.items():
+            for name, module_code in modules.items():
                 full = "parsl_on_dask." + name
                 if getattr(sys.modules.get(full), "__sent_by__", None) == self.mark:
                     continue
@@ -269,20 +316,46 @@ def _worker_plugin(name: str, client: str, texts: dict[str, str], mark: str) -> 
                 module.__package__ = full.rpartition(".")[0]
                 sys.modules[full] = module
                 setattr(sys.modules[module.__package__], full.rpartition(".")[2], module)
-                exec(compile(text, f"<{full}, sent by the client>", "exec"), module.__dict__)
+                if isinstance(module_code, str):
+                    module_code = compile(module_code, f"<{full}, sent by the client>", "exec")
+                exec(module_code, module.__dict__)
 
-        def teardown(self, worker: Any) -> None:
+        def forget_modules(self) -> None:
             import sys
 
-            from parsl_on_dask.remote import presence
-
-            top = sys.modules["parsl_on_dask"]
-            if presence.leave(worker, self.client) and hasattr(top, "__sent_by__"):
+            if hasattr(sys.modules["parsl_on_dask"], "__sent_by__"):
                 ours = [m for m in sys.modules if m == "parsl_on_dask" or m.startswith("parsl_on_dask.")]
                 for module in ours:
                     if not any(kept == module or kept.startswith(f"{module}.") for kept in self.kept):
                         del sys.modules[module]
 
-    ParslOnDask.__module__ = "__main__"
-    ParslOnDask.__qualname__ = "ParslOnDask"
-    return ParslOnDask()
+    class OnWorkers(Sources, WorkerPlugin):
+        def setup(self, worker: Any) -> None:
+            self.prepare()
+            from parsl_on_dask.remote import presence
+
+            presence.enter(worker, self.client)
+
+        def teardown(self, worker: Any) -> None:
+            from parsl_on_dask.remote import presence
+
+            if presence.leave(worker, self.client):
+                self.forget_modules()
+
+    class OnNannies(Sources, NannyPlugin):
+        def setup(self, nanny: Any) -> None:
+            self.prepare()
+            from parsl_on_dask.remote import guard
+
+            guard.enter(nanny, self.client, self.name)
+
+        def teardown(self, nanny: Any) -> None:
+            from parsl_on_dask.remote import guard
+
+            if guard.leave(nanny, self.client):
+                self.forget_modules()
+
+    for kind in (Sources, OnWorkers, OnNannies):
+        kind.__module__ = "__main__"
+        kind.__qualname__ = kind.__name__
+    return OnWorkers(*for_workers), OnNannies(*for_nannies)

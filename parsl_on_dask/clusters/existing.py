@@ -9,10 +9,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.base import Cluster, close_client
+from parsl_on_dask.clusters import worker_ends
+from parsl_on_dask.clusters.base import Cluster, End, close_client
 from parsl_on_dask.clusters.roster import ask_for_workers
 from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
+from parsl_on_dask.remote.guard import can_be_ended
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -139,6 +141,31 @@ class ExistingCluster(Cluster):
         """Ask the scheduler for its workers, without waiting for the answer, unless it tells when they change."""
         if not self.told or time.monotonic() - self.asked > REFRESH:
             ask_for_workers(self.client, self._take)
+
+    def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
+        told = worker_ends.of(self.client.id, worker)
+        return None if told is None else told.last
+
+    def end_of(self, worker: str) -> End | None:
+        told = worker_ends.of(self.client.id, worker)
+        return None if told is None else told.end
+
+    def end_call(self, worker: str, number: int) -> bool:
+        addresses = [address for address, known in self.table.items() if worker in ("", str(known["name"]))]
+        from parsl_on_dask.clusters.client_plugins import tell_nannies
+
+        return bool(addresses) and tell_nannies(self.client, addresses, number)
+
+    def cannot_end(self) -> str:
+        workers = self.table.values()
+        others = [str(w["name"]) for w in workers if not can_be_ended(w.get("nanny"), w["nthreads"])]
+        if not others:
+            return ""
+        return (
+            f"{len(others)} of {len(workers)} workers of its Dask cluster, such as {others[0]!r}, cannot be ended for "
+            "one call: that takes a nanny and a single thread. Start workers with 'dask worker --nworkers N --nthreads "
+            "1', or LocalCluster(processes=True, threads_per_worker=1)"
+        )
 
     def close(self) -> None:
         if self.entered:

@@ -88,7 +88,7 @@ class Governor:
         self.trial += 1
         self._until = max(self._until, self._clock() + self.pause)
         rounds = "blocks" if self.trial == 1 else f"{self.trial} rounds of blocks"
-        self._of_trial = self.reason = f"{rounds} failed soon: {why}"
+        self._of_trial = self.reason = f"{rounds} failed early: {why}"
         logger.warning(
             "Executor %s: %s. The next one is asked for in %.0f s, and later ones more and more slowly until one lives",
             self.label,

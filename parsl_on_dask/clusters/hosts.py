@@ -104,7 +104,7 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
         for host in hosts:
             if not host or host.startswith("-") or host.split() != [host]:
                 raise ConfigurationError(
-                    f"{owner}: {host!r} is no host's name. Write for example 'node1' or 'me@node1'."
+                    f"{owner}: {host!r} is not the name of a host. Write for example 'node1' or 'me@node1'."
                 )
         if not hosts or len(set(hosts)) < len(hosts):
             raise ConfigurationError(f"{owner}(hosts={list(hosts)!r}): name at least one host, and each of them once.")

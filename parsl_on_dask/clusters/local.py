@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
@@ -153,11 +154,12 @@ class LocalCluster(Cluster):
         return journal.read(journal.path_of(self.scratch, worker))
 
     def end_call(self, worker: str, number: int) -> bool:
-        try:
-            journal.end_call(journal.path_of(self.scratch, worker), number)
-        except OSError:  # it is gone
-            return False
-        return True
+        found = False
+        for name in [worker] if worker else list(self.pids):
+            with suppress(OSError):  # it is gone
+                journal.end_call(journal.path_of(self.scratch, name), number)
+                found = True
+        return found
 
     def end_of(self, worker: str) -> End | None:
         # the scheduler may have noticed it sooner than the supervisor

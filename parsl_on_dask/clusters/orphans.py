@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 
 #: Variable by which the processes that a worker executes are known to be its own.
 OWNER = "PARSL_ON_DASK_WORKER"
@@ -41,16 +40,6 @@ def _children_of(pid: int, thread: int | str) -> list[int] | None:
             return list(map(int, file.read().split()))
     except OSError:
         return None
-
-
-def descendants(pid: int) -> list[int]:
-    """Ids of the processes below one, on a kernel that tells."""
-    found: list[int] = []
-    with suppress(OSError):  # it has ended
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            for child in _children_of(pid, thread) or ():
-                found += [child, *descendants(child)]
-    return found
 
 
 def _by_parent() -> dict[int, list[int]]:

@@ -123,7 +123,7 @@ class Scaler:
         if lane is not None:
             lane.in_kernel = True
         provider = None if lane is None else getattr(lane.executor, "provider", None)
-        if provider is None or self.strategy in (None, "none"):
+        if provider is None or self.strategy in (None, "none") or getattr(lane, "kept", False):
             return
         fixed = provider.max_blocks <= provider.init_blocks and provider.min_blocks >= provider.init_blocks
         if fixed and is_beside(provider):

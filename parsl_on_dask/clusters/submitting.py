@@ -177,7 +177,7 @@ class Submissions:
         """Whether a submission that failed is to be tried again."""
         kind = refusal_of(error, alive=self.jobs.alive())
         if kind is Refusal.FINAL and self.jobs.bad_nodes.forgive():
-            logger.warning("Executor %s takes the nodes back that it left out: %s", self.jobs.label, error)
+            logger.warning("Executor %s uses the nodes again that it avoided: %s", self.jobs.label, error)
             return True
         if kind not in (Refusal.NO_ANSWER, Refusal.FULL):
             return False
@@ -192,7 +192,7 @@ class Submissions:
             block.status = JobStatus(JobState.FAILED, f"Failed to start block {block.name}: {error}")
             block.status.refused = refusal_of(error) is Refusal.FINAL
             block.status.trial = block.trial
-            logger.warning("Executor %s: block %s could not be had: %s", self.jobs.label, block.name, error)
+            logger.warning("Executor %s: block %s could not be obtained: %s", self.jobs.label, block.name, error)
             with self.changed:
                 self.governor.died(block.trial, f"{error}")
         block.forget()

@@ -229,7 +229,7 @@ def compared_status(app: str) -> str:
 def dask_asked_for(app: str, name: str) -> str:
     """The text about an attribute of its own futures that Dask looked for in one of ours."""
     return (
-        f"the future of app {app!r} is none of Dask's futures (it has no {name!r}). Write future.result(), "
+        f"the future of app {app!r} is not one of Dask's futures (it has no {name!r}). Write future.result(), "
         "concurrent.futures.wait(futures) or as_completed(futures), or parsl.progress(futures); "
         "Dask's own functions take it as it is, and distributed.futures_of(futures) gives Dask futures"
     )
@@ -237,7 +237,7 @@ def dask_asked_for(app: str, name: str) -> str:
 
 def pickled_for_dask(future: str, done: bool) -> str:
     """The text about a future that Dask would have to wait for, or to fetch, where nothing may wait."""
-    text = f"{future} is inside of something that Dask pickles whole, so that Dask cannot "
+    text = f"{future} is inside something that Dask pickles whole, so that Dask cannot "
     if done:
         return text + "fetch its large result there: call future.result() first, or give Dask future.dask_future"
     return f"{text}wait for it: give it to Dask as an argument, in a list, tuple, set or dict, or call result() first"
@@ -257,4 +257,4 @@ def missing_from_app(kind: str, app: str, name: str) -> str:
     """The text about an attribute that apps do not have."""
     text = f"{kind!r} object has no attribute {name!r}"
     hint = _OF_APPS.get(name)
-    return text if hint is None else f"{text}. App {app!r} is no future and no executor: {hint.format(name=app)}"
+    return text if hint is None else f"{text}. App {app!r} is neither a future nor an executor: {hint.format(name=app)}"

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,17 @@ from parsl_on_dask.remote.errors import shortened
 _SHOWN_LINKS = 50
 #: Characters of the root cause's own text that the message repeats.
 _SHOWN_TEXT = 2000
+#: What differs between texts of the same cause: counts, numbers of tasks, addresses of objects.
+_VARIES = re.compile(r"0x[0-9a-fA-F]+|\d+")
+
+
+def without_numbers(text: str) -> str:
+    """What the texts of errors with the same cause have in common.
+
+    >>> without_numbers("no data in block 17 of <Store at 0x7f3a>")
+    'no data in block # of <Store at #>'
+    """
+    return _VARIES.sub("#", text)
 
 
 class DataFlowException(ParslError):

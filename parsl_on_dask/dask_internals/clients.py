@@ -106,3 +106,16 @@ def was_restarted(future: Any) -> bool:
 def fail(future: Any, error: BaseException) -> None:
     """End a pending Dask future with an error, without its scheduler, which cannot be told."""
     future._state.set_error(error, None)
+
+
+def future_of(client: Any, key: Any) -> Any:
+    """A Dask future of a task that another client of the same scheduler has made, and still wants.
+
+    ``Future(key, client)`` does not tell the scheduler that somebody else wants the task now; Dask itself says so with
+    ``Client._send_to_scheduler`` when it puts a future together again.
+    """
+    from distributed import Future
+
+    future: Any = Future(key, client)
+    client._send_to_scheduler({"op": "client-desires-keys", "keys": [key]})
+    return future

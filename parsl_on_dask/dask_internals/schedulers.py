@@ -28,6 +28,19 @@ def forget_topics() -> Any:
 
 
 @cache
+def forget_events() -> Any:
+    """``forget_events(scheduler, topic)``: drop what was logged to a topic, and keep those who listen to it.
+
+    Dask keeps the last thousands of events, of whatever size; ``Scheduler._broker`` has them.
+    """
+
+    def parsl_forget_events(scheduler: Any, topic: str) -> None:
+        scheduler._broker.truncate(topic)
+
+    return by_value(parsl_forget_events)
+
+
+@cache
 def forget_wishes() -> Any:
     """``forget_wishes(scheduler, client)``: release what a client wanted before it connected again.
 

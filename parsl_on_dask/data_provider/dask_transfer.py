@@ -159,7 +159,7 @@ class DaskTransferStaging(WrappingStaging):
         """
         moved = _made_by(data)
         if moved is None:
-            raise ValueError(f"{data!r} is no output that DaskTransferStaging moves")
+            raise ValueError(f"{data!r} is not an output that DaskTransferStaging moves")
         return moved.exchange.fetch(moved, data, os.fspath(path))
 
     def _client(self, dm: Manager, executor: str) -> Any:

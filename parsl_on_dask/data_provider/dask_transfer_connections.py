@@ -84,7 +84,7 @@ class _Direct(WorkerConnection):
         except OSError:
             if not fresh or self.address not in await self.owner.workers():
                 raise
-            logger.info("Worker %s cannot be reached from here: its files take the way through the scheduler",
+            logger.info("Worker %s cannot be reached from here: its files go through the scheduler",
                         self.address)  # fmt: skip
             self.owner.by_scheduler.add(self.address)
         return await _ByScheduler(self.owner, self.address).ask(message, timeout)

@@ -52,7 +52,7 @@ def get_input(prompt: str) -> str:
     """
     if sys.stdin is None or not sys.stdin.isatty():
         raise PermissionError(
-            f"nobody has allowed Parsl to transfer files: there are no tokens in {token_file()}, and nobody to be "
+            f"Parsl has not been allowed to transfer files: there are no tokens in {token_file()}, and nobody to be "
             "asked for them. Run python -m parsl_on_dask globus-auth in a terminal first"
         )
     return input(prompt)

@@ -158,7 +158,8 @@ class CheckpointSchedule:
         try:
             if type(value) is RemoteValue:
                 if not again:
-                    return self._keep(ended, value)
+                    kept = self.keep(ended, value)
+                    return kept if self.sync else None
                 if recording.find(ended.key) is None:  # of a task of this run, whose value is on its way
                     return None
             if again:
@@ -199,8 +200,8 @@ class CheckpointSchedule:
         else:
             logger.debug("No tasks to checkpoint in this pass.")
 
-    def _keep(self, ended: Ended, value: RemoteValue) -> Future[Any] | None:
-        """Have a value's worker write it, or fetch it where that does not see the directory."""
+    def keep(self, ended: Ended, value: RemoteValue) -> Future[Any]:
+        """Have a value's worker write it, or fetch it where that does not see the directory; completed when it is."""
         from parsl_on_dask.lanes.failures import as_exception
         from parsl_on_dask.lanes.value_files import ValueLost, keep_on_worker
 
@@ -236,7 +237,7 @@ class CheckpointSchedule:
 
         keeping = keep_on_worker(value, self.directory, self._probe, ended.key)
         keeping.add_done_callback(lambda future: self._elsewhere(written, future))
-        return done if self.sync else None
+        return done
 
     def _make_probe(self) -> None:
         """A file by which workers recognise the directory."""

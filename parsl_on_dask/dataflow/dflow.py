@@ -29,7 +29,7 @@ from parsl_on_dask.dataflow.internal import InternalExecutor
 from parsl_on_dask.dataflow.loader import DataFlowKernelLoader
 from parsl_on_dask.dataflow.memoization import Memoizer
 from parsl_on_dask.dataflow.rundirs import make_rundir
-from parsl_on_dask.dataflow.starting import memoizer_of, start_executor
+from parsl_on_dask.dataflow.starting import memoizer_of, resident_of, start_executor
 from parsl_on_dask.dataflow.submission import choose_executor, new_record, no_more_tasks, prepare, take_options
 from parsl_on_dask.dataflow.tasklog import TaskLog
 from parsl_on_dask.errors import ConfigurationError
@@ -101,6 +101,7 @@ class DataFlowKernel:
         self.time_began = datetime.now()
         self.time_completed: datetime | None = None
         self.workflow_version = str(self.time_began.replace(microsecond=0))
+        self.resident: Any = None
         #: The hub that records this run, from its start on.
         self.monitoring: MonitoringHub | None = None
         self.monitoring_radio: Any = None
@@ -129,12 +130,13 @@ class DataFlowKernel:
         self.tasklog = TaskLog(self.run_id)
         info = runinfo.log_start(self)
         try:
+            self.resident = resident_of(self, info)
             if config.monitoring is not None:
                 config.monitoring.start(self.run_dir, config.run_dir, self.log_config)
                 self.monitoring = config.monitoring
                 self.monitoring_radio = self.monitoring.resource_msgs
                 self.watch = self.monitoring.begin(self, info).watch
-            self.memoizer: Memoizer = config.memoizer or memoizer_of(config)
+            self.memoizer: Memoizer = memoizer_of(config, self.resident)
             self.memoizer.start(run_dir=self.run_dir, config_run_dir=os.fspath(config.run_dir))
             self.scaler = Scaler(config)
             self.add_executors([*config.executors, InternalExecutor(config.internal_tasks_max_threads)])

@@ -67,6 +67,8 @@ def last_steps(kernel: Run) -> Iterator[Step]:
         yield "the checkpoint", kernel.memoizer.checkpoint
     yield "staging", kernel.data_manager.close
     yield from _executors(kernel)
+    if kernel.resident is not None:
+        yield "the process that keeps executors", kernel.resident.close
     yield "the unfinished tasks", lambda: _fail_unfinished(kernel)
     yield "the callbacks", lambda: _finish_callbacks(kernel)
     yield "the memoizer", kernel.memoizer.close
@@ -97,6 +99,8 @@ def steps_back(kernel: Run, executors: bool) -> Iterator[Step]:
         yield "scaling", kernel.scaler.close
     if executors:
         yield from _executors(kernel)
+    if kernel.resident is not None:
+        yield "the process that keeps executors", kernel.resident.close
     if hasattr(kernel, "memoizer"):
         yield "the memoizer", kernel.memoizer.close
     kernel.time_completed = datetime.now()

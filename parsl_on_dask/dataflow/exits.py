@@ -59,6 +59,8 @@ def _clean_up() -> None:
                 "the script has ended, and its kernel was cleaned up: functions of atexit run after that. Call the app "
                 "before the last line of the script, or at the end of a `with parsl.load(config):` block"
             )
+            if kernel.resident is not None and _has_crashed():
+                kernel.resident.leaving = True
             unfinished = _unfinished(kernel)
             try:
                 kernel.cleanup()
@@ -74,6 +76,15 @@ def _clean_up() -> None:
             )
     if interrupt is not None:
         raise interrupt
+
+
+def _has_crashed() -> bool:
+    """Whether the script ends as one that will be started again: by an exception, or with a notebook's kernel."""
+    kind = getattr(sys, "last_type", None)
+    if kind is not None and issubclass(kind, Exception):
+        return True
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def _unfinished(kernel: Run) -> list[tuple[str, Future[Any]]]:

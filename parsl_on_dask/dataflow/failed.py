@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import html
-import re
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from parsl_on_dask.common.task_errors import PropagatedException, RunStopped
+from parsl_on_dask.common.task_errors import PropagatedException, RunStopped, without_numbers
 
 #: Characters of a cause's text that a line shows.
 WIDTH = 100
-#: What differs between texts of the same cause: numbers, also hexadecimal ones.
-_VARIES = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
 
 class Cause:
@@ -102,7 +99,7 @@ class Failures(Sequence[Cause]):
 
     def _cause(self, causes: dict[tuple[Any, ...], Cause], app: str, error: BaseException) -> Cause:
         made = Cause(app, error)
-        return causes.setdefault((app, type(error), made.where, _VARIES.sub("#", made.line())), made)
+        return causes.setdefault((app, type(error), made.where, without_numbers(made.line())), made)
 
     def __len__(self) -> int:
         return len(self._causes)

@@ -167,8 +167,8 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
         """Cancel the task, also when a worker runs it: its process is ended then, and replaced.
 
         The future of a call that ran raises ``AppKilled``. It is not tried again, and what its command has started
-        ends, too. Threads of the script's own process, and the workers of a cluster that this package did not start,
-        cannot be ended.
+        ends, too. Threads of the script's own process cannot be ended, and workers of an existing Dask cluster
+        only where they have a nanny and a single thread.
 
         Returns
         -------

@@ -55,12 +55,12 @@ class Dropped:
         self._kind = kind
 
     def __repr__(self) -> str:
-        return f"<an argument that was let go of, a {self._kind}>"
+        return f"<an argument that was released, a {self._kind}>"
 
     def _told(self, *_: Any) -> NoReturn:
         raise ReferenceError(
-            f"This argument, a {self._kind}, was large, and nobody has it any more: records of finished tasks keep "
-            "small arguments only. Keep the value in the script, or write Config(garbage_collect=False)."
+            f"This argument, a {self._kind}, was large, and nothing refers to it any more: records of finished tasks "
+            "keep only small arguments. Keep the value in the script, or write Config(garbage_collect=False)."
         )
 
     def __getattr__(self, name: str) -> Any:

@@ -26,6 +26,7 @@ from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.executors.specifications import MEGABYTE
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import Pickler
+from parsl_on_dask.remote.sidefiles import write_private
 
 logger = logging.getLogger("parsl.dataflow.kept_calls")
 
@@ -82,8 +83,8 @@ class KeptCalls:
                 executors, self.executors = self.executors, None
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             if executors is not None:
-                self._write(EXECUTORS, self._described(executors))
-            self._write(f"{record.id}.call", text + call)
+                write_private(os.path.join(self.folder, EXECUTORS), self._described(executors))
+            write_private(os.path.join(self.folder, f"{record.id}.call"), text + call)
         except BaseException as e:  # whatever a pickle of the user's raises: the call has failed anyway
             logger.info("Task %s cannot be kept to be run again: %s: %s", record.id, type(e).__name__, e)
             return
@@ -127,11 +128,6 @@ class KeptCalls:
             except Exception as e:  # somebody else's, or with a provider of the user's that holds a lock
                 logger.info("Executor %s cannot be kept for running calls again: %s: %s", label, type(e).__name__, e)
         return pickle.dumps(found)
-
-    def _write(self, name: str, data: bytes) -> None:
-        descriptor = os.open(os.path.join(self.folder, name), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
 
 
 class _Limited(io.BytesIO):

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from parsl_on_dask.common.misspelt import explains
+from parsl_on_dask.dataflow.cells import watch
 from parsl_on_dask.errors import AlreadyLoadedError, ConfigurationError, NoDataFlowKernelError
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class DataFlowKernelLoader:
                     "make the kernel yourself: DataFlowKernel(config), then its add_executors([...])."
                 )
             cls._dfk = DataFlowKernel(config, close_bad_executors=close_bad_executors, disable_cleanup=disable_cleanup)
+            watch(cls._dfk)
             return cls._dfk
 
     @classmethod

@@ -55,7 +55,7 @@ class Memoizer(OldMemoizer, ABC):
     def __new__(cls, *args: Any, **kwargs: Any) -> Memoizer:
         if cls is Memoizer:
             raise TypeCheckError(
-                "Memoizer() is the base of memoizers of one's own. Write BasicMemoizer(), which has the arguments "
+                "Memoizer() is the base class of memoizers of your own. Write BasicMemoizer(), which has the arguments "
                 "memoize, checkpoint_files, checkpoint_mode and checkpoint_period."
             )
         if (args or kwargs) and cls.__init__ is object.__init__:
@@ -279,6 +279,8 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
         """Remember the task's future under its key, and record the result if it is time to."""
         key = self._remember(task)
         if key is None or self.checkpoint_mode is None or self._schedule is None:
+            return None
+        if self.checkpoint_mode == "task_exit" and task.get("recorded"):  # by the process that keeps its executor
             return None
         known = task.exec_fu if task.from_memo else None
         if type(known) is Recalled and self.checkpoint_mode == "task_exit":

@@ -85,6 +85,7 @@ class Run(Kernel, SeenKernel, Protocol):
 
     log_config: LogConfig | None
     monitoring: MonitoringHub | None
+    resident: Any
     scaler: Scaler
     tasks: dict[int, TaskRecord]
     time_began: datetime

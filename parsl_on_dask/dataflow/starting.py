@@ -6,9 +6,11 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.common import overrides
 from parsl_on_dask.dataflow import runinfo
-from parsl_on_dask.dataflow.memoization import BasicMemoizer
+from parsl_on_dask.dataflow.memoization import BasicMemoizer, Memoizer
 from parsl_on_dask.dataflow.parts import Run
+from parsl_on_dask.importing.lazily import by_name
 
 if TYPE_CHECKING:
     from parsl_on_dask.config import Config
@@ -16,14 +18,41 @@ if TYPE_CHECKING:
 logger = logging.getLogger("parsl.dataflow.dflow")
 
 
-def memoizer_of(config: Config) -> BasicMemoizer:
-    """The memoizer of a Config that names none."""
-    return BasicMemoizer(
+def memoizer_of(config: Config, resident: Any) -> Memoizer:
+    """The memoizer of a Config, which uses what a resident has recorded, if there is one."""
+    memoizer = config.memoizer or BasicMemoizer(
         checkpoint_files=config.checkpoint_files,
         checkpoint_mode=config.checkpoint_mode,
         checkpoint_period=config.checkpoint_period,
         memoize=config.app_cache is not False,
     )
+    if resident is not None:
+        resident.prepare(memoizer)
+    return memoizer
+
+
+def resident_of(kernel: Run, info: dict[str, Any]) -> Any:
+    """The process that keeps executors when the script dies, a ``ResidentClient``; None where nothing lingers.
+
+    A kernel that takes up what an earlier life of its script has left goes on with that run, for monitoring: by its
+    ``info``, too.
+
+    Raises
+    ------
+    ConfigurationError
+        When an executor that is to stay cannot, or what an earlier life of the script has left does not fit.
+    """
+    config, everywhere = kernel.config, overrides.linger_override()
+    if everywhere is None and config.linger is None and not any(getattr(e, "linger", None) for e in config.executors):
+        return None
+    linger = by_name("linger.client:seconds_of")(config, everywhere)
+    if linger is None:
+        return None
+    run = {name: info[name] for name in ("run_id", "workflow_name", "workflow_version")}
+    resident = by_name("linger.client:resident_for")(config, kernel.run_dir, linger, run)
+    info.update(resident.run)
+    kernel.run_id = kernel.tasklog.run_id = resident.run["run_id"]
+    return resident
 
 
 def start_executor(kernel: Run, executor: Any) -> None:
@@ -45,6 +74,10 @@ def start_executor(kernel: Run, executor: Any) -> None:
         os.makedirs(executor.provider.script_dir, exist_ok=True)
     if kernel.monitoring is not None:
         kernel.monitoring.prepare(executor)
+    if kernel.resident is not None and by_name("linger.client:stays")(
+        executor, overrides.linger_override() if kernel.config.linger is None else kernel.config.linger
+    ):
+        executor.resident = kernel.resident
     executor.start()
     if kernel.monitoring is not None:
         kernel.monitoring.join(executor)

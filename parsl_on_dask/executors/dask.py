@@ -13,7 +13,7 @@ from parsl_on_dask.common.mistakes import not_a_way
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
-from parsl_on_dask.executors.specifications import refuse_keys
+from parsl_on_dask.executors.specifications import check_memory, refuse_keys
 from parsl_on_dask.executors.status_handling import BlockErrorHandler
 from parsl_on_dask.importing.lazily import by_name
 from parsl_on_dask.providers.allocation import ALLOCATION
@@ -82,7 +82,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         How files get to the apps. Default: the usual ways; an empty list: none.
     remote_monitoring_radio : optional
         How apps report to monitoring, when there is any.
-    batching, max_batch, in_flight, inline_limit, job_end_reruns, memory_limit
+    batching, max_batch, in_flight, inline_limit, job_end_reruns, memory_limit, linger
         See :class:`~parsl_on_dask.executors.lane_executor.LaneExecutor`.
     **settings
         With ``jobqueue``: settings by dask-jobqueue's names (``queue``, ``cores``, ``memory``, ``walltime``,
@@ -143,6 +143,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         inline_limit: int = 65536,
         job_end_reruns: int = 10,
         memory_limit: float | None = None,
+        linger: float | None = None,
         **settings: Any,
     ) -> None:
         given = passed_on(locals(), *_OWN)
@@ -298,6 +299,14 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         if problem:
             raise InvalidResourceSpecification({"resources"}, f"resources={short(wanted)}: {problem}.")
 
+    @property
+    def limits_memory(self) -> bool:  # type: ignore[override]
+        return super().limits_memory or (self.kind == "existing" and not self._cannot_end())
+
+    def _cannot_end(self) -> str:
+        """Why the workers of an existing cluster cannot be ended for a call; "" where they can."""
+        return "" if self._lane is None else self._lane.cannot_end()
+
     def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
         """Raise for keys or values that Dask has no use for.
 
@@ -308,9 +317,10 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         if self.kind == "processes":
             self._validate_for_blocks(resource_specification or {})
             return
-        refuse_keys(self, resource_specification, ("priority", "resources", "workers"))
+        refuse_keys(self, resource_specification, ("priority", "resources", "workers", "memory"))
+        check_memory(resource_specification)
         for name, value in (resource_specification or {}).items():
-            problem = _problem(name, value)
+            problem = self._cannot_end() if name == "memory" else _problem(name, value)
             if problem:
                 raise InvalidResourceSpecification({name}, f"{name}={short(value)}: {problem}.")
 

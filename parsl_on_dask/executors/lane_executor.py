@@ -37,6 +37,7 @@ _SETTINGS = (
     "inline_limit",
     "job_end_reruns",
     "memory_limit",
+    "linger",
 )
 
 
@@ -89,10 +90,13 @@ class LaneExecutor(ParslExecutor):
     inline_limit: int = 65536
     job_end_reruns: int = 10
     memory_limit: float | None = None
+    linger: float | None = None
 
     working_dir: str | None = None
     storage_access: list[Any] | None = None
 
+    #: The process that keeps it for the kernel which is about to start it, a ``ResidentClient``; or None.
+    resident: Any = None
     _lane: Lane | None = None
     _ending: Lane | None = None
     _stand_in: LaneExecutor | None = None  # which runs the calls, where the command line says so
@@ -102,6 +106,7 @@ class LaneExecutor(ParslExecutor):
     _task_ids: AtomicIDCounter
     _of_a_run: ClassVar[frozenset[str]] = frozenset(
         {
+            "resident",
             "_lane",
             "_ending",
             "_stand_in",
@@ -157,6 +162,7 @@ class LaneExecutor(ParslExecutor):
         need_number(owner, "inline_limit", self.inline_limit, at_least=0, example="65536")
         need_number(owner, "job_end_reruns", self.job_end_reruns, at_least=0, example="10")
         need_number(owner, "memory_limit", self.memory_limit, kind=float, at_least=1, optional=True, example="4000")
+        need_number(owner, "linger", self.linger, kind=float, at_least=0, optional=True, example="1800")
 
     @property
     def lane(self) -> Lane | None:
@@ -181,7 +187,8 @@ class LaneExecutor(ParslExecutor):
             )
         self.validate()
         self._forget_run()
-        self._lane = by_name("lanes:open_lane")(self)
+        kept = (self.resident,) if self.resident is not None else ()
+        self._lane = by_name("linger.lane:KeptLane" if kept else "lanes:open_lane")(self, *kept)
 
     def submit(
         self, func: Callable[..., Any], resource_specification: Mapping[str, Any] | None, *args: Any, **kwargs: Any

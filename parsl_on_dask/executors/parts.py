@@ -24,6 +24,9 @@ class Lane(Protocol):
     def node_hours(self) -> NodeHours | None:
         """What its blocks asked for and used."""
 
+    def cannot_end(self) -> str:
+        """Why calls that run cannot be ended with their workers; "" where they can."""
+
     def outstanding(self) -> int:
         """Number of calls taken and not yet done."""
 

@@ -12,7 +12,7 @@ from parsl_on_dask.executors.base import ParslExecutor
 FluxExecutor = refused_class(
     __name__,
     "FluxExecutor",
-    "tasks are given out by Dask here, not by Flux. For blocks of a batch system write "
+    "Dask gives out the tasks here, not Flux. For blocks of a batch system write "
     "HighThroughputExecutor(provider=...) with the same provider, and MPIExecutor for tasks with several ranks. "
     "Inside a Flux allocation DaskExecutor(hosts='allocation') takes its nodes.",
     "provider=None, working_dir=None, label='FluxExecutor', flux_executor_kwargs={}, flux_path=None, launch_cmd=None, "

@@ -145,6 +145,6 @@ class Controller:
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        warn_once("ipp.Controller", "Controller() has no meaning any more: a Dask scheduler takes its place.")
+        warn_once("ipp.Controller", "Controller() has no meaning any more: a Dask scheduler replaces it.")
         self.args = args
         self.kwargs = kwargs

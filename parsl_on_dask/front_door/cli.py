@@ -52,7 +52,7 @@ _WITH_EXECUTORS = ("check", "perf")
 
 DESCRIPTION = """\
 Run a Parsl script, unchanged, on Dask: in the script "import parsl", and the import of every
-parsl.x, mean parsl_on_dask. Apart from that it runs as "python script.py args..." would."""
+parsl.x, mean parsl_on_dask. Otherwise it runs as "python script.py args..." would."""
 
 EPILOG = """\
 what to run, and everything after it belongs to the program:
@@ -70,14 +70,14 @@ runs that go on without this terminal, as --detach and --in-job start them:
   wait [NAME...]                       wait for its end, with the exit code of its script
 
 or, instead of running something:
-  check FILE [args...]                 tell what a script, notebook or Config becomes in Dask; nothing is started
-  checkpoint ls|verify|rm|export DIR   look after recorded results; "checkpoint --help" says more
-  visualize [DB]                       show runs that were monitored in a browser, also while they run
-  report [DB|RUN_DIR]                  print a run's node-hours; write a run that was monitored as one HTML file
-  replay RUN_DIR [TASK]                run a call again that has failed, here and alone; "replay --help" says more
-  perf --config FILE                   measure how many apps that do nothing a Config runs in a second
+  check FILE [args...]                 show what a script, notebook or Config becomes in Dask; nothing is started
+  checkpoint ls|verify|rm|export DIR   list, check, drop or convert recorded results; see "checkpoint --help"
+  visualize [DB]                       show monitored runs in a browser, even while they run
+  report [DB|RUN_DIR]                  print a run's node-hours; write a monitored run into one HTML file
+  replay RUN_DIR [TASK]                run a failed call again, here and alone; see "replay --help"
+  perf --config FILE                   measure how many calls that do nothing a Config runs in a second
   globus-auth                          allow Globus to transfer files for you
-                                       (a script of such a name is run as ./checkpoint)
+                                       (to run a script with such a name, write ./checkpoint)
 
 examples:
   python -m parsl_on_dask workflow.py --input data.csv
@@ -237,7 +237,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--scheduler-file",
         metavar="FILE",
-        help="the same, the address taken from the file that 'dask scheduler --scheduler-file FILE' writes",
+        help="the same, with the address from the file that 'dask scheduler --scheduler-file FILE' writes",
     )
     parser.add_argument(
         "--jobqueue",
@@ -251,19 +251,19 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--max-blocks",
         metavar="N",
-        help="with --jobqueue: the most jobs of an executor at a time. Default: what its provider says",
+        help="with --jobqueue: how many jobs an executor may have at a time. Default: as its provider says",
     )
     parser.add_argument(
-        "--progress", action="store_true", help="show on stderr how far the program's tasks are, app by app"
+        "--progress", action="store_true", help="show the progress of the program's tasks on stderr, app by app"
     )
     parser.add_argument(
         "--dialect",
         metavar="RELEASE",
-        help="what is left out in the program's Configs is what it was in this release of Parsl, such as 2024.12.30. "
-        "Default: what PARSL_ON_DASK_DIALECT says, else the newest",
+        help="use the defaults of this release of Parsl, such as 2024.12.30, in the program's Configs. "
+        "Default: the release that PARSL_ON_DASK_DIALECT names, or else the newest",
     )
     away.add_options(parser)
-    parser.add_argument("--version", nargs=0, action=_Version, help="print the versions and leave")
+    parser.add_argument("--version", nargs=0, action=_Version, help="print the versions and exit")
     return parser
 
 
@@ -315,7 +315,7 @@ def _cluster(parser: CommandParser, options: argparse.Namespace) -> ClusterOverr
     if file is None:
         if not address.rpartition(":")[2].isdigit():
             parser.error(
-                f"--scheduler {address!r} is no scheduler address: write protocol://host:port, "
+                f"--scheduler {address!r} is not a scheduler address: write protocol://host:port, "
                 "such as tcp://10.0.0.1:8786 or tls://10.0.0.1:8786 ('dask scheduler' prints it when it starts)"
             )
         return ClusterOverride(address=address)

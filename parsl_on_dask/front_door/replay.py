@@ -70,10 +70,10 @@ def main(args: Sequence[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser(
         "replay",
-        description="Run a call again that has failed, with its arguments, in its directory and environment.",
+        description="Run a failed call again, with its arguments, in its directory and environment.",
     )
     parser.add_argument("run_dir", metavar="RUN_DIR", help="directory of the run, as runinfo/003")
-    parser.add_argument("task", metavar="TASK", type=int, nargs="?", help="number of the task; without it, list them")
+    parser.add_argument("task", metavar="TASK", type=int, nargs="?", help="number of the task; if left out, list them")
     parser.add_argument("--pdb", action="store_true", help="stop in Python's debugger where it fails")
     parser.add_argument("--executor", metavar="LABEL", help="run it on this executor of the run, which is started anew")
     return parser

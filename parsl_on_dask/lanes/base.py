@@ -38,6 +38,8 @@ class Lane(abc.ABC):
     in_kernel = False
     #: Whether its workers are other processes.
     remote = False
+    #: Whether another process keeps its cluster, and sees to it that there are blocks.
+    kept = False
     #: Whether the dashboard of its cluster has the Parsl page, and the scheduler takes reports for it.
     parsl_page = False
     #: Told how calls go that are not done yet, a :class:`~parsl_on_dask.monitoring.observer.Observer`; or None.
@@ -50,6 +52,10 @@ class Lane(abc.ABC):
     @abc.abstractmethod
     def withdraw(self, call: Call) -> None:
         """Forget a call that was cancelled."""
+
+    def cannot_end(self) -> str:
+        """Why calls that run cannot be ended with their workers, and what to do; "" where they can."""
+        return ""
 
     def kill(self, call: Call) -> bool:
         """Have a call ended that somebody runs; False where that cannot be done."""
@@ -125,10 +131,6 @@ class Lane(abc.ABC):
     def scale_out(self, blocks: int = 1) -> list[str]:
         """Ask for more blocks; returns the ids of those that were asked for."""
         return []
-
-    def ending_blocks(self) -> set[str]:
-        """The blocks that take no more calls, since their jobs end."""
-        return set()
 
     def idle_blocks(self) -> set[str]:
         """The blocks whose workers run no calls."""

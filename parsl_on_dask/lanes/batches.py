@@ -160,9 +160,6 @@ class BatchLane(RemoteLane):
             worker["draining"] = worker.get("draining", False) or self.ends.drains(worker["address"])
         return found
 
-    def ending_blocks(self) -> set[str]:
-        return self.ends.leaving_blocks()
-
     def end_shifts(self, addresses: Collection[str]) -> None:
         for shift in list(self.open_shifts.values()):
             if shift.link is not None and shift.link.address in addresses:

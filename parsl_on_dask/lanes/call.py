@@ -21,7 +21,8 @@ class Call:
     ----------
     name : str
         The app's name, for error texts and the dashboard.
-    function : callable
+    function : callable or None
+        None when it was packed elsewhere.
     args, kwargs
         With all futures replaced by their values; values that stay on a cluster are
         :class:`~parsl_on_dask.lanes.values.RemoteValue`.
@@ -89,7 +90,7 @@ class Call:
     def __init__(
         self,
         name: str,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | None,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         spec: Mapping[str, Any],
@@ -159,6 +160,23 @@ def step_all(calls: Iterable[Call], move: Move) -> list[Call]:
                 call.stage = end
                 moved.append(call)
     return moved
+
+
+class Pickled:
+    """A value of which this process only knows the pickle, since it hands it on."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+class PickledError(Exception):
+    """An error of which this process only knows the pickle."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__("of a call; this process hands it on")
+        self.data = data
 
 
 class Outcome:

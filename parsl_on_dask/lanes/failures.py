@@ -19,23 +19,14 @@ HOST = socket.gethostname()
 
 def as_exception(kind: str, args: tuple[Any, ...]) -> BaseException:
     """The exception of this package that a :class:`~parsl_on_dask.remote.errors.Failure` stands for."""
-    from parsl_on_dask.common import app_errors as app
-    from parsl_on_dask.executors.high_throughput.errors import AppExit, MemoryLimitExceeded, WorkerLost
-    from parsl_on_dask.serialize.errors import DeserializationError, SerializationError
+    from parsl_on_dask.common import app_errors
+    from parsl_on_dask.executors.high_throughput import errors as worker_errors
+    from parsl_on_dask.serialize import errors as serialize_errors
 
-    if kind == "WorkerLost":
-        return WorkerLost(*args)
-    if kind == "MemoryLimitExceeded":
-        return MemoryLimitExceeded(*args)
-    if kind == "AppExit":
-        return AppExit(*args)
-    if kind == "SerializationError":
-        return SerializationError(*args)
-    if kind == "DeserializationError":
-        return DeserializationError(*args)
     if kind == "AppTimeout":
-        return app.AppTimeout(over_text(*args))
-    made: BaseException = getattr(app, kind)(*args)
+        args = (over_text(*args),)
+    home = next(each for each in (app_errors, worker_errors, serialize_errors) if hasattr(each, kind))
+    made: BaseException = getattr(home, kind)(*args)
     if kind == "BashExitFailure" and hasattr(made, "add_note"):
         note = _of_exit_code(args[1], quoted=bool(args[2:]))
         if note:

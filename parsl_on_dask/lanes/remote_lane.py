@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import logging
 import queue
+import random
 import threading
 import time
 import uuid
@@ -75,7 +76,8 @@ class RemoteLane(Lane):
         self.topic = topic_of(self.client, uuid.uuid4().hex)
         self.packer = Packer(self.label, self.client, executor.inline_limit)
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self.numbers = itertools.count(1)
+        # on workers that are shared a number has to mean one call of all lanes
+        self.numbers = itertools.count(1 if self.cluster.started_here else random.getrandbits(40) << 20)
         self.live: dict[int, Call] = {}
         self.unwanted: dict[int, Call] = {}
         self.rested = threading.Event()
@@ -138,7 +140,8 @@ class RemoteLane(Lane):
     def take(self, call: Call) -> bool:
         """Pack a call that is submitted. False when it ends here: it was cancelled, or it cannot be sent."""
         try:
-            self.packer.pack(call)
+            if call.function is not None:  # else another process has packed it
+                self.packer.pack(call)
         except Exception as e:
             self.finish(call, Outcome(error=e))
             return False
@@ -156,8 +159,14 @@ class RemoteLane(Lane):
     def withdraw(self, call: Call) -> None:
         self.live.pop(call.number, None)
 
+    def cannot_end(self) -> str:
+        return self.cluster.cannot_end()
+
     def kill(self, call: Call) -> bool:
-        if not self.cluster.started_here or call.number not in self.live:
+        if call.number not in self.live:
+            return False
+        if why := self.cannot_end():
+            logger.warning("Executor %s: a call of app %s goes on, since %s", self.label, call.name, why)
             return False
         call.unwanted = True
         self.unwanted[call.number] = call

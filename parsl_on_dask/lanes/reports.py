@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes import parts
-from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.call import Call, Outcome, Pickled, PickledError
 from parsl_on_dask.lanes.dispatch import Dispatcher
 from parsl_on_dask.lanes.failures import as_exception, each_its_own, unpack_error
 from parsl_on_dask.lanes.jobends import JobEnds
@@ -205,7 +205,7 @@ class Reports:
         if killed is not None:
             shift.worker, host = whereabouts(killed)
             shift.host = shift.host or host
-            if not shift.started:
+            if not shift.started and self.lane.cluster.last_of(shift.worker) is None:
                 # if it had begun, that it had is still on the direct way, which may be slower than the scheduler's word
                 shift.ended_at = self.clock.time
                 return
@@ -280,6 +280,10 @@ class Reports:
         shift.calls.clear()
 
 
+#: Whether this process hands outcomes on to the one that made the calls, and does not look at them.
+hands_on = False
+
+
 def outcome_of_report(report: tuple[Any, ...], name: str, worker: str, host: str) -> Outcome:
     """What a report about a call that ran tells: its value, unless that has stayed on its worker, or its error.
 
@@ -295,9 +299,9 @@ def outcome_of_report(report: tuple[Any, ...], name: str, worker: str, host: str
     outcome = Outcome(worker=worker, host=host, began=began, ended=ended)
     try:
         if kind == VALUE:
-            outcome.value = loads(data)
+            outcome.value = Pickled(data) if hands_on else loads(data)
         elif kind == ERROR:
-            outcome.error = unpack_error(loads(data))
+            outcome.error = PickledError(data) if hands_on else unpack_error(loads(data))
     except BaseException as e:  # also SystemExit: of an imported module that reads the command line
         text = f"the result of app {name!r} cannot be rebuilt in the submitting process: {type(e).__name__}: {e}"
         outcome.error = as_exception("DeserializationError", (text,))

@@ -169,7 +169,7 @@ class SimpleLane(RemoteLane):
 
     def end_call(self, call: Call) -> None:
         for sent in self.sent.values():
-            if sent.call is call and sent.worker:
+            if sent.call is call:
                 self.cluster.end_call(sent.worker, call.number)
 
     def worker_died(self, sent: Sent) -> None:

@@ -16,12 +16,12 @@ RESULT_LOST = "its result was lost with it"
 NEAR = 0.7
 
 _MEANS = {
-    "signal SIGSEGV": " (compiled code went wrong: a library, or the app's own)",
+    "signal SIGSEGV": " (a fault in compiled code: a library, or the app's own)",
     "signal SIGABRT": " (compiled code gave up)",
-    "signal SIGBUS": " (a file that was mapped into memory has changed, or a disk is full)",
+    "signal SIGBUS": " (a file mapped into memory has changed, or a disk is full)",
     "signal SIGILL": " (compiled code is for another kind of processor)",
     "signal SIGTERM": " (it was told to end: by the app, by a person, or at the end of a job)",
-    "signal SIGXCPU": " (a limit of processor time was over)",
+    "signal SIGXCPU": " (a limit of processor time was exceeded)",
 }
 
 
@@ -79,7 +79,7 @@ def describe_death(end: End | None) -> str:
     'signal SIGKILL ended its process. Out of memory? It had used up to 7.0 GiB of 8.0 GiB'
     """
     if end is None:
-        return "how its process ended is not known here: the log of that worker, or of its batch job, may tell"
+        return "how its process ended is not known here: the log of that worker, or of its batch job, may say"
     used = f"it had used up to {_gib(end.peak)} of {_gib(end.limit)}"
     if end.how.startswith("exit code"):
         text = f"its process ended with {end.how} (os._exit, or a library that ends the process)"

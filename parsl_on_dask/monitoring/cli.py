@@ -42,9 +42,11 @@ def _parser(command: str, text: str) -> CommandParser:
 
 
 def _visualize(argv: Sequence[str]) -> int:
-    parser = _parser("visualize", "Show runs in a browser, also while they run. Ctrl-C ends it.")
-    parser.add_argument("-p", "--port", type=int, help="default 8080, or another one when that is taken; 0: any")
-    parser.add_argument("--no-token", action="store_true", help="let every user of this machine look, without the link")
+    parser = _parser("visualize", "Show runs in a browser, even while they run. Ctrl-C ends the command.")
+    parser.add_argument("-p", "--port", type=int, help="default: 8080, or another one if that is taken; 0: any")
+    parser.add_argument(
+        "--no-token", action="store_true", help="give every user of this machine access, without the key in the link"
+    )
     parser.add_argument("-d", "--debug", action="store_true", help="log each request to standard error")
     parser.add_argument("-l", "--listen", default=_LOCAL[0], metavar="ADDRESS", help="127.0.0.1, and no other")
     options = parser.parse_args(argv)
@@ -82,7 +84,9 @@ async def _serve(database: object, named: int | None, token: bool) -> None:
         pages.start()
     except OSError as e:
         if named is not None:
-            raise ParslError(f"port {port} cannot be had ({e.strerror or e}): leave --port out for any free one") from e
+            raise ParslError(
+                f"port {port} is not available ({e.strerror or e}): leave --port out for any free one"
+            ) from e
         pages = Pages(database, 0, token)
         pages.start()
     print(f"The runs in {database.name} are shown at\n  {pages.link}\nCtrl-C ends this.", flush=True)
@@ -97,8 +101,8 @@ async def _serve(database: object, named: int | None, token: bool) -> None:
 def _report(argv: Sequence[str]) -> int:
     parser = _parser(
         "report",
-        "Print the node-hours of a run in batch jobs, and write a run that was monitored as one HTML file, which needs "
-        "nothing else, to mail to somebody.",
+        "Print the node-hours of a run in batch jobs, and write a monitored run into one HTML file that needs nothing "
+        "else and can be sent by mail.",
     )
     parser.add_argument("--run", metavar="RUN", help="a run's id, its beginning, or the name of its directory (003)")
     parser.add_argument(
@@ -106,7 +110,7 @@ def _report(argv: Sequence[str]) -> int:
         metavar="FILE",
         help="write the calls for https://ui.perfetto.dev or chrome://tracing instead",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="default: NAME-NUMBER-report.html here")
+    parser.add_argument("-o", "--output", metavar="FILE", help="default: NAME-NUMBER-report.html in this directory")
     options = parser.parse_args(argv)
     if options.trace:
         return _trace(options.database, options.run, options.trace)

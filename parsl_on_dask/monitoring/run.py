@@ -156,8 +156,9 @@ class RunRecord:
             info["host"],
             info["user"],
             info["rundir"],
-            kernel.task_state_counts[States.failed],
-            kernel.task_state_counts[States.exec_done],
+            # where it goes on with a run, what that had done before
+            info["tasks_failed_count"] + kernel.task_state_counts[States.failed],
+            info["tasks_completed_count"] + kernel.task_state_counts[States.exec_done],
         )
 
     def close(self) -> None:

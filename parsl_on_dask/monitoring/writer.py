@@ -184,7 +184,7 @@ class EventWriter:
                 sink(told)
             except BaseException:  # it is the user's, and the record goes on
                 self.sinks.remove(sink)
-                logger.exception("a sink of monitoring has raised, and is told nothing more: %r", sink)
+                logger.exception("a monitoring sink has raised an exception, and gets no more events: %r", sink)
 
     def _one_by_one(self, events: Sequence[Event], workflow: tuple[Any, ...]) -> bool:
         """Find the events that the database does not take, and leave them out. False if it is not about events."""

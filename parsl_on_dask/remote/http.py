@@ -183,13 +183,20 @@ def prepared(url: str) -> tuple[str, str | None]:
     return wire, "Basic " + base64.b64encode(f"{login[0]}:{login[1]}".encode()).decode("ascii")
 
 
+class _Encrypted(urllib.request.HTTPSHandler):
+    """Reads the certificates of authorities, which takes longer than a small download, only where they are needed."""
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(http.client.HTTPSConnection, req, context=_certificates())
+
+
 def _opener() -> urllib.request.OpenerDirector:
     # not build_opener: a redirection must not lead to file: or ftp:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=_certificates()),
+        _Encrypted(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPRedirectHandler(),
         urllib.request.HTTPErrorProcessor(),

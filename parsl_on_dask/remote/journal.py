@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import threading
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -72,9 +73,12 @@ class Journal:
         self._used = 0
         self.limit = (0.0, 0.0)
         self.memory = 0
+        #: the thread that runs the calls
+        self.thread = 0
 
     def running(self, number: int) -> None:
-        """Note which call runs now; 0 for none."""
+        """Note which call runs now, in this thread; 0 for none."""
+        self.thread = threading.get_ident()
         _NUMBER.pack_into(self._map, 0, number)
 
     def limit_time(self, deadline: float, seconds: float) -> tuple[float, float]:

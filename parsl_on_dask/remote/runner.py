@@ -237,10 +237,14 @@ class Shift(Execution):
     def give_back(self) -> None:
         """Hand back the calls that wait: others have a use for them."""
         with self.lock:
-            back = [call[0] for call in self.todo]
-            self.todo.clear()
+            back = self.take_back_locked()
         if back:
             self.report((HANDED_BACK, back), now=True)
+
+    def take_back_locked(self) -> list[Any]:
+        back = [call[0] for call in self.todo]
+        self.todo.clear()
+        return back
 
     def begin_watch(self) -> None:
         if not self.watching and (len(self.todo) > 1 or (self.todo and self.began)):
@@ -259,8 +263,7 @@ class Shift(Execution):
             # a look that comes late, as on a machine with too much to do, says nothing about a call that is new to it
             seen, self.seen = self.seen, self.began
             if waited > self.patience and seen == self.began:
-                back = [call[0] for call in self.todo]
-                self.todo.clear()
+                back = self.take_back_locked()
                 self.functions.clear()
                 self.watching = False
         if back:

@@ -92,14 +92,24 @@ def replacing(path: str) -> Iterator[str]:
 
 
 @contextmanager
-def replacing_file(path: str) -> Iterator[BinaryIO]:
-    """A file for the user alone, which takes the place of the one at a path when it is on disk as a whole."""
+def replacing_file(path: str, sync: bool = True) -> Iterator[BinaryIO]:
+    """A file for the user alone, which takes the place of the one at a path when it is there as a whole.
+
+    - `sync`: whether it has to be on disk by then.
+    """
     with replacing(path) as unfinished:
         fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(fd, "wb") as file:
             yield file
-            file.flush()
-            os.fsync(fd)
+            if sync:
+                file.flush()
+                os.fsync(fd)
+
+
+def write_private(path: str, data: str | bytes) -> None:
+    """Write a file as a whole that only its owner can read."""
+    with replacing_file(path, sync=False) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
 
 
 def sync_directory(directory: str) -> None:

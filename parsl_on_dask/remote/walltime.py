@@ -163,7 +163,7 @@ class _Watch:
         self._stopped.acquire()
 
     def start(self) -> None:
-        if journal.kept is not None and threading.current_thread() is threading.main_thread():  # which runs the calls
+        if journal.kept is not None and journal.kept.thread == self._ident:
             deadline, outer = time.monotonic() + self._seconds + GRACE, journal.kept.limit
             if not outer[0] or deadline < outer[0]:
                 self._before = outer

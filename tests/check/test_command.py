@@ -139,7 +139,7 @@ def test_a_file_with_a_config(tmp_path, text):
     [
         (
             "from parsl.executors import FluxExecutor\n\nFluxExecutor()",
-            "s.py:3: ConfigurationError: FluxExecutor: tasks",
+            "s.py:3: ConfigurationError: FluxExecutor: Dask gives out the tasks",
         ),
         ("from parsl.config import Config\nConfig(retries='3')", "s.py:2: TypeCheckError: Config(retries='3')"),
         ("import parsl\nparsl.load(parsl.Config(executors=[]))", "s.py:2: ConfigurationError"),
@@ -518,7 +518,7 @@ def test_a_notebook_is_read_cell_by_cell(tmp_path):
 def test_what_is_no_notebook(tmp_path):
     (tmp_path / "n.ipynb").write_text("import parsl")
     done = command(tmp_path, "n.ipynb")
-    assert done.returncode == 1 and "n.ipynb is no notebook of format 4" in done.stdout
+    assert done.returncode == 1 and "n.ipynb is not a notebook of format 4" in done.stdout
 
 
 def test_a_file_that_ends_its_process(tmp_path):

@@ -1,4 +1,4 @@
-"""The bytes are those that docs/checkpoint.md gives: read here without any of the package's code."""
+"""The bytes are those that docs/reference/checkpoint-format.md gives: read here without any of the package's code."""
 
 from __future__ import annotations
 

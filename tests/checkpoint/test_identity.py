@@ -330,5 +330,5 @@ def test_policies_and_versions_never_share_keys() -> None:
 def test_identity_in_words() -> None:
     assert identity_of(f) == ""
     assert identity_of(f, "source", "3") == "version:3"
-    with pytest.raises(ConfigurationError, match="'text' is no way .*'source'"):
+    with pytest.raises(ConfigurationError, match="'text' is not a way .*'source'"):
         identity_of(f, "text")

@@ -21,7 +21,7 @@ def test_a_node_on_which_blocks_die_is_left_out_and_taken_back(caplog: pytest.Lo
     assert nodes.left_out() == () and not nodes.text()
     nodes.died(["node1"], "exit code 3")
     assert nodes.left_out() == ("node1",)
-    assert "node1" in nodes.text() and "exit code 3" in nodes.text() and "node node1 is left out" in caplog.text
+    assert "node1" in nodes.text() and "exit code 3" in nodes.text() and "node node1 is avoided" in caplog.text
     clock.now += REST - 1
     assert nodes.left_out() == ("node1",)
     clock.now += 1

@@ -101,7 +101,7 @@ def test_blocks_that_die_young_slow_down_the_next_ones(start: Start, caplog: pyt
     waiting = [kernel.submit(where) for _ in range(8)]
     eventually(lambda: len(jobs.resources) >= 5, "one more is tried after a pause", 60)
     told = eventually(lambda: [s.message for s in executor.status().values() if "not asked" in str(s.message)], "")
-    assert "failed soon" in told[0] and "exit code 1" in told[0]
+    assert "failed early" in told[0] and "exit code 1" in told[0]
     assert "asked for in 5 s, and later ones more and more slowly" in caplog.text
     assert len(jobs.resources) <= 6
     jobs.worker_init = ""

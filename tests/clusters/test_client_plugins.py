@@ -45,6 +45,7 @@ def on_scheduler(dask_scheduler: Any) -> dict[str, list[str]]:
     ours = {
         "plugins": list(dask_scheduler.plugins),
         "worker plugins": list(dask_scheduler.worker_plugins),
+        "nanny plugins": list(dask_scheduler.nanny_plugins),
         # Dask itself has an empty one for each client that ever was there
         "topics": [name for name in dask_scheduler._broker._topics if not name.startswith("Client-")],
         "callbacks": list(dask_scheduler.periodic_callbacks),
@@ -55,6 +56,7 @@ def on_scheduler(dask_scheduler: Any) -> dict[str, list[str]]:
 
 
 def on_worker(dask_worker: Any) -> dict[str, list[str]]:
+    import os
     import sys
     import threading
 
@@ -67,14 +69,17 @@ def on_worker(dask_worker: Any) -> dict[str, list[str]]:
         "plugins": list(dask_worker.plugins),
         "handlers": list(dask_worker.handlers),
         "modules": [name for name in sys.modules if name not in stay],
+        "files": os.listdir(dask_worker.local_directory) if hasattr(dask_worker, "local_directory") else [],
         "threads": [thread.name for thread in threading.enumerate()],
-        "keys": [str(key) for key in dask_worker.data],
+        "keys": [str(key) for key in getattr(dask_worker, "data", ())],
     }
     return {what: found for what, names in ours.items() if (found := [n for n in names if "parsl" in n])}
 
 
 def left(client: Any) -> list[Any]:
-    found = [client.run_on_scheduler(on_scheduler), *client.run(on_worker).values()]
+    found = [client.run_on_scheduler(on_scheduler)]
+    for nanny in (False, True):
+        found += client.run(on_worker, nanny=nanny).values()
     return [each for each in found if each]
 
 

@@ -110,3 +110,18 @@ def test_fail(client: Client) -> None:
     client.sync(fail, callback_timeout=WAIT)
     with pytest.raises(ValueError, match="no scheduler to tell"):
         future.result(WAIT)
+
+
+def test_future_of(client: Client) -> None:
+    made = client.submit(abs, -3, pure=False)
+    other = Client(client.scheduler.address, set_as_default=False)
+    try:
+        made.result(WAIT)
+        theirs = inside.future_of(other, made.key)
+        assert theirs.result(WAIT) == 3
+        key = made.key
+        del made
+        eventually(lambda: key not in client.futures, "the first client does not want it any more")
+        assert other.run_on_scheduler(lambda dask_scheduler: key in dask_scheduler.tasks)
+    finally:
+        other.close(timeout=5)

@@ -122,7 +122,7 @@ def test_brought_on_request(load: Any, tmp_path: Path) -> None:
     made = write(5_000_000, outputs=[File("worker:made.bin")])
     assert staging.fetch(made.outputs[0], tmp_path / "here.bin") == str(tmp_path / "here.bin")
     assert os.path.getsize("here.bin") == 5_000_000
-    with pytest.raises(ValueError, match="no output that DaskTransferStaging moves"):
+    with pytest.raises(ValueError, match="not an output that DaskTransferStaging moves"):
         staging.fetch(look("nowhere").outputs, "x")  # type: ignore[arg-type]
 
 

@@ -249,7 +249,7 @@ def test_without_tokens_and_terminal_it_says_what_to_do(
     with pytest.raises(DependencyError, match="Run python -m parsl_on_dask globus-auth in a terminal"):
         future.result(WAIT)
     assert isinstance(future.exception().__cause__, StagingError)
-    with pytest.raises(SystemExit, match="^parsl_on_dask globus-auth: nobody has allowed Parsl"):
+    with pytest.raises(SystemExit, match="^parsl_on_dask globus-auth: Parsl has not been allowed"):
         cli_run()
 
 

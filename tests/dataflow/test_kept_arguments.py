@@ -88,7 +88,7 @@ def test_what_stands_for_large_arguments() -> None:
     shown = args.shown()
     assert shown[0] == 1 and shown[1] is held and shown[3][:2] == [2, held] and shown[5].result() is held
     assert [type(x) for x in (shown[2], shown[3][2], shown[4])] == [Dropped] * 3
-    assert repr(shown[4]) == "<an argument that was let go of, a str>"
+    assert repr(shown[4]) == "<an argument that was released, a str>"
     assert kwargs.shown()["held"] is held and type(kwargs.shown()["dropped"]) is Dropped
     assert kwargs["stdout"] == "o" * 100_000, "which futures have as an attribute"
 

@@ -39,6 +39,17 @@ def run(directory: Path, name: str, *args: str, before: tuple[str, ...] = (), st
     return done.stdout
 
 
+def test_first_workflow(tmp_path: Path) -> None:
+    """It is a script for Parsl; what was known the first time is not computed the second time."""
+    first, second = (run(tmp_path, "first_workflow.py", before=("-m", "parsl_on_dask")).splitlines() for _ in "12")
+    assert first[0] == second[0] == "the farthest flight: 47.885 m, at 38.05 degrees"
+    assert first[1].startswith("0 of the first 89 flights were known")
+    assert second[1].startswith("89 of the first 89 flights were known")
+    ranking = (tmp_path / "first_workflow" / "ranking.csv").read_text().splitlines()
+    distances = [float(line.split(",")[1]) for line in ranking]
+    assert len(distances) == 129 and distances == sorted(distances, reverse=True)
+
+
 @pytest.mark.parametrize("executor", ["threads", "processes", "existing"])
 def test_mapreduce_identifiers(executor: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if executor == "existing":

@@ -55,9 +55,9 @@ def test_what_is_in_front_is_kept(before: str, program: str, left: str | None, a
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("my_worker_pool.py {debug}", "no other one in its place"),
-        ("my_process_worker_pool.py {debug}", "no other one in its place"),
-        ("tool python-exec parsl.executors.high_throughput.process_worker_pool", "no other one in its place"),
+        ("my_worker_pool.py {debug}", "worker program does not run here"),
+        ("my_process_worker_pool.py {debug}", "worker program does not run here"),
+        ("tool python-exec parsl.executors.high_throughput.process_worker_pool", "worker program does not run here"),
         ("process_worker_pool.py {debug}; date", "nothing can follow"),
         ("process_worker_pool.py {debug} > log", "nothing can follow"),
         ("process_worker_pool.py -c 4", r"-c has no effect\. Write cores_per_worker="),
@@ -76,7 +76,7 @@ def test_what_cannot_be_done_says_what_to_write(text: str, says: str) -> None:
 def test_set_later_it_is_checked_when_it_is_loaded() -> None:
     executor = HighThroughputExecutor()
     executor.launch_cmd = executor.launch_cmd.replace("process_worker_pool.py", "another-program")
-    with pytest.raises(ConfigurationError, match="no other one in its place"):
+    with pytest.raises(ConfigurationError, match="worker program does not run here"):
         executor.validate()
 
 

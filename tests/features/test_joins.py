@@ -205,8 +205,9 @@ def test_joins_that_wait_for_each_other_fail(count: int) -> None:
     assert all(isinstance(error, JoinError) for error in errors)
     told = [error for error in errors if error.circle]
     assert told
-    for future in futures:
+    for future, error in zip(futures, errors, strict=True):
         assert f"task {future.tid}" in str(told[0])
+        assert future.task_record["fail_history"] == [repr(error)]
     assert all("waits for itself: it joins task " in str(error) for error in errors), "the others say it, too"
     assert "waits for itself" in str(pickle.loads(pickle.dumps(told[0])))
 

@@ -227,7 +227,7 @@ def test_a_running_call_may_use_its_time(jobs: Callable[..., Jobs], tmp_path: Pa
     running = here.kernel.submit(hold, started, gate, "held")
     eventually(lambda: os.path.exists(started), "it runs", WAIT)
     behind = [work(path, i, 0.0) for i in range(4)]
-    eventually(here.executor.lane.ending_blocks, "it takes no more calls", WAIT)
+    eventually(here.executor.lane.ends.leaving_blocks, "it takes no more calls", WAIT)
     here.start()
     assert {f.result(WAIT) for f in behind} == {"1"}
     assert not running.done()
@@ -246,8 +246,8 @@ def test_short_calls_go_on_until_shortly_before_the_end(jobs: Callable[..., Jobs
     futures: list[Any] = []
     began = time.monotonic()
     while time.monotonic() - began < 1.6 * LIFE:
-        futures += [work(path, number + i, 0.002) for i in range(100)]
-        number += 100
+        futures += [work(path, number + i, 0.01) for i in range(50)]
+        number += 50
         futures[-1].result(WAIT)
     assert len({f.result(WAIT) for f in futures}) > 1
     assert runs(path) == dict.fromkeys(range(number), 1)

@@ -45,7 +45,12 @@ def die_by_system_exit() -> None:
     sys.exit(1)
 
 
-DEATHS = [die_by_exit, die_by_kill, die_by_segfault, die_by_system_exit]
+DEATHS = {
+    die_by_exit: "exit code 3",
+    die_by_kill: "signal SIGKILL ended its process",
+    die_by_segfault: "signal SIGSEGV ended its process (compiled code went wrong",
+    die_by_system_exit: "",
+}
 by_death = pytest.mark.parametrize("death", DEATHS, ids=[d.__name__ for d in DEATHS])
 
 
@@ -79,7 +84,7 @@ def recovers() -> None:
 
 
 @by_death
-def test_a_lost_worker_is_a_failed_try(death: Any, load: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_lost_worker_is_a_failed_try(death: Any, load: Callable[..., Any], tmp_path: Path, config_name: str) -> None:
     load()
     path = str(tmp_path / "log")
     future = logged(path, death)
@@ -90,33 +95,18 @@ def test_a_lost_worker_is_a_failed_try(death: Any, load: Callable[..., Any], tmp
         found = re.search(r"loss of worker (\S+) on host (\S+):", str(caught.value))
         assert found, str(caught.value)
         assert found[2] in {socket.gethostname(), socket.getfqdn(), "127.0.0.1"}
+        said = str(caught.value)
+        assert f"it ran app 'logged', task {future.tid}" in said
+        if config_name == "existing":
+            assert "not known here: the log of that worker" in said
+        else:
+            assert DEATHS[death].lower() in said.lower()
+            log = re.search(r"Its log: (\S+)$", said)
+            assert log and Path(log[1]).is_file()
     assert text_of(path) == "x", "one try is one run"
     error = dependent.exception(WAIT)
     assert isinstance(error, DependencyError) and isinstance(error.__cause__, WorkerLost)
     recovers()
-
-
-@pytest.mark.parametrize(
-    ("death", "how"),
-    [
-        (die_by_exit, "exit code 3"),
-        (die_by_kill, "signal SIGKILL ended its process"),
-        (die_by_segfault, "signal SIGSEGV ended its process (compiled code went wrong"),
-    ],
-)
-def test_what_is_told_of_a_lost_worker(
-    death: Any, how: str, load: Callable[..., Any], tmp_path: Path, config_name: str
-) -> None:
-    load()
-    future = logged(str(tmp_path / "log"), death)
-    said = str(future.exception(WAIT))
-    assert f"it ran app 'logged', task {future.tid}" in said
-    if config_name == "existing":
-        assert "not known here: the log of that worker" in said
-        return
-    assert how.lower() in said.lower()
-    found = re.search(r"Its log: (\S+)$", said)
-    assert found and Path(found[1]).is_file()
 
 
 def test_a_call_of_sys_exit_is_no_lost_worker(load: Callable[..., Any], tmp_path: Path) -> None:

@@ -198,6 +198,83 @@ def test_a_cell_that_is_interrupted(notebook: Notebook, tutorial: str) -> None:
     assert notebook.says("python_app(pow)(2, 5).result(60)") == "32"
 
 
+def test_the_calls_of_a_cell_that_is_interrupted_end_with_it(notebook: Notebook, tutorial: str) -> None:
+    """Those that wait and, where they can be ended, those that run; calls of earlier cells go on."""
+    on_threads = "ThreadPool" in tutorial
+    notebook.cell(tutorial)
+    notebook.cell(
+        """
+        import os
+
+        @python_app
+        def held(name, *after):
+            import os, time
+            open(name + '.started', 'w').close()
+            while not os.path.exists('GATE'):
+                time.sleep(0.05)
+            return name
+
+        @join_app
+        def joined(name):
+            return held(name)
+
+        early = joined(os.path.abspath('early'))
+        """.replace("GATE", str(notebook.folder / "open"))
+    )
+    eventually((notebook.folder / "early.started").exists, "the join has begun", 60)
+    pressed = threading.Thread(target=_press_when, args=[notebook.client.km, notebook.folder / "late.started"])
+    pressed.start()
+    said = notebook.fails("late = held(os.path.abspath('late'))\nfollower = held('no', late)\nfollower.result()")
+    assert said.startswith("KeyboardInterrupt")
+    pressed.join()
+    shown = "".join(o.get("text", "") for o in notebook.book.cells[-1].outputs)
+    cancelled = "1 call" if on_threads else "2 calls"
+    assert f"{cancelled} of the interrupted cell cancelled" in shown and "2 calls of earlier cells go on" in shown, (
+        shown
+    )
+    assert re.match("CancelledError|DependencyError", notebook.fails("follower.result(60)"))
+    assert notebook.says("early.done()") == "False"
+    if not on_threads:
+        assert "AppKilled" in notebook.fails("late.result(60)")
+    (notebook.folder / "open").touch()
+    assert notebook.says("os.path.basename(early.result(60))") == "'early'"
+    if on_threads:
+        assert notebook.says("os.path.basename(late.result(60))") == "'late'"
+    for name in ("open", "early.started", "late.started"):
+        (notebook.folder / name).unlink()
+
+
+def test_calls_that_are_to_go_on_when_their_cell_is_interrupted(notebook: Notebook, tutorial: str) -> None:
+    notebook.cell(tutorial.replace("executors=", "cancel_on_interrupt=False, executors="))
+    pressed = threading.Thread(target=_press_when, args=[notebook.client.km, notebook.folder / "going.started"])
+    pressed.start()
+    said = notebook.fails(
+        f"""
+        @python_app
+        def going():
+            import os, time
+            open({str(notebook.folder / "going.started")!r}, 'w').close()
+            while not os.path.exists({str(notebook.folder / "going")!r}):
+                time.sleep(0.05)
+            return 3
+
+        future = going()
+        future.result()
+        """
+    )
+    assert said.startswith("KeyboardInterrupt")
+    pressed.join()
+    (notebook.folder / "going").touch()
+    assert notebook.says("future.result(60)") == "3"
+    for name in ("going", "going.started"):
+        (notebook.folder / name).unlink()
+
+
+def _press_when(manager: Any, path: Path) -> None:
+    eventually(path.exists, "the call runs", 60)
+    _press(manager)
+
+
 def _press(manager: Any) -> None:
     """The notebook's stop button."""
     os.kill(manager.provisioner.pid, signal.SIGINT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.examples.test_examples import run
@@ -13,6 +14,17 @@ def test_slurm(slurm: Slurm, tmp_path: Path) -> None:
     lines = run(tmp_path, "hpc_slurm.py", *options).splitlines()
     assert lines[0].startswith("32 flights in ")
     assert lines[1].startswith("the farthest: ") and lines[1].endswith(" degrees")
+    assert not slurm.jobs()
+
+
+def test_the_tutorial(slurm: Slurm, tmp_path: Path) -> None:
+    """The script of docs/tutorials/slurm.md as it stands; what the page shows of it is what it printed here."""
+    page = (Path(__file__).parents[2] / "docs" / "tutorials" / "slurm.md").read_text()
+    script = tmp_path / "sweep.py"
+    script.write_text(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[0])
+    best, where = run(tmp_path, str(script), before=("-m", "parsl_on_dask")).splitlines()
+    assert best == "the farthest of 89 flights: 137.7 m, at 40 degrees" and best in page
+    assert where.startswith("jobs: ") and " nodes: " in where
     assert not slurm.jobs()
 
 

@@ -77,6 +77,23 @@ def lane(load: Callable[..., Any], config_name: str) -> Any:
     return load(initialize_logging=False).executors[config_name].lane
 
 
+HeldStart = tuple[threading.Event, threading.Event]
+
+
+@pytest.fixture
+def held_start(lane: Any, monkeypatch: pytest.MonkeyPatch) -> HeldStart:
+    """An event that says that the start of Dask has begun, and one that lets it go on."""
+    begun, go, start = threading.Event(), threading.Event(), lane.dask._start
+
+    def held() -> Any:
+        begun.set()
+        assert go.wait(WAIT)
+        return start()
+
+    monkeypatch.setattr(lane.dask, "_start", held)
+    return begun, go
+
+
 @python_app
 def same(x: Any) -> Any:
     return x
@@ -169,15 +186,8 @@ def test_calls_and_tasks_share_the_threads(lane: Any, stage: str) -> None:
     assert (here.entered, here.most) == (10, 2)
 
 
-def test_calls_run_while_dask_comes_up(lane: Any, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go, start = threading.Event(), threading.Event(), lane.dask._start
-
-    def held() -> Any:
-        begun.set()
-        assert go.wait(WAIT)
-        return start()
-
-    monkeypatch.setattr(lane.dask, "_start", held)
+def test_calls_run_while_dask_comes_up(lane: Any, stage: str, held_start: HeldStart) -> None:
+    begun, go = held_start
     with Askers(3) as askers:
         asked = [askers.submit(lambda: lane.client) for _ in range(3)]
         assert begun.wait(WAIT)
@@ -280,15 +290,8 @@ def test_nothing_is_made_after_the_end(lane: Any) -> None:
         _ = lane.client
 
 
-def test_an_end_while_dask_comes_up_waits_for_it(lane: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go, start = threading.Event(), threading.Event(), lane.dask._start
-
-    def held() -> Any:
-        begun.set()
-        assert go.wait(WAIT)
-        return start()
-
-    monkeypatch.setattr(lane.dask, "_start", held)
+def test_an_end_while_dask_comes_up_waits_for_it(lane: Any, held_start: HeldStart) -> None:
+    begun, go = held_start
     with Askers(2) as askers:
         asked = askers.submit(lambda: lane.client)
         assert begun.wait(WAIT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,10 @@ from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError
 from parsl_on_dask.executors import ThreadPoolExecutor
 from parsl_on_dask.executors.base import ParslExecutor
 from tests.helpers import WAIT, eventually, hold
-from tests.kernels import unload
+
+pytestmark = pytest.mark.usefixtures("nothing_loaded")
 
 WARM = True
-
-
-@pytest.fixture(autouse=True)
-def nothing_loaded() -> Iterator[None]:
-    yield
-    unload()
 
 
 @python_app

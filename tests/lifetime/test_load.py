@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,9 @@ from parsl_on_dask.errors import ConfigurationError, ExecutorError, NoDataFlowKe
 from parsl_on_dask.executors import DaskExecutor, ThreadPoolExecutor
 from parsl_on_dask.executors.base import ParslExecutor
 from tests.helpers import WAIT, alive, append, eventually, hold
-from tests.kernels import own_children, unload
+from tests.kernels import own_children
 
-
-@pytest.fixture(autouse=True)
-def nothing_loaded() -> Iterator[None]:
-    yield
-    unload()
+pytestmark = pytest.mark.usefixtures("nothing_loaded")
 
 
 @python_app

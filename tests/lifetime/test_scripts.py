@@ -46,6 +46,12 @@ def hold(started, gate):
 
 on_processes = pytest.mark.parametrize("config_name", ["processes"], indirect=True, scope="module")
 LOAD = "parsl.load(Config(executors=[executor]))\n"
+HOLDING = """
+future = hold(f"{gate}.started", gate)
+while not os.path.exists(f"{gate}.started"):
+    time.sleep(0.01)
+"""
+WAITING = 'print("waiting", flush=True)\nfuture.result()\n'
 
 
 @pytest.fixture
@@ -137,16 +143,7 @@ def test_an_exit_code(run: Callable[..., Script]) -> None:
 
 
 def test_ctrl_c_while_waiting(run: Callable[..., Script], config_name: str, gate: str) -> None:
-    one = run(
-        LOAD
-        + """
-future = hold(f"{gate}.started", gate)
-while not os.path.exists(f"{gate}.started"):
-    time.sleep(0.01)
-print("waiting", flush=True)
-future.result()
-"""
-    )
+    one = run(LOAD + HOLDING + WAITING)
     one.said("waiting")
     one.signal(signal.SIGINT, group=True)
     if config_name == "threads":
@@ -161,10 +158,8 @@ def test_ctrl_c_that_the_script_catches(run: Callable[..., Script]) -> None:
     """Workers do not hear the Ctrl-C of the terminal: calls go on and results arrive."""
     one = run(
         LOAD
+        + HOLDING
         + """
-future = hold(f"{gate}.started", gate)
-while not os.path.exists(f"{gate}.started"):
-    time.sleep(0.01)
 try:
     print("waiting", flush=True)
     future.result()
@@ -184,16 +179,7 @@ print(double(4).result())
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
 def test_a_script_that_is_killed(run: Callable[..., Script], number: int, config_name: str) -> None:
-    one = run(
-        LOAD
-        + """
-future = hold(f"{gate}.started", gate)
-while not os.path.exists(f"{gate}.started"):
-    time.sleep(0.01)
-print("waiting", flush=True)
-future.result()
-"""
-    )
+    one = run(LOAD + HOLDING + WAITING)
     one.said("waiting")
     assert one.leftovers(), "the script itself at least"
     one.signal(number)

@@ -7,19 +7,26 @@ from types import SimpleNamespace
 import pytest
 
 from parsl_on_dask.remote.runner import GLANCE, LINGER
-from tests.lanes.fakes import World
+from tests.lanes.fakes import Worker, World
 from tests.lanes.test_dispatch import calls, know
+
+
+def with_calls(world: World, count: int, expected: float | None = None) -> Worker:
+    """A worker with a shift of so many calls, which are expected to take so many seconds."""
+    worker = world.scheduler.add_worker()
+    lane = world.lane()
+    if expected is not None:
+        know(lane, expected)
+    calls(lane, count)
+    lane.go()
+    world.scheduler.assign(worker)
+    worker.begin()
+    return worker
 
 
 def test_a_look_that_comes_late_takes_no_call_that_is_new_to_it_for_a_long_one() -> None:
     with World() as world:
-        worker = world.scheduler.add_worker()
-        lane = world.lane()
-        know(lane, 0.001)
-        calls(lane, 10)
-        lane.go()
-        world.scheduler.assign(worker)
-        worker.begin()
+        worker = with_calls(world, 10, 0.001)
         shift = worker.shift
         assert shift is not None
         worker.take()
@@ -41,12 +48,7 @@ def test_a_shift_without_work_waits_as_often_as_it_is_waked_and_not_as_long(monk
     counts = {}
     for late in (0.0, 0.5):
         with World() as world:
-            worker = world.scheduler.add_worker()
-            lane = world.lane()
-            calls(lane, 1)
-            lane.go()
-            world.scheduler.assign(worker)
-            worker.begin()
+            worker = with_calls(world, 1)
             shift = worker.shift
             assert shift is not None
             shift.todo.clear()
@@ -67,13 +69,7 @@ def test_a_shift_without_work_waits_as_often_as_it_is_waked_and_not_as_long(monk
 
 def test_calls_behind_a_long_one_are_back_after_the_patience_for_it() -> None:
     with World() as world:
-        worker = world.scheduler.add_worker()
-        lane = world.lane()
-        know(lane, 0.001)
-        calls(lane, 10)
-        lane.go()
-        world.scheduler.assign(worker)
-        worker.begin()
+        worker = with_calls(world, 10, 0.001)
         worker.take()
         assert worker.shift is not None
         for _ in range(14):

@@ -95,7 +95,7 @@ heartbeat_period, poll_period, address_probe_timeout
     max_workers, worker_ports, managed, start_method, suppress_failure, enable_mpi_mode, mpi_launcher
         Of Parsl's earlier releases: accepted where they have a meaning, and reported once. ``enable_mpi_mode=True``
         makes it an :class:`~parsl_on_dask.executors.high_throughput.mpi_executor.MPIExecutor`.
-    batching, max_batch, in_flight, inline_limit, job_end_reruns, memory_limit
+    batching, max_batch, in_flight, inline_limit, job_end_reruns, memory_limit, linger
         See :class:`~parsl_on_dask.executors.lane_executor.LaneExecutor`.
 
     Raises
@@ -170,6 +170,7 @@ heartbeat_period, poll_period, address_probe_timeout
         inline_limit: int = 65536,
         job_end_reruns: int = 10,
         memory_limit: float | None = None,
+        linger: float | None = None,
     ) -> None:
         arguments = passed_on(locals())
         removed_arguments(type(self).__name__, arguments)

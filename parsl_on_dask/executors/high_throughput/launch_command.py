@@ -78,16 +78,16 @@ def prefix(owner: str, launch_cmd: str) -> str:
     found = _COMMAND.fullmatch(launch_cmd)
     if found is None:
         raise refused(
-            "Parsl's worker program does not run here, and no other one in its place. Leave launch_cmd out, or write "
-            "what is to be in front of process_worker_pool.py; launcher=WrappedLauncher('...') of the provider does "
-            "the same."
+            "Parsl's worker program does not run here, and no other program replaces it. Leave launch_cmd out, or "
+            "write what belongs in front of process_worker_pool.py; launcher=WrappedLauncher('...') of the provider "
+            "does the same."
         )
     try:
         words = list(shlex.shlex(found["arguments"], posix=True, punctuation_chars=True))
         text = _filled_in(_filled_in(found["before"])).strip()
         shlex.split(text)
     except ValueError as error:
-        raise refused(f"it cannot be read ({error}). A brace that is meant as such is written four times.") from None
+        raise refused(f"it cannot be read ({error}). A literal brace is written four times.") from None
     if any(set(word) <= set(";&|<>()") for word in words if word):
         raise refused("nothing can follow process_worker_pool.py and its options. Put it in front.")
     for option, value in _options(found["arguments"]):

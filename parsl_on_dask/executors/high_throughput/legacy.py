@@ -18,8 +18,7 @@ _TEXTS = {
     "mpi_launcher": "(mpi_launcher=) belongs to MPIExecutor; leave it out.",
 }
 _MPI_MODE = {
-    True: "(enable_mpi_mode=True) is now MPIExecutor(), with max_workers_per_block= in the place of "
-    "max_workers_per_node=.",
+    True: "(enable_mpi_mode=True) is now MPIExecutor(), with max_workers_per_block= in place of max_workers_per_node=.",
     False: "(enable_mpi_mode=False) is what happens anyway; leave it out.",
 }
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from parsl_on_dask.common.failed_calls import command, is_kept
+from parsl_on_dask.common.task_errors import without_numbers
 from parsl_on_dask.monitoring.pages.database import Database
 from parsl_on_dask.monitoring.pages.model import Run, Task, numbers
 
@@ -16,8 +17,6 @@ from parsl_on_dask.monitoring.pages.model import Run, Task, numbers
 SEARCHED = 256 * 2**20
 
 _FAILED = re.compile(r"Task (\d+) failed after \d+ retry attempts")
-#: What differs between the texts of failures that are otherwise equal: counts, task numbers, addresses of objects.
-_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 #: How lines begin in parsl.log: seconds, date, then the place.
 _LINE = re.compile(r"^\d{9,}\.\d+ \d{4}-\d\d-\d\d ")
 
@@ -39,7 +38,7 @@ class FailedTask:
 
 
 @dataclass(slots=True)
-class Cause:
+class CommonRoot:
     """Failures with the same root, or with roots that differ in nothing but their numbers.
 
     Attributes
@@ -70,15 +69,15 @@ def failures(run: Run, tracebacks: dict[int, str]) -> list[FailedTask]:
     return found
 
 
-def causes(found: Iterable[FailedTask]) -> list[Cause]:
+def causes(found: Iterable[FailedTask]) -> list[CommonRoot]:
     """Failures by what they come from."""
-    by_root: dict[tuple[str, str, str], Cause] = {}
+    by_root: dict[tuple[str, str, str], CommonRoot] = {}
     for failure in sorted(found, key=lambda f: f.task is not f.root):
         root = failure.root
-        key = (root.app, root.kind, _NUMBER.sub("#", reason(root)))
+        key = (root.app, root.kind, without_numbers(reason(root)))
         cause = by_root.get(key)
         if cause is None:
-            cause = by_root[key] = Cause(failure, [], [])
+            cause = by_root[key] = CommonRoot(failure, [], [])
         elif failure.task is not root:
             cause.followers.append(failure)
         else:

@@ -1,4 +1,4 @@
-"""Ends workers whose running call does not keep to its limits: the supervisor's side.
+"""Ends workers whose running call does not keep to its limits: the side of whoever keeps the workers.
 
 A call says in its worker's journal what it is allowed. Nothing else is asked of the worker, since a call that sits in
 C code may hold its interpreter.
@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from parsl_on_dask.clusters.orphans import descendants
-from parsl_on_dask.remote.journal import Allowed, Reader
+from .journal import Allowed, Reader
+from .usage import descendants
 
 #: Seconds between two looks at the journals.
 LOOK = 0.25
@@ -80,9 +80,13 @@ class Limits:
             found = self._found(pid, allowed) if allowed.number == before.number else {}
             if found:
                 self.exceeded[pid] = found
-                os.kill(pid, signal.SIGKILL)
+                self.end(pid)
             else:
                 os.kill(pid, signal.SIGCONT)
+
+    def end(self, pid: int) -> None:
+        """End a worker, which stands still."""
+        os.kill(pid, signal.SIGKILL)
 
     def reason(self, pid: int) -> dict[str, float | str]:
         """Why a worker was ended that is gone: fields of an :class:`~parsl_on_dask.clusters.base.End`."""
@@ -91,7 +95,10 @@ class Limits:
 
 def memory_of(pid: int) -> int:
     """Bytes of memory that a process and all that it has started have resident; 0 where that cannot be known."""
-    return sum(_resident(each) for each in (pid, *descendants(pid)))
+    own = _resident(pid)
+    with suppress(FileNotFoundError):  # the kernel does not list children
+        own += sum(map(_resident, descendants(pid)))
+    return own
 
 
 def _resident(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""The supervisor's side of limits: which workers are ended, and for what."""
+"""The side of whoever keeps the workers: which workers are ended, and for what."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from parsl_on_dask.clusters import limits
-from parsl_on_dask.clusters.limits import Limits
+from parsl_on_dask.remote import limits
 from parsl_on_dask.remote.journal import Journal, end_call
+from parsl_on_dask.remote.limits import Limits
 
 
 class World:

@@ -1,0 +1,302 @@
+"""The lane of an executor that a resident keeps, in the script."""
+
+from __future__ import annotations
+
+import logging
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import Any
+
+import cloudpickle
+
+from parsl_on_dask.clusters.base import close_client
+from parsl_on_dask.common import interrupts
+from parsl_on_dask.dask_internals.clients import future_of
+from parsl_on_dask.dask_internals.intervals import shorten
+from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.lanes.base import Lane
+from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.dask_noise import is_ours
+from parsl_on_dask.lanes.failures import each_its_own
+from parsl_on_dask.lanes.packing import Packer
+from parsl_on_dask.lanes.reports import outcome_of_report
+from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT, Stage
+from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.linger import records
+from parsl_on_dask.linger.client import ResidentClient, ResidentGone
+from parsl_on_dask.linger.table import ERROR, FAILED, VALUE
+from parsl_on_dask.remote.execution import ERROR as ERROR_REPORT
+from parsl_on_dask.remote.execution import VALUE as VALUE_REPORT
+
+logger = logging.getLogger("parsl.linger.lane")
+
+
+class KeptLane(Lane):
+    """A lane whose other end is in a process that outlives the script.
+
+    A call that is submitted is handed over at once, so ``cancel()`` comes too late for it; ``kill()`` does not.
+
+    Parameters
+    ----------
+    executor : LaneExecutor
+    resident : ResidentClient
+
+    Raises
+    ------
+    ExecutorError
+        When the executor cannot be started there.
+    """
+
+    remote = True
+    kept = True
+
+    def __init__(self, executor: Any, resident: ResidentClient) -> None:
+        self.executor = executor
+        self.label = executor.label
+        self.resident = resident
+        self.closing = False
+        self.left = False
+        self.lost: ResidentGone | None = None
+        self.live: dict[int, Call] = {}
+        self._last: dict[str, Any] = {"status": {}, "node_hours": None}
+        self._watch: Any = None
+        described = cloudpickle.dumps(executor)
+        place = resident.ask("open", self.label, described, records.description(executor), timeout=None)
+        from distributed import Client
+
+        self.client: Any = Client(
+            place["address"], security=place["security"], set_as_default=False, name=f"parsl-{self.label}"
+        )
+        shorten(self.client)
+        is_ours(getattr(self.client, "scheduler_comm", None))
+        self.parsl_page = place["started_here"]
+        self.packer = Packer(self.label, self.client, executor.inline_limit)
+        resident.when_lost(self._lose)
+
+    # -- calls ---------------------------------------------------------------------------------------------------
+
+    def submit(self, call: Call) -> None:
+        call.number = self.resident.number()
+        self.live[call.number] = call
+        try:
+            self.packer.pack(call)
+        except Exception as e:
+            self._finish(call, Outcome(error=e))
+            return
+        if call.stage is Stage.LAUNCHING:
+            call.step(SUBMIT)
+        if call.step(CLAIM) is None:  # cancelled meanwhile
+            self.live.pop(call.number, None)
+            return
+        if self.closing:
+            self._finish(call, Outcome(error=self._end_error()))
+            return
+        self.resident.expect(call.number, self._hear)
+        self._send(call)
+
+    def _send(self, call: Call) -> None:
+        task = call.owner
+        key = getattr(task, "hashsum", None) or ""
+        about: tuple[Any, ...] = ()
+        if key:
+            about = (call.name, task.get("cache_identity") or "name", task.get("key_parts") or ())
+        refs = [self._ref(value) for value in call.refs]
+        resident = self.resident
+        assert call.packed is not None
+        try:
+            with resident.sending:  # so that both ends remember functions in the same order
+                known = resident.functions.known(call.function_key) is not None
+                if not known:
+                    resident.functions.add(call.function_key, call.packed)
+                resident.tell(
+                    "call",
+                    call.number,
+                    self.label,
+                    call.name,
+                    (call.function_key, None if known else call.packed),
+                    call.payload,
+                    refs,
+                    dict(call.spec),
+                    (call.waited, call.own),
+                    key,
+                    about,
+                )
+        except Exception as e:
+            self._finish(call, Outcome(error=ExecutorError(self.executor, f"its call cannot be handed over: {e}")))
+
+    def _ref(self, value: RemoteValue) -> tuple[int, Any, int | None, int]:
+        number = _numbers.get(value, 0)
+        return (number, None if number else value.future.key, value.item, value.size)
+
+    def _hear(self, kind: str, number: int, *rest: Any) -> None:
+        """Take an outcome. On the thread that reads what the resident says."""
+        call = self.live.get(number)
+        if call is None:
+            return
+        if kind == "again":
+            self.resident.expect(number, self._hear)
+            self._send(call)
+            return
+        try:
+            self._take(call, number, *rest)
+        except BaseException as e:  # nobody else would end it
+            logger.exception("The outcome of a call of app %s cannot be read", call.name)
+            self._finish(
+                call, Outcome(error=ExecutorError(self.executor, f"the outcome of a call is unreadable: {e!r}"))
+            )
+
+    def _take(
+        self, call: Call, number: int, what: str, data: Any, about: tuple[Any, ...], *stored: bool | None
+    ) -> None:
+        worker, host, began, ended = about
+        if what == VALUE:
+            outcome = outcome_of_report((VALUE_REPORT, number, data, began, ended), call.name, worker, host)
+        elif what == ERROR:
+            outcome = outcome_of_report((ERROR_REPORT, number, data, began, ended), call.name, worker, host)
+        elif what == FAILED:
+            outcome = Outcome(error=cloudpickle.loads(data), worker=worker, host=host, began=began, ended=ended)
+        else:
+            outcome = Outcome(self._kept(*data), None, worker, host, began, ended)
+            stored = (bool(getattr(call.owner, "hashsum", None)),)
+        if stored and stored[0]:
+            call.owner["recorded"] = True
+        self._finish(call, outcome)
+
+    def _kept(self, number: int, key: Any, item: int | None, size: int) -> RemoteValue:
+        value = RemoteValue(self.label, self.client, future_of(self.client, key), item, size)
+        _numbers[value] = number
+        weakref.finalize(value, self.resident.released.put, number).atexit = False
+        return value
+
+    def _finish(self, call: Call, outcome: Outcome) -> None:
+        if self.live.pop(call.number, None) is None:
+            return
+        call.step(FINISH)
+        call.payload = call.packed = None
+        call.refs = ()
+        call.function, call.args, call.kwargs = None, (), {}
+        try:
+            call.done(call, outcome)
+        except BaseException:
+            logger.exception("Completing a call of app %s failed", call.name)
+
+    def withdraw(self, call: Call) -> None:
+        self.live.pop(call.number, None)
+
+    def kill(self, call: Call) -> bool:
+        if call.number not in self.live or self.lost is not None:
+            return False
+        self.resident.tell("kill", call.number)
+        return True
+
+    def outstanding(self) -> int:
+        return len(self.live)
+
+    def knows(self, function: Callable[..., Any]) -> bool:
+        return self.packer.knows(function)
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, RemoteValue) and value.client is self.client
+
+    # -- what the resident knows ---------------------------------------------------------------------------------
+
+    def _asked(self, method: str, default: Any, *arguments: Any) -> Any:
+        if self.left or self.lost is not None:
+            return self._last.get(method, default)
+        try:
+            return self.resident.ask("lane", self.label, method, *arguments)
+        except (ResidentGone, TimeoutError):
+            return default
+
+    def running(self) -> dict[str, int] | None:
+        found: dict[str, int] = self._asked("running", {}) or {}
+        return Counter(found)
+
+    def workers(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._asked("workers", [])
+        return found
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._asked("status", {})
+        return found
+
+    def node_hours(self) -> Any:
+        return self._asked("node_hours", None)
+
+    def slots_per_block(self) -> int:
+        return int(self._asked("slots_per_block", 1))
+
+    def idle_blocks(self) -> set[str]:
+        return set(self._asked("idle_blocks", ()))
+
+    def ending_blocks(self) -> set[str]:
+        return set(self._asked("ending_blocks", ()))
+
+    def scale_out(self, blocks: int = 1) -> list[str]:
+        found: list[str] = self._asked("scale_out", [], blocks)
+        return found
+
+    def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
+        found: list[str] = self._asked("scale_in", [], blocks, among)
+        return found
+
+    @property
+    def watch(self) -> Any:
+        """Told how calls go that are not done yet."""
+        return self._watch
+
+    @watch.setter
+    def watch(self, watch: Any) -> None:
+        self._watch = watch
+        if watch is None:
+            return
+        self.resident.hear("seen", self._seen)
+        self.resident.hear("message", lambda _, data: watch.message(cloudpickle.loads(data)))
+        self.resident.tell("watch", self.label, watch.asked_of(self.executor))
+
+    def _seen(self, number: int, worker: str, host: str, sample: tuple[Any, ...]) -> None:
+        call = self.live.get(number)
+        if call is not None and self._watch is not None:
+            self._watch.seen(call, worker, host, *sample)
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _end_error(self) -> BaseException:
+        return self.closed_error() if self.lost is None else each_its_own(self.lost)
+
+    def _lose(self, error: ResidentGone) -> None:
+        if self.closing:
+            return
+        self.closing = True
+        self.lost = error
+        self._fail_all()
+
+    def _fail_all(self) -> None:
+        for call in list(self.live.values()):
+            self._finish(call, Outcome(error=self._end_error()))
+
+    def close(self, wait: bool = False) -> None:
+        if self.left:
+            return
+        if wait:
+            while self.live and self.lost is None and not interrupts.came():
+                time.sleep(0.005)
+        self.closing = True
+        if not self.resident.leaving:
+            for method in ("status", "node_hours"):
+                self._last[method] = self._asked(method, self._last[method])
+        self.packer.large.clear()
+        close_client(self.client)
+        if not self.resident.leaving:
+            try:
+                self.resident.ask("close", self.label, timeout=None)
+            except ResidentGone:
+                logger.debug("The resident has gone, and executor %s with it", self.label)
+        self.left = True
+        self._fail_all()
+
+
+#: By what numbers residents know values on clusters.
+_numbers: weakref.WeakKeyDictionary[RemoteValue, int] = weakref.WeakKeyDictionary()

@@ -1,0 +1,72 @@
+"""Records what the calls of a resident return."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from parsl_on_dask.checkpoint.recording import Recording
+from parsl_on_dask.dataflow.checkpoint_schedule import CheckpointSchedule, Ended
+from parsl_on_dask.lanes.call import Pickled
+from parsl_on_dask.lanes.values import RemoteValue
+
+logger = logging.getLogger("parsl.linger.recorder")
+
+
+class Recorder:
+    """A checkpoint directory that a resident writes to.
+
+    Parameters
+    ----------
+    directory : str
+    sync : bool
+        Whether a result is on disk before anybody hears of it.
+    parsl_layout : bool
+        Whether Parsl's ``tasks.pkl`` is written, too.
+    """
+
+    checkpoint_files: Sequence[Any] | None = ()
+    checkpoint_mode = "task_exit"
+    trust = False
+
+    def __init__(self, directory: str, sync: bool = False, parsl_layout: bool = False) -> None:
+        self.directory: str | os.PathLike[str] | None = directory
+        self.run_dir = self.config_run_dir = directory
+        self.durability = "sync" if sync else "process"
+        self.parsl_layout = parsl_layout
+        self._schedule = CheckpointSchedule(self)
+        assert self._schedule.recording is not None
+        self._recording: Recording = self._schedule.recording
+
+    def checkpoint(self) -> None:
+        """Nothing waits to be written."""
+
+    def put(self, key: str, about: tuple[Any, ...], value: Pickled) -> bool:
+        """Record a small value; False when that cannot be done, on a full disk say."""
+        try:
+            self._recording.put_pickled(key, value.data, *about)
+        except Exception as e:
+            logger.error("A result of app %s cannot be recorded in %s: %r", about[0], self.directory, e)
+            return False
+        return True
+
+    def put_large(self, key: str, about: tuple[Any, ...], value: RemoteValue, then: Callable[[bool], None]) -> None:
+        """Have a value on the cluster recorded; ``then`` is told whether it is."""
+        app, identity, parts = about
+        done = self._schedule.keep(Ended(key, app, identity, parts, value), value)
+        done.add_done_callback(lambda _: then(self._recording.store.find(key) is not None))
+
+    def get(self, key: str) -> bytes | None:
+        """The pickle of a value that was recorded here; None when it cannot be had."""
+        try:
+            entry = self._recording.store.find(key)
+            return None if entry is None else self._recording.store.read(entry)
+        except Exception as e:
+            logger.error("A result that was recorded in %s cannot be read: %r", self.directory, e)
+            return None
+
+    def close(self) -> None:
+        """Finish what is under way, and close the files."""
+        self._schedule.close()

@@ -1,0 +1,353 @@
+"""A script that dies and is started again, and what stays meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from parsl_on_dask import Config
+from parsl_on_dask.errors import ConfigurationError
+from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
+from tests.helpers import Script, alive, eventually, start_script
+
+HEAD = """\
+import os, signal, sys, time
+import parsl_on_dask as parsl
+from parsl_on_dask import python_app
+from parsl_on_dask.config import Config
+from parsl_on_dask.executors import HighThroughputExecutor
+
+gate = os.path.join(os.getcwd(), "gate")
+
+@python_app(cache=True)
+def once(i, gate=gate, ignore_for_cache=["gate"]):
+    with open(f"{gate}-began", "a") as file:
+        file.write(f"{i}\\n")
+    with open(f"{gate}-workers", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    while i and not os.path.exists(gate):
+        time.sleep(0.01)
+    if i == 13:
+        raise ValueError("thirteen")
+    return i * i
+
+@python_app
+def plain(i, gate=gate):
+    with open(f"{gate}-plain", "a") as file:
+        file.write(f"{i}\\n")
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+
+def load(linger=60, workers=2, **options):
+    return parsl.load(Config(
+        executors=[HighThroughputExecutor(label="kept", max_workers_per_node=workers)], linger=linger, **options
+    ))
+
+def say(text):
+    print(text, flush=True)
+"""
+
+Life = Callable[..., Script]
+
+
+@pytest.fixture
+def life(tmp_path: Path) -> Iterator[Life]:
+    """Starts a script in the directory of the test: always the same one, unless it has other arguments."""
+    lives: list[Script] = []
+
+    def start(text: str, *args: str, **options: Any) -> Script:
+        lives.append(start_script(tmp_path, HEAD + text, *args, **options))
+        return lives[-1]
+
+    yield start
+    (tmp_path / "gate").touch()
+    for one in lives:
+        one.kill()
+
+
+def began(tmp_path: Path, what: str = "began") -> list[int]:
+    path = tmp_path / f"gate-{what}"
+    return sorted(map(int, path.read_text().split())) if path.exists() else []
+
+
+def record_of(tmp_path: Path, run: str = "000") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((tmp_path / "runinfo" / run / "resident.json").read_text())
+    return found
+
+
+def killed_with_calls(life: Life, tmp_path: Path, calls: str = "[once(i) for i in range(1, 5)]") -> int:
+    """Kill a script while two of its calls run; returns the pid of what stays."""
+    first = life(f"load(); calls = {calls}; say('called'); time.sleep(60)")
+    first.said("called")
+    eventually(lambda: len(began(tmp_path)) + len(began(tmp_path, "plain")) >= 2, "two calls run")
+    first.process.kill()
+    first.process.wait()
+    eventually(lambda: record_of(tmp_path)["name"], "what stays has noticed")
+    pid: int = record_of(tmp_path)["process"][0]
+    return pid
+
+
+def test_calls_that_run_and_wait_are_joined(life: Life, tmp_path: Path) -> None:
+    killed_with_calls(life, tmp_path)
+    second = life("load(); calls = [once(i) for i in range(1, 6)]; say('called'); say([c.result() for c in calls])")
+    second.said("called")
+    (tmp_path / "gate").touch()
+    assert second.ends() == 0, second.stderr
+    assert "[1, 4, 9, 16, 25]" in second.stdout
+    assert began(tmp_path) == [1, 2, 3, 4, 5]
+    assert "another life of run" in second.stderr
+    assert "2 of its calls run, 2 wait" in second.stderr
+    second.leaves_nothing()
+    assert not (tmp_path / "runinfo/000/resident.json").exists()
+
+
+def test_what_ended_while_nobody_was_here_is_heard_later(life: Life, tmp_path: Path) -> None:
+    killed_with_calls(life, tmp_path, "[once(1), once(13)]")
+    (tmp_path / "gate").touch()
+    record = record_of(tmp_path)
+    eventually(lambda: _asked(record)["ended"] == 2, "both have ended")
+    second = life("load(); say(once(1).result()); say(repr(once(13).exception()))")
+    assert second.ends() == 0, second.stderr
+    assert "ValueError('thirteen')" in second.stdout
+    assert began(tmp_path) == [1, 13]
+
+
+def _asked(record: dict[str, Any]) -> dict[str, Any]:
+    from parsl_on_dask.linger.client import knock
+
+    found: dict[str, Any] = knock(record, ask=True)[1]["state"]
+    return found
+
+
+def test_calls_without_a_key_run_again_and_those_that_wait_do_not_twice(life: Life, tmp_path: Path) -> None:
+    killed_with_calls(life, tmp_path, "[plain(i) for i in range(4)]")
+    second = life("load(); calls = [plain(i) for i in range(4)]; say('called'); [c.result() for c in calls]")
+    second.said("called")
+    (tmp_path / "gate").touch()
+    assert second.ends() == 0, second.stderr
+    assert began(tmp_path, "plain") == [0, 0, 1, 1, 2, 3]
+
+
+def test_a_script_that_an_exception_ends_leaves_its_executors(life: Life, tmp_path: Path) -> None:
+    first = life("load(); once(0).result(); say(os.getpid()); 1 / 0")
+    assert first.ends() == 1
+    assert alive(record_of(tmp_path)["process"][0])
+    second = life("load(); say(once(0).result())")
+    assert second.ends() == 0, second.stderr
+    assert "1 block is there" in second.stderr
+    assert began(tmp_path) == [0]
+    second.leaves_nothing()
+
+
+@pytest.mark.parametrize("end", ["pass", "os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", "parsl.clear()"])
+def test_nothing_stays_when_a_script_ends_or_is_interrupted(end: str, life: Life, tmp_path: Path) -> None:
+    only = life(f"load(); once(0).result(); {end}")
+    only.ends()
+    only.leaves_nothing()
+    assert not (tmp_path / "runinfo/000/resident.json").exists()
+
+
+def test_of_two_scripts_one_takes_it_up_and_the_other_says_who(life: Life, tmp_path: Path) -> None:
+    killed_with_calls(life, tmp_path)
+    text = "load(); calls = [once(i) for i in range(1, 5)]; say('called'); [c.result() for c in calls]"
+    second = life(text)
+    second.said("called")
+    third = life(text)
+    third.said("called")
+    assert f"is in the hands of process {second.process.pid} since" in third.stderr
+    (tmp_path / "gate").touch()
+    assert (second.ends(), third.ends()) == (0, 0)
+
+
+def test_another_version_is_refused(life: Life, tmp_path: Path) -> None:
+    pid = killed_with_calls(life, tmp_path)
+    path = tmp_path / "runinfo/000/resident.json"
+    record = record_of(tmp_path)
+    record["versions"]["distributed"] = "2020.1.0"
+    path.write_text(json.dumps(record))
+    second = life("load()")
+    assert second.ends() == 1
+    assert "is still there, with distributed 2020.1.0, and this is distributed" in second.stderr
+    assert "python -m parsl_on_dask stop" in second.stderr
+    assert alive(pid)
+
+
+def test_other_executors_are_refused(life: Life, tmp_path: Path) -> None:
+    pid = killed_with_calls(life, tmp_path)
+    second = life("load(workers=3)")
+    assert second.ends() == 1
+    assert "max_workers_per_node=2" in second.stderr
+    assert "max_workers_per_node=3" in second.stderr
+    assert alive(pid)
+
+
+def test_a_script_may_start_afresh(life: Life, tmp_path: Path) -> None:
+    pid = killed_with_calls(life, tmp_path)
+    (tmp_path / "gate").touch()
+    second = life("load(reattach=False); say(once(1).result())")
+    assert second.ends() == 0, second.stderr
+    assert "is still there, runinfo/000, and is left alone; `python -m parsl_on_dask stop" in second.stderr
+    assert alive(pid)
+
+
+def test_another_script_takes_nothing_up(life: Life, tmp_path: Path) -> None:
+    pid = killed_with_calls(life, tmp_path)
+    (tmp_path / "gate").touch()
+    other = life("load(); say(once(1).result())", "--another-argument")
+    assert other.ends() == 0, other.stderr
+    assert "another life" not in other.stderr
+    assert alive(pid)
+
+
+def test_what_stays_ends_when_its_time_is_up(life: Life, tmp_path: Path) -> None:
+    first = life("load(linger=1); call = once(0); call.result(); os.kill(os.getpid(), signal.SIGKILL)")
+    first.ends()
+    first.leaves_nothing()
+    assert not (tmp_path / "runinfo/000/resident.json").exists()
+    second = life("load(linger=1); say(once(0).result())")  # from what was recorded
+    assert second.ends() == 0, second.stderr
+    assert began(tmp_path) == [0]
+
+
+def test_what_stays_ends_with_its_run_directory(life: Life, tmp_path: Path) -> None:
+    pid = killed_with_calls(life, tmp_path)
+    shutil.rmtree(tmp_path / "runinfo", ignore_errors=True)
+    eventually(lambda: not alive(pid), "it has ended")
+
+
+def test_only_its_owner_can_read_the_key(life: Life, tmp_path: Path) -> None:
+    killed_with_calls(life, tmp_path)
+    record = record_of(tmp_path)
+    assert (tmp_path / "runinfo/000/resident.json").stat().st_mode & 0o777 == 0o600
+    assert os.stat(os.path.dirname(record["socket"])).st_mode & 0o777 == 0o700
+    from parsl_on_dask.linger.client import knock
+
+    assert knock({**record, "token": "x" * 32}, pid=1)[1] == {"refused": "the key is wrong"}
+
+
+def test_a_call_fails_when_the_resident_has_gone(life: Life, tmp_path: Path) -> None:
+    only = life("load(); call = once(1); say('called'); say(repr(call.exception())[:60])")
+    only.said("called")
+    eventually(lambda: began(tmp_path), "it runs")
+    os.kill(record_of(tmp_path)["process"][0], signal.SIGKILL)
+    assert only.ends() == 0, only.stderr
+    assert "ResidentGone('the process that keeps the executors" in only.stdout
+    (tmp_path / "gate").touch()
+    only.leaves_nothing()
+
+
+def test_workers_that_die_while_nobody_is_here_are_replaced(life: Life, tmp_path: Path) -> None:
+    killed_with_calls(life, tmp_path)
+    for worker in began(tmp_path, "workers"):
+        os.kill(worker, signal.SIGKILL)
+    second = life("load(retries=2); calls = [once(i) for i in range(1, 5)]; say('called'); [c.result() for c in calls]")
+    second.said("called")
+    (tmp_path / "gate").touch()
+    assert second.ends() == 0, second.stderr
+
+
+def test_a_cluster_that_broke_down_while_nobody_was_here_is_started_again(life: Life, tmp_path: Path) -> None:
+    pid = killed_with_calls(life, tmp_path)
+    for process in psutil.Process(pid).children(recursive=True):
+        process.kill()
+    record = record_of(tmp_path)
+    eventually(lambda: not _asked(record)["calls"], "its calls have failed")
+    (tmp_path / "gate").touch()
+    second = life("load(); say([once(i).result() for i in range(1, 5)])")
+    assert second.ends() == 0, second.stderr
+    assert "[1, 4, 9, 16]" in second.stdout
+
+
+def test_a_large_value_stays_on_its_worker_and_is_found_again(life: Life, tmp_path: Path) -> None:
+    text = """
+@python_app(cache=True)
+def large():
+    with open(f"{gate}-large", "a") as file:
+        file.write("1\\n")
+    return bytes(20_000_000)
+
+@python_app
+def size(value):
+    return len(value)
+
+load()
+value = large()
+say(size(value).result())
+"""
+    first = life(text + "os.kill(os.getpid(), signal.SIGKILL)")
+    first.ends()
+    second = life(text + "say(len(value.result()))")
+    assert second.ends() == 0, second.stderr
+    assert second.stdout.split() == ["20000000", "20000000"]
+    assert began(tmp_path, "large") == [1]
+
+
+def test_a_call_can_be_ended(life: Life, tmp_path: Path) -> None:
+    only = life(
+        "load(workers=1); calls = [once(1), once(2)]; say('called')\n"
+        "while not os.path.exists(gate + '-began'): time.sleep(0.01)\n"
+        "for call in reversed(calls): say(call.kill())\n"
+        "for call in calls: say(type(call.exception()).__name__)"
+    )
+    assert only.ends() == 0, only.stderr
+    assert only.stdout.split()[1:] == ["True", "True", "AppKilled", "AppKilled"]
+
+
+def test_an_executor_alone_may_stay(life: Life, tmp_path: Path) -> None:
+    text = """
+from parsl_on_dask.executors import ThreadPoolExecutor
+parsl.load(Config(executors=[HighThroughputExecutor(label="kept", max_workers_per_node=1, linger=60),
+                             ThreadPoolExecutor(label="pool")]))
+say(sorted(label for label, e in parsl.dfk().executors.items() if getattr(e.lane, "kept", False)))
+"""
+    only = life(text)
+    assert only.ends() == 0, only.stderr
+    assert only.stdout.strip() == "['kept']"
+
+
+def test_what_ends_with_the_script_is_refused(tmp_path: Path) -> None:
+    from parsl_on_dask import DataFlowKernel
+
+    with pytest.raises(ConfigurationError, match="runs its calls in threads of this process"):
+        DataFlowKernel(Config(executors=[ThreadPoolExecutor()], linger=60, run_dir=str(tmp_path)))
+    with pytest.raises(ConfigurationError, match="at_least|0|negative"):
+        HighThroughputExecutor(linger=-1).validate()
+    cluster = type("Cluster", (), {"scheduler_address": "tcp://127.0.0.1:1", "scale": None})()
+    with pytest.raises(ConfigurationError, match="cluster= is an object of this process"):
+        DataFlowKernel(Config(executors=[DaskExecutor(cluster=cluster, linger=60)], run_dir=str(tmp_path)))
+
+
+def test_monitoring_shows_one_run_with_two_lives(life: Life, tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    text = """
+from parsl_on_dask.monitoring import MonitoringHub
+load(monitoring=MonitoringHub(resource_monitoring_enabled=False))
+once(0).result()
+calls = [once(i) for i in range(1, 4)]
+say('called')
+"""
+    first = life(text + "time.sleep(60)")
+    first.said("called")
+    eventually(lambda: len(began(tmp_path)) == 3, "two calls run")
+    first.process.kill()
+    first.process.wait()
+    second = life(text + "[c.result() for c in calls]")
+    second.said("called")
+    (tmp_path / "gate").touch()
+    assert second.ends() == 0, second.stderr
+    with sqlite3.connect(tmp_path / "runinfo/monitoring.db") as database:
+        [run] = database.execute("SELECT time_completed IS NULL, tasks_completed_count FROM workflow").fetchall()
+        tasks = database.execute("SELECT task_id FROM task WHERE task_time_returned IS NULL").fetchall()
+        states = database.execute("SELECT task_status_name FROM status WHERE task_id = 1").fetchall()
+    assert run == (0, 4)
+    assert not tasks
+    assert ("exec_done",) in states
