@@ -199,5 +199,5 @@ def screen_for(file: IO[str] | None) -> Any:
         try:
             return screens.Terminal(file)
         except ImportError:
-            return screens.Lines(file, "for bars: pip install 'parsl-on-dask[monitoring]'")
+            return screens.Lines(file, "for bars: pip install 'parsl-on-dask[progress]'")
     return screens.Lines(file)
