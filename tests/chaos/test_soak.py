@@ -30,8 +30,8 @@ LOADS, LOADS_WARM = 160, 110
 DEATHS, DEATHS_WARM = 40, 13
 #: Bytes that a process may grow by in a round. A page here and there is the allocator's.
 BYTES = 40_000
-#: The same for a scheduler, in a round in which a client comes and goes: Dask keeps a timer, a topic and a span of it, and
-#: the last thousand messages to each worker (``distributed.admin.low-level-log-length``) with the tasks that they sent.
+#: The same for a scheduler, in a round in which a client comes and goes: Dask keeps a timer, a topic and a span of it,
+#: and of each worker the last thousand messages with the tasks in them (``distributed.admin.low-level-log-length``).
 BYTES_OF_A_CLIENT = 250_000
 
 
