@@ -24,9 +24,14 @@ def tag(name: str, keeper: Process) -> str:
 
 def interrupt(process: Process | None) -> None:
     """Do to a script and what runs in its group what Ctrl-C in a terminal does."""
+    signal_script(process, signal.SIGINT)
+
+
+def signal_script(process: Process | None, number: int) -> None:
+    """Send a signal to a script, and to its group where it has one of its own: in a batch job that is the job's."""
     if process is not None and alive(process):
         with suppress(ProcessLookupError):
-            os.killpg(process[0], signal.SIGINT)
+            (os.killpg if os.getpgid(process[0]) == process[0] else os.kill)(process[0], number)
 
 
 def end_all(record: RunRecord, tell: Callable[[str], None] = lambda _: None) -> None:
@@ -34,9 +39,7 @@ def end_all(record: RunRecord, tell: Callable[[str], None] = lambda _: None) -> 
 
     What has cancelled batch jobs or removed files before it ends by itself is given the time to.
     """
-    if record.process is not None and alive(record.process):
-        with suppress(ProcessLookupError):
-            os.killpg(record.process[0], signal.SIGKILL)
+    signal_script(record.process, signal.SIGKILL)
     if record.keeper is None:
         return
     text = tag(record.name, record.keeper)

@@ -265,6 +265,10 @@ def test_logs_follow_a_run_until_it_ends(folder: Folder) -> None:
         assert out.readline() == "first\n", "while the script waits"
         folder.open()
         assert out.read(16) == "no end of a line"
+        with folder.calling("logs", "-f", name) as left:
+            assert left.stdout is not None and left.stdout.readline() == "first\n"
+            left.send_signal(signal.SIGINT)
+            assert left.wait(WAIT) == 130
         folder.open("last")
         assert out.read() == ""
         assert following.wait(WAIT) == 0
