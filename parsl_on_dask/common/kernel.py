@@ -72,7 +72,7 @@ class Record(Protocol):
     joins: Future[Any] | list[Future[Any]] | None
     kwargs: dict[str, Any]
     memoize: bool
-    time_invoked: datetime | None
-    time_returned: datetime | None
-    try_time_launched: datetime | None
-    try_time_returned: datetime | None
+    invoked: float | None
+    returned: float | None
+    try_launched: float | None
+    try_returned: float | None

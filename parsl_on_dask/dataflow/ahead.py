@@ -17,7 +17,7 @@ from parsl_on_dask.dataflow.dependency_resolvers import (
     DEFAULT_DEPENDENCY_RESOLVER,
     SHALLOW_DEPENDENCY_RESOLVER,
 )
-from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.futures import AppFuture, record_of
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.dataflow.parts import Flow
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -119,5 +119,5 @@ def _is_on_lane(future: Any, lane: Lane) -> bool:
         return False
     if future.done():
         return error_of(future) is None and not future.cancelled() and type(value_of(future)) is not RemoteValue
-    record = future.task_record
+    record = record_of(future)
     return isinstance(record.current_try, Call) and record.lane is lane

@@ -12,7 +12,7 @@ from typing import Any
 from parsl_on_dask.data_provider.data_future import DataFuture
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.dataflow.dependency_resolvers import copied_containers, with_futures_taken
-from parsl_on_dask.dataflow.futures import AppFuture, describe
+from parsl_on_dask.dataflow.futures import AppFuture, describe, record_of
 from parsl_on_dask.dataflow.kept_arguments import Depended
 from parsl_on_dask.dataflow.parts import Kernel
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -103,7 +103,7 @@ def stage_in(kernel: Kernel, record: TaskRecord) -> None:
 
 def stage_out(kernel: Kernel, future: AppFuture[Any]) -> None:
     """Make the DataFutures of ``outputs`` and of File ``stdout`` and ``stderr``."""
-    record = future.task_record
+    record = record_of(future)
     kwargs = record.kwargs
     outputs = kwargs.get("outputs")
     inhibited = kwargs.get("_parsl_staging_inhibit", False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.task_errors import JoinError
 from parsl_on_dask.data_provider.data_future import DataFuture
-from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.futures import AppFuture, record_of
 from parsl_on_dask.python_internals.futures import callbacks_of
 
 if TYPE_CHECKING:
@@ -60,4 +60,4 @@ def _awaited(record: TaskRecord) -> Iterator[tuple[str, TaskRecord]]:
         for future in futures or ():
             source = future.parent if isinstance(future, DataFuture) else future
             if isinstance(source, AppFuture) and not source.done():
-                yield verb, source.task_record
+                yield verb, record_of(source)

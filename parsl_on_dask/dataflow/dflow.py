@@ -22,7 +22,7 @@ from parsl_on_dask.dataflow.counts import StateCounts
 from parsl_on_dask.dataflow.dependency_resolvers import DEFAULT_DEPENDENCY_RESOLVER
 from parsl_on_dask.dataflow.ending import last_steps, leave, steps_back, take_all
 from parsl_on_dask.dataflow.flow import Flow
-from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.futures import AppFuture, record_of
 from parsl_on_dask.dataflow.idle import wait_for_tasks, wait_until_settled
 from parsl_on_dask.dataflow.internal import LABEL as INTERNAL
 from parsl_on_dask.dataflow.internal import InternalExecutor
@@ -51,9 +51,9 @@ logger = logging.getLogger("parsl.dataflow.dflow")
 
 
 class DataFlowKernel:
-    """Runs tasks when what they depend on is done.
+    """Runs tasks when their dependencies are done.
 
-    ``parsl.load`` makes one and gives it to the apps; make your own to have several at a time.
+    ``parsl.load`` makes one for the apps; make your own to have several at a time.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class DataFlowKernel:
     Raises
     ------
     ConfigurationError
-        When the configuration asks for what cannot be done.
+        When the configuration asks for something that cannot be done.
     ExecutorError
         When an executor cannot be started.
 
@@ -253,7 +253,7 @@ class DataFlowKernel:
             self.task_count += 1
         label = INTERNAL if join else choose_executor(executors, self._labels, number)
         future = new_record(self, number, label, func, app_args or (), app_kwargs or {})
-        record = future.task_record
+        record = record_of(future)
         record.memoize = bool(cache)
         if type(cache) is Cache:
             record["cache_policy"] = cache

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from datetime import datetime
+from time import time
 from typing import Any
 
 from parsl_on_dask.common.raising import as_it_came
@@ -14,10 +14,11 @@ from parsl_on_dask.common.states import FINAL_STATES, States
 from parsl_on_dask.common.task_errors import DependencyError
 from parsl_on_dask.dataflow.ahead import Ahead
 from parsl_on_dask.dataflow.arguments import let_go_of, remote_values, unwrap
-from parsl_on_dask.dataflow.futures import AppFuture, app_names, describe, outcome_of
+from parsl_on_dask.dataflow.futures import AppFuture, app_names, describe, outcome_of, record_of
 from parsl_on_dask.dataflow.joins import Joins
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.loop import Loop
+from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.dataflow.parts import Kernel
 from parsl_on_dask.dataflow.retries import Retries
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
@@ -42,9 +43,8 @@ class Flow:
         self.lock = threading.Lock()
         self.loop = Loop(self.broken)
         self.soon = self.loop.soon
-        self.retries = Retries(self)
-        self.joins = Joins(self)
-        self.ahead = Ahead(self)
+        self.starts = self.start  # one object for all that wait
+        self.retries, self.joins, self.ahead = Retries(self), Joins(self), Ahead(self)
         self.trace: RunTrace | None = RunTrace(kernel.run_dir) if kernel.config.trace else None
 
     def moves(self) -> bool:
@@ -85,7 +85,7 @@ class Flow:
             if lane is None or not lane.knows(record.func):
                 self.soon(self.launch, record)
             else:  # which has threads of its own
-                lane.later(record.func_name, self.start, record)
+                lane.later(record.func_name, self.starts, record)
         else:
             self.soon(self.launch, record)
 
@@ -95,9 +95,9 @@ class Flow:
 
     def follow(self, future: Future[Any], record: TaskRecord) -> bool:
         """Put a task on the list of those that wait for another one. False when that is no task, or done."""
-        if type(future) is not AppFuture or future.task_record.dfk is not self.kernel:
+        if type(future) is not AppFuture or record_of(future).dfk is not self.kernel:
             return False
-        leader = future.task_record
+        leader = record_of(future)
         with self.lock:
             if leader.followers is None:
                 return False
@@ -150,7 +150,7 @@ class Flow:
                 error = DependencyError(failures, record.id, app_name=record.func_name, dependency_app_names=names)
                 self.retries.failed(record, error)
                 return
-        record.try_time_launched = datetime.now()
+        record.try_launched = time()
         try:
             known = kernel.memoizer.check_memo(record)
             if known is not None:
@@ -237,7 +237,7 @@ class Flow:
         if isinstance(present, Call) and before is not Stage.LAUNCHING and record.lane is not None:
             record.lane.withdraw(present)
         logger.info("Task %s was cancelled", record.id)
-        record.time_returned = datetime.now()
+        record.returned = time()
         future = self.end(record, States.failed)
         if future is not None:
             if error is None:
@@ -264,7 +264,7 @@ class Flow:
         if record.current_try is not call or record.status in FINAL_STATES:
             return
         record.current_try = Stage.DONE
-        record.try_time_returned = datetime.now()
+        record.try_returned = time()
         if self.kernel.watch is not None:
             self.kernel.watch.ran(record, outcome)
         if self.trace is not None:
@@ -275,7 +275,7 @@ class Flow:
             self.succeeded(record, outcome.value)
 
     def foreign_done(self, record: TaskRecord, future: Future[Any]) -> None:
-        record.try_time_returned = datetime.now()
+        record.try_returned = time()
         error = outcome_of(future)
         if error is not None:
             self.retries.failed(record, error)
@@ -293,7 +293,7 @@ class Flow:
     def reuse(self, record: TaskRecord, known: Future[Any]) -> None:
         if record.status in FINAL_STATES:  # it waited for itself
             return
-        record.try_time_returned = datetime.now()
+        record.try_returned = time()
         if type(known) is Recalled:
             self.reused(record, known.value)
             return
@@ -310,21 +310,21 @@ class Flow:
     def reused(self, record: TaskRecord, value: Any) -> None:
         if type(value) is RemoteValue:
             value.shared = True
-        self.complete(record, States.memo_done, value, record.try_time_returned)
+        self.complete(record, States.memo_done, value, record.try_returned)
 
     def succeeded(self, record: TaskRecord, value: Any) -> None:
         if record.join:
             self.joins.begin(record, value)
         else:
-            self.complete(record, States.exec_done, value, record.try_time_returned)
+            self.complete(record, States.exec_done, value, record.try_returned)
 
     # -- completion ----------------------------------------------------------------------------------------------
 
-    def complete(self, record: TaskRecord, state: States, value: Any, at: datetime | None = None) -> None:
+    def complete(self, record: TaskRecord, state: States, value: Any, at: float | None = None) -> None:
         """Give a task its result: first the cache and the counters, then whoever waits. ``at``: default now."""
         if record.status in FINAL_STATES:
             return
-        record.time_returned = at or datetime.now()
+        record.returned = at or time()
         held = None
         try:
             held = self.kernel.memoizer.update_memo_result(record, value)
@@ -355,7 +355,7 @@ class Flow:
         """Let a task fail."""
         if record.status in FINAL_STATES:
             return
-        record.time_returned = datetime.now()
+        record.returned = time()
         try:
             self.kernel.memoizer.update_memo_exception(record, error)
         except BaseException:
@@ -367,6 +367,12 @@ class Flow:
             self.release(record)
         if self.kernel.config.fail_fast:
             self.retries.stop(record, error)
+
+    def _is_shown(self) -> bool:
+        """Whether functions of the user's are given the records of tasks, which they may keep."""
+        config = self.kernel.config
+        shown = config.retry_handler is not None or config.std_autopath is not None
+        return shown or type(self.kernel.memoizer) is not BasicMemoizer
 
     def end(self, record: TaskRecord, state: States) -> LightFuture[Any] | None:
         """Put a task into its final state and let go of what it held.
@@ -387,5 +393,7 @@ class Flow:
         if self.kernel.config.garbage_collect:
             if type(record.exec_fu) is Recalled:
                 record.exec_fu = None
+            if self._is_shown():
+                record.tie(future)
             record.let_go()
         return future

@@ -70,7 +70,7 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
     def __init__(self, task_record: TaskRecord = MISSING, *, task_def: TaskRecord = MISSING) -> None:
         if task_record is MISSING or task_def is not MISSING:
             task_record = renamed("AppFuture", "task_def", "task_record", task_def, task_record)
-        self.task_record = task_record
+        self._record = task_record
 
     # -- the result --------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait for the task; None waits for ever.
+            Seconds to wait for the task; None waits forever.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
             raise
 
     def _callbacks(self) -> Callbacks:
-        return getattr(self.task_record.dfk, "callbacks", None) or super()._callbacks()
+        return getattr(self._record.dfk, "callbacks", None) or super()._callbacks()
 
     def peek(self) -> Any:
         """The result of a finished task, or what stands for it when it can stay on its worker. For the kernel.
@@ -131,7 +131,7 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
 
     def _promise(self, leaders: list[Call]) -> Any:
         """The result of a finished task, or a promise of it."""
-        call = self.task_record.current_try
+        call = self._record.current_try
         if self.done():
             if type(self._result) is RemoteValue:
                 raise LookupError("the value is on a worker by now")
@@ -159,9 +159,9 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
 
         Notes
         -----
-        In Parsl this raises NotImplementedError, always. Code that expects that simply sees tasks cancelled.
+        In Parsl this always raises NotImplementedError. Code that expects it will see tasks cancelled.
         """
-        return self.task_record.dfk.cancel_task(self.task_record)
+        return self._record.dfk.cancel_task(self._record)
 
     def kill(self) -> bool:
         """Cancel the task, also when a worker runs it: its process is ended then, and replaced.
@@ -176,24 +176,30 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
             True when the task was cancelled, or its end is on the way; it may still be done before that. False when it
             is done, or cannot be ended.
         """
-        return self.task_record.dfk.cancel_task(self.task_record, running=True)
+        return self._record.dfk.cancel_task(self._record, running=True)
 
     def running(self) -> bool:
         """Whether the task was launched and is not done."""
         from parsl_on_dask.common.states import States
 
-        return not self.done() and getattr(self.task_record, "status", None) in (States.launched, States.joining)
+        return not self.done() and getattr(self._record, "status", None) in (States.launched, States.joining)
 
     # -- Parsl's members -----------------------------------------------------------------------------------
 
     @property
+    def task_record(self) -> TaskRecord:
+        """What the kernel knows about the task."""
+        self._record.tie(self)
+        return self._record
+
+    @property
     def tid(self) -> int:
         """The task's number."""
-        return self.task_record.id
+        return self._record.id
 
     @property
     def task_def(self) -> TaskRecord:
-        """The task's record, by the name it had until 2023."""
+        """The task's record, under the name that it had until 2023."""
         from parsl_on_dask.old_spellings.legacy import warn_once
 
         warn_once("AppFuture.task_def", "AppFuture.task_def is now AppFuture.task_record")
@@ -202,12 +208,12 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
     @property
     def stdout(self) -> Any:
         """What ``stdout`` was, with AUTO_LOGNAME replaced by the path; a DataFuture when it was a File."""
-        return self._stdout_future or self.task_record.kwargs.get("stdout")
+        return self._stdout_future or self._record.kwargs.get("stdout")
 
     @property
     def stderr(self) -> Any:
         """What ``stderr`` was, as :attr:`stdout`."""
-        return self._stderr_future or self.task_record.kwargs.get("stderr")
+        return self._stderr_future or self._record.kwargs.get("stderr")
 
     @property
     def outputs(self) -> list[DataFuture]:
@@ -216,12 +222,12 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
 
     def task_status(self) -> str:
         """Name of the task's state, for example ``"pending"`` or ``"exec_done"``."""
-        return self.task_record.status.name
+        return self._record.status.name
 
     # -- futures of parts of the result ----------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> AppFuture[Any]:
-        element: Any = self.task_record.dfk.submit_internal(_element, (self, key))
+        element: Any = self._record.dfk.submit_internal(_element, (self, key))
         return element  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> Any:
@@ -235,10 +241,10 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
                 return dask_future_of(self).key
             from parsl_on_dask.common.mistakes import dask_asked_for
 
-            raise AttributeError(dask_asked_for(self.task_record.func_name, name))
-        part: Any = self.task_record.dfk.submit_internal(_attribute, (self, name))
+            raise AttributeError(dask_asked_for(self._record.func_name, name))
+        part: Any = self._record.dfk.submit_internal(_attribute, (self, name))
         part.__class__ = _Part
-        part._of = (self.task_record.func_name, name)
+        part._of = (self._record.func_name, name)
         return part
 
     # iter() would otherwise try future[0], future[1], ... for ever
@@ -293,13 +299,13 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
         return (FinishedFuture, (value,))
 
     def _dask_name(self) -> str:
-        return f"parsl-{self.task_record.func_name}-{self.task_record.dfk.run_id}-{self.tid}"
+        return f"parsl-{self._record.func_name}-{self._record.dfk.run_id}-{self.tid}"
 
     def __repr__(self) -> str:
         state = self._state.lower() if self.done() else "not done"
         if self._exception is not None:
             state = f"raised {type(self._exception).__name__}"
-        record = self.task_record
+        record = self._record
         return f"<AppFuture of task {record.id}, app {record.func_name}: {state}>"
 
     def _repr_html_(self) -> str:
@@ -335,7 +341,7 @@ def _refusing(symbol: str) -> Callable[[Any, Any], Any]:
     def refuse(self: Any, other: Any) -> Any:
         from parsl_on_dask.common.mistakes import operator_on_future
 
-        raise TypeError(operator_on_future(self.task_record.func_name, symbol))
+        raise TypeError(operator_on_future(self._record.func_name, symbol))
 
     return refuse
 
@@ -374,8 +380,13 @@ def app_names(futures: Sequence[Future[Any]], failures: Sequence[tuple[BaseExcep
     known: dict[str, str | None] = {}
     for future in futures:
         source = future.parent if isinstance(future, DataFuture) else future
-        known[describe(future)] = source.task_record.func_name if isinstance(source, AppFuture) else None
+        known[describe(future)] = source._record.func_name if isinstance(source, AppFuture) else None
     return [known.get(described) for _, described in failures]
 
 
 lay_out(AppFuture[None](TaskRecord()))
+
+
+def record_of(future: AppFuture[Any]) -> TaskRecord:
+    """The record of a future's task, for whoever does not pass it on."""
+    return future._record

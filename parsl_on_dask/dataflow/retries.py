@@ -72,8 +72,7 @@ class Retries:
             if not kernel.set_state(record, States.fail_retryable):  # cancelled meanwhile
                 return
             record.try_id += 1
-            record.try_time_launched = None
-            record.try_time_returned = None
+            record.try_launched = record.try_returned = None
             record.fail_history = []
             record.try_again()
             kernel.set_state(record, States.pending)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from concurrent.futures import Future
-from datetime import datetime
+from time import time
 from typing import Any
 
 from parsl_on_dask.common.call_options import CallOptions
 from parsl_on_dask.common.task_errors import RunStopped
 from parsl_on_dask.dataflow import arguments, exits
-from parsl_on_dask.dataflow.futures import AppFuture
+from parsl_on_dask.dataflow.futures import AppFuture, record_of
 from parsl_on_dask.dataflow.parts import Kernel
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError
@@ -55,7 +55,7 @@ def new_record(
     record.kwargs = dict(kwargs)
     record.executor = executor
     record.resource_specification = kwargs.get("parsl_resource_specification") or {}
-    record.time_invoked = datetime.now()
+    record.invoked = time()
     future: AppFuture[Any] = AppFuture(record)
     record.app_fu = future
     return future
@@ -84,7 +84,7 @@ def prepare(kernel: Kernel, future: AppFuture[Any]) -> tuple[Sequence[Future[Any
         The futures that it waits for; and whether nothing that the caller may change is among its arguments, so that
         they can be looked at later.
     """
-    record = future.task_record
+    record = record_of(future)
     if arguments.are_plain(record):
         return (), True
     settled = arguments.are_settled(record)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.states import States
-from parsl_on_dask.dataflow.futures import AppFuture, describe
+from parsl_on_dask.dataflow.futures import AppFuture, describe, record_of
 from parsl_on_dask.logconfigs.buffered import BufferedFileHandler
 from parsl_on_dask.remote.errors import SHOWN, formatted, shortened
 from parsl_on_dask.remote.tracebacks import behind_ours
@@ -66,7 +66,7 @@ class TaskLog:
         logger.info(text, *args, extra={"parsl.task": record.id, "parsl.app_name": record.func_name})
 
     def _depends(self, record: TaskRecord, future: Future[Any]) -> None:
-        if isinstance(future, AppFuture) and future.task_record.dfk is record.dfk:
+        if isinstance(future, AppFuture) and record_of(future).dfk is record.dfk:
             extra = {"parsl.task": record.id, "parsl.dependency_task": future.tid}
             logger.info("Task %s has dependency task %s", record.id, future.tid, extra=extra)
         else:

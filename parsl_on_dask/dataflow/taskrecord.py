@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,6 +63,71 @@ FIELDS = (
     "try_time_returned",
 )
 _FIELDS = frozenset(FIELDS)
+#: Made when somebody asks.
+_LOCKS = frozenset({"join_lock", "task_launch_lock"})
+#: Those that few tasks have: they are kept beside keys of one's own.
+_RARE = frozenset({"joins", "checkpoint", "fail_history"})
+#: Beside those, for records that somebody else than their futures has.
+_TIED = "\0tied"
+#: Where the times are, as numbers, which take half of the memory.
+_TIMES = {
+    "time_invoked": "invoked",
+    "time_returned": "returned",
+    "try_time_launched": "try_launched",
+    "try_time_returned": "try_returned",
+}
+_SLOTS = (*(name for name in FIELDS if name not in _LOCKS | _RARE | _TIMES.keys() | {"app_fu"}), *_TIMES.values())
+
+
+def _time(slot: str) -> Any:
+    """A time as Parsl has it."""
+
+    def get(self: TaskRecord) -> datetime | None:
+        seconds = getattr(self, slot)
+        return None if seconds is None else datetime.fromtimestamp(seconds)
+
+    def put(self: TaskRecord, when: datetime | None) -> None:
+        setattr(self, slot, None if when is None else when.timestamp())
+
+    return property(get, put)
+
+
+def _rare(name: str, *default: Any) -> Any:
+    """A field that few tasks have."""
+
+    def get(self: TaskRecord) -> Any:
+        more = self._more
+        if more is not None and name in more:
+            return more[name]
+        if not default:
+            raise AttributeError(name)
+        return default[0]
+
+    def put(self: TaskRecord, value: Any) -> None:
+        if value is None:
+            if self._more is not None:
+                self._more.pop(name, None)
+        else:
+            self.more()[name] = value
+
+    return property(get, put, lambda self: put(self, None))
+
+
+def _app_fu() -> Any:
+    """The future: held until the task is done, then found by a reference, if there is one."""
+
+    def get(self: TaskRecord) -> LightFuture[Any]:
+        future = self._future
+        if type(future) is weakref.ref:
+            future = future()
+        if future is None:
+            raise AttributeError("app_fu")
+        return future  # type: ignore[no-any-return]
+
+    def put(self: TaskRecord, future: LightFuture[Any] | None) -> None:
+        self._future = future
+
+    return property(get, put, lambda self: put(self, None))
 
 
 class TasksKernel(Protocol):
@@ -86,6 +152,11 @@ class TaskRecord(MutableMapping[str, Any]):
 
     It is a mapping, not a dict: a million of them have to fit into memory. Keys of one's own may be added.
 
+    Attributes
+    ----------
+    invoked, returned, try_launched, try_returned : float or None
+        The times that have longer names as keys, in seconds since 1970.
+
     Examples
     --------
     >>> record = TaskRecord(id=3, func_name="double")
@@ -96,7 +167,7 @@ class TaskRecord(MutableMapping[str, Any]):
     'mine'
     """
 
-    __slots__ = (*FIELDS, "__weakref__", "_future", "_more", "awaited", "current_try", "followers", "lane")
+    __slots__ = (*_SLOTS, "_future", "_more", "awaited", "current_try", "followers", "lane")
 
     id: int
     dfk: TasksKernel
@@ -108,25 +179,30 @@ class TaskRecord(MutableMapping[str, Any]):
     resource_specification: dict[str, Any]
     status: States
     depends: Sequence[Future[Any]]
-    app_fu: LightFuture[Any]
     exec_fu: Future[Any] | None
     try_id: int
     fail_count: int
     fail_cost: float
-    fail_history: list[str]
     memoize: bool
     hashsum: str | None
     ignore_for_cache: Sequence[str]
     from_memo: bool | None
-    checkpoint: bool | None
     join: bool
-    joins: Future[Any] | list[Future[Any]] | None
     join_lock: Any
     task_launch_lock: Any
-    time_invoked: datetime | None
-    time_returned: datetime | None
-    try_time_launched: datetime | None
-    try_time_returned: datetime | None
+    invoked: float | None
+    returned: float | None
+    try_launched: float | None
+    try_returned: float | None
+
+    app_fu: LightFuture[Any] = _app_fu()
+    joins: Future[Any] | list[Future[Any]] | None = _rare("joins", None)
+    checkpoint: bool | None = _rare("checkpoint")
+    fail_history: list[str] = _rare("fail_history")
+    time_invoked = _time("invoked")
+    time_returned = _time("returned")
+    try_time_launched = _time("try_launched")
+    try_time_returned = _time("try_returned")
 
     def __init__(self, **fields: Any) -> None:
         self.try_id = 0
@@ -136,15 +212,13 @@ class TaskRecord(MutableMapping[str, Any]):
         self.exec_fu = None
         self.hashsum = None
         self.from_memo = None
-        self.joins = None
-        self.time_returned = None
-        self.try_time_launched = None
-        self.try_time_returned = None
+        self.returned = self.try_launched = self.try_returned = None
         #: The present try: a bare stage until its lane is chosen, then a call, which has the stage.
         self.current_try: Stage | Call = Stage.WAITING
         #: The lane of the present try's call.
         self.lane: Lane | None = None
         self.awaited = 0
+        self._future: Any = None
         self._more: dict[str, Any] | None = None
         #: Tasks that wait for this one; None when it is done.
         self.followers: Sequence[TaskRecord] | None = ()
@@ -176,6 +250,12 @@ class TaskRecord(MutableMapping[str, Any]):
             if end is not None:
                 self.current_try = end
             return end
+
+    def more(self) -> dict[str, Any]:
+        """What only this record has."""
+        if self._more is None:
+            self._more = {}
+        return self._more
 
     def take(self, call: Call, at: Stage) -> bool:
         """Have a call be the present try from now on. False when the try is not at that stage any more."""
@@ -213,29 +293,33 @@ class TaskRecord(MutableMapping[str, Any]):
         if self.depends and type(self.depends) is not Depended:
             self.depends = Depended(map(weakref.ref, self.depends))
         self.joins = None
-        self._future = weakref.ref(self.app_fu)
-        del self.app_fu
+        future, self._future = self.app_fu, None
+        if self._more is not None and _TIED in self._more:
+            self._future = weakref.ref(future)
+
+    def tie(self, future: LightFuture[Any]) -> None:
+        """Somebody else has the record: its future can be found by it for as long as that lives, also when it is done.
+
+        Most records are in nobody's hands but the future's, and need no reference back, of which a million take 80 MB.
+        """
+        self.more()[_TIED] = True
+        if self._future is None:
+            self._future = weakref.ref(future)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "app_fu":
-            reference = getattr(self, "_future", None)
-            future = reference() if reference is not None else None
-            if future is not None:
-                return future
-        elif name == "fail_history":  # made for those that fail
-            self.fail_history = []
-            return self.fail_history
+        if name in _LOCKS:
+            return self[name]
+        if name == "fail_history":  # made for those that fail
+            return self.more().setdefault(name, [])
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getitem__(self, key: str) -> Any:
+        if key in _LOCKS:
+            return self.more().setdefault(key, threading.Lock())
         if key in _FIELDS:
-            try:
+            with suppress(AttributeError):
                 value = getattr(self, key)
                 return value.shown() if type(value) in LOOSE else value
-            except AttributeError:
-                if key in ("join_lock", "task_launch_lock"):  # made only when somebody asks
-                    setattr(self, key, threading.Lock())
-                    return getattr(self, key)
         elif self._more is not None and key in self._more:
             return self._more[key]
         raise KeyError(key)
@@ -248,17 +332,15 @@ class TaskRecord(MutableMapping[str, Any]):
         return default if self._more is None else self._more.get(key, default)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        if key in _FIELDS:
+        if key in _FIELDS and key not in _LOCKS:
             setattr(self, key, value)
         else:
-            if self._more is None:
-                self._more = {}
-            self._more[key] = value
+            self.more()[key] = value
 
     def __delitem__(self, key: str) -> None:
-        if key in _FIELDS:
+        if key in _FIELDS and key not in _LOCKS:
             try:
-                delattr(self, key)
+                delattr(self, _TIMES.get(key, key))
             except AttributeError:
                 raise KeyError(key) from None
         elif self._more is not None and key in self._more:
@@ -267,10 +349,11 @@ class TaskRecord(MutableMapping[str, Any]):
             raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:
+        more = self._more or {}
         for name in FIELDS:
-            if hasattr(self, name):
+            if name in more or (name not in _LOCKS and hasattr(self, name)):
                 yield name
-        yield from self._more or ()
+        yield from (name for name in more if name not in _FIELDS and name != _TIED)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from parsl_on_dask.executors.lane_executor import LaneExecutor
+from parsl_on_dask.lanes import stages
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.calls_ahead import CallsAhead
 from parsl_on_dask.lanes.dispatch import Dispatcher
@@ -46,7 +47,9 @@ class BatchLane(RemoteLane):
         self.shifts: dict[str, Shift] = {}
         self.open_shifts: dict[str, Shift] = {}
         self.links = Links(self.client, self.topic, lambda kind, item: self.inbox.put((kind, item)))
-        self.steps: deque[tuple[Callable[[Any], None], Any]] = deque()
+        #: items whose step is the usual one, and tuples of step and item
+        self.steps: deque[Any] = deque()
+        self.usual: Callable[[Any], None] | None = None
         self.calls_ahead = CallsAhead(self.live)
         self.ends = JobEnds(self)
         self.dispatcher = Dispatcher(self)
@@ -86,7 +89,11 @@ class BatchLane(RemoteLane):
             self.inbox.put(("call", call))
 
     def later(self, name: str, step: Callable[[Any], None], item: Any) -> None:
-        self.steps.append((step, item))
+        # of a million items, which wait here, nearly all have the same step
+        if self.usual is None:
+            with stages.lock:
+                self.usual = self.usual or step
+        self.steps.append(item if step is self.usual and type(item) is not tuple else (step, item))
         if self.asleep:
             self.asleep = False
             self.inbox.put(("step", None))
@@ -182,12 +189,16 @@ class BatchLane(RemoteLane):
             if not self.steps or not (self.has_steps() or self.closing):
                 return
             try:
-                step, item = self.steps[0]
-                step(item)
+                self._take_step(self.steps[0])
             except BaseException:  # pickling runs code of the user's, which may raise SystemExit
                 logger.exception("Lane %s: a call could not be made ready", self.label)
             finally:
                 self.steps.popleft()
+
+    def _take_step(self, entry: Any) -> None:
+        step, item = entry if type(entry) is tuple else (self.usual, entry)
+        assert step is not None
+        step(item)
 
     def finish_steps(self) -> None:
         self.ended = True
@@ -197,11 +208,11 @@ class BatchLane(RemoteLane):
         """Do the steps that are left, when the lane's thread has ended. By several threads, if they come together."""
         while True:
             try:
-                step, item = self.steps.popleft()
+                entry = self.steps.popleft()
             except IndexError:
                 return
             try:
-                step(item)
+                self._take_step(entry)
             except BaseException:  # pickling runs code of the user's, which may raise SystemExit
                 logger.exception("Lane %s: a call could not be refused", self.label)
 

@@ -67,7 +67,7 @@ def of_futures(futures: Iterable[Any], kernel: Kernel | None) -> list[AppCounts]
     """The tasks behind some futures, by app. Futures that are no app's count as an app called "other"."""
     counts: dict[str, list[int]] = {}
     for future in futures:
-        record = getattr(future, "__dict__", {}).get("task_record")
+        record = getattr(future, "_record", None)
         app = record.func_name if record is not None else "other"
         state = getattr(record, "status", None)
         if future.done():

@@ -64,7 +64,7 @@ class Observer:
                 joins = record.joins
                 extra = _numbers([joins] if isinstance(joins, Future) else joins or ())
             else:
-                extra = (record.try_time_launched, record.try_time_returned, ",".join(record.fail_history))
+                extra = (record.try_launched, record.try_returned, ",".join(record.fail_history))
         self.put((state, record, record.try_id, time(), extra))
 
     def ran(self, record: Record, outcome: Outcome) -> None:

@@ -141,7 +141,7 @@ class RowMaker:
         return known
 
     def _tasks(self, tasks: dict[int, Record], texts: dict[int, Any]) -> Iterable[tuple[Any, ...]]:
-        run_id, moment, name = self.run_id, self.clock.moment, self._name
+        run_id, stamp, name = self.run_id, self.clock.stamp, self._name
         for number, record in tasks.items():
             depends, inputs, outputs, stdin, stdout, stderr = texts.get(number, _PLAIN)
             yield (
@@ -156,8 +156,8 @@ class RowMaker:
                 stdin,
                 stdout,
                 stderr,
-                moment(record.time_invoked),
-                moment(record.time_returned),
+                stamp(record.invoked),
+                stamp(record.returned),
                 record.fail_count,
                 record.fail_cost,
             )
@@ -169,7 +169,7 @@ class RowMaker:
         joins: dict[tuple[int, int], str],
         ran: dict[tuple[int, int], Any],
     ) -> Iterable[tuple[Any, ...]]:
-        run_id, stamp, moment = self.run_id, self.clock.stamp, self.clock.moment
+        run_id, stamp = self.run_id, self.clock.stamp
         for key, record in tries.items():
             number, try_id = key
             launched = returned = None
@@ -177,7 +177,7 @@ class RowMaker:
             if key in captured:
                 launched, returned, history = captured[key]
             elif record.try_id == try_id:
-                launched, returned = record.try_time_launched, record.try_time_returned
+                launched, returned = record.try_launched, record.try_returned
                 history = ",".join(list(record.fail_history)) if record.fail_count else ""
             worker, host, began, _ = ran.get(key) or ("", "", 0.0, 0.0)
             yield (
@@ -187,9 +187,9 @@ class RowMaker:
                 self.block_of(record.executor, worker) if worker else None,
                 host or None,
                 record.executor,
-                moment(launched),
-                stamp(began) if began else None,
-                moment(returned),
+                stamp(launched),
+                stamp(began or None),
+                stamp(returned),
                 clean(history) if history else history,
                 joins.get(key),
             )

@@ -51,8 +51,7 @@ class RunTrace:
     def add(self, record: Record, outcome: Outcome) -> None:
         """A try has come back from its lane."""
         depends = record.depends
-        # numbers: a datetime takes as long to pickle as all the rest
-        since = record.try_time_launched if record.try_id else record.time_invoked
+        since = record.try_launched if record.try_id else record.invoked
         self.rows.append(
             (
                 record.id,
@@ -61,7 +60,7 @@ class RunTrace:
                 record.executor,
                 outcome.worker,
                 outcome.host,
-                since.timestamp() if since is not None else outcome.began,
+                outcome.began if since is None else since,
                 outcome.began,
                 outcome.ended,
                 outcome.error is not None,

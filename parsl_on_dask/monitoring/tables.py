@@ -73,9 +73,9 @@ Rows = Mapping[str, Sequence[tuple[Any, ...]]]
 class Clock:
     """Makes what a DateTime column takes of times, which are local and without a zone, as Parsl's."""
 
-    def stamp(self, seconds: float) -> Any:
+    def stamp(self, seconds: float | None) -> Any:
         """Of seconds since the epoch."""
-        return datetime.fromtimestamp(seconds)
+        return None if seconds is None else datetime.fromtimestamp(seconds)
 
     def moment(self, when: datetime | None) -> Any:
         """Of a datetime."""
@@ -89,7 +89,9 @@ class TextClock(Clock):
         self._second = -1
         self._text = ""
 
-    def stamp(self, seconds: float) -> str:
+    def stamp(self, seconds: float | None) -> str | None:
+        if seconds is None:
+            return None
         second = int(seconds)
         if second != self._second:
             self._text = time.strftime("%Y-%m-%d %H:%M:%S.", time.localtime(second))
