@@ -38,7 +38,7 @@ myst_links_external_new_tab = False
 
 # --- pages that run when the site is built, with nothing taken from an earlier build
 nb_execution_mode = "force"
-nb_execution_timeout = 120
+nb_execution_timeout = 300  # seconds for a cell, for hangs only
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True

@@ -55,11 +55,10 @@ class Views:
 
             self.bars = Progress(kernel)
             self.bars.start()
-        record = overrides.run_record()
-        if record is not None:
+        if overrides.run_record() is not None:
             from parsl_on_dask.monitoring.published import Published
 
-            self.published = Published(kernel, *record)
+            self.published = Published(kernel)
 
     def _show(self, label: str, lane: Any) -> None:
         link = dashboard_link(self.kernel, label)
