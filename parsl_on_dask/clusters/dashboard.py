@@ -84,8 +84,9 @@ def _ask_for_key(scheduler: Any) -> None:
     def find_handler(request: Any, **options: Any) -> Any:
         first, _, rest = request.path.removeprefix("/").partition("/")
         if hmac.compare_digest(first.encode("utf-8", "replace"), key.encode()):
-            if not rest:  # Dask's own answer leaves the key out
-                return application.get_handler_delegate(request, RedirectHandler, {"url": f"/{key}/status"})
+            if not rest:  # Dask's own answer leaves the key out; a relative one suits proxies, too
+                to = "status" if request.path.endswith("/") else f"{key}/status"
+                return application.get_handler_delegate(request, RedirectHandler, {"url": to, "permanent": False})
             request.path = f"/{rest}"
         elif request.path != _OPEN:
             return application.get_handler_delegate(request, Refused)

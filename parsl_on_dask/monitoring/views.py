@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from parsl_on_dask.clusters import dask_page
-from parsl_on_dask.clusters.dashboard import key_of
 from parsl_on_dask.common import overrides
 from parsl_on_dask.dask_internals.clients import scheduler_id
 from parsl_on_dask.errors import ExecutorError
@@ -38,6 +38,7 @@ class Views:
         self.kernel = kernel
         self.reporters: list[Reporter] = []
         self.closed = False
+        self._closing = threading.Lock()
         self.bars: Progress | None = None
         self.published: Published | None = None
         self.links = os.path.join(kernel.run_dir, LINKS)
@@ -62,10 +63,11 @@ class Views:
 
     def _show(self, label: str, lane: Any) -> None:
         link = dashboard_link(self.kernel, label)
-        if link is None or self.closed:
-            return
-        # a log can be read by others as often as not, and the link has the key
-        where = self._kept(label, link) if lane.parsl_page else link
+        with self._closing:  # clusters of threads come while the kernel goes
+            if link is None or self.closed:
+                return
+            # a log can be read by others as often as not, and the link has the key
+            where = self._kept(label, link) if lane.parsl_page else link
         logger.info("Dask's dashboard for executor %s: %s", label, where)
         if lane.parsl_page and all(r.client is not lane.client for r in self.reporters):
             self.reporters.append(Reporter(self.kernel, lane.client))
@@ -81,9 +83,10 @@ class Views:
 
     def close(self) -> None:
         """Stop showing."""
-        self.closed = True
-        with suppress(OSError):
-            os.remove(self.links)
+        with self._closing:
+            self.closed = True
+            with suppress(OSError):
+                os.remove(self.links)
         for reporter in self.reporters:
             reporter.stop()
         if self.bars is not None:
@@ -169,5 +172,7 @@ def dashboard_link(kernel: Kernel, label: str) -> str | None:
     if str(client.scheduler.address).startswith("inproc:"):  # which names a host, and its dashboard is on loopback
         link = f"http://127.0.0.1:{urlsplit(link).port}/status"
     if executor.lane.parsl_page and link.endswith("/status"):
+        from parsl_on_dask.clusters.dashboard import key_of
+
         return f"{link.removesuffix('status')}{key_of(scheduler_id(client))}/{dask_page.NAME}"
     return str(link)

@@ -14,6 +14,7 @@ from parsl_on_dask.dataflow.dflow import DataFlowKernel
 from parsl_on_dask.executors import DaskExecutor, ThreadPoolExecutor
 from parsl_on_dask.monitoring import screens
 from tests import kernels
+from tests.helpers import eventually
 
 WARM = True
 
@@ -37,6 +38,7 @@ def test_links_are_kept_for_the_user_and_printed_in_notebooks(
         try:
             link = kernel.dashboard_link
             kept = Path(kernel.run_dir) / "dashboard.txt"
+            eventually(lambda: "the link is in" in caplog.text, "it is logged")
             assert kept.read_text() == f"pool {link}\n" and kept.stat().st_mode & 0o077 == 0
         finally:
             kernel.cleanup()
