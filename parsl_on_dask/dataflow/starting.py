@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.common import overrides
+from parsl_on_dask.common import overrides, run_records
 from parsl_on_dask.dataflow import runinfo
 from parsl_on_dask.dataflow.memoization import BasicMemoizer, Memoizer
 from parsl_on_dask.dataflow.parts import Run
@@ -50,6 +50,7 @@ def resident_of(kernel: Run, info: dict[str, Any]) -> Any:
         return None
     run = {name: info[name] for name in ("run_id", "workflow_name", "workflow_version")}
     resident = by_name("linger.reattach:resident_for")(config, kernel.run_dir, linger, run)
+    run_records.note_run_dirs(resident.run_dir, kernel.run_dir)
     info.update(resident.run)
     kernel.run_id = kernel.tasklog.run_id = resident.run["run_id"]
     return resident

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from parsl_on_dask.common.processes_here import Process, alive
@@ -39,11 +39,15 @@ def end_all(record: RunRecord, tell: Callable[[str], None] = lambda _: None) -> 
 
     What has cancelled batch jobs or removed files before it ends by itself is given the time to.
     """
+    residents = residents_of(record)
     signal_script(record.process, signal.SIGKILL)
+    for resident in residents:
+        with suppress(ProcessLookupError):
+            os.kill(resident[0], signal.SIGTERM)
     if record.keeper is None:
         return
     text = tag(record.name, record.keeper)
-    if _none_left(text, GRACE):
+    if _none_left(text, GRACE, residents):
         return
     for number, seconds in ((signal.SIGTERM, LAST_GRACE), (signal.SIGKILL, GRACE)):
         left = parts(text)
@@ -53,6 +57,14 @@ def end_all(record: RunRecord, tell: Callable[[str], None] = lambda _: None) -> 
                 os.kill(process[0], number)
         if _none_left(text, seconds):
             return
+
+
+def residents_of(record: RunRecord) -> list[Process]:
+    """The processes of this machine that keep the executors of a run when its script is gone."""
+    from parsl_on_dask.linger import records
+
+    found = [resident["process"] for run_dir in record.run_dirs if (resident := records.read(run_dir)) is not None]
+    return [process for process in found if alive(process)]
 
 
 def parts(text: str) -> list[Process]:
@@ -70,9 +82,9 @@ def parts(text: str) -> list[Process]:
     return found
 
 
-def _none_left(text: str, seconds: float) -> bool:
+def _none_left(text: str, seconds: float, others: Sequence[Process] = ()) -> bool:
     end = time.monotonic() + seconds
-    left = parts(text)
+    left = [*parts(text), *others]
     while left and time.monotonic() < end:
         time.sleep(0.1)
         left = [process for process in left if alive(process)] or parts(text)

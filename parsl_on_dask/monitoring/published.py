@@ -49,10 +49,10 @@ class Standing(NamedTuple):
 class Published:
     """Writes how far a kernel is, once a second, if something has changed.
 
-    Of several kernels in one process the newest does. `name`, `where`: the record of the run.
+    Of several kernels in one process the newest does.
     """
 
-    def __init__(self, kernel: Kernel, name: str, where: str) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         global _newest
         self.kernel = kernel
         self.pace = Pace()
@@ -62,10 +62,7 @@ class Published:
             before, _newest = _newest, self
         if before is not None:
             before.close()
-        try:
-            run_records.update(name, where=where, add_run_dir=kernel.run_dir)
-        except (OSError, run_records.UnknownRun) as e:
-            logger.warning("The record of the run %s is not told of %s: %s", name, kernel.run_dir, e)
+        run_records.note_run_dirs(kernel.run_dir)
         self.thread = threading.Thread(target=self._follow, name="parsl-published", daemon=True)
         self.thread.start()
 

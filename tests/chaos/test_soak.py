@@ -28,7 +28,8 @@ ROUNDS, WARM = 60, 20
 LOADS, LOADS_WARM = 160, 110
 #: Bytes that a process may grow by in a round. A page here and there is the allocator's.
 BYTES = 40_000
-#: The same for a scheduler, in a round in which a client comes and goes: Dask keeps a timer, a topic and a span of it.
+#: The same for a scheduler, in a round in which a client comes and goes: Dask keeps a timer, a topic and a span of it,
+#: and of each worker the last thousand messages with the tasks in them (``distributed.admin.low-level-log-length``).
 BYTES_OF_A_CLIENT = 250_000
 
 

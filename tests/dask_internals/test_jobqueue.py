@@ -134,7 +134,7 @@ def test_apply_specification(slurm, monkeypatch):
         ("PBSJob", "qsub qdel", "17.server"),
         ("SGEJob", "qsub qdel", 'Your job 17 ("x") has been submitted'),
         ("LSFJob", "bsub bkill", "Job <17> is submitted to queue <normal>."),
-        ("HTCondorJob", "condor_submit condor_rm", "17.0 - 17.0"),
+        ("HTCondorJob", "condor_submit condor_rm", "1 job(s) submitted to cluster 17.\n17.0"),
         ("MoabJob", "msub canceljob", "17"),
         ("OARJob", "oarsub oardel", "OAR_JOB_ID=17"),
     ],
