@@ -18,9 +18,9 @@ version = release = PACKAGE_VERSION
 
 extensions = [
     "myst_nb",
+    "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinx_design",
     "generated",
@@ -38,7 +38,7 @@ myst_links_external_new_tab = False
 
 # --- pages that run when the site is built, with nothing taken from an earlier build
 nb_execution_mode = "force"
-nb_execution_timeout = 120
+nb_execution_timeout = 300  # seconds for a cell, for hangs only
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
@@ -54,15 +54,13 @@ autosummary_generate = True
 autosummary_ignore_module_all = True
 autodoc_typehints = "none"  # the signature has them, and so has each parameter
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
+# not autodoc_preserve_defaults: it takes arguments away from class methods that are names of a module, such as load
 autodoc_default_options = {"members": True, "show-inheritance": True}
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
 python_use_unqualified_type_names = True
 python_display_short_literal_types = True
 python_maximum_signature_line_length = 88
-napoleon_google_docstring = False
-napoleon_numpy_docstring = True
-napoleon_use_rtype = False
-napoleon_use_ivar = True
 
 # --- looks
 html_theme = "pydata_sphinx_theme"

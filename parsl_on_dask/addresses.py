@@ -2,7 +2,7 @@
 
 Which one suits depends on the network between the submitting machine and the workers. None of them asks a
 service on the internet. In a file that is only checked (``python -m parsl_on_dask check``), which may be for another
-machine, a name stands for an address that cannot be found. Where the behaviour comes from: Parsl's
+machine, a name stands for an address that cannot be found. The behaviour is that of Parsl's
 ``parsl.addresses``.
 """
 

@@ -41,21 +41,21 @@ _INTERNAL_LABEL = "_parsl_internal"
 
 
 class Config(RepresentationMixin, UsageInformation):
-    """Describes a run; given to ``load()``.
+    """Describes a run, for ``load()``.
 
-    All arguments are attributes that can be set until ``load()``, except ``executors``, which is read-only. Where the
-    behaviour comes from: Parsl's ``parsl.config.Config``.
+    All arguments are attributes that can be changed until ``load()``, except ``executors``, which is read-only. The
+    behaviour is that of Parsl's ``parsl.config.Config``.
 
     Parameters
     ----------
     executors : iterable of ParslExecutor, optional
         Where apps run; labels must be unique. Default: one ``ThreadPoolExecutor()``. An empty list is for a
-        ``DataFlowKernel`` that is given its executors later, by ``add_executors``; ``load()`` refuses it.
+        ``DataFlowKernel`` that gets its executors later, by ``add_executors``; ``load()`` refuses it.
     memoizer : Memoizer, optional
-        Knows the results of earlier calls. Default ``BasicMemoizer()``.
+        Remembers the results of earlier calls. Default ``BasicMemoizer()``.
     dependency_resolver : DependencyResolver, optional
-        Finds futures among arguments. Default: direct arguments, elements of ``inputs``, and those nested in
-        containers.
+        Finds futures among arguments. Default: among the arguments themselves, in ``inputs``, and in containers at any
+        depth.
     exit_mode : {'cleanup', 'wait', 'skip'}
         What leaving ``with parsl.load(config)`` does: clean up at once; wait for all tasks first, unless there was an
         exception; leave the kernel running. Default ``'cleanup'``.
@@ -72,9 +72,9 @@ class Config(RepresentationMixin, UsageInformation):
     std_autopath : callable, optional
         ``(task_record, 'stdout' or 'stderr') -> path or (path, mode)`` for ``AUTO_LOGNAME``.
     strategy : {'simple', 'htex_auto_scale', 'none'}
-        How executors get and give back blocks. Default ``'simple'``. None is an old spelling of ``'none'``.
+        How executors request and give back blocks. Default ``'simple'``. None is an old spelling of ``'none'``.
     strategy_period : float
-        Seconds between two looks at the blocks. Default 5.
+        Seconds between two checks of the blocks. Default 5.
     max_idletime : float
         Seconds after which an idle block may be given back. Default 120.
     monitoring : MonitoringHub, optional
@@ -86,29 +86,28 @@ class Config(RepresentationMixin, UsageInformation):
     initialize_logging : bool or LogConfig
         Write ``parsl.log`` in the run's directory. Default True.
     check_outputs : bool
-        Whether the files of ``outputs`` have to be there after a python app, as they have after a bash app; one that is
-        not is a ``MissingOutputs``. Default False. This argument is this package's own.
+        Whether the files of ``outputs`` must exist after a python app, as they must after a bash app; if one does not,
+        this is a ``MissingOutputs``. Default False. Not in Parsl.
     fail_fast : bool
-        Stop at the first task that fails for good: what waits is not run any more and fails with ``RunStopped``, and
-        so does every later call. What runs goes on to its end. Default False. This argument is this package's own.
+        Stop at the first task that fails for good: waiting tasks do not run any more and fail with ``RunStopped``, and
+        so does every later call. Running calls go on to their end. Default False. Not in Parsl.
     kept_failures : tuple of float or None
-        Megabytes for a call that has failed, and for all of a run: what it takes to run such calls again, by
-        ``python -m parsl_on_dask replay``, is kept in the run's directory. None keeps nothing. Default ``(10, 100)``.
-        This argument is this package's own.
+        How many megabytes a failed call, and all those of a run, may take in the run's directory, where everything is
+        kept that ``python -m parsl_on_dask replay`` needs to run them again. None keeps nothing. Default
+        ``(10, 100)``. Not in Parsl.
     trace : bool
-        Write down when and where each call ran, for ``python -m parsl_on_dask report --trace FILE``. A run that is
-        monitored does not need it. Default False. This argument is this package's own.
+        Record when and where each call ran, for ``python -m parsl_on_dask report --trace FILE``. Monitored runs do not
+        need this. Default False. Not in Parsl.
     linger : float, optional
-        Seconds for which executors and their blocks stay when the script ends without cleaning up: it was killed, or
-        its last word was an exception that nobody caught. Calls go on meanwhile, and the script that is started again
-        takes them up (``docs/when-the-script-dies.md``). Default: nothing stays. This argument is this package's own.
+        Seconds for which executors and their blocks stay when the script ends without cleaning up, because it was
+        killed or because of an exception that nothing caught. Calls go on meanwhile, and the script takes them up when
+        it is started again (``docs/when-the-script-dies.md``). Default: nothing stays. Not in Parsl.
     reattach : 'auto' or bool
-        With `linger`: whether what an earlier run of the same script has left is taken up. ``'auto'`` and True do so
-        when there is something; False starts afresh. Default ``'auto'``. This argument is this package's own.
+        With `linger`: whether to take up what an earlier run of the same script has left. ``'auto'`` and True do so if
+        there is something; False starts afresh. Default ``'auto'``. Not in Parsl.
     cancel_on_interrupt : bool
-        In a notebook and in IPython: whether a cell that is interrupted takes along the calls that it has made: those
-        that wait are cancelled, and those that run are ended, where that can be done. Calls of earlier cells go on.
-        Default True. This argument is this package's own.
+        In a notebook and in IPython: whether interrupting a cell also ends the calls that it has made: waiting ones are
+        cancelled, and running ones are ended, where possible. Calls of earlier cells go on. Default True. Not in Parsl.
     app_cache : bool, optional
         Old spelling: False is ``memoizer=BasicMemoizer(memoize=False)``.
     checkpoint_mode, checkpoint_files, checkpoint_period : optional
@@ -116,7 +115,7 @@ class Config(RepresentationMixin, UsageInformation):
     data_management_max_threads : int, optional
         Old spelling of ``internal_tasks_max_threads``.
     lazy_errors : bool, optional
-        Old; True is what happens anyway.
+        Old; the behaviour is always that of True.
 
     Raises
     ------
@@ -214,7 +213,7 @@ class Config(RepresentationMixin, UsageInformation):
         return self._executors
 
     def validate(self) -> None:
-        """Check everything, also what was set after construction; the kernel calls this at load.
+        """Check everything, including what was set after construction; the kernel calls this at load.
 
         Raises
         ------

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["PACKAGE_VERSION", "PARSL_VERSION", "VERSION"]
 
 #: The release of this package.
-PACKAGE_VERSION = "0.1.0"
+PACKAGE_VERSION = "1.0.0"
 #: The release of Parsl whose API this is.
 PARSL_VERSION = "2026.10.26"
 

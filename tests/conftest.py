@@ -52,6 +52,7 @@ CLUSTER_SETTINGS = {
 EXTENDED = (
     # long runs, other people's tests and programs, batch systems
     *("tests/benchmark/", "tests/benchmarks/", "tests/chaos/", "tests/conformance/", "tests/hpc/", "tests/programs/"),
+    "tests/release/test_build.py",
     # blocks of nodes, each with interpreters of its own; how they are asked for is core
     *(f"tests/clusters/test_{name}.py" for name in ("allocated", "block_trouble", "blocks", "draining", "hosts")),
     *(f"tests/clusters/test_{name}.py" for name in ("notice", "pythons")),

@@ -18,6 +18,7 @@ def setup(app: Any) -> dict[str, Any]:
     """Have the pages written before Sphinx looks for its sources."""
     app.connect("builder-inited", write)
     app.connect("autodoc-process-signature", signature_of_class)
+    app.connect("autodoc-skip-member", without_docstring)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -26,6 +27,11 @@ def signature_of_class(app: Any, what: str, name: str, obj: Any, *rest: Any) -> 
     if what != "class" or "__init__" not in dir(obj) or issubclass(obj, (BaseException, Protocol)):
         return None
     return stringify_signature(inspect.signature(obj), show_annotation=False), None
+
+
+def without_docstring(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave members out whose only text is that of their value's type."""
+    return True if not skip and isinstance(obj, (bool, int, str, tuple, dict, frozenset)) else None
 
 
 def write(app: Any) -> None:

@@ -117,7 +117,7 @@ def python_app(
     Raises
     ------
     ConfigurationError
-        When something of this cannot be meant; for a wrong type it is a ``TypeError``, too.
+        When an argument cannot be used; for a wrong type this is a ``TypeError``, too.
 
     Examples
     --------
@@ -221,7 +221,7 @@ def join_app(
     Raises
     ------
     ConfigurationError
-        When something of this cannot be meant; for a wrong type it is a ``TypeError``, too.
+        When an argument cannot be used; for a wrong type this is a ``TypeError``, too.
 
     Examples
     --------
@@ -299,7 +299,7 @@ def bash_app(
     Raises
     ------
     ConfigurationError
-        When something of this cannot be meant; for a wrong type it is a ``TypeError``, too.
+        When an argument cannot be used; for a wrong type this is a ``TypeError``, too.
 
     Examples
     --------

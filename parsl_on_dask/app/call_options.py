@@ -21,21 +21,21 @@ def options(
     priority: float | None = None,
     name: str | None = None,
 ) -> Callable[[A], A]:
-    """Set what the calls of an app are given. It stands above ``@python_app``, ``@bash_app`` or ``@join_app``.
+    """Set options for all calls of an app. It stands above ``@python_app``, ``@bash_app`` or ``@join_app``.
 
-    What a call says itself (``walltime=``, ``parsl_resource_specification=``) counts more than this, and this counts
-    more than the Config. Options may be put around an app again, for some of its calls: the outer ones count more.
+    What is given in a call (``walltime=``, ``parsl_resource_specification=``) overrides the options, and these override
+    the Config. Options may be put around an app again, for some of its calls: the outer ones override the inner ones.
 
     Parameters
     ----------
     retries : int, optional
-        How often a call that failed is tried again, in the place of ``Config(retries=...)``.
+        How often a failed call is tried again, instead of ``Config(retries=...)``.
     retry_on : type or tuple of type, optional
         Exceptions that are worth another try. Any other one fails the call at once. Default: all.
     walltime : float, optional
         Seconds that a call may take. The function need not have a parameter ``walltime`` for it.
     memory : float, optional
-        Megabytes (of 2**20 bytes) that a call may have; without effect on executors whose workers share a process with
+        Megabytes (of 2**20 bytes) that a call may use; without effect on executors whose workers share a process with
         the script, or were not started by this package.
     priority : float, optional
         The lowest runs first, on executors that have priorities.
@@ -45,14 +45,14 @@ def options(
     Returns
     -------
     callable
-        A decorator. It leaves the app that it is given as that was, and returns one with the options.
+        A decorator. It leaves the given app unchanged, and returns one with the options.
 
     Raises
     ------
     ConfigurationError
         When an option cannot be used.
     TypeError
-        When it is put around something that is no app.
+        When it is put around something that is not an app.
 
     Notes
     -----

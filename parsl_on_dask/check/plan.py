@@ -107,7 +107,7 @@ class Plan:
 
 
 def explain(config: Config | None = None) -> Plan:
-    """Tell what each executor of a Config becomes, without starting anything.
+    """Show what each executor of a Config becomes, without starting anything.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def chosen(value: object, choices: Sequence[T], complaint: str) -> T:
 
 @dataclass(frozen=True)
 class Cache:
-    """What ``cache=`` of an app may be instead of True.
+    """What ``cache=`` of an app may be, instead of True.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class AllocationProvider(LocalProvider):
 
     One block with all nodes, unless ``nodes_per_block`` says otherwise; several blocks are on different nodes. The
     workers are started with ``srun``, ``flux exec``, ``jsrun`` or ``blaunch``, ``mpiexec``, ``aprun``, or SSH where
-    there is none of them, and know when the job ends. This package's own.
+    there is none of them, and know when the job ends. Not in Parsl.
 
     Parameters
     ----------

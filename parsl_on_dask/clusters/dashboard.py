@@ -4,11 +4,17 @@ Bokeh takes most of a second to import. That would be a third of the time that a
 nobody looks at in most runs; so a scheduler that we start gets them at the first request for one. Until then
 it answers what needs no Bokeh, such as ``/health`` and ``/metrics``. The import is done in a thread, so that the
 scheduler goes on with its work; requests for pages wait for it.
+
+The pages show arguments, logs and what runs, and every user of the machine can open the port. So the first part of
+their path is a key. Dask's links are relative, for proxies; thus all that a page loads, its web socket too, has it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import logging
 import sys
 import threading
@@ -23,6 +29,20 @@ logger = logging.getLogger("parsl.clusters.dashboard")
 
 #: A list of pages, which Dask gives without its dashboard, too; it is empty then.
 _LIST = "/individual-plots.json"
+
+
+#: What says that a scheduler is alive, and nothing else.
+_OPEN = "/health"
+_REFUSAL = """<!doctype html><title>Not for you</title>
+<p>Open the link that <code>dfk.dashboard_link</code> gives, or <code>dashboard.txt</code> in the run directory: it
+has a key, since these pages show arguments and logs, and every user of this machine can open this port.</p>
+"""
+
+
+def key_of(scheduler_id: str) -> str:
+    """The key of a scheduler's pages. Its id is known to itself and to those that its certificates let in."""
+    digest = hashlib.sha256(f"dashboard of {scheduler_id}".encode()).digest()
+    return base64.urlsafe_b64encode(digest[:18]).decode()
 
 
 def has_bokeh() -> bool:
@@ -41,9 +61,40 @@ def attach(scheduler: Any) -> None:
         That listens.
     """
     dask_page.attach(scheduler)
-    if not has_bokeh():
+    if has_bokeh():
+        _open_later(scheduler)
+    else:
         _explain(scheduler)
-        return
+    _ask_for_key(scheduler)
+
+
+def _ask_for_key(scheduler: Any) -> None:
+    """Answer only requests whose path begins with the key, as if it began behind it."""
+    from tornado.web import RedirectHandler, RequestHandler
+
+    class Refused(RequestHandler):
+        def prepare(self) -> None:
+            self.set_status(403)
+            self.finish(_REFUSAL)
+
+    application = scheduler.http_application
+    known = application.find_handler
+    key = key_of(scheduler.id)
+
+    def find_handler(request: Any, **options: Any) -> Any:
+        first, _, rest = request.path.removeprefix("/").partition("/")
+        if hmac.compare_digest(first.encode("utf-8", "replace"), key.encode()):
+            if not rest:  # Dask's own answer leaves the key out
+                return application.get_handler_delegate(request, RedirectHandler, {"url": f"/{key}/status"})
+            request.path = f"/{rest}"
+        elif request.path != _OPEN:
+            return application.get_handler_delegate(request, Refused)
+        return known(request, **options)
+
+    application.find_handler = find_handler
+
+
+def _open_later(scheduler: Any) -> None:
     from tornado.web import ErrorHandler
 
     application = scheduler.http_application

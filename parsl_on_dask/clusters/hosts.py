@@ -41,7 +41,7 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
 
     Needs the OpenSSH client here, an SSH login without questions there (a key and an agent, or a key file), and Python
     with this package there. The directories of this machine need not exist there. The connection is the lifeline: when
-    it ends, so do the workers. This package's own.
+    it ends, so do the workers. Not in Parsl.
 
     Parameters
     ----------

@@ -7,19 +7,24 @@ keeps a run touches its record now and then; so it is known on other machines, t
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import secrets
 import socket
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+from parsl_on_dask.common import overrides
 from parsl_on_dask.common.processes_here import alive, boot
 from parsl_on_dask.common.run_record import RunRecord, RunState, UnknownRun, end_of, find
 from parsl_on_dask.remote.locks import locked
+
+logger = logging.getLogger("parsl.common.run_records")
 
 #: Seconds between two beats of who keeps a run, and those after which a run of another machine counts as lost.
 BEAT, LOST = 20.0, 180.0
@@ -110,7 +115,7 @@ def create(name: str = "", *, stem: str = "run", where: str = "", **what: Any) -
     return record
 
 
-def update(name: str, *, where: str = "", add_run_dir: str = "", **what: Any) -> RunRecord:
+def update(name: str, *, where: str = "", add_run_dirs: Sequence[str] = (), **what: Any) -> RunRecord:
     """Change fields of a record, and return what it is now. Others may change other fields at the same time.
 
     Parameters
@@ -119,8 +124,8 @@ def update(name: str, *, where: str = "", add_run_dir: str = "", **what: Any) ->
         The whole name.
     where : str, optional
         The folder. Default: this user's.
-    add_run_dir : str, optional
-        The run directory of a new kernel.
+    add_run_dirs : sequence of str, optional
+        Run directories that are new to it, that of the newest kernel last.
     **what
         Fields of :class:`RunRecord`.
 
@@ -134,8 +139,9 @@ def update(name: str, *, where: str = "", add_run_dir: str = "", **what: Any) ->
         record = _load(path_of(name, where))
         if record is None:
             raise UnknownRun(f"the record of the run {name} is not in {where} any more")
-        if add_run_dir and add_run_dir not in record.run_dirs:
-            what["run_dirs"] = [*record.run_dirs, add_run_dir]
+        added = [run_dir for run_dir in dict.fromkeys(add_run_dirs) if run_dir not in record.run_dirs]
+        if added:
+            what["run_dirs"] = [*record.run_dirs, *added]
             for copy in _copies(record):  # the next one is in the new directory
                 with suppress(OSError):
                     os.unlink(copy)
@@ -162,6 +168,17 @@ def again(record: RunRecord) -> RunRecord:
 def age(record: RunRecord) -> float | None:
     """Seconds since a record was written or touched; None when that cannot be told."""
     return age_of(_file(record))
+
+
+def note_run_dirs(*run_dirs: str) -> None:
+    """Note run directories in the record that is about this process, if there is one; that of the kernel last."""
+    mine = overrides.run_record()
+    if mine is None:
+        return
+    try:
+        update(mine[0], where=mine[1], add_run_dirs=run_dirs)
+    except (OSError, UnknownRun) as e:
+        logger.warning("`ps` is not told of %s: %s", run_dirs[-1], e)
 
 
 def remove(name: str, *, where: str = "") -> None:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class ParslPoolExecutor(Executor, AbstractContextManager["ParslPoolExecutor"]):
-    """Runs functions through a kernel, for programs that are written for ``concurrent.futures``.
+    """Runs functions on a kernel, for programs that are written for ``concurrent.futures``.
 
     The futures are AppFutures: one can be an argument of another call, here or of an app. (Parsl's
     ParslPoolExecutor.)
@@ -34,7 +34,8 @@ class ParslPoolExecutor(Executor, AbstractContextManager["ParslPoolExecutor"]):
     config : Config, optional
         Loaded now, and cleaned up by :meth:`shutdown`.
     dfk : DataFlowKernel, optional
-        A kernel that is loaded already and stays loaded. Give exactly one of the two.
+        A kernel that is
+        already loaded, and stays so. Give exactly one of the two.
     executors : list of str or "all", default "all"
         Labels of the executors to use.
 

@@ -46,6 +46,14 @@ def has_stopped_listening(client: Any) -> bool:
     return listening is not None and bool(listening.done())
 
 
+def scheduler_id(client: Any) -> str:
+    """The id of a client's scheduler: ``Client._scheduler_identity``, which is kept, as the scheduler was asked for it.
+
+    ``Client.scheduler_info`` asks again, and waits.
+    """
+    return str(client._scheduler_identity["id"])
+
+
 def run_on_scheduler(client: Any, function: Any, *args: Any, timeout: float) -> Any:
     """Run a function on the scheduler, within a time: ``Client.run_on_scheduler`` itself takes no timeout.
 

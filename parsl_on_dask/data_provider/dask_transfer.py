@@ -36,11 +36,11 @@ class DaskTransferStaging(WrappingStaging):
     - ``File("worker:name")`` is a file that stays where it was made. An app that is given its DataFuture gets it
       straight from there. It is removed when nothing refers to that DataFuture, or its task, any more.
 
-    Inside the app, ``filepath`` is a path in a directory of the worker's own. Workers need nothing of this package.
-    Files travel in pieces with a checksum each; an interrupted transfer goes on where it was. A host fetches a file
-    once, whatever number of its tasks and worker processes want it, and a file that many hosts want goes on from host
-    to host. What remains on the workers is removed with the kernel. On a ThreadPoolExecutor, whose apps run on the
-    script's machine, nothing moves. This provider is this package's own.
+    Inside the app, ``filepath`` is a path in a directory of the worker's own. This package need not be installed on the
+    workers. Files travel in pieces with a checksum each; an interrupted transfer goes on where it was. A host fetches a
+    file once, however many of its tasks and worker processes need it, and a file that many hosts need is passed on from
+    host to host. What remains on the workers is removed with the kernel. On a ThreadPoolExecutor, whose apps run on the
+    script's machine, nothing moves. Not in Parsl.
 
     Parameters
     ----------

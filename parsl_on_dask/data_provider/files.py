@@ -85,7 +85,7 @@ class File:
 
     @property
     def filepath(self) -> str:
-        """Path of the file for whoever asks: where it was staged to, else the path of a ``file`` URL.
+        """Path of the file: where it was staged to, else the path of a ``file`` URL.
 
         Raises
         ------

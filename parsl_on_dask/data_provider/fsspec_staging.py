@@ -37,7 +37,7 @@ class FsspecStaging(WrappingStaging):
     A file is copied on the worker, by the task that needs or makes it, to ``working_dir`` of the executor or else to
     the directory in which the worker runs, in a folder of its own for each URL. Tasks of one host that want the same
     URL at the same time share one copy. fsspec comes with Dask; the package of a file system (s3fs, gcsfs, adlfs,
-    sshfs, paramiko, …) has to be installed on the workers. This provider is this package's own; the file systems
+    sshfs, paramiko, …) has to be installed on the workers. Not in Parsl; the file systems
     are those of fsspec's documentation.
 
     Parameters

@@ -51,9 +51,9 @@ logger = logging.getLogger("parsl.dataflow.dflow")
 
 
 class DataFlowKernel:
-    """Runs tasks when what they depend on is done.
+    """Runs tasks when their dependencies are done.
 
-    ``parsl.load`` makes one and gives it to the apps; make your own to have several at a time.
+    ``parsl.load`` makes one for the apps; make your own to have several at a time.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class DataFlowKernel:
     Raises
     ------
     ConfigurationError
-        When the configuration asks for what cannot be done.
+        When the configuration asks for something that cannot be done.
     ExecutorError
         When an executor cannot be started.
 

@@ -140,17 +140,17 @@ class Failures(Sequence[Cause]):
 
 
 def failed(futures: Iterable[Future[Any]]) -> Failures:
-    """Sum up which of some calls have failed, and why. It waits for nothing.
+    """Sum up which calls have failed, and why. It does not wait.
 
     Parameters
     ----------
     futures : iterable of Future
-        What apps gave. Calls that are not done are counted only.
+        What apps returned. Calls that are not done are only counted.
 
     Returns
     -------
     Failures
-        A sequence of causes, the one that did most harm first. Each has its ``futures``, an ``error`` and its
+        A sequence of causes, the most harmful first. Each has its ``futures``, an ``error`` and its
         ``traceback()``, and in ``not_run`` how many calls of each app waited for these calls. Printed, or shown in a
         notebook, it is a summary with one traceback for each cause.
 

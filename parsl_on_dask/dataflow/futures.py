@@ -80,7 +80,7 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait for the task; None waits for ever.
+            Seconds to wait for the task; None waits forever.
 
         Raises
         ------
@@ -159,7 +159,7 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
 
         Notes
         -----
-        In Parsl this raises NotImplementedError, always. Code that expects that simply sees tasks cancelled.
+        In Parsl this always raises NotImplementedError. Code that expects it will see tasks cancelled.
         """
         return self._record.dfk.cancel_task(self._record)
 
@@ -199,7 +199,7 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
 
     @property
     def task_def(self) -> TaskRecord:
-        """The task's record, by the name it had until 2023."""
+        """The task's record, under the name that it had until 2023."""
         from parsl_on_dask.old_spellings.legacy import warn_once
 
         warn_once("AppFuture.task_def", "AppFuture.task_def is now AppFuture.task_record")

@@ -108,8 +108,8 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
     """Reuses results of apps that have ``cache=True``: of this run, and of earlier ones from their checkpoints.
 
     Failures are remembered as well as results while the kernel lives: the same call again fails at once with the same
-    exception. They are never recorded. A call that equals one under way waits for that instead of running.
-    (Parsl's BasicMemoizer; its equal calls all run.)
+    exception. They are never recorded. A call that equals one under way waits for that instead of
+    running. (Parsl's BasicMemoizer, with which all equal calls run.)
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
     memoize : bool, default True
         False: nothing is reused, whatever the apps say.
     directory : str, optional
-        Where results are recorded; many runs, at the same time, may share one, and take results from it. Default:
-        ``checkpoint`` in the run's directory.
+        Where results are recorded. Many runs may share a directory, even at the same time, and take results from it.
+        Default: ``checkpoint`` in the run's directory.
     durability : "process" or "sync", default "process"
         In mode "task_exit": whether a result that was seen done survives the end of all processes of the run (and
         after one second that of the machine, too), or is on disk before it is seen done, which takes longer.
@@ -136,13 +136,13 @@ class BasicMemoizer(ParslsCheckpointing, SaysWhatItTakes, Memoizer):
     parsl_layout : bool, default False
         Whether Parsl's ``tasks.pkl`` is written as well.
     trust : bool, default False
-        Whether recorded results are used that somebody else may have put there. They are pickles, which can run
-        anything in your name; without this, only files and directories are read that nobody else can write to.
+        Whether recorded results are used that another user may have put there. They are pickles, which can run anything
+        as you; without this, only files and directories are read that no other user can write to.
 
     Raises
     ------
     ConfigurationError
-        When these cannot be meant.
+        When an argument cannot be used.
 
     Examples
     --------

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.common import overrides
+from parsl_on_dask.common import overrides, run_records
 from parsl_on_dask.dataflow import runinfo
 from parsl_on_dask.dataflow.memoization import BasicMemoizer, Memoizer
 from parsl_on_dask.dataflow.parts import Run
@@ -45,11 +45,12 @@ def resident_of(kernel: Run, info: dict[str, Any]) -> Any:
     config, everywhere = kernel.config, overrides.linger_override()
     if everywhere is None and config.linger is None and not any(getattr(e, "linger", None) for e in config.executors):
         return None
-    linger = by_name("linger.client:seconds_of")(config, everywhere)
+    linger = by_name("linger.reattach:seconds_of")(config, everywhere)
     if linger is None:
         return None
     run = {name: info[name] for name in ("run_id", "workflow_name", "workflow_version")}
-    resident = by_name("linger.client:resident_for")(config, kernel.run_dir, linger, run)
+    resident = by_name("linger.reattach:resident_for")(config, kernel.run_dir, linger, run)
+    run_records.note_run_dirs(resident.run_dir, kernel.run_dir)
     info.update(resident.run)
     kernel.run_id = kernel.tasklog.run_id = resident.run["run_id"]
     return resident
@@ -74,7 +75,7 @@ def start_executor(kernel: Run, executor: Any) -> None:
         os.makedirs(executor.provider.script_dir, exist_ok=True)
     if kernel.monitoring is not None:
         kernel.monitoring.prepare(executor)
-    if kernel.resident is not None and by_name("linger.client:stays")(
+    if kernel.resident is not None and by_name("linger.reattach:stays")(
         executor, overrides.linger_override() if kernel.config.linger is None else kernel.config.linger
     ):
         executor.resident = kernel.resident

@@ -21,7 +21,7 @@ class ParslExecutor(OldNames, ABC):
     A subclass sets ``label``, and implements :meth:`submit` and :meth:`shutdown`, and :meth:`start` when it has
     something to start. It may have ``storage_access`` and ``working_dir``, which file staging reads. The kernel
     sets ``run_dir`` and ``run_id`` before it calls :meth:`start`. An executor is a context manager that shuts
-    down at the end of the block. Where the behaviour comes from: Parsl's ``parsl.executors.base``.
+    down at the end of the block. The behaviour is that of Parsl's ``parsl.executors.base``.
 
     Parameters
     ----------

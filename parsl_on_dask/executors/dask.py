@@ -30,14 +30,14 @@ _OWN = (*WAYS[1:], "security", "config_name", "init_blocks", "min_blocks", "max_
 
 
 class DaskExecutor(HighThroughputExecutor):
-    """Runs apps where Dask users run things: on a cluster that exists, in jobs of ``jobqueue.yaml``, or over SSH.
+    """Runs apps where Dask users run things: on an existing cluster, in jobs of ``jobqueue.yaml``, or over SSH.
 
-    A cluster that exists already is left running at the end, and its workers need nothing of this package installed.
+    An existing cluster is left running at the end, and this package need not be installed on its workers.
     With ``jobqueue`` or ``hosts`` this executor is a :class:`~parsl_on_dask.executors.HighThroughputExecutor` whose
-    provider is made from Dask's own settings: blocks, scaling and the shape of a node are as they are there. This
-    executor is this package's own.
+    provider is made from Dask's own settings: blocks, scaling and the shape of a node are as they are there. Not in
+    Parsl.
 
-    On a cluster that exists ``parsl_resource_specification`` takes ``priority`` (the lowest runs first), ``resources``
+    On an existing cluster, ``parsl_resource_specification`` takes ``priority`` (the lowest runs first), ``resources``
     (a dict of Dask's abstract resources, which the workers have to offer) and ``workers`` (addresses or names of the
     workers that may run the call). In jobs it takes ``priority``, and ``resources`` that the site's
     ``worker-extra-args`` let workers offer; on hosts ``priority``.
@@ -67,8 +67,8 @@ class DaskExecutor(HighThroughputExecutor):
         the nodes of the batch job that the script runs in (Slurm, PBS, LSF, Flux, Grid Engine, OAR), on which workers
         are started by what the system has for that; all nodes are one block, unless ``nodes_per_block`` says otherwise.
     init_blocks, min_blocks, max_blocks : int, optional
-        Blocks at the start, at the least when idle, and at the most. Default for jobs 1, 0 and 1, for hosts all of
-        them, for a cluster object that it is not scaled.
+        Blocks at the start, at least, and at most. Default: for jobs 1, 0 and 1; for hosts, all of them; a cluster
+        object is not scaled.
     parallelism : float, optional
         Worker slots wanted for each waiting task, 0 to 1. Default 1.
     max_workers_per_node, cores_per_worker, mem_per_worker, cpu_affinity, available_accelerators, drain_period, \
@@ -308,7 +308,7 @@ worker_logdir_root, worker_debug, block_error_handler, encrypted, scheduler_in_j
         return "" if self._lane is None else self._lane.cannot_end()
 
     def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
-        """Raise for keys or values that Dask has no use for.
+        """Raise an error for keys or values that Dask cannot use.
 
         Raises
         ------

@@ -140,7 +140,7 @@ class LaneExecutor(ParslExecutor):
             super_forget()
 
     def validate(self) -> None:
-        """Check all arguments, also those that were set after construction.
+        """Check all arguments, including those that were set after construction.
 
         Raises
         ------
@@ -272,7 +272,7 @@ class LaneExecutor(ParslExecutor):
     def node_hours(self) -> NodeHours | None:
         """Return what the blocks of this executor, or of its last run, asked for and used.
 
-        ``print`` shows it as a table. This package's own.
+        ``print`` shows it as a table. Not in Parsl.
 
         Returns
         -------

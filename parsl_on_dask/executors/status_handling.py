@@ -29,7 +29,7 @@ class BlockProviderExecutor(ParslExecutor):
 
     A subclass implements :meth:`outstanding` and ``workers_per_node``, and either ``_get_launch_command``, which
     returns the shell text that starts a block's workers, or all of :meth:`scale_out_facade`, :meth:`scale_in` and
-    :meth:`status`. Where the behaviour comes from: Parsl's ``parsl.executors.status_handling``.
+    :meth:`status`. The behaviour is that of Parsl's ``parsl.executors.status_handling``.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from parsl_on_dask.utils import RepresentationMixin
 class ThreadPoolExecutor(LaneExecutor, RepresentationMixin):
     """Runs apps in threads of the script's process: the default executor.
 
-    Arguments and results are handed over by reference, nothing is pickled. Where the behaviour comes from: Parsl's
+    Arguments and results are handed over by reference, nothing is pickled. The behaviour is that of Parsl's
     ``parsl.executors.threads``. A Dask cluster in this process, whose tasks run on the same threads, is made when
     something of Dask's is asked for (``docs/dask.md``).
 

@@ -95,7 +95,10 @@ def tell(record: RunRecord, how: str) -> None:
     }
     width = max(map(len, rows))
     lines = [f"  {ours()} {command:{width}}  {what}" for command, what in rows.items()]
-    print(f"{record.name} {how}; its output is in {os.path.relpath(record.log)}", *lines, sep="\n")
+    try:
+        print("\n".join([f"{record.name} {how}; its output is in {os.path.relpath(record.log)}", *lines]), flush=True)
+    except BrokenPipeError:  # whoever reads this has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def ours() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from parsl_on_dask.common.processes_here import Process, alive
@@ -24,9 +24,14 @@ def tag(name: str, keeper: Process) -> str:
 
 def interrupt(process: Process | None) -> None:
     """Do to a script and what runs in its group what Ctrl-C in a terminal does."""
+    signal_script(process, signal.SIGINT)
+
+
+def signal_script(process: Process | None, number: int) -> None:
+    """Send a signal to a script, and to its group where it has one of its own: in a batch job that is the job's."""
     if process is not None and alive(process):
         with suppress(ProcessLookupError):
-            os.killpg(process[0], signal.SIGINT)
+            (os.killpg if os.getpgid(process[0]) == process[0] else os.kill)(process[0], number)
 
 
 def end_all(record: RunRecord, tell: Callable[[str], None] = lambda _: None) -> None:
@@ -34,13 +39,15 @@ def end_all(record: RunRecord, tell: Callable[[str], None] = lambda _: None) -> 
 
     What has cancelled batch jobs or removed files before it ends by itself is given the time to.
     """
-    if record.process is not None and alive(record.process):
+    residents = residents_of(record)
+    signal_script(record.process, signal.SIGKILL)
+    for resident in residents:
         with suppress(ProcessLookupError):
-            os.killpg(record.process[0], signal.SIGKILL)
+            os.kill(resident[0], signal.SIGTERM)
     if record.keeper is None:
         return
     text = tag(record.name, record.keeper)
-    if _none_left(text, GRACE):
+    if _none_left(text, GRACE, residents):
         return
     for number, seconds in ((signal.SIGTERM, LAST_GRACE), (signal.SIGKILL, GRACE)):
         left = parts(text)
@@ -50,6 +57,14 @@ def end_all(record: RunRecord, tell: Callable[[str], None] = lambda _: None) -> 
                 os.kill(process[0], number)
         if _none_left(text, seconds):
             return
+
+
+def residents_of(record: RunRecord) -> list[Process]:
+    """The processes of this machine that keep the executors of a run when its script is gone."""
+    from parsl_on_dask.linger import records
+
+    found = [resident["process"] for run_dir in record.run_dirs if (resident := records.read(run_dir)) is not None]
+    return [process for process in found if alive(process)]
 
 
 def parts(text: str) -> list[Process]:
@@ -67,9 +82,9 @@ def parts(text: str) -> list[Process]:
     return found
 
 
-def _none_left(text: str, seconds: float) -> bool:
+def _none_left(text: str, seconds: float, others: Sequence[Process] = ()) -> bool:
     end = time.monotonic() + seconds
-    left = parts(text)
+    left = [*parts(text), *others]
     while left and time.monotonic() < end:
         time.sleep(0.1)
         left = [process for process in left if alive(process)] or parts(text)

@@ -64,31 +64,25 @@ def logs(record: RunRecord, follow: bool, out: IO[bytes] | None = None) -> int:
     if not record.log or not os.path.exists(record.log):
         print(f"{record.name} has no log{f' at {record.log}' if record.log else ''}", file=sys.stderr)
         return 1
-    try:
-        while True:
-            over = not follow or followed.state().over
-            while text := log.new():
-                out.write(text)
-                out.flush()
-            if over:
-                return 0
-            time.sleep(LOOK)
-    except KeyboardInterrupt:
-        return 130
+    while True:
+        over = not follow or followed.state().over
+        while text := log.new():
+            out.write(text)
+            out.flush()
+        if over:
+            return 0
+        time.sleep(LOOK)
 
 
 def wait(records: Sequence[RunRecord]) -> int:
     """Wait for the scripts of some runs, and say how each ended. Returns the first exit code that is not 0."""
     codes = []
-    try:
-        for record in records:
-            followed = Followed(record)
-            while not followed.state().over:
-                time.sleep(LOOK)
-            print(f"{record.name} {followed.state().text}", file=sys.stderr)
-            codes.append(exit_code(followed.record, followed.state()))
-    except KeyboardInterrupt:
-        return 130
+    for record in records:
+        followed = Followed(record)
+        while not followed.state().over:
+            time.sleep(LOOK)
+        print(f"{record.name} {followed.state().text}", file=sys.stderr)
+        codes.append(exit_code(followed.record, followed.state()))
     return next((code for code in codes if code), 0)
 
 
@@ -121,10 +115,9 @@ def attach(record: RunRecord) -> int:
                 pace.began = time.monotonic() - far.passed
         pace.see(total(rows))
 
-    state = followed.state()
-    print(f"{record.name}: {state.text}; Ctrl-C leaves it", file=sys.stderr)
-    screen.open()
     try:
+        print(f"{record.name}: {followed.state().text}; Ctrl-C leaves it", file=sys.stderr)
+        screen.open()
         while True:
             state = followed.state()
             if text := log.new().decode(errors="replace"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -38,6 +36,9 @@ def margin(left: float) -> float:
 
 class JobKeeper(Keeper):
     """Keeps a run in the job in which its script begins for the so manieth time: its `life`."""
+
+    #: Some batch systems end just the process group that they have started.
+    own_session = False
 
     def __init__(self, record: RunRecord, life: int) -> None:
         super().__init__(record)
@@ -115,16 +116,14 @@ class JobKeeper(Keeper):
         self.say(f"the time of job {self.record.job} is almost up: the script is ended")
         if self.record.linger:  # calls that run elsewhere are to go on, and are found again
             self.ending = True
-            with suppress(ProcessLookupError):
-                os.kill(self.script.pid, signal.SIGKILL)
+            self.script.kill()
             return
         self.interrupt()
         self.alarm = (self.end - LAST, self._kill)
 
     def _kill(self) -> None:
         assert self.script is not None
-        with suppress(ProcessLookupError):
-            os.killpg(self.script.pid, signal.SIGKILL)
+        self.script.kill()
 
     def _ask(self, *words: str) -> str:
         """Have a process of its own submit or cancel a job: what that imports is not kept. Returns what it prints."""

@@ -35,6 +35,9 @@ class Keeper:
     record : RunRecord
     """
 
+    #: Whether the script is in a session of its own.
+    own_session = True
+
     def __init__(self, record: RunRecord) -> None:
         self.name, self.where = record.name, record.folder
         self.record = record
@@ -58,7 +61,7 @@ class Keeper:
         return code
 
     def start_script(self) -> None:
-        """Start the script, in a session of its own, with its output in the log."""
+        """Start the script, with its output in the log."""
         me = this_process()
         path = run_records.path_of(self.name, self.where)
         self.write(keeper=me, host=run_records.host(), boot=boot(), began=self.record.began or time.time(), request="")
@@ -72,7 +75,7 @@ class Keeper:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,
+                    start_new_session=self.own_session,
                 )
         except OSError as e:
             self.say(f"the script could not be started: {e}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from parsl_on_dask.common import run_records
 from parsl_on_dask.common.run_records import RunRecord, RunState
+from parsl_on_dask.common.wording import count
 from parsl_on_dask.front_door import jobs_of_runs
 from parsl_on_dask.monitoring import counts
 from parsl_on_dask.monitoring.counts import AppCounts
@@ -24,6 +25,7 @@ def show(records: Sequence[RunRecord], every: bool, as_json: bool) -> int:
     """Print runs, the newest first. Returns an exit code."""
     records = jobs_of_runs.refreshed(records)
     rows = [(record, state) for record in reversed(records) if (state := state_among(record, records)) is not None]
+    there = len(rows)
     if not every:
         rows = [(record, state) for record, state in rows if not state.over or _lately(record)]
     if as_json:
@@ -40,17 +42,11 @@ def show(records: Sequence[RunRecord], every: bool, as_json: bool) -> int:
     for number, row in enumerate(table):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         print(*below.get(number, []), sep="\n", end="\n" * (number in below))
-    left = len(records) - len(rows)
-    if not rows:
-        print("there are no runs" if every or not records else "there are no runs of the last day", file=sys.stderr)
-    elif left and not every:
-        print(f"{counts_of(left)} ended earlier: ps --all", file=sys.stderr)
+    if not there:
+        print("there are no runs", file=sys.stderr)
+    elif there > len(rows):
+        print(f"{count(there - len(rows), 'run')} ended earlier: ps --all", file=sys.stderr)
     return 0
-
-
-def counts_of(number: int) -> str:
-    """A number of runs in words."""
-    return "1 run" if number == 1 else f"{number} runs"
 
 
 def state_among(record: RunRecord, records: Sequence[RunRecord]) -> RunState | None:

@@ -29,6 +29,8 @@ def main(kind: str, args: Sequence[str]) -> int:
     options = parser.parse_args(args)
     try:
         return _run(kind, options)
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:  # whoever reads this has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

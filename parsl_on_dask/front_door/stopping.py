@@ -29,9 +29,9 @@ def stop(record: RunRecord, now: bool) -> int:
     if record.folder != run_records.folder():
         _tell(f"{record.name} is a run of {record.host}, and its record is not here: stop it there")
         return 1
-    _end(followed.record, state, now)
-    asked = time.monotonic()
     try:
+        _end(followed.record, state, now)
+        asked = time.monotonic()
         while not (state := _whole_state(followed)).over:
             if time.monotonic() - asked > TELL:
                 asked = time.monotonic()

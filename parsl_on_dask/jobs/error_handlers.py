@@ -2,7 +2,7 @@
 
 A handler is called as ``handler(executor, status)`` after each poll, where ``status`` maps block ids to
 :class:`~parsl_on_dask.jobs.states.JobStatus`. It calls ``executor.set_bad_state_and_fail_all(exception)`` when
-the executor should not go on. Where the behaviour comes from: Parsl's ``parsl.jobs.error_handlers``.
+the executor should not go on. The behaviour is that of Parsl's ``parsl.jobs.error_handlers``.
 """
 
 from __future__ import annotations

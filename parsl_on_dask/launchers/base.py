@@ -12,7 +12,7 @@ from parsl_on_dask.utils import RepresentationMixin
 class Launcher(RepresentationMixin, ABC):
     """Abstract base: turns the command for one node into the shell text for a block.
 
-    Where the behaviour comes from: Parsl's ``parsl.launchers.base``.
+    The behaviour is that of Parsl's ``parsl.launchers.base``.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 import weakref
@@ -62,7 +63,7 @@ class KeptLane(Lane):
         self.live: dict[int, Call] = {}
         self._last: dict[str, Any] = {"status": {}, "node_hours": None}
         self._watch: Any = None
-        described = cloudpickle.dumps(executor)
+        described = cloudpickle.dumps(_portable(executor))
         place = resident.ask("open", self.label, described, records.description(executor), timeout=None)
         from distributed import Client
 
@@ -296,6 +297,16 @@ class KeptLane(Lane):
                 logger.debug("The resident has gone, and executor %s with it", self.label)
         self.left = True
         self._fail_all()
+
+
+def _portable(executor: Any) -> Any:
+    """An executor as another process can start it: by the address of a client that it was given."""
+    client = getattr(executor, "client", None)
+    if client is None:
+        return executor
+    described = copy.copy(executor)
+    described.client, described.address, described.security = None, client.scheduler.address, client.security
+    return described
 
 
 #: By what numbers residents know values on clusters.

@@ -44,7 +44,7 @@ def script() -> list[str]:
 
 def description(executor: Any) -> str:
     """An executor in words, the same in each life of its script."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(executor))
+    return re.sub(r"<Client: [^>]*>", "<Client>", re.sub(r" at 0x[0-9a-f]+", "", repr(executor)))
 
 
 def lives(path: str, record: dict[str, Any]) -> bool:

@@ -31,13 +31,13 @@ class Work:
         The try on its lane.
     numbers : list of int
         By what numbers the script that is here knows it.
-    outcome : tuple or None
-        What became of it, while its value is being recorded.
+    recording : bool
+        Whether it is done, and its value is being recorded.
     orphan : bool
         Whether the script that made it has gone, and no other one has asked for it since.
     """
 
-    __slots__ = ("about", "call", "key", "label", "numbers", "orphan", "outcome")
+    __slots__ = ("about", "call", "key", "label", "numbers", "orphan", "recording")
 
     def __init__(self, label: str, key: str, about: tuple[Any, ...], number: int) -> None:
         self.label = label
@@ -45,7 +45,7 @@ class Work:
         self.about = about
         self.call: Call | None = None
         self.numbers = [number]
-        self.outcome: tuple[Any, ...] | None = None
+        self.recording = False
         self.orphan = False
 
 
@@ -55,8 +55,8 @@ class Table:
     Parameters
     ----------
     send : callable
-        Takes a number and an outcome for the script that is here. Called under the lock, so that nothing is sent to a
-        script that did not ask for it; it must not block.
+        Takes a number, a key and an outcome for the script that is here. Called under the lock, so that nothing is
+        sent to a script that did not ask for it; it must not block.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Table:
         Calls of the script that is here that were found here, and that were not.
     """
 
-    def __init__(self, send: Callable[[int, tuple[Any, ...]], None]) -> None:
+    def __init__(self, send: Callable[[int, str, tuple[Any, ...]], None]) -> None:
         self._send = send
         self._lock = threading.RLock()
         self._works: dict[int, Work] = {}
@@ -96,8 +96,6 @@ class Table:
                 known.orphan = False
                 known.numbers.append(number)
                 self._by_number[number] = known
-                if known.outcome is not None:
-                    self._answer(known, known.outcome)
                 return None, None
             outcome = self._unheard.pop(key, None) if key else None
             if outcome is not None:
@@ -119,7 +117,7 @@ class Table:
         """
         with self._lock:
             if recording:
-                work.outcome = outcome
+                work.recording = True
             else:
                 self._forget(work)
             if work.numbers:
@@ -131,13 +129,15 @@ class Table:
         """The value of a call is on disk, or cannot be brought there: ``outcome`` says which."""
         with self._lock:
             self._forget(work)
-            if work.orphan:
+            if work.numbers:  # asked for meanwhile: where the value was left may be gone by now
+                self._answer(work, outcome)
+            elif work.orphan:
                 self._keep(work.key, outcome)
 
     def _answer(self, work: Work, outcome: tuple[Any, ...]) -> None:
         for number in work.numbers:
             self._by_number.pop(number, None)
-            self._send(number, outcome)
+            self._send(number, work.key, outcome)
         work.numbers = []
 
     def _forget(self, work: Work) -> None:
@@ -178,7 +178,7 @@ class Table:
     def works(self) -> list[Work]:
         """The calls that are not done."""
         with self._lock:
-            return [work for work in self._works.values() if work.outcome is None]
+            return [work for work in self._works.values() if not work.recording]
 
     def unheard(self) -> int:
         """How many calls have ended of which no script has heard."""

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from typing import Any
 
 _SIZE = struct.Struct("!Q")
+#: Bytes up to which a message is copied so that it goes out in one piece.
+TOGETHER = 65536
 #: How many functions both ends remember, and how many bytes of them; the last one whatever its size.
 FUNCTIONS_KEPT, BYTES_KEPT = 1024, 64_000_000
 
@@ -51,9 +53,13 @@ class Wire:
             When the other end has gone.
         """
         data = pickle.dumps(message, 5)
+        head = _SIZE.pack(len(data))
         with self._lock:
-            self.socket.sendall(_SIZE.pack(len(data)))
-            self.socket.sendall(data)
+            if len(data) < TOGETHER:
+                self.socket.sendall(head + data)
+            else:
+                self.socket.sendall(head)
+                self.socket.sendall(data)
 
     def receive(self) -> tuple[Any, ...] | None:
         """Wait for the next message; None when the other end has gone. A message that was cut off is none."""

@@ -27,14 +27,14 @@ logger = logging.getLogger("parsl.monitoring.monitoring")
 class MonitoringHub(RepresentationMixin):
     """Records a run in a database: its tasks, their states, tries and resources, and the nodes and blocks.
 
-    Tables and rows are Parsl's, so that ``parsl-visualize`` and everybody's queries find what they look for. Nothing
+    Tables and rows are Parsl's, so that ``parsl-visualize`` and existing queries work. Nothing
     is forked, so a script needs no ``if __name__ == "__main__"``: a thread of this process writes the database, and
     workers report on the connections that they have to it anyway.
 
     Parameters
     ----------
     hub_address, hub_port_range, hub_port : optional
-        Of Parsl's earlier releases; they mean nothing, and are reported once.
+        Of earlier releases of Parsl; without effect, and reported once.
     workflow_name : str, optional
         Default: the script's file name.
     workflow_version : str, optional
@@ -47,18 +47,18 @@ class MonitoringHub(RepresentationMixin):
     resource_monitoring_enabled : bool, default True
         Record what workers see of tasks: where and when they run, and what they use.
     resource_monitoring_interval : float, default 30
-        Seconds between two samples of what a task uses, besides one at its begin and one at its end; 0 for none at
-        all.
+        Seconds between two samples of what a task uses, besides one
+        at its start and one at its end; 0 for none at all.
     sinks : sequence of callable, default ()
         Functions that are given lists of :class:`~parsl_on_dask.monitoring.events.Event` as these are recorded. They
-        run on the thread that writes the database. One that raises is told nothing more. (This package's own.)
+        run on the thread that writes the database. One that raises an exception gets nothing more. (Not in Parsl.)
 
     Raises
     ------
     OptionalModuleMissing
         When SQLAlchemy is not installed.
     MonitoringHubStartError
-        When the URL is none. (A ConfigurationError.)
+        When this is not a URL. (A ConfigurationError.)
 
     Examples
     --------
@@ -115,7 +115,7 @@ class MonitoringHub(RepresentationMixin):
         self._report_old_arguments()
 
     def validate(self) -> None:
-        """Check all arguments, also those that were set after construction.
+        """Check all arguments, including those that were set after construction.
 
         Raises
         ------

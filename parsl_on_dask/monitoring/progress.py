@@ -31,7 +31,7 @@ def progress(
     """Show how far tasks are until they are done: done, running, waiting, failed and cached ones of each app.
 
     In a terminal these are bars, drawn with rich; in a notebook, bars in the output of the cell; anywhere else, a line
-    every ten seconds. Exceptions of the tasks are not raised. This package's own; Parsl has nothing like it.
+    every ten seconds. Exceptions of the tasks are not raised. Not in Parsl.
 
     Parameters
     ----------
@@ -199,5 +199,5 @@ def screen_for(file: IO[str] | None) -> Any:
         try:
             return screens.Terminal(file)
         except ImportError:
-            return screens.Lines(file, "for bars: pip install 'parsl-on-dask[monitoring]'")
+            return screens.Lines(file, "for bars: pip install 'parsl-on-dask[progress]'")
     return screens.Lines(file)

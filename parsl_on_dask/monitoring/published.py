@@ -6,13 +6,14 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsl_on_dask.common import run_records
 from parsl_on_dask.monitoring import counts
 from parsl_on_dask.monitoring.counts import AppCounts, Pace
+from parsl_on_dask.remote.sidefiles import replacing_file
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
@@ -48,13 +49,12 @@ class Standing(NamedTuple):
 class Published:
     """Writes how far a kernel is, once a second, if something has changed.
 
-    Of several kernels in one process the newest does. `name`, `where`: the record of the run.
+    Of several kernels in one process the newest does.
     """
 
-    def __init__(self, kernel: Kernel, name: str, where: str) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         global _newest
         self.kernel = kernel
-        self.path = os.path.join(kernel.run_dir, FILE)
         self.pace = Pace()
         self.last: Any = None
         self.ended = threading.Event()
@@ -62,10 +62,7 @@ class Published:
             before, _newest = _newest, self
         if before is not None:
             before.close()
-        try:
-            run_records.update(name, where=where, add_run_dir=kernel.run_dir)
-        except (OSError, run_records.UnknownRun) as e:
-            logger.warning("The record of the run %s is not told of %s: %s", name, kernel.run_dir, e)
+        run_records.note_run_dirs(kernel.run_dir)
         self.thread = threading.Thread(target=self._follow, name="parsl-published", daemon=True)
         self.thread.start()
 
@@ -83,16 +80,20 @@ class Published:
 
     def _write(self) -> None:
         try:
-            now = {"apps": counts.of_kernel(self.kernel), "blocks": _blocks(self.kernel)}
+            executors = [self.kernel.executors[label] for label in self.kernel.labels()]
+            now: Any = {"apps": counts.of_kernel(self.kernel), "blocks": blocks_of(executors)}
             if now == self.last:
                 return
-            part = self.path + ".part"
-            with open(part, "w") as file:
-                json.dump({**now, "passed": round(self.pace.passed, 1)}, file)
-            os.replace(part, self.path)
+            publish(self.kernel.run_dir, **now, passed=self.pace.passed)
             self.last = now
         except Exception:  # the run goes on without
             logger.debug("progress could not be written", exc_info=True)
+
+
+def publish(run_dir: str, apps: Sequence[AppCounts], blocks: Mapping[str, int], passed: float) -> None:
+    """Say how far the run of a run directory is."""
+    with replacing_file(os.path.join(run_dir, FILE), sync=False) as file:
+        file.write(json.dumps({"apps": apps, "blocks": blocks, "passed": round(passed, 1)}).encode())
 
 
 def standing(run_dir: str) -> Standing | None:
@@ -103,11 +104,10 @@ def standing(run_dir: str) -> Standing | None:
     return None
 
 
-def _blocks(kernel: Kernel) -> dict[str, int]:
+def blocks_of(executors: Iterable[Any]) -> dict[str, int]:
     """How many blocks there are by state, as executors know without asking."""
     found: dict[str, int] = {}
-    for label in kernel.labels():
-        executor = kernel.executors[label]
+    for executor in executors:
         if getattr(executor, "lane", None) is None or getattr(executor, "provider", None) is None:
             continue
         for status in executor.status().values():

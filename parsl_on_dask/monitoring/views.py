@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from parsl_on_dask.clusters import dask_page
+from parsl_on_dask.clusters.dashboard import key_of
 from parsl_on_dask.common import overrides
+from parsl_on_dask.dask_internals.clients import scheduler_id
 from parsl_on_dask.errors import ExecutorError
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ logger = logging.getLogger("parsl.monitoring.views")
 
 #: Milliseconds between two reports to a dashboard.
 PERIOD = 500
+#: The file in the run directory that has the links to dashboards, with their keys, while the run goes on.
+LINKS = "dashboard.txt"
 
 
 class Views:
@@ -34,6 +40,7 @@ class Views:
         self.closed = False
         self.bars: Progress | None = None
         self.published: Published | None = None
+        self.links = os.path.join(kernel.run_dir, LINKS)
         for label in kernel.labels():
             lane: Any = getattr(kernel.executors[label], "lane", None)
             if lane is not None:
@@ -48,23 +55,35 @@ class Views:
 
             self.bars = Progress(kernel)
             self.bars.start()
-        record = overrides.run_record()
-        if record is not None:
+        if overrides.run_record() is not None:
             from parsl_on_dask.monitoring.published import Published
 
-            self.published = Published(kernel, *record)
+            self.published = Published(kernel)
 
     def _show(self, label: str, lane: Any) -> None:
         link = dashboard_link(self.kernel, label)
         if link is None or self.closed:
             return
-        logger.info("Dask's dashboard for executor %s: %s", label, link)
+        # a log can be read by others as often as not, and the link has the key
+        where = self._kept(label, link) if lane.parsl_page else link
+        logger.info("Dask's dashboard for executor %s: %s", label, where)
         if lane.parsl_page and all(r.client is not lane.client for r in self.reporters):
             self.reporters.append(Reporter(self.kernel, lane.client))
+
+    def _kept(self, label: str, link: str) -> str:
+        """Write a link where only the user can read it, and say where that is."""
+        try:
+            with open(os.open(self.links, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as file:
+                file.write(f"{label} {link}\n")
+        except OSError as e:
+            return f"dfk.dashboard_links has the link, since {self.links} cannot be written: {e.strerror or e}"
+        return f"the link is in {self.links}"
 
     def close(self) -> None:
         """Stop showing."""
         self.closed = True
+        with suppress(OSError):
+            os.remove(self.links)
         for reporter in self.reporters:
             reporter.stop()
         if self.bars is not None:
@@ -149,5 +168,6 @@ def dashboard_link(kernel: Kernel, label: str) -> str | None:
         return None
     if str(client.scheduler.address).startswith("inproc:"):  # which names a host, and its dashboard is on loopback
         link = f"http://127.0.0.1:{urlsplit(link).port}/status"
-    page = executor.lane.parsl_page and link.endswith("/status")
-    return link.removesuffix("status") + "parsl" if page else str(link)
+    if executor.lane.parsl_page and link.endswith("/status"):
+        return f"{link.removesuffix('status')}{key_of(scheduler_id(client))}/{dask_page.NAME}"
+    return str(link)

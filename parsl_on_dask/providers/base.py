@@ -13,7 +13,7 @@ from parsl_on_dask.old_spellings.legacy import moved
 class ExecutionProvider(ABC):
     """Abstract base of providers; subclass it to bring one of your own.
 
-    A provider submits a shell command as a job, and asks after and cancels jobs. Where the behaviour comes from:
+    A provider submits a shell command as a job, and asks after and cancels jobs. The behaviour is that of
     Parsl's ``parsl.providers.base``.
 
     Attributes

@@ -28,7 +28,7 @@ class ClusterProvider(ExecutionProvider):
     """Abstract base of providers for batch systems; subclass it for a system of your own.
 
     A subclass implements ``submit``, ``cancel``, ``status_polling_interval`` and ``_status``, which brings the
-    ``"status"`` of the jobs in ``resources`` up to date. Where the behaviour comes from: Parsl's
+    ``"status"`` of the jobs in ``resources`` up to date. The behaviour is that of Parsl's
     ``parsl.providers.cluster_provider``.
 
     Parameters

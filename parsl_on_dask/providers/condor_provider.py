@@ -35,8 +35,8 @@ _ASKED = "ClusterId,ProcId,JobStatus,ExitCode,ExitBySignal,ExitSignal,HoldReason
 class CondorProvider(BatchProvider):
     """Gives blocks of workers as jobs of HTCondor, by ``condor_submit``, ``condor_q`` and ``condor_rm``.
 
-    What is left out comes from the site's ``jobqueue.htcondor`` settings, when it has any. Where the behaviour
-    comes from: Parsl's ``parsl.providers.condor`` and dask-jobqueue's ``HTCondorCluster``.
+    What is left out comes from the site's ``jobqueue.htcondor`` settings, when it has any. The behaviour
+    is that of Parsl's ``parsl.providers.condor`` and dask-jobqueue's ``HTCondorCluster``.
 
     Parameters
     ----------

@@ -29,8 +29,8 @@ _KILLED = "100"
 class GridEngineProvider(BatchProvider):
     """Gives blocks of workers as jobs of Grid Engine, by ``qsub``, ``qstat`` (``qacct``) and ``qdel``.
 
-    What is left out comes from the site's ``jobqueue.sge`` settings, when it has any. Where the behaviour comes
-    from: Parsl's ``parsl.providers.grid_engine`` and dask-jobqueue's ``SGECluster``.
+    What is left out comes from the site's ``jobqueue.sge`` settings, when it has any. The behaviour is
+    that of Parsl's ``parsl.providers.grid_engine`` and dask-jobqueue's ``SGECluster``.
 
     Parameters
     ----------

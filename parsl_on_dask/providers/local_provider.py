@@ -35,10 +35,10 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
     """Gives blocks of workers on this machine, or, in a batch job, on the nodes of that job.
 
     With ``SingleNodeLauncher`` or ``SimpleLauncher`` all workers are on this machine. Other launchers are started on
-    this machine, and the workers are where the launcher starts them: in a script that runs inside of ``sbatch``,
+    this machine, and the workers are where the launcher starts them: in a script that runs inside ``sbatch``,
     ``salloc``, ``qsub`` or ``bsub``, ``SrunLauncher``, ``MpiExecLauncher``, ``AprunLauncher`` or ``JsrunLauncher`` with
     ``nodes_per_block`` nodes makes a block of nodes of that job. Several such blocks are on different nodes as long as
-    there are enough. Workers there know when the job ends. Where the behaviour comes from: Parsl's
+    there are enough. Workers there know when the job ends. The behaviour is that of Parsl's
     ``parsl.providers.local``.
 
     Parameters
@@ -113,7 +113,7 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
 
     @property
     def status_polling_interval(self) -> int:
-        """Seconds between two questions after the states of jobs."""
+        """Seconds between two queries of the states of jobs."""
         return 5
 
     def submit(self, command: str, tasks_per_node: int, job_name: str = "parsl.localprovider") -> str:

@@ -37,8 +37,8 @@ STATES = states_by_word(
 class LSFProvider(BatchProvider):
     """Gives blocks of workers as jobs of LSF, by ``bsub``, ``bjobs`` and ``bkill``.
 
-    What is left out comes from the site's ``jobqueue.lsf`` settings, when it has any. Where the behaviour comes
-    from: Parsl's ``parsl.providers.lsf`` and dask-jobqueue's ``LSFCluster``.
+    What is left out comes from the site's ``jobqueue.lsf`` settings, when it has any. The behaviour is
+    that of Parsl's ``parsl.providers.lsf`` and dask-jobqueue's ``LSFCluster``.
 
     Parameters
     ----------

@@ -22,8 +22,8 @@ from parsl_on_dask.providers.torque_provider import UNKNOWN_JOB, TorqueProvider
 class PBSProProvider(TorqueProvider):
     """Gives blocks of workers as jobs of PBS Pro or OpenPBS, by ``qsub``, ``qstat`` and ``qdel``.
 
-    What is left out comes from the site's ``jobqueue.pbs`` settings, when it has any. Where the behaviour comes
-    from: Parsl's ``parsl.providers.pbspro`` and dask-jobqueue's ``PBSCluster``.
+    What is left out comes from the site's ``jobqueue.pbs`` settings, when it has any. The behaviour is
+    that of Parsl's ``parsl.providers.pbspro`` and dask-jobqueue's ``PBSCluster``.
 
     Parameters
     ----------

@@ -55,8 +55,8 @@ _BEHIND_THE_CHANNEL = (
 class SlurmProvider(BatchProvider):
     """Gives blocks of workers as jobs of Slurm, by ``sbatch``, ``squeue`` (``sacct``) and ``scancel``.
 
-    What is left out comes from the site's ``jobqueue.slurm`` settings, when it has any. Where the behaviour comes
-    from: Parsl's ``parsl.providers.slurm`` and dask-jobqueue's ``SLURMCluster``.
+    What is left out comes from the site's ``jobqueue.slurm`` settings, when it has any. The behaviour is that of
+    Parsl's ``parsl.providers.slurm`` and dask-jobqueue's ``SLURMCluster``.
 
     Parameters
     ----------

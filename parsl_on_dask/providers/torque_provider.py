@@ -41,8 +41,8 @@ _DELETED = "91"
 class TorqueProvider(BatchProvider):
     """Gives blocks of workers as jobs of Torque, by ``qsub``, ``qstat`` and ``qdel``.
 
-    What is left out comes from the site's ``jobqueue.pbs`` settings, when it has any. Where the behaviour comes
-    from: Parsl's ``parsl.providers.torque`` and dask-jobqueue's ``PBSCluster``.
+    What is left out comes from the site's ``jobqueue.pbs`` settings, when it has any. The behaviour is
+    that of Parsl's ``parsl.providers.torque`` and dask-jobqueue's ``PBSCluster``.
 
     Parameters
     ----------

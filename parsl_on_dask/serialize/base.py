@@ -9,7 +9,7 @@ from typing import Any
 class SerializerBase:
     """Base of serialisers: subclass it, and implement :meth:`serialize` and :meth:`deserialize`.
 
-    Where the behaviour comes from: Parsl's ``parsl.serialize.base``.
+    The behaviour is that of Parsl's ``parsl.serialize.base``.
 
     Examples
     --------

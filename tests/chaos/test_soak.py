@@ -26,8 +26,6 @@ pytestmark = pytest.mark.timeout(1800)
 ROUNDS, WARM = 60, 20
 #: The same for kernels that are loaded and cleared: Dask remembers the last hundred graphs, and some thousand events.
 LOADS, LOADS_WARM = 160, 110
-#: The same for workers that die, each of which takes as long as a new one takes to start.
-DEATHS, DEATHS_WARM = 40, 13
 #: Bytes that a process may grow by in a round. A page here and there is the allocator's.
 BYTES = 40_000
 #: The same for a scheduler, in a round in which a client comes and goes: Dask keeps a timer, a topic and a span of it,
@@ -139,7 +137,7 @@ def test_workers_that_die(tmp_path: Path) -> None:
             eventually(lambda: len(kernel.executors["two"].lane.workers()) == 2, "another worker has come", WAIT)
             assert [f.result(WAIT) for f in [add(i) for i in range(30)]] == [i + 1 for i in range(30)]
 
-        assert_flat(one_dies, DEATHS, DEATHS_WARM)
+        assert_flat(one_dies)
         lane: Any = executor.lane
         assert len([link for link in lane.links.links.values() if not link.failed]) <= 3
         assert len(lane.shifts) <= 2

@@ -22,8 +22,12 @@ from parsl_on_dask.checkpoint.keys import id_for_memo, make_hash
 from tests.checkpoint import show_values, values
 from tests.helpers import shown
 
-# made by Python 3.10; 3.11 to 3.14 give the same
+# made by Python 3.10
 DIGESTS = json.loads(Path(__file__).with_name("value_digests.json").read_text())
+
+
+# a row made by each Python: python -m tests.checkpoint.show_values row
+BY_PYTHON = json.loads(Path(__file__).with_name("digests_by_python.json").read_text())
 
 
 def another(x: Any) -> Any:
@@ -39,6 +43,11 @@ def in_another_process(code: str, seed: str) -> Any:
 
 def test_digests_stay_what_they_are() -> None:
     assert show_values.digests() == DIGESTS
+
+
+def test_digests_do_not_change_with_python() -> None:
+    assert {version.rpartition(".")[0] for version in BY_PYTHON} == {"3.10", "3.11", "3.12", "3.13", "3.14"}
+    assert {*show_values.row().values()} == {*BY_PYTHON.values()}
 
 
 def test_digests_do_not_depend_on_the_process() -> None:

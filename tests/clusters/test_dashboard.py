@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,36 @@ def test_the_first_to_open_it_waits_for_it(load: Any) -> None:
     assert "/individual-progress" in opened(root + "individual-plots.json")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         opened(root + "no-such-page")
+
+
+@pytest.mark.parametrize("config_name", ["threads", "processes"], indirect=True, scope="module")
+def test_nobody_reads_it_without_the_link(load: Any) -> None:
+    link = load(initialize_logging=False).dashboard_link
+    found = re.fullmatch(r"(http://127\.0\.0\.1:\d+)/([\w-]{24})/parsl", link)
+    assert found is not None, link
+    root, key = found.groups()
+    assert opened(f"{root}/health") == "ok"
+    for path in (
+        "",
+        "status",
+        "parsl",
+        "metrics",
+        "info/main/workers.html",
+        "json/identity.json",
+        "statics/css/base.css",
+    ):
+        for wrong in ("", f"{key[:-1]}/", f"{key}x/", "%C3%A9/"):
+            with pytest.raises(urllib.error.HTTPError, match="403") as caught:
+                opened(f"{root}/{wrong}{path}")
+            assert key not in caught.value.read().decode()
+    # without it a web socket is refused like a page
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": "x", "Sec-WebSocket-Version": "13"}
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(urllib.request.Request(f"{root}/status/ws", headers=upgrade), timeout=WAIT)
+    for way in (f"{root}/{key}", f"{root}/{key}/"):
+        with urllib.request.urlopen(way, timeout=WAIT) as answer:
+            assert answer.url == f"{root}/{key}/status"
+    assert "workers" in opened(f"{root}/{key}/info")
 
 
 @pytest.mark.parametrize("config_name", ["threads"], indirect=True, scope="module")

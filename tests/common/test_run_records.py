@@ -50,7 +50,7 @@ def test_two_names_are_never_one(state: Path) -> None:
 def test_changes_of_several_processes_are_all_there(state: Path) -> None:
     run_records.create("shared", process=this_process())
     code = "import sys; from parsl_on_dask.common.run_records import update\n"
-    code += "for n in range(20): update('shared', add_run_dir=f'{sys.argv[1]}/{n}')"
+    code += "for n in range(20): update('shared', add_run_dirs=[f'{sys.argv[1]}/{n}'])"
     words = [sys.executable, "-c", code]
     started = [
         subprocess.Popen([*words, str(state / who)], env={**os.environ, "PYTHONPATH": SOURCE}) for who in ("a", "b")
@@ -159,7 +159,7 @@ def test_a_run_directory_knows_its_runs_without_the_folder(state: Path, tmp_path
     run_dir = tmp_path / "project" / "runinfo" / "000"
     run_dir.mkdir(parents=True)
     run_records.create("here", process=this_process())
-    run_records.update("here", add_run_dir=str(run_dir))
+    run_records.update("here", add_run_dirs=[str(run_dir)])
     assert [r.name for r in run_records.read_all(here=str(tmp_path / "project"))] == ["here"], "once, not twice"
     (state / "here.json").unlink()
     for place in (tmp_path / "project", tmp_path / "project" / "runinfo"):
@@ -191,7 +191,7 @@ def test_what_is_no_record_is_passed_over(state: Path) -> None:
 
 def test_a_run_directory_that_is_gone_takes_nothing_along(state: Path) -> None:
     run_records.create("a", process=this_process())
-    record = run_records.update("a", add_run_dir=str(state / "gone"))
+    record = run_records.update("a", add_run_dirs=[str(state / "gone")])
     assert record.run_dir == str(state / "gone")
     run_records.beat("a")
     run_records.remove("a")

@@ -32,6 +32,12 @@ def test_start_callback_thread(client: Client) -> None:
     assert distributed.Future._cb_executor is pool, "Dask makes another one, so this one is of no use"
 
 
+def test_scheduler_id(client: Client) -> None:
+    with Client(client.scheduler.address, set_as_default=False) as other:
+        ids = {inside.scheduler_id(client), inside.scheduler_id(other)}
+    assert ids == {client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.id)}
+
+
 def test_abandon(client: Client) -> None:
     left = Client(client.scheduler.address, set_as_default=False)
     assert left._loop_runner.is_started()

@@ -10,7 +10,9 @@ import threading
 
 import pytest
 
+from parsl_on_dask.dask_internals import jobqueue
 from parsl_on_dask.dask_internals.jobqueue import apply_specification, condor_template, job_id_in, slots_of_job
+from parsl_on_dask.providers.site import shipped
 from tests.helpers import WAIT
 
 
@@ -123,3 +125,33 @@ def test_apply_specification(slurm, monkeypatch):
         inspect.iscoroutinefunction(slurm._correct_state_internal)
         and not inspect.signature(slurm._correct_state).parameters
     )
+
+
+@pytest.mark.parametrize(
+    "name, commands, printed",
+    [
+        ("SLURMJob", "sbatch scancel", "Submitted batch job 17"),
+        ("PBSJob", "qsub qdel", "17.server"),
+        ("SGEJob", "qsub qdel", 'Your job 17 ("x") has been submitted'),
+        ("LSFJob", "bsub bkill", "Job <17> is submitted to queue <normal>."),
+        ("HTCondorJob", "condor_submit condor_rm", "1 job(s) submitted to cluster 17.\n17.0"),
+        ("MoabJob", "msub canceljob", "17"),
+        ("OARJob", "oarsub oardel", "OAR_JOB_ID=17"),
+    ],
+)
+def test_a_class_for_each_batch_system(name, commands, printed):
+    kind = getattr(jobqueue, name)
+    assert issubclass(kind, jobqueue.Job)
+    assert f"{kind.submit_command} {kind.cancel_command}" == commands
+    assert str(job_id_in(kind.__new__(kind), printed)).startswith("17")
+    assert kind.default_config_name() in shipped()
+
+
+def test_sizes_and_quotes():
+    assert jobqueue.slurm_format_bytes_ceil(10**9) == "954M"
+    assert jobqueue.pbs_format_bytes_ceil(10**9) == "954MB"
+    assert jobqueue.lsf_format_bytes_ceil(10**9, lsf_units="mb") == "1000"
+    assert "lsf_units" in inspect.signature(jobqueue.lsf_format_bytes_ceil).parameters
+    assert jobqueue.lsf_detect_units() == "kb"  # where no LSF says something else
+    assert jobqueue.quote_arguments(["a b"]) == "'a b'"
+    assert jobqueue.quote_environment({"A": "b c"}) == "A='b c'"

@@ -44,3 +44,10 @@ def test_speed() -> None:
 def test_the_first_command_is_the_one_of_ci() -> None:
     [script] = re.findall(r"-m parsl_on_dask (examples/\w+\.py)", README)
     assert (REPOSITORY / script).exists() and f'"$OLDPWD/{script}"' in (REPOSITORY / ".ci" / "run").read_text()
+
+
+def test_what_it_links_to_is_there() -> None:
+    """Pages of the site are looked at when it is built; the README is not among them."""
+    for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        links = re.findall(r"\]\((?!https?:)([^)#]+)", (REPOSITORY / page).read_text())
+        assert [link for link in links if not (REPOSITORY / link).exists()] == []

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,7 +100,13 @@ def lives_of(
     began, away, killed = time.monotonic(), 0.0, 0
     while True:
         with open(directory / f"out-{killed}", "w") as out:
-            script = subprocess.Popen(command, cwd=directory, stdout=out, stderr=subprocess.STDOUT)
+            script = subprocess.Popen(
+                command,
+                cwd=directory,
+                env={**os.environ, "XDG_STATE_HOME": str(directory / "state")},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
             try:
                 script.wait(chance.uniform(0.2, longest) if killed < kills else LIMIT)
             except subprocess.TimeoutExpired:
@@ -119,8 +126,9 @@ def lives_of(
     path = directory / "lines"
     lines = sorted(map(int, path.read_text().split())) if path.exists() else []
     if lines != list(range(calls)):
-        twice = [i for i in set(lines) if lines.count(i) > 1]
-        wrong.append(f"twice: {twice}; never: {sorted(set(range(calls)) - set(lines))}")
+        counts = Counter(lines)
+        twice, never = [i for i in counts if counts[i] > 1], sorted(set(range(calls)) - set(counts))
+        wrong.append(f"{len(twice)} ran twice: {twice[:9]}; {len(never)} never: {never[:9]}")
     left = [str(p) for p in directory.glob("runinfo/*/resident.json")]
     if left:
         wrong.append(f"left behind: {left}")

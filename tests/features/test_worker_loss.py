@@ -48,7 +48,7 @@ def die_by_system_exit() -> None:
 DEATHS = {
     die_by_exit: "exit code 3",
     die_by_kill: "signal SIGKILL ended its process",
-    die_by_segfault: "signal SIGSEGV ended its process (compiled code went wrong",
+    die_by_segfault: "signal SIGSEGV ended its process (a fault in compiled code",
     die_by_system_exit: "",
 }
 by_death = pytest.mark.parametrize("death", DEATHS, ids=[d.__name__ for d in DEATHS])

@@ -265,6 +265,10 @@ def test_logs_follow_a_run_until_it_ends(folder: Folder) -> None:
         assert out.readline() == "first\n", "while the script waits"
         folder.open()
         assert out.read(16) == "no end of a line"
+        with folder.calling("logs", "-f", name) as left:
+            assert left.stdout is not None and left.stdout.readline() == "first\n"
+            left.send_signal(signal.SIGINT)
+            assert left.wait(WAIT) == 130
         folder.open("last")
         assert out.read() == ""
         assert following.wait(WAIT) == 0
@@ -476,6 +480,33 @@ def test_stop_ends_what_stays(folder: Folder) -> None:
     said = folder.call("stop", "dead")
     assert "what has stayed of it is told to end" in said and "dead killed by SIGKILL" in said
     assert resident.wait(WAIT) == -signal.SIGTERM
+
+
+def test_what_stays_belongs_to_the_run_whose_script_has_it(folder: Folder) -> None:
+    folder.held(
+        """
+        from parsl.config import Config
+        from parsl.executors import HighThroughputExecutor
+        parsl.load(Config([HighThroughputExecutor(max_workers_per_node=2)], strategy="none"))
+        quick(1).result()
+        print("up", flush=True)
+        held("gate").result()
+        """
+    )
+    first = folder.detach("--linger", "5m", "script.py")
+    folder.says(first, "up")
+    [resident] = ends.residents_of(folder.record(first))
+    os.kill(folder.pid(first), signal.SIGKILL)
+    eventually(lambda: folder.listed().get(first, {}).get("state") == "stays", "what stays is shown")
+    assert list(folder.listed()) == [first]
+    second = folder.detach("--linger", "5m", "script.py")
+    folder.says(second, "up")
+    assert "this is another life of run runinfo/000" in folder.log(second)
+    assert ends.residents_of(folder.record(second)) == [resident]
+    eventually(lambda: folder.listed()[first]["state"] == "killed", "it has been taken up")
+    folder.call("stop", "--now", second)
+    assert not alive(resident[0])
+    assert {row["state"] for row in folder.listed().values()} == {"killed"}
 
 
 def test_a_reader_that_has_seen_enough(folder: Folder) -> None:

@@ -15,7 +15,7 @@ from parsl_on_dask.common import run_records
 from parsl_on_dask.front_door.job_keeper import BY_SYSTEM, NO_OTHER
 from tests.front_door.programs import FRONT
 from tests.front_door.runs import Folder
-from tests.helpers import WAIT, eventually
+from tests.helpers import WAIT, alive, eventually
 
 KEEPER = """
 import os, sys, time
@@ -71,7 +71,9 @@ class Jobs(Folder):
 
     def job(self, life: int, left: float = 1000.0) -> subprocess.Popen[str]:
         words = [sys.executable, "-c", KEEPER, run_records.path_of("run", self.records), str(life), str(left)]
-        process = subprocess.Popen(words, cwd=self.path, env=self.environment, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            words, cwd=self.path, env=self.environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         self.started.append(process)
         assert process.stdout is not None and process.stdout.readline() == "turn\n"
         return process
@@ -228,6 +230,18 @@ def test_the_job_before_is_lost(jobs: Jobs) -> None:
     jobs.open()
     assert second.wait(WAIT) == 0
     assert jobs.record("run").life == 2
+
+
+def test_the_script_goes_with_the_process_group_of_the_job(jobs: Jobs) -> None:
+    """Grid Engine ends no more than that."""
+    first = jobs.job(1)
+    jobs.lives(1)
+    pid = jobs.pid("run")
+    assert os.getpgid(pid) == os.getpgid(first.pid) == first.pid
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    eventually(lambda: not alive(pid), "the script has ended")
+    assert run_records.state_of(jobs.record("run")).word == "lost"
 
 
 def test_a_job_that_comes_too_late(jobs: Jobs) -> None:

@@ -18,7 +18,8 @@ from parsl_on_dask.jobs.error_handlers import TooManyJobFailuresError
 from parsl_on_dask.jobs.states import JobState
 from parsl_on_dask.launchers import SimpleLauncher
 from parsl_on_dask.providers import GridEngineProvider
-from tests.helpers import WAIT, eventually
+from tests.front_door.runs import Folder
+from tests.helpers import WAIT, alive, eventually
 from tests.hpc.blocks import environment
 from tests.hpc.conftest import lacking, need, system_path
 from tests.hpc.systems import loading, started, words
@@ -124,3 +125,18 @@ def test_mpi_programs(run: Callable[..., Any], tmp_path: Path) -> None:
     host = socket.gethostname()
     *ranks, listed, told = out.read_text().split()
     assert ranks == [host, host] and listed == told
+
+
+def test_a_script_in_a_job_ends_with_the_job(grid_engine: None, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    (tmp_path / "dask").mkdir()
+    (tmp_path / "dask" / "jobqueue.yaml").write_text(
+        "jobqueue: {sge: {cores: 1, memory: 500MB, walltime: '00:01:00', resource-spec: ''}}"
+    )
+    folder.environment["DASK_CONFIG"] = str(tmp_path / "dask")
+    folder.held("print('here'); go_on()")
+    name = folder.call("run", "--in-job=sge", "script.py").split()[0]
+    folder.says(name, "here")
+    pid = folder.pid(name)
+    assert "is cancelled" in folder.call("stop", "--now", name)
+    eventually(lambda: not alive(pid) and not jobs(), "script and job are gone")

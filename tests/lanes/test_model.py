@@ -14,6 +14,7 @@ import tempfile
 from concurrent.futures import CancelledError
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -474,6 +475,7 @@ Model.TestCase.settings = settings(
 )
 
 
+@pytest.mark.timeout(900)
 class TestModel(Model.TestCase):  # type: ignore[name-defined, misc]
     def runTest(self) -> None:
         parsl = logging.getLogger("parsl")

@@ -347,3 +347,12 @@ def test_all_threads_start_where_none_can_later(monkeypatch: pytest.MonkeyPatch)
         assert lane.pool.threads == 3
     finally:
         executor.shutdown()
+
+
+def test_a_call_that_is_over_is_not_among_those_that_run(lane: Any, stage: str) -> None:
+    call = on_stage(stage)
+    eventually(lambda: stages[stage].entered == 1, "it runs")
+    assert lane.running() == {"play": 1}
+    stages[stage].go.set()
+    assert call.result(WAIT) == 1
+    eventually(lambda: not lane.running(), "nothing runs")

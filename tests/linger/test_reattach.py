@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from parsl_on_dask import Config
 from parsl_on_dask.errors import ConfigurationError
 from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
+from tests import interpreters
 from tests.helpers import Script, alive, eventually, start_script
 
 HEAD = """\
@@ -65,7 +67,9 @@ def life(tmp_path: Path) -> Iterator[Life]:
     lives: list[Script] = []
 
     def start(text: str, *args: str, **options: Any) -> Script:
-        lives.append(start_script(tmp_path, HEAD + text, *args, **options))
+        lives.append(
+            start_script(tmp_path, HEAD + text, *args, env={"XDG_STATE_HOME": str(tmp_path / "state")}, **options)
+        )
         return lives[-1]
 
     yield start
@@ -122,7 +126,7 @@ def test_what_ended_while_nobody_was_here_is_heard_later(life: Life, tmp_path: P
 
 
 def _asked(record: dict[str, Any]) -> dict[str, Any]:
-    from parsl_on_dask.linger.client import knock
+    from parsl_on_dask.linger.reattach import knock
 
     found: dict[str, Any] = knock(record, ask=True)[1]["state"]
     return found
@@ -224,14 +228,94 @@ def test_what_stays_ends_with_its_run_directory(life: Life, tmp_path: Path) -> N
     eventually(lambda: not alive(pid), "it has ended")
 
 
+def _command(tmp_path: Path, *words: str) -> str:
+    done = interpreters.run(
+        [sys.executable, "-m", "parsl_on_dask", *words],
+        cwd=tmp_path,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return str(done.stdout + done.stderr)
+
+
+def test_ps_shows_what_stays_and_stop_ends_it(life: Life, tmp_path: Path) -> None:
+    pid = killed_with_calls(life, tmp_path)
+    eventually(lambda: "0 of 4" in _command(tmp_path, "ps"), "its progress is shown")
+    shown = _command(tmp_path, "ps")
+    assert "script-" in shown
+    assert "stays" in shown
+    assert "1 running" in shown
+    _command(tmp_path, "stop")
+    assert not alive(pid)
+    assert "stays" not in _command(tmp_path, "ps", "--all")
+
+
+def test_the_command_line_says_what_stays(life: Life, tmp_path: Path) -> None:
+    (tmp_path / "given.py").write_text(HEAD + "load(linger=None)\nonce(0).result()\nos.kill(os.getpid(), 9)\n")
+    _command(tmp_path, "--linger", "1m", "given.py")
+    assert record_of(tmp_path)["linger"] == 60.0
+    assert "stays" in _command(tmp_path, "ps")
+    _command(tmp_path, "stop")
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_notebook_goes_on_when_its_kernel_is_restarted(at_once: bool, life: Life, tmp_path: Path) -> None:
+    manager = pytest.importorskip("jupyter_client.manager").KernelManager(kernel_name="python3")
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "JPY_SESSION_NAME": str(tmp_path / "my.ipynb")}
+    manager.start_kernel(cwd=str(tmp_path), env=env)
+    client = manager.client()
+    client.start_channels()
+
+    def cell(code: str) -> str:
+        said: list[str] = []
+        client.execute_interactive(
+            code, timeout=60, output_hook=lambda m: said.append(str(m["content"].get("text", m["content"])))
+        )
+        return "".join(said)
+
+    try:
+        client.wait_for_ready(60)
+        cell(HEAD + "load()\ncalls = [once(i) for i in range(1, 5)]")
+        eventually(lambda: len(began(tmp_path)) == 2, "two calls run")
+        manager.restart_kernel(now=at_once)
+        client.wait_for_ready(60)
+        assert "another life of run" in cell(HEAD + "load()\ncalls = [once(i) for i in range(1, 5)]")
+        (tmp_path / "gate").touch()
+        assert "[1, 4, 9, 16]" in cell("print([call.result() for call in calls])")
+        cell("parsl.clear()")
+    finally:
+        manager.shutdown_kernel(now=True)
+        client.stop_channels()
+    assert began(tmp_path) == [1, 2, 3, 4]
+    eventually(lambda: not (tmp_path / "runinfo/000/resident.json").exists(), "nothing stays")
+
+
 def test_only_its_owner_can_read_the_key(life: Life, tmp_path: Path) -> None:
     killed_with_calls(life, tmp_path)
     record = record_of(tmp_path)
     assert (tmp_path / "runinfo/000/resident.json").stat().st_mode & 0o777 == 0o600
     assert os.stat(os.path.dirname(record["socket"])).st_mode & 0o777 == 0o700
-    from parsl_on_dask.linger.client import knock
+    from parsl_on_dask.linger.reattach import knock
 
     assert knock({**record, "token": "x" * 32}, pid=1)[1] == {"refused": "the key is wrong"}
+
+
+def test_a_script_that_dies_before_its_resident_is_there_leaves_nothing(life: Life, tmp_path: Path) -> None:
+    only = life(
+        "import subprocess\n"
+        "start = subprocess.Popen\n"
+        "def dying(*args, **options):\n"
+        "    start(*args, **options)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "subprocess.Popen = dying\n"
+        "load()"
+    )
+    only.ends()
+    only.leaves_nothing()
+    assert not (tmp_path / "runinfo/000/resident.json").exists()
 
 
 def test_a_call_fails_when_the_resident_has_gone(life: Life, tmp_path: Path) -> None:
@@ -312,6 +396,22 @@ say(sorted(label for label, e in parsl.dfk().executors.items() if getattr(e.lane
     only = life(text)
     assert only.ends() == 0, only.stderr
     assert only.stdout.strip() == "['kept']"
+
+
+def test_on_the_cluster_of_a_client(life: Life, tmp_path: Path, existing_cluster: str) -> None:
+    text = f"""
+from distributed import Client
+from parsl_on_dask.executors import DaskExecutor
+client = Client({existing_cluster!r})
+parsl.load(Config(executors=[DaskExecutor(client=client)], linger=60))
+say(once(0).result())
+"""
+    first = life(text + "os.kill(os.getpid(), signal.SIGKILL)")
+    first.ends()
+    second = life(text)
+    assert second.ends() == 0, second.stderr
+    assert "another life" in second.stderr
+    assert began(tmp_path) == [0]
 
 
 def test_what_ends_with_the_script_is_refused(tmp_path: Path) -> None:

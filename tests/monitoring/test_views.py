@@ -23,7 +23,7 @@ def give(value: int) -> int:
     return value
 
 
-def test_links_are_logged_and_printed_in_notebooks(
+def test_links_are_kept_for_the_user_and_printed_in_notebooks(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
@@ -36,9 +36,14 @@ def test_links_are_logged_and_printed_in_notebooks(
         kernel = DataFlowKernel(config)
         try:
             link = kernel.dashboard_link
+            kept = Path(kernel.run_dir) / "dashboard.txt"
+            assert kept.read_text() == f"pool {link}\n" and kept.stat().st_mode & 0o077 == 0
         finally:
             kernel.cleanup()
-    assert f"Dask's dashboard for executor pool: {link}" in caplog.text
+    assert not kept.exists()
+    # a log that others may read does not have the key
+    assert f"Dask's dashboard for executor pool: the link is in {kept}" in caplog.text
+    assert str(link) not in caplog.text
     assert f"Dask's dashboard for executor pool: {link}" in capsys.readouterr().out
     assert kernel.dashboard_link is None  # it is over
 

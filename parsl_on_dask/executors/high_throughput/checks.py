@@ -35,7 +35,7 @@ _TRANSPORT_DEFAULTS: dict[str, Any] = {
 
 
 def check_arguments(executor: HighThroughputExecutor) -> None:
-    """Raise unless all arguments of an executor can be used, also those that were set after construction."""
+    """Raise unless all arguments of an executor can be used, including those that were set after construction."""
     owner = type(executor).__name__
     check_provider(owner, executor.provider)
     need(owner, "launch_cmd", executor.launch_cmd, str)

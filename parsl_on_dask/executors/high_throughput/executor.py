@@ -31,10 +31,10 @@ logger = logging.getLogger("parsl.executors.high_throughput.executor")
 
 
 class HighThroughputExecutor(DirectUse, BlockProviderExecutor, RepresentationMixin, UsageInformation):
-    """Runs apps in worker processes, in blocks of nodes that a provider gives.
+    """Runs apps in worker processes, on blocks of nodes from a provider.
 
     On each node of a block there are as many workers as its cores, memory and accelerators have room for, see
-    :meth:`workers_per_node_for`. Where the behaviour comes from: Parsl's ``parsl.executors.high_throughput``; the
+    :meth:`workers_per_node_for`. The behaviour is that of Parsl's ``parsl.executors.high_throughput``; the
     workers are Dask workers.
 
     Parameters
@@ -59,7 +59,7 @@ class HighThroughputExecutor(DirectUse, BlockProviderExecutor, RepresentationMix
     mem_per_worker : float, optional
         GB of memory for each worker.
     max_workers_per_node : int, optional
-        The most workers on a node.
+        The largest number of workers on a node.
     cpu_affinity : str
         ``"none"`` (default), ``"block"``, ``"block-reverse"``, ``"alternating"`` or ``"list:0-3:4-7"``, see
         :func:`~parsl_on_dask.clusters.placement.affinity_for`.
@@ -72,18 +72,18 @@ class HighThroughputExecutor(DirectUse, BlockProviderExecutor, RepresentationMix
     block_error_handler : bool or callable
         See :class:`~parsl_on_dask.executors.status_handling.BlockProviderExecutor`. Default True.
     encrypted : bool
-        Talk TLS with certificates of the run's own. Default True.
+        Use TLS with certificates that are made for the run. Default True.
     remote_monitoring_radio : optional
         How apps report to monitoring, when there is any.
     interchange_launch_cmd, loopback_address, interchange_port_range, prefetch_capacity, heartbeat_threshold, \
 heartbeat_period, poll_period, address_probe_timeout
-        They steer Parsl's own transport and have no meaning on Dask: accepted, kept and shown.
+        They control Parsl's own transport: accepted, kept and shown, without effect on Dask.
     manager_selector : ManagerSelector
         Which of the nodes that have a free worker gets the next Dask task. Default: Dask chooses.
     scheduler_in_job : bool
         Run the Dask scheduler on the first node of the first block instead of on this machine, for sites whose login
         nodes forbid such processes. Loading then waits until that block runs, and the end of that block is the end of
-        the executor. Default False. This package's own.
+        the executor. Default False. Not in Parsl.
     python : str, optional
         The Python of the workers: a path, or a command such as ``"apptainer exec image.sif python"``. It needs the
         script's minor version, and distributed. Default: what ``worker_init`` activates, else the script's. This
@@ -93,7 +93,7 @@ heartbeat_period, poll_period, address_probe_timeout
         wraps another one, goes in front of what starts on each node. Paths of that program and of its Python, and its
         options, mean nothing here; another program is refused. Default: Parsl's own text, without anything in front.
     max_workers, worker_ports, managed, start_method, suppress_failure, enable_mpi_mode, mpi_launcher
-        Of Parsl's earlier releases: accepted where they have a meaning, and reported once. ``enable_mpi_mode=True``
+        Of earlier releases of Parsl: accepted where they have a meaning, and reported once. ``enable_mpi_mode=True``
         makes it an :class:`~parsl_on_dask.executors.high_throughput.mpi_executor.MPIExecutor`.
     batching, max_batch, in_flight, inline_limit, job_end_reruns, memory_limit, linger
         See :class:`~parsl_on_dask.executors.lane_executor.LaneExecutor`.

@@ -18,8 +18,8 @@ class MPIExecutor(HighThroughputExecutor):
     ``parsl_resource_specification`` how many of them it takes: ``num_nodes``, ``ranks_per_node``, ``num_ranks``,
     ``launcher_options``. It waits until a block has so many free; calls for the fewest nodes go first. While it runs,
     ``PARSL_MPI_PREFIX`` in its environment is the command that starts a program on them, ``PARSL_MPI_NODELIST`` are
-    their names, and ``PARSL_NUM_NODES``, ``PARSL_RANKS_PER_NODE``, ``PARSL_NUM_RANKS`` their numbers. Where the
-    behaviour comes from: Parsl's ``parsl.executors.high_throughput.mpi_executor``.
+    their names, and ``PARSL_NUM_NODES``, ``PARSL_RANKS_PER_NODE``, ``PARSL_NUM_RANKS`` their numbers. The
+    behaviour is that of Parsl's ``parsl.executors.high_throughput.mpi_executor``.
 
     Parameters
     ----------

@@ -149,7 +149,7 @@ def compose_all(
     node_hostnames : sequence of str
         The nodes of the call.
     open_mpi : bool
-        Whether ``mpiexec`` is Open MPI's. Default False: it takes MPICH's options. This package's own.
+        Whether ``mpiexec`` is Open MPI's. Default False: it takes MPICH's options. Not in Parsl.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Messages as files in the run directory, for workers that share nothing else with the script.
 
-Where the behaviour comes from: Parsl's ``parsl.monitoring.radios.filesystem``.
+The behaviour is that of Parsl's ``parsl.monitoring.radios.filesystem``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Messages as signed datagrams, for senders that have no other way; some may get lost.
 
-Where the behaviour comes from: Parsl's ``parsl.monitoring.radios.udp``.
+The behaviour is that of Parsl's ``parsl.monitoring.radios.udp``.
 """
 
 from __future__ import annotations

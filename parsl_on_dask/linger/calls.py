@@ -1,0 +1,212 @@
+"""The calls of a resident, from the script to the lanes and back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import cloudpickle
+
+from parsl_on_dask.dask_internals.clients import future_of
+from parsl_on_dask.errors import ParslError
+from parsl_on_dask.lanes.call import Call, Outcome, Pickled, PickledError
+from parsl_on_dask.lanes.failures import as_exception
+from parsl_on_dask.lanes.stages import CANCEL, Stage
+from parsl_on_dask.lanes.values import RemoteValue
+from parsl_on_dask.linger.recorder import Recorder
+from parsl_on_dask.linger.table import ERROR, FAILED, KEPT, RECORDED, VALUE, Table, Work
+from parsl_on_dask.linger.visits import Visit
+from parsl_on_dask.linger.wire import packed
+
+logger = logging.getLogger("parsl.linger.calls")
+
+#: Where and when a call ran of which that is not known any more: worker, host, begin and end.
+NOWHERE = ("", "", 0.0, 0.0)
+
+
+class Calls:
+    """The calls that a resident has.
+
+    Parameters
+    ----------
+    executors : mapping
+        Those that are started, by label.
+    recorder : Recorder
+    tell : callable
+        Sends a message to the script that is here, if one is.
+    elsewhere : callable
+        Calls a function with arguments in a thread that may wait.
+
+    Attributes
+    ----------
+    succeeded, failed : Counter of str
+        How many calls of each app have ended.
+    """
+
+    def __init__(
+        self,
+        executors: Mapping[str, Any],
+        recorder: Recorder,
+        tell: Callable[..., None],
+        elsewhere: Callable[..., object],
+    ) -> None:
+        self.table = Table(self._answer)
+        self.succeeded: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self._executors = executors
+        self._recorder = recorder
+        self._tell = tell
+        self._elsewhere = elsewhere
+        #: those that scripts refer to
+        self._values: dict[int, RemoteValue] = {}
+        self._numbers = 0
+        self._lock = threading.Lock()
+
+    def came(self) -> None:
+        """A script has come back: what it will make again is forgotten."""
+        for work in self.table.came():
+            self._drop(work)
+
+    def left(self) -> None:
+        """The script has gone."""
+        self.table.left()
+        with self._lock:
+            self._values.clear()
+
+    def release(self, number: int) -> None:
+        """A value is not needed any more."""
+        self._values.pop(number, None)
+
+    def kill(self, number: int) -> None:
+        """End a call, also if it runs."""
+        work = self.table.of(number)
+        if work is None or work.call is None:
+            return
+        lane = self._executors[work.label].lane
+        if work.call.step(CANCEL) is Stage.CANCELLED:
+            lane.withdraw(work.call)
+            self._done(work.call, Outcome(error=as_exception("AppKilled", (work.call.name,))))
+        else:
+            lane.kill(work.call)
+
+    def take(
+        self,
+        visit: Visit,
+        number: int,
+        label: str,
+        name: str,
+        function: tuple[str, bytes | None],
+        payload: bytes,
+        refs: Sequence[tuple[Any, ...]],
+        spec: dict[str, Any],
+        marks: tuple[bool, bool],
+        key: str,
+        about: tuple[Any, ...],
+    ) -> None:
+        """Take a call of a script's: run it, or have it wait for one with its key."""
+        function_key, packed = function
+        if packed is None:
+            packed = visit.functions.known(function_key)
+        else:
+            visit.functions.add(function_key, packed)
+        work, outcome = self.table.take(number, label, key, about)
+        if work is None:
+            if outcome is not None:
+                self._elsewhere(self._give, number, key, outcome)
+            return
+        call = Call(name, None, (), {}, spec, self._done, work)
+        call.function_key, call.packed, call.payload = function_key, packed, payload
+        call.waited, call.own = marks
+        work.call = call
+        lane = getattr(self._executors.get(label), "lane", None)
+        if lane is None:
+            self._done(call, Outcome(error=LookupError(f"no executor {label!r} is here")))
+            return
+        try:
+            call.refs = tuple(self._value(lane, *ref) for ref in refs)
+        except Exception as e:
+            self._done(call, Outcome(error=e))
+        else:
+            lane.submit(call)
+
+    def _value(self, lane: Any, number: int, key: Any, item: int | None, size: int) -> RemoteValue:
+        if number:
+            return self._values[number]
+        return RemoteValue(lane.label, lane.client, future_of(lane.client, key), item, size)
+
+    # -- outcomes ------------------------------------------------------------------------------------------------
+
+    def _done(self, call: Call, outcome: Outcome) -> None:
+        """A call is done. On its lane's thread."""
+        work: Work = call.owner
+        (self.succeeded if outcome.error is None else self.failed)[call.name] += 1
+        about = (outcome.worker, outcome.host, outcome.began, outcome.ended)
+        value, error = outcome.value, outcome.error
+        if error is not None:
+            kind, data = (ERROR, error.data) if isinstance(error, PickledError) else (FAILED, pickled_error(error))
+            self.table.ended(work, (kind, data, about))
+        elif type(value) is RemoteValue:
+            self._kept(work, value, about)
+        else:
+            data = value.data if type(value) is Pickled else cloudpickle.dumps(value)
+            stored = bool(work.key) and self._recorder.put(work.key, work.about, Pickled(data))
+            self.table.ended(work, (VALUE, data, about, stored))
+
+    def _kept(self, work: Work, value: RemoteValue, about: tuple[Any, ...]) -> None:
+        """A value has stayed on its worker."""
+        with self._lock:
+            self._numbers += 1
+            number = self._numbers
+            self._values[number] = value
+        outcome = (KEPT, (number, value.future.key, value.item, value.size), about, None)
+        self.table.ended(work, outcome, recording=bool(work.key))
+        if work.key:
+            self._recorder.put_large(work.key, work.about, value, lambda stored: self._recorded(work, value, stored))
+
+    def _recorded(self, work: Work, value: RemoteValue, stored: bool) -> None:
+        if stored:
+            self.table.recorded(work, RECORDED)
+            return
+        try:
+            self.table.recorded(work, (VALUE, cloudpickle.dumps(value.fetch()), NOWHERE, False))
+        except Exception:
+            logger.exception("A value of app %s is lost", work.about[0])
+            self.table.recorded(work, RECORDED)
+
+    def _answer(self, number: int, key: str, outcome: tuple[Any, ...]) -> None:
+        """Tell the script of an outcome that it waits for. Under the table's lock."""
+        if outcome is RECORDED:
+            self._elsewhere(self._give, number, key, outcome)
+        else:
+            self._tell("done", number, *outcome)
+
+    def _give(self, number: int, key: str, outcome: tuple[Any, ...]) -> None:
+        """Tell the script an outcome that nobody had heard."""
+        if outcome is not RECORDED:
+            self._tell("done", number, *outcome)
+            return
+        data = self._recorder.get(key)
+        if data is None:
+            self._tell("again", number)
+        else:
+            self._tell("done", number, VALUE, data, NOWHERE, True)
+
+    def _drop(self, work: Work) -> None:
+        """Forget a call without a key that has not begun: the script that has come will make it again."""
+        call = work.call
+        if call is not None and call.step(CANCEL) is Stage.CANCELLED:
+            self._executors[work.label].lane.withdraw(call)
+            self.table.ended(work, (FAILED, b"", NOWHERE))
+
+
+def pickled_error(error: BaseException) -> bytes:
+    """The pickle of an error, which the script can have."""
+    try:
+        data = packed(error)
+        cloudpickle.loads(data)
+        return data
+    except Exception:
+        return packed(ParslError(f"{type(error).__name__}: {error}"))
