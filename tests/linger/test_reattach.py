@@ -271,6 +271,13 @@ def test_an_executor_that_is_being_started_when_all_ends_is_ended_too(life: Life
     only.leaves_nothing()
 
 
+def test_the_folder_for_temporary_files_may_have_a_long_path(life: Life, tmp_path: Path) -> None:
+    long = tmp_path / ("long" * 40)
+    long.mkdir()
+    only = life(f"os.environ['TMPDIR'] = {str(long)!r}; load(); say(once(0).result())")
+    assert only.ends() == 0, only.stderr
+
+
 def test_what_stays_ends_when_its_time_is_up(life: Life, tmp_path: Path) -> None:
     first = life("load(linger=1); call = once(0); call.result(); os.kill(os.getpid(), signal.SIGKILL)")
     first.ends()
