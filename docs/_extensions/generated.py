@@ -99,6 +99,7 @@ def errors() -> str:
     import pkgutil
 
     import parsl_on_dask
+    from parsl_on_dask.errors import OptionalModuleMissing
 
     found: dict[str, type] = {}
     for module in pkgutil.walk_packages(parsl_on_dask.__path__, "parsl_on_dask."):
@@ -106,7 +107,7 @@ def errors() -> str:
             continue
         try:
             names = vars(importlib.import_module(module.name))
-        except ImportError:
+        except (ImportError, OptionalModuleMissing):
             continue  # it is part of an extra
         for name, value in names.items():
             ours = isinstance(value, type) and value.__module__.startswith("parsl_on_dask.")

@@ -140,11 +140,11 @@ class DataFlowKernel:
             self.memoizer.start(run_dir=self.run_dir, config_run_dir=os.fspath(config.run_dir))
             self.scaler = Scaler(config)
             self.add_executors([*config.executors, InternalExecutor(config.internal_tasks_max_threads)])
-        except BaseException:
+        except BaseException as e:
             logger.exception("the kernel could not be started")
             self.cleanup_called = True
             try:
-                take_all(steps_back(self, close_bad_executors))
+                take_all(steps_back(self, close_bad_executors, e))
             except BaseException:  # what the steps met is in the log, and the caller is told why there was no start
                 logger.debug("the start could not be undone in full")
             self._ended.set()

@@ -93,8 +93,13 @@ def leave(kernel: Run, failing: bool) -> None:
         kernel.cleanup()
 
 
-def steps_back(kernel: Run, executors: bool) -> Iterator[Step]:
-    """What undoes a start that failed half-way, with the executors or without."""
+def steps_back(kernel: Run, executors: bool, failing: BaseException) -> Iterator[Step]:
+    """What undoes a start that failed half-way, with the executors or without.
+
+    What an earlier life of the script has left stays, unless the user has ended this one.
+    """
+    if kernel.resident is not None:
+        kernel.resident.leaving = kernel.resident.again and isinstance(failing, Exception)
     if hasattr(kernel, "scaler"):
         yield "scaling", kernel.scaler.close
     if executors:

@@ -76,7 +76,7 @@ def start_executor(kernel: Run, executor: Any) -> None:
     if kernel.monitoring is not None:
         kernel.monitoring.prepare(executor)
     if kernel.resident is not None and by_name("linger.reattach:stays")(
-        executor, overrides.linger_override() if kernel.config.linger is None else kernel.config.linger
+        executor, by_name("linger.reattach:wish_of")(kernel.config, overrides.linger_override())
     ):
         executor.resident = kernel.resident
     executor.start()

@@ -127,10 +127,9 @@ class Calls:
             return
         try:
             call.refs = tuple(self._value(lane, *ref) for ref in refs)
-        except Exception as e:
-            self._done(call, Outcome(error=e))
-        else:
             lane.submit(call)
+        except Exception as e:  # nobody else would end it, nor those that join it
+            self._done(call, Outcome(error=e))
 
     def _value(self, lane: Any, number: int, key: Any, item: int | None, size: int) -> RemoteValue:
         if number:
@@ -162,7 +161,8 @@ class Calls:
             number = self._numbers
             self._values[number] = value
         outcome = (KEPT, (number, value.future.key, value.item, value.size), about, None)
-        self.table.ended(work, outcome, recording=bool(work.key))
+        if not self.table.ended(work, outcome, recording=bool(work.key)):
+            self.release(number)
         if work.key:
             self._recorder.put_large(work.key, work.about, value, lambda stored: self._recorded(work, value, stored))
 

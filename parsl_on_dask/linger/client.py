@@ -36,6 +36,14 @@ class ResidentGone(ParslError):
 class ResidentClient:
     """A connection to a resident.
 
+    Parameters
+    ----------
+    wire : Wire
+    run_dir : str
+    run : dict
+    first : int
+        Calls of this life have higher numbers. 0 in the first life.
+
     Attributes
     ----------
     run : dict
@@ -46,11 +54,11 @@ class ResidentClient:
         Whether the script goes without a goodbye, so that the resident stays.
     """
 
-    def __init__(self, wire: Wire, run_dir: str, run: dict[str, Any], again: bool = False) -> None:
+    def __init__(self, wire: Wire, run_dir: str, run: dict[str, Any], first: int = 0) -> None:
         self.wire = wire
         self.run_dir = run_dir
         self.run = run
-        self.again = again
+        self.again = first > 0
         self.leaving = False
         self.gone: ResidentGone | None = None
         self.functions = Functions()
@@ -58,8 +66,8 @@ class ResidentClient:
         self.released: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._deliver: dict[int, Callable[..., None]] = {}
         self._losing: list[Callable[[ResidentGone], None]] = []
-        self._messages: dict[str, Callable[..., None]] = {}
-        self._numbers = itertools.count(1)
+        self._messages: dict[tuple[str, str], Callable[..., None]] = {}
+        self._numbers = itertools.count(first + 1)
         self._asked: dict[int, Future[Any]] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -98,9 +106,9 @@ class ResidentClient:
         """Have a function called when the resident has ended."""
         self._losing.append(function)
 
-    def hear(self, kind: str, function: Callable[..., None]) -> None:
-        """Have messages of a kind given to a function."""
-        self._messages[kind] = function
+    def hear(self, kind: str, label: str, function: Callable[..., None]) -> None:
+        """Have messages of a kind about an executor given to a function."""
+        self._messages[kind, label] = function
 
     def tell(self, *message: Any) -> None:
         """Send a message.
@@ -212,8 +220,8 @@ class ResidentClient:
                 answer.set_result(found)
             else:
                 answer.set_exception(found)
-        elif kind in self._messages:
-            self._messages[kind](number, *rest)
+        elif (kind, number) in self._messages:
+            self._messages[kind, number](*rest)
 
     def _error(self) -> ResidentGone:
         try:

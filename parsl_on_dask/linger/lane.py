@@ -26,7 +26,7 @@ from parsl_on_dask.lanes.reports import outcome_of_report
 from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.linger import records
-from parsl_on_dask.linger.client import ResidentClient, ResidentGone
+from parsl_on_dask.linger.client import END, ResidentClient, ResidentGone
 from parsl_on_dask.linger.table import ERROR, FAILED, VALUE
 from parsl_on_dask.remote.execution import ERROR as ERROR_REPORT
 from parsl_on_dask.remote.execution import VALUE as VALUE_REPORT
@@ -109,8 +109,6 @@ class KeptLane(Lane):
         try:
             with resident.sending:  # so that both ends remember functions in the same order
                 known = resident.functions.known(call.function_key) is not None
-                if not known:
-                    resident.functions.add(call.function_key, call.packed)
                 resident.tell(
                     "call",
                     call.number,
@@ -124,6 +122,8 @@ class KeptLane(Lane):
                     key,
                     about,
                 )
+                if not known:
+                    resident.functions.add(call.function_key, call.packed)
         except Exception as e:
             self._finish(call, Outcome(error=ExecutorError(self.executor, f"its call cannot be handed over: {e}")))
 
@@ -189,7 +189,10 @@ class KeptLane(Lane):
     def kill(self, call: Call) -> bool:
         if call.number not in self.live or self.lost is not None:
             return False
-        self.resident.tell("kill", call.number)
+        try:
+            self.resident.tell("kill", call.number)
+        except ResidentGone:  # which ends it, too
+            return False
         return True
 
     def outstanding(self) -> int:
@@ -253,8 +256,8 @@ class KeptLane(Lane):
         self._watch = watch
         if watch is None:
             return
-        self.resident.hear("seen", self._seen)
-        self.resident.hear("message", lambda _, data: watch.message(cloudpickle.loads(data)))
+        self.resident.hear("seen", self.label, self._seen)
+        self.resident.hear("message", self.label, lambda data: watch.message(cloudpickle.loads(data)))
         self.resident.tell("watch", self.label, watch.asked_of(self.executor))
 
     def _seen(self, number: int, worker: str, host: str, sample: tuple[Any, ...]) -> None:
@@ -292,9 +295,11 @@ class KeptLane(Lane):
         close_client(self.client)
         if not self.resident.leaving:
             try:
-                self.resident.ask("close", self.label, timeout=None)
+                self.resident.ask("close", self.label, timeout=END)
             except ResidentGone:
                 logger.debug("The resident has gone, and executor %s with it", self.label)
+            except TimeoutError:
+                logger.warning("Executor %s is still being ended; see %s", self.label, self.resident.log)
         self.left = True
         self._fail_all()
 

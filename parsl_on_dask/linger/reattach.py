@@ -42,7 +42,7 @@ def seconds_of(config: Any, override: float | None) -> float | None:
     ConfigurationError
         When it cannot stay.
     """
-    everywhere = override if override is not None else config.linger
+    everywhere = wish_of(config, override)
     wishes = [s for e in config.executors if (s := getattr(e, "linger", None)) is not None]
     if everywhere is not None:
         wishes.append(everywhere)
@@ -58,6 +58,12 @@ def seconds_of(config: Any, override: float | None) -> float | None:
     return float(max(wishes))
 
 
+def wish_of(config: Any, override: float | None) -> float | None:
+    """For how long executors stay that say nothing themselves; the command line goes first."""
+    linger: float | None = config.linger if override is None else override
+    return linger
+
+
 def stays(executor: Any, everywhere: float | None) -> bool:
     """Whether an executor is kept by a resident.
 
@@ -68,7 +74,7 @@ def stays(executor: Any, everywhere: float | None) -> bool:
     """
     if getattr(executor, "kind", "threads") == "threads" or not hasattr(executor, "linger"):
         return False
-    if executor.linger is None and everywhere is None:
+    if not (everywhere if executor.linger is None else executor.linger):
         return False
     if getattr(executor, "cluster", None) is not None:
         raise ConfigurationError(
@@ -104,7 +110,7 @@ def resident_for(config: Any, run_dir: str, linger: float, run: dict[str, Any]) 
         if config.reattach is False:
             say(f"an earlier run of this script is still there, {name}, and is left alone; {_how_to_end(record)}")
             break
-        found = _attached(config, path, record)
+        found = _attached(config, path, record, linger)
         if found is not None:
             return found
     return _start(config, run_dir, linger, run)
@@ -114,7 +120,7 @@ def _how_to_end(record: dict[str, Any]) -> str:
     return f"`python -m parsl_on_dask stop {record['name']}` ends it"
 
 
-def _attached(config: Any, path: str, record: dict[str, Any]) -> ResidentClient | None:
+def _attached(config: Any, path: str, record: dict[str, Any], linger: float) -> ResidentClient | None:
     name = os.path.relpath(path)
     if [record["host"], record["boot"]] != list(run_records.machine()):
         say(
@@ -131,7 +137,7 @@ def _attached(config: Any, path: str, record: dict[str, Any]) -> ResidentClient 
                 "Config(reattach=False), which leaves it alone"
             )
     try:
-        connection, answer = knock(record, pid=os.getpid())
+        connection, answer = knock(record, pid=os.getpid(), linger=linger)
     except (OSError, ValueError):
         logger.info("The resident of %s does not answer", path)
         return None
@@ -146,7 +152,7 @@ def _attached(config: Any, path: str, record: dict[str, Any]) -> ResidentClient 
         else:
             say(f"an earlier run of this script, {name}, cannot be taken up: {answer.get('refused')}")
         return None
-    client = ResidentClient(Wire(connection), path, answer["run"], again=True)
+    client = ResidentClient(Wire(connection), path, answer["run"], first=answer["first"])
     client.begin()
     try:
         for executor in config.executors:
@@ -178,7 +184,7 @@ def knock(record: dict[str, Any], **words: Any) -> tuple[socket.socket, dict[str
     record : dict
         See :mod:`parsl_on_dask.linger.records`.
     **words
-        ``pid`` of a script that comes back, or ``ask``.
+        ``pid`` of a script that comes back and its ``linger``, or ``ask``.
 
     Returns
     -------
@@ -244,7 +250,12 @@ def _start(config: Any, run_dir: str, linger: float, run: dict[str, Any]) -> Res
         "sys_path": sys.path,
         "alias": alias.environment(),
     }
-    client.begin(("start", os.getpid(), cloudpickle.dumps(spec)), START)
+    try:
+        client.begin(("start", os.getpid(), cloudpickle.dumps(spec)), START)
+    except BaseException:
+        client.leaving = True
+        client.close()
+        raise
     return client
 
 

@@ -55,8 +55,13 @@ class Recorder:
     def put_large(self, key: str, about: tuple[Any, ...], value: RemoteValue, then: Callable[[bool], None]) -> None:
         """Have a value on the cluster recorded; ``then`` is told whether it is."""
         app, identity, parts = about
-        done = self._schedule.keep(Ended(key, app, identity, parts, value), value)
-        done.add_done_callback(lambda _: then(self._recording.store.find(key) is not None))
+        try:
+            done = self._schedule.keep(Ended(key, app, identity, parts, value), value)
+        except Exception as e:
+            logger.error("A result of app %s cannot be recorded in %s: %r", app, self.directory, e)
+            then(False)
+        else:
+            done.add_done_callback(lambda _: then(self._recording.store.find(key) is not None))
 
     def get(self, key: str) -> bytes | None:
         """The pickle of a value that was recorded here; None when it cannot be had."""

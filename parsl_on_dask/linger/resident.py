@@ -9,9 +9,10 @@ import secrets
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ import cloudpickle
 
 from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.common import overrides
+from parsl_on_dask.dataflow.ending import Step, take_all
 from parsl_on_dask.importing.alias import install_from_environment
 from parsl_on_dask.lanes import reports
 from parsl_on_dask.linger.calls import NOWHERE, Calls, pickled_error
@@ -34,6 +36,8 @@ logger = logging.getLogger("parsl.linger.resident")
 
 #: Seconds between two looks at what may end it, and signs of life.
 LOOK = 1.0
+#: Bytes of the path of a folder below which a socket cannot be: its address has a hundred on every system.
+FAR = 60
 #: What a script may ask a lane.
 QUESTIONS = frozenset(
     {
@@ -73,6 +77,8 @@ class Resident:
         self.visit: Visit | None = None
         self.lock = threading.Lock()
         self.opening = threading.Lock()
+        #: how many scripts have come back. Each has numbers of its own, so that none hears what an earlier one asked
+        self.visits = 0
         #: when the last script left without a word; None while one is here
         self.away: float | None = None
         self.ending = threading.Event()
@@ -80,7 +86,8 @@ class Resident:
         self.last: Wire | None = None
         self.workers = ThreadPoolExecutor(4, thread_name_prefix="parsl-resident")
         self.calls = Calls(self.executors, self.recorder, self.tell, self.workers.submit)
-        self.scratch = scratch.make(purpose="resident")
+        far = len(os.fsencode(tempfile.gettempdir())) > FAR
+        self.scratch = scratch.make("/tmp" if far else None, purpose="resident")
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(os.path.join(self.scratch, "socket"))
         self.listener.listen(4)
@@ -89,25 +96,28 @@ class Resident:
     # -- the script ----------------------------------------------------------------------------------------------
 
     def serve(self, first: Wire, pid: int) -> None:
-        """Serve the script that has started this process, and those that come after it, until the end."""
+        """Serve the script that has started this process, and those that come after it, until they have ended it."""
         self._welcome(Visit(first, pid))
         beat = time.monotonic()
         self.listener.settimeout(0.5)
         while not self.ending.is_set():
             try:
                 connection, _ = self.listener.accept()
+                threading.Thread(target=self._greet, args=(connection,), daemon=True).start()
             except TimeoutError:
                 pass
-            else:
-                threading.Thread(target=self._greet, args=(connection,), daemon=True).start()
+            except (OSError, RuntimeError):  # no more files, or threads
+                logger.exception("Nobody can be let in")
+                self.ending.wait(LOOK)
             if time.monotonic() - beat > LOOK:
                 beat = time.monotonic()
                 self._look()
-        self.close()
 
     def _look(self) -> None:
         """End when the time is up, or when the run's directory has gone; else give a sign of life."""
         self.tell("beat", 0)
+        if self.visit is not None:
+            self.visit.look()
         try:
             self.shown.beat(self.calls, self.executors)
         except FileNotFoundError:
@@ -129,7 +139,8 @@ class Resident:
             answer = self._admit(said)
             connection.sendall(json.dumps(answer).encode() + b"\n")
             connection.settimeout(None)
-        except (OSError, ValueError, KeyError, TypeError):
+        except Exception:
+            logger.info("Somebody who knocks cannot be let in", exc_info=True)
             connection.close()
             if answer.get("welcome"):  # it has gone again
                 with self.lock:
@@ -143,16 +154,22 @@ class Resident:
     def _admit(self, said: dict[str, Any]) -> dict[str, Any]:
         if not secrets.compare_digest(str(said["token"]), self.shown.record["token"]):
             return {"refused": "the key is wrong"}
+        state = self._state()
         if said.get("ask"):
-            return {"state": self._state()}
+            return {"state": state}
+        pid, linger = int(said["pid"]), float(said["linger"])
         with self.lock:
             if self.ending.is_set():
                 return {"refused": "its time is up, and it ends"}
             if self.visit is not None:
                 return {"refused": "taken", "pid": self.visit.pid, "since": self.visit.since}
             self.visit = _RESERVED
+            self.visits += 1
+            self.linger = self.shown.record["linger"] = linger
+            logger.info("Process %s takes this up", pid)
             away = 0.0 if self.away is None else time.monotonic() - self.away
-        return {"welcome": True, "away": away, "run": {**self.run, **self._counts()}, **self._state()}
+            run = {**self.run, **self._counts()}
+            return {"welcome": True, "first": self.visits << 40, "away": away, "run": run, **state}
 
     def _counts(self) -> dict[str, int]:
         return {
@@ -196,7 +213,6 @@ class Resident:
         with self.lock:
             self.visit = None
             self.away = time.monotonic()
-        visit.send(None)
         visit.outgoing.put(None)
         if goodbye:
             self.ending.set()
@@ -233,6 +249,8 @@ class Resident:
     def _do_open(self, label: str, data: bytes, description: str) -> dict[str, Any]:
         """Start an executor, unless it is here already; says where its scheduler is."""
         with self.opening:  # one whose script has died meanwhile may still be at it
+            if self.ending.is_set():
+                raise RuntimeError("the process that keeps the executors ends")
             executor = self.executors.get(label)
             if executor is not None and executor.lane.lost is not None:  # its cluster broke down while nobody was here
                 self._do_close(label)
@@ -290,20 +308,22 @@ class Resident:
     def close(self) -> None:
         """End what runs here, and take away what shows that it does."""
         logger.info("The end")
-        self.listener.close()
-        self.shown.close()
-        self.scaler.close()
-        for executor in list(self.executors.values()):
-            try:
-                executor.shutdown()
-            except Exception:
-                logger.exception("Executor %s could not be shut down", executor.label)
-        self.workers.shutdown(wait=False)
-        self.recorder.close()
-        scratch.remove(self.scratch)
+        self.ending.set()
+        take_all(self._last_steps())
+
+    def _last_steps(self) -> Iterator[Step]:
+        yield "the listener", self.listener.close
+        yield "the record", self.shown.close
+        with self.opening:  # what is being started is ended, too
+            yield "scaling", self.scaler.close
+            for executor in list(self.executors.values()):
+                yield f"executor {executor.label}", executor.shutdown
+        yield "threads", lambda: self.workers.shutdown(wait=False)
+        yield "the checkpoint", self.recorder.close
+        yield "temporary files", lambda: scratch.remove(self.scratch)
 
 
-_RESERVED: Any = SimpleNamespace(pid=0, since=0.0, send=lambda *_: None)
+_RESERVED: Any = SimpleNamespace(pid=0, since=0.0, send=lambda *_: None, look=lambda: None)
 
 
 def main(descriptor: int) -> None:
@@ -313,6 +333,7 @@ def main(descriptor: int) -> None:
     )
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    os.set_inheritable(descriptor, False)
     wire = Wire(socket.socket(fileno=descriptor))
     message = wire.receive()
     if message is None:
@@ -332,7 +353,8 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: resident.ending.set())
     try:
         wire.send(("answer", 0, packed(resident.shown.record), None))
-    except OSError:  # the script has gone already
-        resident.close()
-    else:
         resident.serve(wire, pid)
+    except OSError:  # the script has gone already
+        logger.info("The script has gone", exc_info=True)
+    finally:
+        resident.close()

@@ -110,20 +110,22 @@ class Table:
                 self._by_key[key] = work
             return work, None
 
-    def ended(self, work: Work, outcome: tuple[Any, ...], recording: bool = False) -> None:
+    def ended(self, work: Work, outcome: tuple[Any, ...], recording: bool = False) -> bool:
         """A call has its outcome, whose last part is True when its value is recorded.
 
-        With ``recording`` it is about to be, and :meth:`recorded` follows.
+        With ``recording`` it is about to be, and :meth:`recorded` follows. Returns whether a script hears of it.
         """
         with self._lock:
             if recording:
                 work.recording = True
             else:
                 self._forget(work)
-            if work.numbers:
+            awaited = bool(work.numbers)
+            if awaited:
                 self._answer(work, outcome)
             elif work.key and not recording:
                 self._keep(work.key, outcome)
+            return awaited
 
     def recorded(self, work: Work, outcome: tuple[Any, ...]) -> None:
         """The value of a call is on disk, or cannot be brought there: ``outcome`` says which."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from parsl_on_dask.common.processes_here import alive, process_of
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.linger.wire import Functions, Wire, packed
+
+logger = logging.getLogger("parsl.linger.visits")
 
 
 class Visit:
@@ -18,6 +22,7 @@ class Visit:
     def __init__(self, wire: Wire, pid: int) -> None:
         self.wire = wire
         self.pid = pid
+        self._process = process_of(pid)
         self.since = time.time()
         self.functions = Functions()
         self.outgoing: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
@@ -28,11 +33,20 @@ class Visit:
         """Send a message, some time."""
         self.outgoing.put(message)
 
+    def look(self) -> None:
+        """End the visit of a script that has died, also when a child that it has forked holds the connection."""
+        if self._process is not None and not alive(self._process):
+            self.wire.close()
+
     def _write(self) -> None:
         while (message := self.outgoing.get()) is not None:
             try:
                 self.wire.send(message)
             except OSError:  # it has gone; who reads sees that, too
+                return
+            except Exception:  # as for want of memory: nobody is to wait for what does not come
+                logger.exception("A message cannot be sent: %s", message[0])
+                self.wire.close()
                 return
 
 
@@ -55,4 +69,4 @@ class Watch:
     def seen(self, call: Call, worker: str, host: str, *sample: Any) -> None:
         """A call was looked at while it ran."""
         for number in list(call.owner.numbers):
-            self._tell("seen", number, worker, host, sample)
+            self._tell("seen", self._label, number, worker, host, sample)

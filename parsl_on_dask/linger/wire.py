@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import socket
 import struct
 import threading
 from collections import OrderedDict
 from typing import Any
+
+logger = logging.getLogger("parsl.linger.wire")
 
 _SIZE = struct.Struct("!Q")
 #: Bytes up to which a message is copied so that it goes out in one piece.
@@ -62,19 +65,26 @@ class Wire:
                 self.socket.sendall(data)
 
     def receive(self) -> tuple[Any, ...] | None:
-        """Wait for the next message; None when the other end has gone. A message that was cut off is none."""
+        """Wait for the next message; None when the other end has gone. A message that was cut off is none.
+
+        Nor is one that cannot be read, for want of memory say: then nothing that follows is, either.
+        """
         try:
             head = self._file.read(_SIZE.size)
             if len(head) < _SIZE.size:
                 return None
             [size] = _SIZE.unpack(head)
             data = self._file.read(size)
+            if len(data) < size:
+                return None
+            message: tuple[Any, ...] = pickle.loads(data)
+            return message
         except (OSError, ValueError):  # closed here
             return None
-        if len(data) < size:
+        except Exception:
+            logger.exception("A message cannot be read")
+            self.close()
             return None
-        message: tuple[Any, ...] = pickle.loads(data)
-        return message
 
     def close(self) -> None:
         """End the connection."""

@@ -64,6 +64,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     for name, table in TABLES.items()
 }
 
+#: Seconds whose text is remembered.
+SECONDS = 1024
 #: Numbers of three digits, since formatting times is what making rows takes most of its time for.
 _DIGITS = [f"{number:03d}" for number in range(1000)]
 
@@ -86,18 +88,20 @@ class TextClock(Clock):
     """The same for SQLite, which has no such type: text in SQLAlchemy's form."""
 
     def __init__(self) -> None:
-        self._second = -1
-        self._text = ""
+        #: the last seconds: a row has times of several, and so has each transaction
+        self._texts: dict[int, str] = {}
 
     def stamp(self, seconds: float | None) -> str | None:
         if seconds is None:
             return None
         second = int(seconds)
-        if second != self._second:
-            self._text = time.strftime("%Y-%m-%d %H:%M:%S.", time.localtime(second))
-            self._second = second
+        text = self._texts.get(second)
+        if text is None:
+            if len(self._texts) >= SECONDS:
+                self._texts.clear()
+            text = self._texts[second] = time.strftime("%Y-%m-%d %H:%M:%S.", time.localtime(second))
         micros = int((seconds - second) * 1_000_000)
-        return self._text + _DIGITS[micros // 1000] + _DIGITS[micros % 1000]
+        return text + _DIGITS[micros // 1000] + _DIGITS[micros % 1000]
 
     def moment(self, when: datetime | None) -> str | None:
         return None if when is None else str(when)

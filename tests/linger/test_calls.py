@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from parsl_on_dask.lanes.call import Call, Outcome, Pickled
+from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.linger.calls import Calls
 from parsl_on_dask.linger.recorder import Recorder
 from parsl_on_dask.linger.visits import Visit
@@ -126,3 +129,28 @@ def test_calls_without_a_key_that_wait_are_dropped_when_a_script_comes_back(desk
     assert desk.lane.given == [running]
     done(desk, Outcome(Pickled(dumps(42))))
     assert not desk.told
+
+
+def test_a_call_that_its_lane_refuses_fails_and_is_forgotten(desk: Desk) -> None:
+    def refuse(_: Call) -> None:
+        raise RuntimeError("no more calls")
+
+    desk.lane.submit = refuse  # type: ignore[method-assign]
+    desk.call(1, KEY)
+    assert [message[:3] for message in desk.told] == [("done", 1, "failed")]
+    assert not desk.calls.table.works()
+
+
+def test_a_large_value_that_nobody_waits_for_is_let_go(desk: Desk) -> None:
+    future = type("Future", (), {"key": "key"})()
+    awaited, dropped = (RemoteValue("htex", object(), future, None, 10) for _ in range(2))  # type: ignore[arg-type]
+    ends = [weakref.ref(awaited), weakref.ref(dropped)]
+    desk.call(1, "")
+    done(desk, Outcome(awaited))
+    assert [message[:3] for message in desk.told] == [("done", 1, "kept")]
+    desk.call(2, "")
+    desk.calls.table.left()
+    done(desk, Outcome(dropped))
+    del awaited, dropped
+    gc.collect()
+    assert [end() is None for end in ends] == [False, True]

@@ -212,6 +212,72 @@ def test_another_script_takes_nothing_up(life: Life, tmp_path: Path) -> None:
     assert alive(pid)
 
 
+def test_a_child_that_the_script_has_forked_is_not_the_script(life: Life, tmp_path: Path) -> None:
+    first = life("load(); child = os.fork() or time.sleep(600); say(child); os.kill(os.getpid(), signal.SIGKILL)")
+    first.ends()
+    eventually(lambda: record_of(tmp_path)["name"], "what stays has noticed")
+    assert alive(int(first.stdout))
+
+
+def test_a_life_that_cannot_be_loaded_ends_nothing(life: Life, tmp_path: Path) -> None:
+    pid = killed_with_calls(life, tmp_path)
+    second = life(
+        "pool = parsl.ThreadPoolExecutor\n"
+        "class Broken(pool):\n"
+        "    def start(self): raise OSError('broken')\n"
+        "kept = HighThroughputExecutor(label='kept', max_workers_per_node=2)\n"
+        "parsl.load(Config(executors=[kept, Broken()], linger=60))"
+    )
+    assert second.ends() == 1
+    assert "OSError: broken" in second.stderr
+    third = life("load(); calls = [once(i) for i in range(1, 5)]; say('called'); [c.result() for c in calls]")
+    third.said("called")
+    (tmp_path / "gate").touch()
+    assert third.ends() == 0, third.stderr
+    assert "another life" in third.stderr
+    assert began(tmp_path) == [1, 2, 3, 4]
+    eventually(lambda: not alive(pid), "it has ended")
+
+
+def test_each_life_has_numbers_of_its_own_and_says_how_long_to_stay(life: Life, tmp_path: Path) -> None:
+    from parsl_on_dask.linger.reattach import knock
+
+    killed_with_calls(life, tmp_path)
+    firsts = []
+    for linger in (50, 70):
+        connection, answer = knock(record_of(tmp_path), pid=os.getpid(), linger=linger)
+        firsts.append(answer["first"])
+        connection.close()
+        eventually(lambda: _asked(record_of(tmp_path))["attached"] is None, "what stays has noticed")
+        eventually(lambda: record_of(tmp_path)["linger"] == linger, "it stays for as long as that life says")  # noqa: B023
+    assert 0 < firsts[0] < firsts[1]
+
+
+def test_an_executor_that_is_being_started_when_all_ends_is_ended_too(life: Life, tmp_path: Path) -> None:
+    only = life(
+        "class Slow(HighThroughputExecutor):\n"
+        "    def start(self):\n"
+        "        open(gate + '-starting', 'w').close()\n"
+        "        while not os.path.exists(gate): time.sleep(0.01)\n"
+        "        super().start()\n"
+        "parsl.load(Config(executors=[Slow(label='kept', max_workers_per_node=1)], linger=60))"
+    )
+    eventually((tmp_path / "gate-starting").exists, "it is being started")
+    pid = record_of(tmp_path)["process"][0]
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not (tmp_path / "runinfo/000/resident.json").exists(), "it is ending")
+    (tmp_path / "gate").touch()
+    assert only.ends() == 1
+    only.leaves_nothing()
+
+
+def test_the_folder_for_temporary_files_may_have_a_long_path(life: Life, tmp_path: Path) -> None:
+    long = tmp_path / ("long" * 40)
+    long.mkdir()
+    only = life(f"os.environ['TMPDIR'] = {str(long)!r}; load(); say(once(0).result())")
+    assert only.ends() == 0, only.stderr
+
+
 def test_what_stays_ends_when_its_time_is_up(life: Life, tmp_path: Path) -> None:
     first = life("load(linger=1); call = once(0); call.result(); os.kill(os.getpid(), signal.SIGKILL)")
     first.ends()
@@ -396,6 +462,17 @@ say(sorted(label for label, e in parsl.dfk().executors.items() if getattr(e.lane
     only = life(text)
     assert only.ends() == 0, only.stderr
     assert only.stdout.strip() == "['kept']"
+
+
+def test_the_nearest_word_counts() -> None:
+    from parsl_on_dask.linger.reattach import seconds_of, stays
+
+    one, none = HighThroughputExecutor(label="one", linger=60), HighThroughputExecutor(label="none", linger=0)
+    plain = HighThroughputExecutor(label="plain")
+    assert [stays(executor, 1800) for executor in (one, none, plain)] == [True, False, True]
+    assert [stays(executor, 0) for executor in (one, none, plain)] == [True, False, False]
+    assert seconds_of(Config(executors=[plain], linger=0), 1800) == 1800
+    assert seconds_of(Config(executors=[plain], linger=1800), 0) is None
 
 
 def test_on_the_cluster_of_a_client(life: Life, tmp_path: Path, existing_cluster: str) -> None:

@@ -48,6 +48,13 @@ def test_a_message_that_was_cut_off_is_none(ends: tuple[Wire, Wire]) -> None:
     assert other.receive() is None
 
 
+def test_a_message_that_cannot_be_read_ends_the_connection(ends: tuple[Wire, Wire]) -> None:
+    one, other = ends
+    one.socket.sendall(struct.pack("!Q", 7) + b"garbage")
+    assert other.receive() is None
+    assert one.receive() is None
+
+
 def test_both_ends_remember_the_same_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "FUNCTIONS_KEPT", 2)
     ours, theirs = Functions(), Functions()
