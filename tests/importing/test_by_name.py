@@ -11,11 +11,12 @@ from parsl_on_dask.importing.lazily import by_name
 
 def test_every_name_is_there() -> None:
     names = {
-        str(node.args[0].value)
+        str(name.value)
         for path in Path(parsl_on_dask.__file__).parent.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "by_name"
-        if isinstance(node.args[0], ast.Constant)
+        for name in ast.walk(node.args[0])
+        if isinstance(name, ast.Constant)
     }
     assert "lanes:open_lane" in names
     for name in names:
