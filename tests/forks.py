@@ -63,7 +63,9 @@ def prepare() -> None:
         importlib.import_module(name)
     interpreters.warm_starts()
     # what every process of a cluster would read anew: the certificates of the system
-    getattr(netutil, "_client_ssl_defaults", bool)()
+    defaults = getattr(netutil, "_client_ssl_defaults", None)
+    if callable(defaults):  # tornado 6.6 makes them when they are first needed
+        defaults()
     gc.collect()
     gc.freeze()  # a child shares the pages of all this
 
