@@ -98,7 +98,7 @@ class BlockCluster(Cluster):
             self.provider.script_dir = os.path.join(executor.run_dir, "submit_scripts")
         os.makedirs(self.provider.script_dir, exist_ok=True)
         self.scratch = tempfile.mkdtemp(prefix="scratch-", dir=self.home)
-        self.sockets = scratch.make()
+        self.sockets = scratch.make(sockets=True)
         self.archive = os.path.join(self.scratch, "parsl_on_dask.zip")
         write_archive(self.archive)
         if not getattr(self.provider, "takes_stdin", False):

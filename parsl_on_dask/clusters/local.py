@@ -73,7 +73,7 @@ class LocalCluster(Cluster):
         self.ends: OrderedDict[str, End] = OrderedDict()
         self.news = threading.Condition()
         self.pems: dict[str, str] | None = None
-        self.scratch = scratch.make()
+        self.scratch = scratch.make(sockets=True)
         warn_of_idle_nodes(executor)
         try:
             self._start()

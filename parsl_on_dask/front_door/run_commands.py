@@ -73,7 +73,11 @@ def chosen_of(records: Sequence[RunRecord], names: Sequence[str]) -> list[RunRec
             "no run was started in this directory; "
             + (f"write the name of one: {there}" if there else "there are none in others, either")
         )
-    there_now = [record for record in here if not run_records.state_of(record).over] or here
+    from parsl_on_dask.front_door.listing import state_among
+
+    states = {record.name: state for record in here if (state := state_among(record, records)) is not None}
+    here = [record for record in here if record.name in states] or here  # what stays of a run goes by the run's name
+    there_now = [record for record in here if record.name in states and not states[record.name].over] or here
     only = "the only run" if len(here) == 1 else "the newest run"
     print(f"{there_now[-1].name}, {only} of this directory:", file=sys.stderr)
     return there_now[-1:]

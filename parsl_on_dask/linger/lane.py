@@ -211,7 +211,7 @@ class KeptLane(Lane):
             return self._last.get(method, default)
         try:
             return self.resident.ask("lane", self.label, method, *arguments)
-        except (ResidentGone, TimeoutError):
+        except (ResidentGone, TimeoutError, LookupError):  # it ends, or the executor there does
             return default
 
     def running(self) -> dict[str, int] | None:

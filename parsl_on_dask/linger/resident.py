@@ -9,7 +9,6 @@ import secrets
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -36,8 +35,6 @@ logger = logging.getLogger("parsl.linger.resident")
 
 #: Seconds between two looks at what may end it, and signs of life.
 LOOK = 1.0
-#: Bytes of the path of a folder below which a socket cannot be: its address has a hundred on every system.
-FAR = 60
 #: What a script may ask a lane.
 QUESTIONS = frozenset(
     {
@@ -86,8 +83,7 @@ class Resident:
         self.last: Wire | None = None
         self.workers = ThreadPoolExecutor(4, thread_name_prefix="parsl-resident")
         self.calls = Calls(self.executors, self.recorder, self.tell, self.workers.submit)
-        far = len(os.fsencode(tempfile.gettempdir())) > FAR
-        self.scratch = scratch.make("/tmp" if far else None, purpose="resident")
+        self.scratch = scratch.make(purpose="resident", sockets=True)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(os.path.join(self.scratch, "socket"))
         self.listener.listen(4)

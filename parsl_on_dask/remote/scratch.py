@@ -22,17 +22,21 @@ PREFIX = "parsl-on-dask-"
 #: Name of the file that is locked.
 OWNER = "owner"
 
+#: Bytes of the path of a folder below which sockets can be: the path of a socket has about a hundred.
+FAR = 50
+
 #: The directories of this process, and the open files that keep them locked.
 _mine: dict[str, int] = {}
 #: Where this process has looked for what others have left.
 _swept: set[str] = set()
 
 
-def make(where: str | None = None, purpose: str = "") -> str:
+def make(where: str | None = None, purpose: str = "", sockets: bool = False) -> str:
     """Make a directory for this process, after removing those that are nobody's any more.
 
     - `where`: where it is to be. Default: the folder for temporary files.
     - `purpose`: a word for its name.
+    - `sockets`: whether sockets will be in it. Their paths may not be long, so that it is in `/tmp` if need be.
 
     Returns its path. To be given to :func:`remove` in the end.
 
@@ -47,7 +51,10 @@ def make(where: str | None = None, purpose: str = "") -> str:
     >>> os.path.exists(path)
     False
     """
-    where = tempfile.gettempdir() if where is None else where
+    if where is None:
+        where = tempfile.gettempdir()
+        if sockets and len(os.fsencode(where)) > FAR:
+            where = "/tmp"
     if where not in _swept:
         _swept.add(where)
         sweep(where)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,14 @@ def test_a_run_removes_what_a_killed_one_left(kind: str, tmp_path: Path) -> None
     second = start("end")
     assert second.communicate(timeout=120)[0] == "runs\n" and second.returncode == 0
     eventually(lambda: not list(temporary.glob("parsl-on-dask-*")), "the folder for temporary files is clean")
+
+
+def test_sockets_are_where_paths_are_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    path = scratch.make(sockets=True)
+    try:
+        assert len(path) < 90
+    finally:
+        scratch.remove(path)
