@@ -129,12 +129,17 @@ def _finish_callbacks(kernel: Run) -> None:
 
 def _fail_unfinished(kernel: Run) -> None:
     """No future stays pending for ever."""
-    left = [record for record in list(kernel.tasks.values()) if not record.app_fu.done()]
+    left = [record for record in list(kernel.tasks.values()) if _is_unfinished(record)]
     if any(record.stage is Stage.DONE for record in left):  # what a call failed with is being kept, or judged
         kernel.callbacks.wait(PARTING)
     for record in left:
-        if not record.app_fu.done():
+        if _is_unfinished(record):
             kernel.flow.soon(kernel.flow.complete_failure, record, States.failed, never_ran(record))
+
+
+def _is_unfinished(record: TaskRecord) -> bool:
+    future = getattr(record, "app_fu", None)  # which a record lets go of when its task is done
+    return future is not None and not future.done()
 
 
 def never_ran(record: TaskRecord) -> BaseException:

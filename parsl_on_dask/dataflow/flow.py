@@ -58,8 +58,9 @@ class Flow:
             self.complete_failure(record, States.failed, error)
         except Exception:
             logger.exception("Task %s cannot be completed", record.id)
-            if not record.app_fu.done():
-                record.app_fu.set_exception(error)
+            future = getattr(record, "app_fu", None)
+            if future is not None and not future.done():
+                future.set_exception(error)
 
     # -- dependencies ------------------------------------------------------------------------------------------
 
@@ -379,7 +380,7 @@ class Flow:
 
         Returns its future, to be completed next; None when the task has ended already.
         """
-        future = record.app_fu
+        future = getattr(record, "app_fu", None)  # None when another thread has ended it meanwhile
         if not self.kernel.set_state(record, state):
             return None
         self.kernel.forget(record)
@@ -393,7 +394,7 @@ class Flow:
         if self.kernel.config.garbage_collect:
             if type(record.exec_fu) is Recalled:
                 record.exec_fu = None
-            if self._is_shown():
+            if self._is_shown() and future is not None:
                 record.tie(future)
             record.let_go()
         return future

@@ -189,7 +189,8 @@ class AppFuture(PoliteFuture[T], Raising[T], CheckedFuture[T], DaskProtocol[T], 
     @property
     def task_record(self) -> TaskRecord:
         """What the kernel knows about the task."""
-        self._record.tie(self)
+        if isinstance(self._record, TaskRecord):  # programs make futures with records of their own
+            self._record.tie(self)
         return self._record
 
     @property

@@ -155,11 +155,11 @@ def test_large_arguments_are_not_kept_and_those_on_workers_are_fetched(load: Cal
     size = python_app(len)(wide)
     assert size.result(WAIT) == 200_000 and len(text.result(WAIT)) == 200_000
     # bytes cannot be referred to weakly, so on threads they are gone
-    assert "let go of, a str" in repr(text.task_record["args"][0])
+    assert "released, a str" in repr(text.task_record["args"][0])
     shown = size.task_record["args"][0]
-    assert shown == b"w" * 200_000 or "let go of" in repr(shown)
+    assert shown == b"w" * 200_000 or "released" in repr(shown)
     del wide
-    eventually(lambda: "let go of" in repr(size.task_record["args"][0]), "nobody has the value any more")
+    eventually(lambda: "released" in repr(size.task_record["args"][0]), "nobody has the value any more")
     assert size.task_record["depends"] == []
     with pytest.raises(ReferenceError, match="garbage_collect=False"):
         len(size.task_record["args"][0])
