@@ -117,6 +117,8 @@ def resident_for(config: Any, run_dir: str, linger: float, run: dict[str, Any]) 
 
 
 def _how_to_end(record: dict[str, Any]) -> str:
+    if not record["name"]:  # it has not noticed yet that its script is gone
+        return f"`kill {record['process'][0]}` ends it"
     return f"`python -m parsl_on_dask stop {record['name']}` ends it"
 
 
@@ -139,7 +141,7 @@ def _attached(config: Any, path: str, record: dict[str, Any], linger: float) -> 
     try:
         connection, answer = knock(record, pid=os.getpid(), linger=linger)
     except (OSError, ValueError):
-        logger.info("The resident of %s does not answer", path)
+        say(f"an earlier run of this script, {name}, does not answer. This one starts afresh; {_how_to_end(record)}")
         return None
     if not answer.get("welcome"):
         connection.close()

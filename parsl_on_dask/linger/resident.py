@@ -35,6 +35,8 @@ logger = logging.getLogger("parsl.linger.resident")
 
 #: Seconds between two looks at what may end it, and signs of life.
 LOOK = 1.0
+#: Seconds for reading the last words of a script that has died, before the next one is let in.
+GONE = 20.0
 #: What a script may ask a lane.
 QUESTIONS = frozenset(
     {
@@ -154,12 +156,15 @@ class Resident:
         if said.get("ask"):
             return {"state": state}
         pid, linger = int(said["pid"]), float(said["linger"])
+        visit = self.visit
+        if visit is not None and visit.look():
+            visit.gone.wait(GONE)
         with self.lock:
             if self.ending.is_set():
                 return {"refused": "its time is up, and it ends"}
             if self.visit is not None:
                 return {"refused": "taken", "pid": self.visit.pid, "since": self.visit.since}
-            self.visit = _RESERVED
+            self.visit = _reserved(pid)
             self.visits += 1
             self.linger = self.shown.record["linger"] = linger
             logger.info("Process %s takes this up", pid)
@@ -210,6 +215,7 @@ class Resident:
             self.visit = None
             self.away = time.monotonic()
         visit.outgoing.put(None)
+        visit.gone.set()
         if goodbye:
             self.ending.set()
         else:
@@ -319,7 +325,9 @@ class Resident:
         yield "temporary files", lambda: scratch.remove(self.scratch)
 
 
-_RESERVED: Any = SimpleNamespace(pid=0, since=0.0, send=lambda *_: None, look=lambda: None)
+def _reserved(pid: int) -> Any:
+    """Stands for the visit of a script that is let in."""
+    return SimpleNamespace(pid=pid, since=time.time(), send=lambda *_: None, look=lambda: False)
 
 
 def main(descriptor: int) -> None:

@@ -24,6 +24,7 @@ class Visit:
         self.pid = pid
         self._process = process_of(pid)
         self.since = time.time()
+        self.gone = threading.Event()
         self.functions = Functions()
         self.outgoing: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self._write, name="parsl-resident-writer", daemon=True)
@@ -33,10 +34,15 @@ class Visit:
         """Send a message, some time."""
         self.outgoing.put(message)
 
-    def look(self) -> None:
-        """End the visit of a script that has died, also when a child that it has forked holds the connection."""
-        if self._process is not None and not alive(self._process):
+    def look(self) -> bool:
+        """End the visit of a script that has died, also when a child that it has forked holds the connection.
+
+        Returns whether it has; :attr:`gone` is set when all has been read that it has said.
+        """
+        dead = self._process is not None and not alive(self._process)
+        if dead:
             self.wire.close()
+        return dead
 
     def _write(self) -> None:
         while (message := self.outgoing.get()) is not None:

@@ -138,5 +138,6 @@ class Folder:
     def clear(self) -> None:
         """End what a test has left."""
         for record in run_records.read_all(where=self.records):
-            if record.keeper is not None and not run_records.state_of(record).over:
+            here = (record.host, record.boot) == run_records.machine()
+            if here and record.keeper is not None and not run_records.state_of(record).over:
                 ends.end_all(record)

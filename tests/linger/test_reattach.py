@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -251,6 +252,21 @@ def test_each_life_has_numbers_of_its_own_and_says_how_long_to_stay(life: Life, 
         eventually(lambda: _asked(record_of(tmp_path))["attached"] is None, "what stays has noticed")
         eventually(lambda: record_of(tmp_path)["linger"] == linger, "it stays for as long as that life says")  # noqa: B023
     assert 0 < firsts[0] < firsts[1]
+
+
+def test_a_script_that_has_died_is_not_in_the_way_of_the_next(life: Life, tmp_path: Path) -> None:
+    from parsl_on_dask.linger.reattach import knock
+
+    killed_with_calls(life, tmp_path)
+    other = subprocess.Popen(["sleep", "600"])
+    connection, answer = knock(record_of(tmp_path), pid=other.pid, linger=60)
+    refused = knock(record_of(tmp_path), pid=os.getpid(), linger=60)[1]
+    eventually(lambda: _asked(record_of(tmp_path))["attached"] == other.pid, "it is let in")
+    other.kill()
+    other.wait()
+    with connection:  # which somebody else still holds, as a child that was forked would
+        assert knock(record_of(tmp_path), pid=os.getpid(), linger=60)[1].get("welcome")
+    assert (answer["welcome"], refused["pid"]) == (True, other.pid)
 
 
 def test_an_executor_that_is_being_started_when_all_ends_is_ended_too(life: Life, tmp_path: Path) -> None:
