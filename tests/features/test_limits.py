@@ -161,9 +161,13 @@ def test_workers_without_a_nanny_are_not_ended(
 def test_calls_that_dask_has_as_tasks_of_their_own_are_ended_too(tmp_path: Path, existing_cluster: str) -> None:
     executor = DaskExecutor(existing_cluster, batching=False)
     with DataFlowKernel(Config(executors=[executor], strategy="none", **CONFIG)) as kernel:
-        stuck = python_app(backtrack.func, data_flow_kernel=kernel)(40)
+        # first, since a worker that is about to be given another call may be stuck before it takes it
         held = python_app(hold, data_flow_kernel=kernel)(str(tmp_path / "started"), str(tmp_path / "gate"))
         eventually((tmp_path / "started").exists, "it runs")
+        lane: Any = executor.lane
+        eventually(lambda: len(lane.workers()) == 2, "a worker that another test has ended is there again")
+        stuck = python_app(backtrack.func, data_flow_kernel=kernel)(40)
+        eventually(lambda: sum(lane.running().values()) == 2, "both run")
         for future in (stuck, held):
             assert future.kill()
             with pytest.raises(AppKilled):
@@ -193,8 +197,7 @@ def test_a_call_of_a_thread_fails_in_time_and_keeps_its_thread(
         one, two = (held(str(tmp_path / f"started{i}"), str(tmp_path / "gate")) for i in range(2))
         eventually(lambda: len(list(tmp_path.glob("started*"))) == 1, "the other thread takes a call")
         assert not (tmp_path / "started1").exists(), "and is the only one"
-        with open(tmp_path / "pipe", "w") as pipe:
-            pipe.write("late")
+        os.close(os.open(tmp_path / "pipe", os.O_WRONLY))  # nothing is written: who reads may close it at once
         eventually((tmp_path / "started1").exists, "the thread is there again")
         (tmp_path / "gate").touch()
         assert one.exception(WAIT) is None and two.exception(WAIT) is None

@@ -35,7 +35,7 @@ def ctrl_c() -> None:
 def test_nothing_stays_behind(executor: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders: list[str] = []
     make = scratch.make
-    monkeypatch.setattr(scratch, "make", lambda *args: folders.append(make(*args)) or folders[-1])
+    monkeypatch.setattr(scratch, "make", lambda *a, **k: folders.append(make(*a, **k)) or folders[-1])
     kernel = parsl.load(parsl.Config(executors=[executor()], run_dir=str(tmp_path)))
     kernel.scaler.close, close = lambda: (ctrl_c(), close()), kernel.scaler.close
     gate, started = tmp_path / "gate", tmp_path / "started"
