@@ -95,7 +95,7 @@ def test_a_node_that_fails_worker_init_is_left_out(
     bad = (tmp_path / "bad").read_text().strip()
     assert found[1] != bad
     assert f"--exclude={bad}" in slurm.script(found[0])
-    assert f"node {bad} is left out" in caplog.text
+    assert f"node {bad} is avoided" in caplog.text
     assert [s.message for s in one.status().values() if not s.terminal and f"{bad} is left out" in str(s.message)]
     failed = [s for s in one.status().values() if s.terminal]
     assert len(failed) == 2 and all(s.exit_code == 9 and "no disk here" in s.stderr for s in failed)
@@ -210,7 +210,7 @@ def test_a_node_on_which_calls_fail_is_left_out(
     def left_out() -> bool:
         for future in [picky(bad) for _ in range(10)]:
             future.exception(WAIT)
-        return f"node {bad} is left out" in caplog.text
+        return f"node {bad} is avoided" in caplog.text
 
     eventually(left_out, "the node is blamed", WAIT)
     eventually(lambda: len(slurm.taken()) == 2 and bad not in slurm.taken(), "its block has moved", 2 * WAIT)
