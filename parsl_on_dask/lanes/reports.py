@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes import parts
@@ -67,6 +67,10 @@ class Clock:
         self.time += min(now - self._seen, STRIDE)
         self._seen = now
         return self.time
+
+
+#: What a dead worker has left: the number of the call that it ran, and its last reports.
+Last: TypeAlias = "tuple[int, list[bytes]]"
 
 
 class BatchLane(parts.Lane, Protocol):
@@ -202,18 +206,21 @@ class Reports:
             return
         error = future.exception() if status == "error" else None
         killed: Any = error if is_loss(error) else None
+        last = None
         if killed is not None:
             shift.worker, host = whereabouts(killed)
             shift.host = shift.host or host
-            if not shift.started and self.lane.cluster.last_of(shift.worker) is None:
-                # if it had begun, that it had is still on the direct way, which may be slower than the scheduler's word
-                shift.ended_at = self.clock.time
-                return
+            if not shift.started:
+                last = self.lane.cluster.last_of(shift.worker)  # of blocks it can be read once
+                if last is None:
+                    # if it had begun, that it had is still on the direct way, which may be slower than the scheduler's
+                    shift.ended_at = self.clock.time
+                    return
         self.lane.shifts.pop(shift.id, None)
         if killed is not None or error is None:
             # where there is no error: it had ended, and its worker died before Dask or we were done with it; or all is
             # lost, which is seen soon
-            self._lost(shift, shift.worker, shift.host)
+            self._lost(shift, shift.worker, shift.host, last)
         else:
             self._unreported(shift, error)
 
@@ -232,17 +239,18 @@ class Reports:
             del self.lane.shifts[shift.id]
             self._lost(shift, shift.worker, shift.host)
 
-    def _lost(self, shift: Shift, worker: str, host: str) -> None:
+    def _lost(self, shift: Shift, worker: str, host: str, last: Last | None = None) -> None:
         """See to the calls of a shift whose worker is lost."""
         try:
-            self._settle(shift, worker, host)
+            self._settle(shift, worker, host, last)
         except Exception as e:  # nobody else would end its calls
             logger.exception("What became of the calls of a lost worker cannot be found out")
             self._fail(shift, unclear(self.lane.executor, e))
 
-    def _settle(self, shift: Shift, worker: str, host: str) -> None:
+    def _settle(self, shift: Shift, worker: str, host: str, last: Last | None) -> None:
         """Charge the call that was running with a lost worker; send the others again."""
-        last = self.lane.cluster.last_of(worker)
+        if last is None:
+            last = self.lane.cluster.last_of(worker)
         running = None
         if last is not None:
             running, records = last

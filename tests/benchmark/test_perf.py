@@ -49,7 +49,7 @@ def test_the_estimate_goes_on_until_the_time_is_about_right():
     [
         (["--config", "c.py", "--iterate", "sometimes"], "estimate, exponential"),
         (["--config", "c.py", "--iterate", "0"], "numbers such as 10,100,1000"),
-        (["--config", "c.py", "--resources", "exit()"], "no dict of plain values"),
+        (["--config", "c.py", "--resources", "exit()"], "is not a dict of plain values"),
         ([], "--config"),
     ],
 )

@@ -214,7 +214,7 @@ def test_outside_of_a_job(load: Callable[[Any], Any], tmp_path: Path, monkeypatc
     Job(tmp_path, monkeypatch, "none")
     executor = DaskExecutor(hosts="allocation")
     assert explain(parsl.Config([executor])).executors[0].facts["nodes of a block"] == "all"
-    with pytest.raises(ConfigurationError, match="in no job of a batch system.*sbatch, salloc, qsub"):
+    with pytest.raises(ConfigurationError, match="is not in a job of a batch system.*sbatch, salloc, qsub"):
         load(executor)
 
 

@@ -17,7 +17,7 @@ from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.stages import Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import dumps
-from tests.lanes.fakes import RAN, Worker, World, call_of, outcome_of
+from tests.lanes.fakes import RAN, KilledWorker, Worker, World, call_of, outcome_of
 
 
 class Time:
@@ -49,6 +49,31 @@ def test_a_process_that_was_stopped_does_not_take_calls_for_lost() -> None:
         reports.late()
         assert time.now < 3700 + 2 * LATE
     assert lost == ["b"]
+
+
+def test_what_a_dead_worker_has_left_is_read_once() -> None:
+    left: list[Any] = [(7, [])]
+    ended: list[tuple[int, Any]] = []
+    again: list[int] = []
+    cluster = SimpleNamespace(
+        last_of=lambda _: left.pop() if left else None, end_of=lambda _: None, block_of=lambda _: None
+    )
+    lane = SimpleNamespace(client=SimpleNamespace(status="running"), shifts={}, open_shifts={}, cluster=cluster)
+    lane.large_results = SimpleNamespace(shift_ended=lambda shift: None)
+    lane.dispatcher = SimpleNamespace(rests=lambda shift: None, ended=lambda shift: None)
+    lane.ends = SimpleNamespace(cut_off=lambda shift: False)
+    lane.take_note = lambda call, outcome: None
+    lane.finish = lambda call, outcome: ended.append((call.number, type(outcome.error)))
+    lane.again = lambda call: again.append(call.number)
+    calls = [Call("app", print, (), {}, {}, print) for _ in range(2)]
+    for number, call in enumerate(calls, 7):
+        call.number = number
+    shift = lane.shifts["b"] = Shift("b", "app", feed=True)
+    shift.begin_with(calls)
+    killed = KilledWorker("b", SimpleNamespace(name="w", address="tcp://127.0.0.1:1"))
+    Reports(lane).ended(shift, SimpleNamespace(status="error", exception=lambda: killed))  # type: ignore[arg-type]
+    assert ended == [(7, WorkerLost)], "the call that ran is charged with it"
+    assert again == [8]
 
 
 def test_time_passes_as_usual_in_a_process_that_runs() -> None:
