@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,10 @@ def can_unshare() -> bool:
         return False
     done = subprocess.run([*UNSHARE, "sh", "-c", "mount --bind /var /mnt"], capture_output=True)
     return done.returncode == 0
+
+
+#: A folder of files that a worker keeps.
+KEPT = re.compile(r"/parsl-[^/]*-files-[^/]*(/|$)")
 
 
 class Cluster:
@@ -100,7 +105,9 @@ class Cluster:
 
     def files_of(self, name: str) -> list[str]:
         """The files that a worker keeps for tasks."""
-        return sorted(p.name for p in self.disk(name).rglob("parsl-*-files-*/**/*") if p.is_file())
+        # walk() takes no offence at what goes meanwhile
+        walked = os.walk(self.disk(name))
+        return sorted(file for place, _, files in walked if KEPT.search(place) for file in files)
 
     def kill(self, name: str) -> None:
         """End a worker without warning."""
