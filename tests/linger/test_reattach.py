@@ -195,6 +195,7 @@ def test_other_executors_are_refused(life: Life, tmp_path: Path) -> None:
     assert alive(pid)
 
 
+@pytest.mark.extended
 def test_a_script_may_start_afresh(life: Life, tmp_path: Path) -> None:
     pid = killed_with_calls(life, tmp_path)
     (tmp_path / "gate").touch()
@@ -204,6 +205,7 @@ def test_a_script_may_start_afresh(life: Life, tmp_path: Path) -> None:
     assert alive(pid)
 
 
+@pytest.mark.extended
 def test_another_script_takes_nothing_up(life: Life, tmp_path: Path) -> None:
     pid = killed_with_calls(life, tmp_path)
     (tmp_path / "gate").touch()
@@ -421,6 +423,7 @@ def test_workers_that_die_while_nobody_is_here_are_replaced(life: Life, tmp_path
     assert second.ends() == 0, second.stderr
 
 
+@pytest.mark.extended
 def test_a_cluster_that_broke_down_while_nobody_was_here_is_started_again(life: Life, tmp_path: Path) -> None:
     pid = killed_with_calls(life, tmp_path)
     for process in psutil.Process(pid).children(recursive=True):
@@ -491,6 +494,7 @@ def test_the_nearest_word_counts() -> None:
     assert seconds_of(Config(executors=[plain], linger=1800), 0) is None
 
 
+@pytest.mark.extended
 def test_on_the_cluster_of_a_client(life: Life, tmp_path: Path, existing_cluster: str) -> None:
     text = f"""
 from distributed import Client
