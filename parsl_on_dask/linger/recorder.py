@@ -72,6 +72,10 @@ class Recorder:
             logger.error("A result that was recorded in %s cannot be read: %r", self.directory, e)
             return None
 
+    def settle(self) -> None:
+        """Return when the large values are recorded that are on their way."""
+        self._schedule.record_all(())
+
     def close(self) -> None:
         """Finish what is under way, and close the files."""
         self._schedule.close()

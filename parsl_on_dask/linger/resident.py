@@ -278,6 +278,7 @@ class Resident:
         self.descriptions.pop(label, None)
         if executor is not None:
             self.scaler.executors = [other for other in self.scaler.executors if other is not executor]
+            self.recorder.settle()  # while there are workers that hold large results
             executor.shutdown()
 
     def _do_lane(self, label: str, method: str, *arguments: Any) -> Any:
@@ -318,6 +319,7 @@ class Resident:
         yield "the record", self.shown.close
         with self.opening:  # what is being started is ended, too
             yield "scaling", self.scaler.close
+            yield "results on their way", self.recorder.settle
             for executor in list(self.executors.values()):
                 yield f"executor {executor.label}", executor.shutdown
         yield "threads", lambda: self.workers.shutdown(wait=False)

@@ -460,6 +460,23 @@ say(size(value).result())
     assert began(tmp_path, "large") == [1]
 
 
+def test_a_large_value_is_recorded_before_its_worker_ends(life: Life, tmp_path: Path) -> None:
+    text = """
+@python_app(cache=True)
+def large():
+    with open(f"{gate}-large", "a") as file:
+        file.write("1\\n")
+    return bytes(60_000_000)
+
+load()
+large().exception()
+parsl.clear()
+"""
+    for _ in range(2):
+        assert life(text).ends() == 0
+    assert began(tmp_path, "large") == [1]
+
+
 def test_a_call_can_be_ended(life: Life, tmp_path: Path) -> None:
     only = life(
         "load(workers=1); calls = [once(1), once(2)]; say('called')\n"
