@@ -20,6 +20,7 @@ import cloudpickle
 
 from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.common import overrides
+from parsl_on_dask.common.processes_here import process_of
 from parsl_on_dask.dataflow.ending import Step, take_all
 from parsl_on_dask.importing.alias import install_from_environment
 from parsl_on_dask.lanes import reports
@@ -134,6 +135,7 @@ class Resident:
         answer: dict[str, Any] = {}
         try:
             said = json.loads(connection.makefile("rb").readline())
+            process = process_of(int(said.get("pid", 0)))  # while it waits: it may die as soon as it has the answer
             answer = self._admit(said)
             connection.sendall(json.dumps(answer).encode() + b"\n")
             connection.settimeout(None)
@@ -145,7 +147,7 @@ class Resident:
                     self.visit = None
             return
         if answer.get("welcome"):
-            self._welcome(Visit(Wire(connection), said["pid"]), reserved=True)
+            self._welcome(Visit(Wire(connection), said["pid"], process), reserved=True)
         else:
             connection.close()
 
