@@ -171,6 +171,9 @@ class Calls:
             self.table.recorded(work, RECORDED)
             return
         try:
+            client: Any = value.client
+            if client.status != "running" or value.future.status != "finished":  # it would be waited for without end
+                raise LookupError("its worker, or the cluster, has gone")
             self.table.recorded(work, (VALUE, cloudpickle.dumps(value.fetch()), NOWHERE, False))
         except Exception:
             logger.exception("A value of app %s is lost", work.about[0])
