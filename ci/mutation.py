@@ -137,6 +137,9 @@ def noticed(copy: Path, tests: list[str], *words: str) -> bool:
         try:
             return process.wait(600) != 0
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # for clusters to be ended that are in sessions of their own
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(30)
             return True
         finally:
             with suppress(ProcessLookupError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from parsl_on_dask.lanes.stages import Move, Stage, end_of, illegal
 
 if TYPE_CHECKING:
     from parsl_on_dask.lanes.values import RemoteValue
+
+logger = logging.getLogger("parsl.lanes.call")
 
 _AHEAD = (Stage.AHEAD, Stage.AHEAD_SENT, Stage.EARLY)
 
@@ -142,6 +145,16 @@ class Call:
             if end is not None:
                 self.stage = end
             return end
+
+    def end(self, outcome: Outcome) -> None:
+        """Let go of what it holds, and tell its owner what became of it."""
+        self.payload = self.packed = None
+        self.refs = ()
+        self.function, self.args, self.kwargs = None, (), {}
+        try:
+            self.done(self, outcome)
+        except BaseException:
+            logger.exception("Completing a call of app %s failed", self.name)
 
 
 def step_all(calls: Iterable[Call], move: Move) -> list[Call]:

@@ -373,10 +373,4 @@ class RemoteLane(Lane):
     def end(self, call: Call, outcome: Outcome) -> None:
         """Let go of a call and tell its owner what became of it."""
         self.live.pop(call.number, None)
-        call.payload = call.packed = None
-        call.refs = ()
-        call.function, call.args, call.kwargs = None, (), {}
-        try:
-            call.done(call, outcome)
-        except BaseException:
-            logger.exception("Completing a call of app %s failed", call.name)
+        call.end(outcome)

@@ -151,7 +151,7 @@ class Calls:
             self._kept(work, value, about)
         else:
             data = value.data if type(value) is Pickled else cloudpickle.dumps(value)
-            stored = bool(work.key) and self._recorder.put(work.key, work.about, Pickled(data))
+            stored = bool(work.key) and self._recorder.put(work.key, work.about, data)
             self.table.ended(work, (VALUE, data, about, stored))
 
     def _kept(self, work: Work, value: RemoteValue, about: tuple[Any, ...]) -> None:

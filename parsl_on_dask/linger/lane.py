@@ -175,13 +175,7 @@ class KeptLane(Lane):
         if self.live.pop(call.number, None) is None:
             return
         call.step(FINISH)
-        call.payload = call.packed = None
-        call.refs = ()
-        call.function, call.args, call.kwargs = None, (), {}
-        try:
-            call.done(call, outcome)
-        except BaseException:
-            logger.exception("Completing a call of app %s failed", call.name)
+        call.end(outcome)
 
     def withdraw(self, call: Call) -> None:
         self.live.pop(call.number, None)

@@ -9,7 +9,6 @@ from typing import Any
 
 from parsl_on_dask.checkpoint.recording import Recording
 from parsl_on_dask.dataflow.checkpoint_schedule import CheckpointSchedule, Ended
-from parsl_on_dask.lanes.call import Pickled
 from parsl_on_dask.lanes.values import RemoteValue
 
 logger = logging.getLogger("parsl.linger.recorder")
@@ -43,10 +42,10 @@ class Recorder:
     def checkpoint(self) -> None:
         """Nothing waits to be written."""
 
-    def put(self, key: str, about: tuple[Any, ...], value: Pickled) -> bool:
-        """Record a small value; False when that cannot be done, on a full disk say."""
+    def put(self, key: str, about: tuple[Any, ...], data: bytes) -> bool:
+        """Record a small value by its pickle; False when that cannot be done, on a full disk say."""
         try:
-            self._recording.put_pickled(key, value.data, *about)
+            self._recording.put_pickled(key, data, *about)
         except Exception as e:
             logger.error("A result of app %s cannot be recorded in %s: %r", about[0], self.directory, e)
             return False

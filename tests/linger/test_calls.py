@@ -65,6 +65,15 @@ def done(desk: Desk, outcome: Outcome) -> None:
     call.done(call, outcome)
 
 
+def ended_unheard(desk: Desk) -> None:
+    """A call returns 42 while no script is here, and the next life of the script makes it again."""
+    desk.call(1, KEY)
+    desk.calls.left()
+    done(desk, Outcome(Pickled(dumps(42))))
+    desk.calls.came()
+    desk.call(1, KEY)
+
+
 def test_a_value_is_recorded_before_the_script_hears_of_it(desk: Desk) -> None:
     desk.call(1, KEY)
     done(desk, Outcome(Pickled(dumps(42))))
@@ -73,11 +82,7 @@ def test_a_value_is_recorded_before_the_script_hears_of_it(desk: Desk) -> None:
 
 
 def test_a_value_of_which_nobody_heard_comes_from_the_disk(desk: Desk) -> None:
-    desk.call(1, KEY)
-    desk.calls.left()
-    done(desk, Outcome(Pickled(dumps(42))))
-    desk.calls.came()
-    desk.call(1, KEY)
+    ended_unheard(desk)
     assert not desk.lane.given
     assert desk.told == [("done", 1, "value", dumps(42), ("", "", 0.0, 0.0), True)]
 
@@ -87,11 +92,7 @@ def test_on_a_full_disk_a_value_is_kept_here(desk: Desk, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(desk.recorder._recording, "put_pickled", full)
-    desk.call(1, KEY)
-    desk.calls.left()
-    done(desk, Outcome(Pickled(dumps(42))))
-    desk.calls.came()
-    desk.call(1, KEY)
+    ended_unheard(desk)
     assert not desk.lane.given
     assert desk.told == [("done", 1, "value", dumps(42), ("", "", 0.0, 0.0), False)]
 
