@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from parsl_on_dask import join_app, python_app
 from parsl_on_dask.dataflow import arguments, flow
-from tests.helpers import WAIT
+from tests.helpers import WAIT, hold
 
 WARM = True
 pytestmark = pytest.mark.usefixtures("kernel")
@@ -24,6 +25,11 @@ def config_name(request: pytest.FixtureRequest) -> str:
 @python_app
 def make() -> Any:
     return list(range(40_000))
+
+
+@python_app
+def make_after(started: str, gate: str) -> Any:
+    return list(range(hold(started, gate, 40_000)))
 
 
 @python_app
@@ -78,10 +84,11 @@ def test_another_task_waits_for_it_too() -> None:
     assert {f.result(WAIT) for f in sizes + more} == {COUNT}
 
 
-def test_a_chain_whose_last_future_is_kept_changes_its_values_in_place(owned: list[bool]) -> None:
-    x = make()
+def test_a_chain_whose_last_future_is_kept_changes_its_values_in_place(owned: list[bool], gate: str) -> None:
+    x = make_after(f"{gate}.started", gate)
     for _ in range(5):
         x = append(x)
+    Path(gate).touch()  # not before the script has let go of every other future
     assert len(x.result(WAIT)) == COUNT + 5
     assert owned == [True] * 5
 

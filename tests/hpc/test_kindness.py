@@ -207,11 +207,14 @@ def test_a_node_on_which_calls_fail_is_left_out(
             raise OSError("no licence on this node")
         return here
 
-    def left_out() -> bool:
-        for future in [picky(bad) for _ in range(10)]:
+    def worked() -> bool:
+        for future in [picky(bad) for _ in range(10)]:  # a block that nobody needs would not be replaced
             future.exception(WAIT)
-        return f"node {bad} is avoided" in caplog.text
+        return True
 
-    eventually(left_out, "the node is blamed", WAIT)
-    eventually(lambda: len(slurm.taken()) == 2 and bad not in slurm.taken(), "its block has moved", 2 * WAIT)
+    def moved() -> bool:
+        return worked() and len(slurm.taken()) == 2 and bad not in slurm.taken()
+
+    eventually(lambda: worked() and f"node {bad} is avoided" in caplog.text, "the node is blamed", WAIT)
+    eventually(moved, "its block has moved", 2 * WAIT)
     assert {f.result(WAIT) for f in [picky(bad) for _ in range(20)]}.isdisjoint({bad})
