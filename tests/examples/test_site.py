@@ -1,9 +1,12 @@
-"""The reference of the site leaves no public name out."""
+"""The reference of the site leaves no public name out; versions of the site lead to each other."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,3 +24,15 @@ def test_every_public_name_has_a_page(module: str) -> None:
     }
     names = importlib.import_module(f"parsl_on_dask{module}").__all__
     assert [name for name in names if name not in listed | ELSEWHERE] == []
+
+
+def test_versions_lead_to_each_other(tmp_path: Path) -> None:
+    for name in ("1.0.0", "1.10.0", "1.9.0", "2.0.0.dev1", "pictures"):
+        (tmp_path / name / "how-to").mkdir(parents=True)
+        (tmp_path / name / "index.html").touch()
+    (tmp_path / "1.9.0" / "how-to" / "new.html").touch()
+    subprocess.run([sys.executable, DOCS / "_extensions" / "versions.py", tmp_path], check=True)
+    listed = json.loads((tmp_path / "versions.js").read_text().partition(" = ")[2].rstrip(";\n"))
+    assert [each["version"] for each in listed] == ["1.10.0", "1.9.0", "1.0.0", "2.0.0.dev1"]
+    assert [each["pages"] for each in listed[:2]] == [["index.html"], ["how-to/new.html", "index.html"]]
+    assert "url=1.10.0/index.html" in (tmp_path / "index.html").read_text()
