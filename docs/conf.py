@@ -71,6 +71,7 @@ html_js_files = ["versions.js"]
 html_show_sourcelink = False
 html_copy_source = False
 html_sidebars = {"index": []}
+html_context = {"default_mode": "auto"}  # light or dark, as the browser says
 html_theme_options = {
     "logo": {"text": f"parsl-on-dask {release}"},
     "navbar_align": "left",
