@@ -1,6 +1,6 @@
 """What leads from one version of the site to the others: ``python docs/_extensions/versions.py build/site``.
 
-The folder gets ``versions.js``, a list for the menu of each page, and ``index.html``, which leads to the newest version.
+The folder gets ``versions.js``, a list for the menu of each page, and ``index.html``, which leads to the newest one.
 Both are made of the folders that lie there, and need no server.
 """
 
