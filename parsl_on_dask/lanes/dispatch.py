@@ -361,9 +361,7 @@ class Dispatcher:
                 self.lane.open_shifts[shift.id] = shift
             future.add_done_callback(lambda f, b=shift: self.lane.inbox.put(("ended", (b, f))))
 
-    def bundle(
-        self, shift: Shift, calls: list[Call], more_may_come: bool, adopt: int = 0, holder: str = ""
-    ) -> bytes:
+    def bundle(self, shift: Shift, calls: list[Call], more_may_come: bool, adopt: int = 0, holder: str = "") -> bytes:
         """What a Dask task is given; ``adopt`` is the number of its only call, if that has run already.
 
         ``holder`` is then the address of the worker that has its value.
