@@ -165,9 +165,7 @@ class RowMaker:
             known = self._names[name] = clean(name)
         return known
 
-    def _tasks(
-        self, tasks: dict[int, Record], texts: dict[int, Any], stamps: _Stamps
-    ) -> Iterable[tuple[Any, ...]]:
+    def _tasks(self, tasks: dict[int, Record], texts: dict[int, Any], stamps: _Stamps) -> Iterable[tuple[Any, ...]]:
         run_id, name = self.run_id, self._name
         for number, record in tasks.items():
             depends, inputs, outputs, stdin, stdout, stderr = texts.get(number, _PLAIN)
