@@ -106,7 +106,14 @@ def draw(run: Mapping[str, Any], file: Path) -> None:
         _lines(above, found)
         _frame(above, found)
         _shares(below, found)
-        figure.legend(*below.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False, columnspacing=1.2, handlelength=1.5)
+        figure.legend(
+            *below.get_legend_handles_labels(),
+            loc="outside upper center",
+            ncols=5,
+            frameon=False,
+            columnspacing=1.2,
+            handlelength=1.5,
+        )
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
 
 
