@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
+from operator import itemgetter
 
 from parsl_on_dask.common.states import FINAL_STATES
 from parsl_on_dask.monitoring.rows import MESSAGE, Event
@@ -35,6 +36,7 @@ class Holding:
         """
         held = self._held
         ready: list[Event] = []
+        ended: list[tuple[int, list[Event]]] = []
         for event in events:
             kind = event[0]
             if kind >= MESSAGE:
@@ -43,14 +45,18 @@ class Holding:
             number = event[1].id
             known = held.get(number)
             if kind in _FINAL:
-                if known is not None:
-                    ready += known[1]
+                if known is None:
+                    ended.append((number, [event]))
+                else:
+                    known[1].append(event)
+                    ended.append((number, known[1]))
                     del held[number]
-                ready.append(event)
             elif known is None:
                 held[number] = (now, [event])
             else:
                 known[1].append(event)
+        ended.sort(key=itemgetter(0))  # they end in the order of workers
+        ready += chain.from_iterable(events for _, events in ended)
         if held:
             self._let_go(ready, now - patience, len(ready) + most)
         return ready
