@@ -15,7 +15,7 @@ from benchmarks import page, plot, report
 from benchmarks.catalogue import WORKLOADS, Value, Workload
 from benchmarks.rows import ROWS, TIERS
 from benchmarks.runner import MeasurementError, Runner, run_all
-from benchmarks.systems import KINDS
+from benchmarks.systems import KINDS, OTHERS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,6 +27,13 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"Workloads: {names}.",
     )
     made.add_argument("--parsl-python", type=Path, metavar="PATH", help="the Python of an environment that has Parsl")
+    for system in OTHERS:
+        made.add_argument(
+            f"--{system}-python",
+            type=Path,
+            metavar="PATH",
+            help=f"the same for {report.SYSTEMS[system]}, which is drawn by --plot and has no column in the table",
+        )
     made.add_argument(
         "--only",
         action="extend",
@@ -139,16 +146,22 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.plot and not any(w.name in plot.WORKLOADS and kind == "processes" for w, kind in chosen):
         raise ValueError(f"--plot draws {', '.join(plot.WORKLOADS)} on processes, and --only names none of them")
     systems = [name.strip() for name in arguments.systems.split(",") if name.strip()]
-    unknown = sorted(set(systems) - set(report.NAMES))
+    pythons = {name: vars(arguments)[f"{name}_python"] for name in ("parsl", *OTHERS)}
+    others = {name: python for name, python in pythons.items() if python is not None}
+    systems += [name for name in OTHERS if name in others and name not in systems]
+    unknown = sorted(set(systems) - set(report.SYSTEMS))
     if unknown:
-        raise ValueError(f"--systems {','.join(unknown)}: there are {', '.join(report.NAMES)}")
+        raise ValueError(f"--systems {','.join(unknown)}: there are {', '.join(report.SYSTEMS)}")
     repeat = arguments.repeat or (1 if arguments.quick else 5)
-    runner = Runner(arguments.parsl_python, arguments.limit, _say)
+    runner = Runner(others, arguments.limit, _say)
     try:
         versions = {}
         for system in systems:
             if system not in runner.pythons:
-                _say("Parsl is left out: give --parsl-python, or make one with python -m benchmarks.setup_parsl DIR")
+                _say(
+                    f"{report.SYSTEMS[system]} is left out: give --{system}-python, or make one with "
+                    "python -m benchmarks.setup_parsl DIR"
+                )
                 continue
             versions[system] = runner.probe(system)
             for extra in ("code", "leftovers", "wall"):

@@ -14,6 +14,9 @@ LOADS = (0, 6)
 """How many processes keep the machine busy beside calls that sleep."""
 WITH_CHECKPOINTS = ("ours", "parsl")
 
+DRAWN = ("ours", "parsl", "dask", "ray", "executorlib")
+"""Of workloads that are drawn."""
+
 Value = int | float | str
 
 
@@ -47,7 +50,7 @@ class Workload:
 
 
 WORKLOADS = (
-    Workload("bulk", "bulk", sizes={"n": 5000}, quick={"n": 300}),
+    Workload("bulk", "bulk", sizes={"n": 5000}, quick={"n": 300}, systems=DRAWN),
     Workload("round-trip", "round_trip", sizes={"n": 200}, quick={"n": 30}),
     Workload("chain", "chain", sizes={"n": 500}, quick={"n": 50}),
     Workload("tree", "tree", sizes={"leaves": 512, "arity": 8}, quick={"leaves": 64}),
@@ -83,10 +86,18 @@ WORKLOADS = (
         sizes={"n": 10_000, "behind": "workers"},
         quick={"n": 2000},
     ),
-    Workload("busy-0.1ms", "busy", kinds=PROCESSES, sizes={"ms": 0.1, "n": 3000}, quick={"n": 300}, by_default=False),
-    Workload("busy-1ms", "busy", kinds=PROCESSES, sizes={"ms": 1, "n": 2000}, quick={"n": 200}),
-    Workload("busy-10ms", "busy", kinds=PROCESSES, sizes={"ms": 10, "n": 400}, quick={"n": 40}),
-    Workload("busy-100ms", "busy", kinds=PROCESSES, sizes={"ms": 100, "n": 60}, quick={"n": 8}, by_default=False),
+    *(
+        Workload(
+            f"busy-{ms:g}ms",
+            "busy",
+            kinds=PROCESSES,
+            sizes={"ms": ms, "n": n},
+            quick={"n": n // 10},
+            systems=DRAWN,
+            by_default=by_default,
+        )
+        for ms, n, by_default in ((0.1, 3000, False), (1, 2000, True), (10, 400, True), (100, 60, False))
+    ),
     *(
         Workload(
             f"units-{load}",

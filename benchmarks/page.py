@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import HEADS, NAMES, cells, figure
+from benchmarks.report import HEADS, SYSTEMS, cells, figure
 from benchmarks.systems import WORKERS
 
 BEGIN = "<!-- notes -->"
@@ -105,10 +105,11 @@ def markdown(run: Mapping[str, Any], notes: str = "", plot: str | None = None, o
             "",
             "## Rate and length of calls",
             "",
-            f"![Calls a second against the length of a call, for the three systems]({plot})",
+            f"![Calls a second, and percent of the ideal, against the length of a call]({plot})",
             "",
-            f"Busy calls from one loop on {WORKERS} worker processes; both axes are logarithmic, and calls that do "
-            "nothing stand apart at the left.",
+            f"Busy calls from one loop on {WORKERS} worker processes. Above, calls a second; both axes are "
+            "logarithmic, and calls that do nothing stand apart at the left. Below, how much of the time of the cores "
+            "went into the calls.",
         ]
     parts += ["", BEGIN, *([notes] if notes else []), END]
     parts += ["", "## The run", "", *_machine(run), "", "To repeat it:", "", "```sh", *_commands(run, outputs), "```"]
@@ -124,7 +125,7 @@ def markdown(run: Mapping[str, Any], notes: str = "", plot: str | None = None, o
     problems = [(line, system, texts) for line in lines for system, texts in line["problems"].items()]
     if problems:
         parts += ["", "## Not measured", ""]
-        parts += [f"- {line['title']}, {NAMES[system]}: {texts[0]}" for line, system, texts in problems]
+        parts += [f"- {line['title']}, {SYSTEMS[system]}: {texts[0]}" for line, system, texts in problems]
     return "\n".join(parts) + "\n"
 
 
@@ -167,21 +168,19 @@ def _machine(run: Mapping[str, Any]) -> list[str]:
     return [
         f"- Machine: {where['cpu']}, {where['cores']} cores{memory}, {where['system']}; load {where['load']} at the "
         f"start, {where['load_at_end']} at the end.",
-        *[f"- {NAMES[system]}: {_versions(found)}." for system, found in run["versions"].items()],
+        *[f"- {SYSTEMS[system]}: {_versions(found)}." for system, found in run["versions"].items()],
         f"- Date: {run['date']}.",
     ]
 
 
 def _commands(run: Mapping[str, Any], outputs: tuple[str, ...]) -> list[str]:
-    made = []
-    parsl = run["versions"].get("parsl", {}).get("parsl")
-    if parsl:
-        made = [f"python -m benchmarks.setup_parsl parsl-env --requirement parsl=={parsl}"]
+    apart = {name: found.get(name) for name, found in run["versions"].items() if name not in ("ours", "dask")}
+    made = [f"python -m benchmarks.setup_parsl {n}-env --requirement {n}=={v}" for n, v in apart.items()]
     if run.get("arguments") is None:  # an earlier --json
         return [*made, run["command"]]
     arguments = [*run["arguments"], *outputs]
-    if parsl:
-        arguments = ["--parsl-python", "parsl-env/bin/python", *arguments]
+    for name in reversed(apart):
+        arguments = [f"--{name}-python", f"{name}-env/bin/python", *arguments]
     return [*made, shlex.join(["python", "-m", "benchmarks", *arguments])]
 
 
@@ -192,7 +191,7 @@ def _table(rows: list[Any]) -> list[str]:
 def _meaning(line: Mapping[str, Any]) -> tuple[str, str, str]:
     sizes = ", ".join(f"{name} {value}" for name, value in line["parameters"].items() if name != "log")
     spread = [
-        f"{NAMES[system]} {figure(min(values))} to {figure(max(values))}"
+        f"{SYSTEMS[system]} {figure(min(values))} to {figure(max(values))}"
         for system, values in line["samples"].items()
         if len(values) > 1
     ]

@@ -10,15 +10,25 @@ from typing import Any
 from benchmarks.systems import WORKERS
 
 WORKLOADS = ("bulk", "busy-0.1ms", "busy-1ms", "busy-10ms", "busy-100ms")
-SYSTEMS = {"ours": "parsl_on_dask", "parsl": "Parsl HTEX", "dask": "bare Dask"}
+SYSTEMS = {
+    "ours": "parsl_on_dask",
+    "parsl": "Parsl HTEX",
+    "dask": "bare Dask",
+    "ray": "Ray",
+    "executorlib": "executorlib",
+}
 
 # Okabe and Ito's colours, which people tell apart however they see colours; the shapes say it once more.
-_STYLES = {"ours": ("#0072B2", "o"), "parsl": ("#D55E00", "s"), "dask": ("#009E73", "^")}
+_STYLES = {
+    "ours": ("#0072B2", "o"),
+    "parsl": ("#D55E00", "s"),
+    "dask": ("#009E73", "^"),
+    "ray": ("#CC79A7", "D"),
+    "executorlib": ("#E69F00", "v"),
+}
 _GREY = "#666666"
 _NO_LENGTH = 0.01
 """Where calls that do nothing stand on an axis of logarithms."""
-_CLOSE = 2.5
-"""Two rates that differ by less than this factor have no room for a label between them."""
 
 Points = list[tuple[float, float]]
 
@@ -91,10 +101,19 @@ def draw(run: Mapping[str, Any], file: Path) -> None:
         "ytick.color": _GREY,
     }
     with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(7.2, 4.6), layout="constrained", facecolor="white")
-        axes = figure.subplots()
-        _lines(axes, found)
-        _frame(axes, found)
+        figure = Figure(figsize=(7.2, 7.4), layout="constrained", facecolor="white")
+        above, below = figure.subplots(2, sharex=True, height_ratios=(3, 2))
+        _lines(above, found)
+        _frame(above, found)
+        _shares(below, found)
+        figure.legend(
+            *below.get_legend_handles_labels(),
+            loc="outside upper center",
+            ncols=5,
+            frameon=False,
+            columnspacing=1.2,
+            handlelength=1.5,
+        )
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
 
 
@@ -120,29 +139,28 @@ def _lines(axes: Any, found: Mapping[str, Points]) -> None:
             # Nought is on no axis of logarithms: its points stand apart, and what leads to them is no measurement.
             start = [(_NO_LENGTH, values[0][1]), *timed[:1]]
             axes.plot(*zip(*start, strict=True), linewidth=1.5, linestyle=":", zorder=2, **look)
-    for system, above in _sides(found).items():
-        ms, rate = found[system][0]
-        axes.annotate(
-            SYSTEMS[system],
-            (ms or _NO_LENGTH, rate),
-            xytext=(0, 8 if above else -8),
-            textcoords="offset points",
-            ha="left",
-            va="bottom" if above else "top",
-            color=_STYLES[system][0],
-            fontweight="bold",
+
+
+def _shares(axes: Any, found: Mapping[str, Points]) -> None:
+    """How much of the ideal rate each system reaches, in percent."""
+    for system, values in found.items():
+        color, marker = _STYLES[system]
+        timed = [(ms, 100 * rate / ideal(ms)) for ms, rate in values if ms]
+        # one that has no such calls is in the legend, too
+        axes.plot(
+            *(zip(*timed, strict=True) if timed else ((), ())),
+            label=SYSTEMS[system],
+            color=color,
+            marker=marker,
+            markersize=6,
+            markeredgecolor="white",
+            linewidth=2,
         )
-
-
-def _sides(found: Mapping[str, Points]) -> dict[str, bool]:
-    """On which side of its first point the label of each system goes: above, but below where that is taken."""
-    sides: dict[str, bool] = {}
-    over = float("inf")
-    for system in sorted(found, key=lambda name: -found[name][0][1]):
-        rate = found[system][0][1]
-        sides[system] = over / rate >= _CLOSE
-        over = rate
-    return sides
+    axes.set_ylim(0, 105)
+    axes.set_xlabel("length of a call (ms of CPU time)")
+    axes.set_ylabel("percent of ideal")
+    axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _frame(axes: Any, found: Mapping[str, Points]) -> None:
@@ -161,7 +179,6 @@ def _frame(axes: Any, found: Mapping[str, Points]) -> None:
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel("length of a call (ms of CPU time)")
     axes.set_ylabel("calls a second")
 
 

@@ -14,6 +14,8 @@ from benchmarks.rows import ROWS, Row, Target, targets_of
 from benchmarks.runner import Key, Samples
 
 NAMES = {"ours": "parsl_on_dask", "parsl": "Parsl", "dask": "Dask"}
+SYSTEMS = {**NAMES, "ray": "Ray", "executorlib": "executorlib"}
+"""With those that have no column in the table."""
 HEADS = ("workload", "unit", "parsl_on_dask", "Parsl", "Dask", "vs Parsl", "vs Dask", "target", "verdict")
 
 
@@ -38,7 +40,7 @@ def machine() -> dict[str, Any]:
 
 def compare(row: Row, samples: Samples, tier: str) -> dict[str, Any]:
     """Make one line of the table as plain data: medians, ratios above 1 when ours is better, targets, verdict."""
-    medians = {system: samples.median(system, row.figure) for system in NAMES}
+    medians = {system: samples.median(system, row.figure) for system in SYSTEMS}
     ratios = {system: _ratio(medians["ours"], medians[system], row.higher_is_better) for system in ("parsl", "dask")}
     targets = targets_of(row, tier)
     short: dict[str, str] = {}

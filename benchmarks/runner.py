@@ -31,7 +31,7 @@ def version(name):
         return m.version(name)
     except m.PackageNotFoundError:
         return None
-names = ["parsl-on-dask", "parsl", "dask", "distributed", "numpy", "cloudpickle", "bokeh"]
+names = ["parsl-on-dask", "parsl", "dask", "distributed", "numpy", "cloudpickle", "bokeh", "ray", "executorlib"]
 found = {n: version(n) for n in names}
 if ours and found["parsl-on-dask"] is None:
     # A checkout that is not installed.
@@ -72,19 +72,18 @@ class Runner:
 
     Parameters
     ----------
-    parsl_python
-        The Python of an environment that has Parsl; None leaves Parsl out.
+    others
+        The Pythons of the environments that Parsl and others are in; who has none is left out.
     limit
         Seconds after which one measurement is given up.
     say
         Told what a measurement says of its progress.
     """
 
-    def __init__(self, parsl_python: Path | None, limit: float, say: Callable[[str], None] | None = None) -> None:
+    def __init__(self, others: Mapping[str, Path], limit: float, say: Callable[[str], None] | None = None) -> None:
         # absolute() and not resolve(): a virtual environment's Python is a link to the one it was made from.
         self.pythons = {"ours": Path(sys.executable).absolute(), "dask": Path(sys.executable).absolute()}
-        if parsl_python is not None:
-            self.pythons["parsl"] = parsl_python.absolute()
+        self.pythons |= {system: python.absolute() for system, python in others.items()}
         self.limit = limit
         self.say = say
         self._scratch = Path(tempfile.mkdtemp(prefix="parsl-bench-"))

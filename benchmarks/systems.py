@@ -1,4 +1,4 @@
-"""The three systems behind one small interface, so that a workload is written once.
+"""The systems behind one small interface, so that a workload is written once.
 
 This module is imported by the measured process, which may be an environment that has only Parsl: nothing but the
 standard library is imported before ``start()``, since imports are part of what is measured.
@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 KINDS = ("processes", "threads", "slurm")
 WORKERS = 2
 JOB_BEGAN = "job-began-"
 """What the name of a file begins with that a job of Slurm makes first, with the time in it; its id follows."""
-MODULES = {"ours": "parsl_on_dask", "parsl": "parsl", "dask": "distributed"}
+MODULES = {"ours": "parsl_on_dask", "parsl": "parsl", "dask": "distributed", "ray": "ray", "executorlib": "executorlib"}
 
 
 class System(Protocol):
@@ -237,6 +239,97 @@ class DaskSystem:
             self._cluster.close()
 
 
+class OtherSystem:
+    """A system that is only drawn beside the others: it runs calls of one loop on processes."""
+
+    module = ""
+
+    def names(self) -> list[tuple[str, str]]:
+        raise self._refusal()
+
+    def start_recording(self, directory: str) -> None:
+        raise self._refusal()
+
+    def start_monitored(self, directory: str, interval: float = 30.0) -> None:
+        raise self._refusal()
+
+    def cached_app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        raise self._refusal()
+
+    def scheduler_port(self) -> int | None:
+        return None
+
+    def _refusal(self) -> TypeError:
+        return TypeError(f"{self.module} runs calls of one loop here, and nothing else")
+
+
+class RaySystem(OtherSystem):
+    """Ray on this machine, with as many CPUs as the others have workers."""
+
+    module = MODULES["ray"]
+
+    def start(self) -> None:
+        self._ray: Any = importlib.import_module("ray")
+        self._apps: dict[Callable[..., Any], Any] = {}
+        # sockets have short paths, and directories of measurements have not
+        self._directory = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+        self._ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, _temp_dir=self._directory)
+
+    def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        if fn not in self._apps:
+            self._apps[fn] = self._ray.remote(fn)
+        submit: Callable[..., Any] = self._apps[fn].remote
+        return submit
+
+    def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
+        return self.app(fn)(*args)
+
+    def result(self, future: Any) -> Any:
+        return self._ray.get(future)
+
+    def gather(self, futures: Sequence[Any]) -> list[Any]:
+        values: list[Any] = self._ray.get(list(futures))
+        return values
+
+    def wait(self, futures: Sequence[Any]) -> None:
+        self._ray.wait(list(futures), num_returns=len(futures))
+
+    def stop(self) -> None:
+        self._ray.shutdown()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+class ExecutorlibSystem(OtherSystem):
+    """executorlib on this machine, with workers that stay."""
+
+    module = MODULES["executorlib"]
+
+    def start(self) -> None:
+        executorlib = importlib.import_module("executorlib")
+        self._executor: Any = executorlib.SingleNodeExecutor(max_workers=WORKERS, block_allocation=True)
+
+    def app(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        submit = self._executor.submit
+        return lambda *args: submit(fn, *args)
+
+    def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
+        return self._executor.submit(fn, *args)
+
+    def result(self, future: Any) -> Any:
+        return future.result()
+
+    def gather(self, futures: Sequence[Any]) -> list[Any]:
+        return [future.result() for future in futures]
+
+    def wait(self, futures: Sequence[Any]) -> None:
+        import concurrent.futures
+
+        concurrent.futures.wait(futures)
+
+    def stop(self) -> None:
+        self._executor.shutdown()
+
+
 def _job_init() -> str:
     """Shell text at the head of a job. Parsl finds its own programs by PATH."""
     here = os.getcwd()
@@ -250,8 +343,12 @@ def _port(client: Any) -> int | None:
     return int(port) if scheme in ("tcp", "tls") and port.isdecimal() else None
 
 
+OTHERS: Mapping[str, type[RaySystem | ExecutorlibSystem]] = {"ray": RaySystem, "executorlib": ExecutorlibSystem}
+"""Those that are drawn, and have no column in the table."""
+
+
 def make(name: str, kind: str, log: bool = False) -> System:
-    """Make the system called `name` ("ours", "parsl", "dask") on `kind` (one of KINDS); nothing starts.
+    """Make the system called `name` (one of `MODULES`) on `kind` (one of KINDS); nothing starts.
 
     `log` leaves ``parsl.log`` on. It is on by default in Parsl, where it costs most of the time of a short call, so
     that a comparison with it would flatter whoever writes less.
@@ -260,7 +357,9 @@ def make(name: str, kind: str, log: bool = False) -> System:
         raise ValueError(f"unknown kind of workers {kind!r}: give one of {', '.join(KINDS)}")
     if name == "dask":
         return DaskSystem(kind)
-    if name in MODULES:
+    if name in OTHERS and kind == "processes":
+        return OTHERS[name]()
+    if name in ("ours", "parsl"):
         return ParslSystem(MODULES[name], kind, log)
     raise ValueError(f"unknown system {name!r}: give one of {', '.join(MODULES)}")
 

@@ -23,10 +23,10 @@ _TABLES = {
 }
 
 
-def add(found: dict[str, list[tuple[Any, ...]]], run_id: str, clock: Clock, message: Any) -> None:
+def add(found: dict[str, list[Any]], run_id: str, clock: Clock, message: Any) -> None:
     """Add the rows that a message stands for to those found so far.
 
-    - `found`: rows by table.
+    - `found`: rows by table, one value after the other.
     - `run_id`: the run of messages that name none.
     - `message`: ``(MessageType, dict)``; for blocks a list of dicts. What is no such message is logged and left out.
     """
@@ -44,7 +44,7 @@ def add(found: dict[str, list[tuple[Any, ...]]], run_id: str, clock: Clock, mess
                 fields["task_status_name"] = (States.running_ended if ended else States.running).name
             for name in tables:
                 row = [_value(fields.get(column), clock) for column in COLUMNS[name]]
-                found.setdefault(name, []).append(tuple(row))
+                found.setdefault(name, []).extend(row)
     except Exception as e:
         logger.error("this is no monitoring message, and is left out: %.200r (%s: %s)", message, type(e).__name__, e)
 

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.common.states import States
+from parsl_on_dask.common.states import FINAL_STATES, States
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.monitoring.rows import BEGAN, INPUTS, MESSAGE, RAN, SAMPLED, SUBMITTED, Event, clean
 from parsl_on_dask.remote.shell import stream_target
@@ -56,6 +56,16 @@ class Observer:
     def state(self, record: Record, state: States) -> None:
         """A task's state changed."""
         extra: Any = None
+        # times that the record has anyway: each of them is made a text once
+        when = (
+            record.returned
+            if state in FINAL_STATES
+            else record.try_launched
+            if state is States.launched
+            else record.invoked
+            if state is States.pending and not record.try_id
+            else None
+        )
         if state in _SPECIAL:
             if state is States.launched:
                 if record.kwargs and record.kwargs.get("inputs") is not None:
@@ -65,7 +75,7 @@ class Observer:
                 extra = _numbers([joins] if isinstance(joins, Future) else joins or ())
             else:
                 extra = (record.try_launched, record.try_returned, ",".join(record.fail_history))
-        self.put((state, record, record.try_id, time(), extra))
+        self.put((state, record, record.try_id, when or time(), extra))
 
     def ran(self, record: Record, outcome: Outcome) -> None:
         """A try has come back from its lane."""

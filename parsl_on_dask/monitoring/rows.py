@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.states import States
@@ -47,6 +48,28 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
+class _Stamps(dict[float | None, Any]):
+    """Times as the database takes them; each of a task's is in several rows."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._stamp = clock.stamp
+
+    def __missing__(self, when: float | None) -> Any:
+        made = self[when] = self._stamp(when)
+        return made
+
+
+class _Cpus(dict[float, str]):
+    """Numbers of CPUs, which are texts in the database."""
+
+    def __missing__(self, cpu: float) -> str:
+        text = self[cpu] = str(int(cpu))
+        return text
+
+
+_CPUS = _Cpus()
+
+
 class RowMaker:
     """Makes rows of events.
 
@@ -72,27 +95,31 @@ class RowMaker:
             self.announced.pop(key, None)
         self._fresh, self._back = {}, []
 
-    def rows(self, events: Iterable[Event]) -> dict[str, list[tuple[Any, ...]]]:
-        """Rows by table, in the order of :data:`parsl_on_dask.monitoring.tables.COLUMNS`."""
-        run_id, stamp, interval = self.run_id, self.clock.stamp, self.interval
+    def rows(self, events: Iterable[Event]) -> dict[str, list[Any]]:
+        """Rows by table, one value after the other, in the order of :data:`parsl_on_dask.monitoring.tables.COLUMNS`."""
+        run_id, interval = self.run_id, self.interval
+        stamps = _Stamps(self.clock)
         announced = self.announced
         fresh: dict[tuple[int, int], float] = {}
         back: list[tuple[int, int]] = []
         self._fresh, self._back = fresh, back
-        found: dict[str, list[tuple[Any, ...]]] = {"status": [], "resource": []}
-        status, resource = found["status"].append, found["resource"].append
+        found: dict[str, list[Any]] = {"status": [], "resource": []}
+        status, resource = found["status"].extend, found["resource"].extend
         tasks: dict[int, Record] = {}
         tries: dict[tuple[int, int], Record] = {}
         texts: dict[int, Any] = {}
         captured: dict[tuple[int, int], Any] = {}
         joins: dict[tuple[int, int], str] = {}
         ran: dict[tuple[int, int], Any] = {}
+        last: Record | None = None
+        last_try = 0
         for kind, record, try_id, when, extra in events:
             if kind <= _LAST_STATE:
                 number = record.id
-                status((number, NAMES[kind], stamp(when), run_id, try_id))
-                tasks[number] = record
-                tries[number, try_id] = record
+                status((number, NAMES[kind], stamps[when], run_id, try_id))
+                if record is not last or try_id != last_try:  # the events of a task come together
+                    tasks[number] = tries[number, try_id] = last = record
+                    last_try = try_id
                 if extra is not None:
                     (joins if kind == States.joining else captured)[number, try_id] = extra
             elif kind in (RAN, BEGAN):
@@ -100,37 +127,35 @@ class RowMaker:
                 key = (number, try_id)
                 tries[key] = record
                 worker, host, began, ended = extra
-                before = announced.get(key) or fresh.get(key)
+                before = fresh.get(key) or announced.get(key)
                 if before is None:
                     if began:
-                        status((number, _RUNNING, stamp(began), run_id, try_id))
+                        status((number, _RUNNING, stamps[began], run_id, try_id))
                         if kind == BEGAN:
                             fresh[key] = began
                     ran[key] = extra
                 elif kind == RAN:
                     ran[key] = (worker, host, before, ended)
-                if kind == RAN:
                     back.append(key)
-                    if ended:
-                        status((number, _RUNNING_ENDED, stamp(ended), run_id, try_id))
+                if kind == RAN and ended:
+                    status((number, _RUNNING_ENDED, stamps[ended], run_id, try_id))
             elif kind == SAMPLED:
                 number = record.id
                 for at, pid, *usage, state, cpu, voluntary, forced in PACKED.iter_unpack(extra):
-                    words = (_STATES[state], str(int(cpu)))
-                    row = (try_id, number, run_id, stamp(at), interval, int(pid), *usage, *words, voluntary, forced)
-                    resource(row)
+                    words = (_STATES[state], _CPUS[cpu], voluntary, forced)
+                    resource((try_id, number, run_id, stamps[at], interval, int(pid), *usage, *words))
             elif kind == SUBMITTED:
                 texts[record.id] = extra
             elif kind == INPUTS:
-                found.setdefault("inputs", []).append((extra, record.id, run_id))
+                found.setdefault("inputs", []).append((extra, record.id, run_id))  # of few tasks
             elif kind == MESSAGE:
                 messages.add(found, run_id, self.clock, extra)
             else:
-                found.setdefault(record, []).append(extra)
+                found.setdefault(record, []).extend(extra)
         if tasks:
-            found.setdefault("task", []).extend(self._tasks(tasks, texts))
+            found["task"] = list(chain.from_iterable(self._tasks(tasks, texts, stamps)))
         if tries:
-            found.setdefault("try", []).extend(self._tries(tries, captured, joins, ran))
+            found["try"] = list(chain.from_iterable(self._tries(tries, captured, joins, ran, stamps)))
         return found
 
     def _name(self, name: str) -> str:
@@ -140,8 +165,8 @@ class RowMaker:
             known = self._names[name] = clean(name)
         return known
 
-    def _tasks(self, tasks: dict[int, Record], texts: dict[int, Any]) -> Iterable[tuple[Any, ...]]:
-        run_id, stamp, name = self.run_id, self.clock.stamp, self._name
+    def _tasks(self, tasks: dict[int, Record], texts: dict[int, Any], stamps: _Stamps) -> Iterable[tuple[Any, ...]]:
+        run_id, name = self.run_id, self._name
         for number, record in tasks.items():
             depends, inputs, outputs, stdin, stdout, stderr = texts.get(number, _PLAIN)
             yield (
@@ -156,8 +181,8 @@ class RowMaker:
                 stdin,
                 stdout,
                 stderr,
-                stamp(record.invoked),
-                stamp(record.returned),
+                stamps[record.invoked],
+                stamps[record.returned],
                 record.fail_count,
                 record.fail_cost,
             )
@@ -168,8 +193,9 @@ class RowMaker:
         captured: dict[tuple[int, int], Any],
         joins: dict[tuple[int, int], str],
         ran: dict[tuple[int, int], Any],
+        stamps: _Stamps,
     ) -> Iterable[tuple[Any, ...]]:
-        run_id, stamp = self.run_id, self.clock.stamp
+        run_id = self.run_id
         for key, record in tries.items():
             number, try_id = key
             launched = returned = None
@@ -187,9 +213,9 @@ class RowMaker:
                 self.block_of(record.executor, worker) if worker else None,
                 host or None,
                 record.executor,
-                stamp(launched),
-                stamp(began or None),
-                stamp(returned),
+                stamps[launched],
+                stamps[began or None],
+                stamps[returned],
                 clean(history) if history else history,
                 joins.get(key),
             )

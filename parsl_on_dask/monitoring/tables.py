@@ -23,7 +23,7 @@ logger = logging.getLogger("parsl.monitoring.tables")
 #: Seconds that a SQLite file may be locked by somebody else before a write is tried again later.
 PATIENCE = 2.0
 #: Rows of one statement. The first one is as many as SQLite has room for with the widest table.
-GROUPS = (256, 16, 1)
+GROUPS = (1024, 64, 8, 1)
 
 #: What becomes of a row whose key is there already, by table: columns that get their new value, and columns that get
 #: it unless it is NULL. All other columns stay as they are.
@@ -69,7 +69,8 @@ SECONDS = 1024
 #: Numbers of three digits, since formatting times is what making rows takes most of its time for.
 _DIGITS = [f"{number:03d}" for number in range(1000)]
 
-Rows = Mapping[str, Sequence[tuple[Any, ...]]]
+#: By table, one value after the other: no row is an object of its own.
+Rows = Mapping[str, Sequence[Any]]
 
 
 class Clock:
@@ -173,7 +174,7 @@ class Tables:
     def write(self, rows: Rows) -> None:
         """Write rows in one transaction.
 
-        `rows`: rows by table, with the columns of :data:`COLUMNS`. Within a table of :data:`_UPDATES`, each key once.
+        `rows`: with the columns of :data:`COLUMNS`. Within a table of :data:`_UPDATES`, each key once.
         """
         try:
             connection = self.open()
@@ -188,15 +189,14 @@ class Tables:
             self.release()
             raise
 
-    def _put(self, connection: sa.Connection, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        at = 0
+    def _put(self, connection: sa.Connection, name: str, values: Sequence[Any]) -> None:
+        at, width = 0, len(COLUMNS[name])
         for size in GROUPS:
             sql = _statement(name, size, self.engine.dialect.paramstyle)
             # one statement for many rows: the interpreter is let go of, and taken back, once for all of them
-            while len(rows) - at >= size:
-                values = tuple(itertools.chain.from_iterable(rows[at : at + size]))
-                connection.exec_driver_sql(sql, values)
-                at += size
+            while len(values) - at >= size * width:
+                connection.exec_driver_sql(sql, tuple(values[at : at + size * width]))
+                at += size * width
 
 
 @cache

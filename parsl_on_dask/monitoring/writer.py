@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.monitoring.errors import MonitoringWarning
 from parsl_on_dask.monitoring.events import Sink, of_rows
+from parsl_on_dask.monitoring.holding import PATIENCE, Holding
 from parsl_on_dask.monitoring.rows import Event, RowMaker
 from parsl_on_dask.monitoring.tables import COLUMNS, Rows, Tables, is_about_rows
 
@@ -69,6 +70,7 @@ class EventWriter:
         self.events: deque[Event] = deque()
         #: Takes an event, from any thread; as cheap as can be, since tasks wait for it.
         self.put = self.events.append
+        self.holding = Holding()
         self.dropped = 0
         self.trouble_since = 0.0
         self.pause = PAUSES[0]
@@ -122,7 +124,7 @@ class EventWriter:
             left = len(self.events)
             if left > TOGETHER:
                 logger.info("Monitoring writes its last %s records", left)
-            while self.events or self.workflow() != self.written:
+            while self.events or self.holding or self.workflow() != self.written:
                 self._write_some(AT_THE_END)
                 if self.trouble_since:
                     if time.monotonic() > self.deadline:
@@ -151,26 +153,31 @@ class EventWriter:
 
     def _write_some(self, most: int = TOGETHER) -> int:
         """Write one transaction; returns how many events it took."""
-        events = [self.events.popleft() for _ in range(min(most, len(self.events)))]
+        count = min(most, len(self.events))
+        taken = [self.events.popleft() for _ in range(count)]
+        # who keeps up lets nothing wait
+        patience = 0.0 if count < most or len(self.holding) > BACKLOG else PATIENCE
+        events = self.holding.take(taken, time.monotonic(), patience, most)
         workflow = self.workflow()
         if not events and workflow == self.written:
-            return 0
+            return count
         try:
             self._write(events, workflow)
         except Exception as e:
             if events and is_about_rows(e) and self._one_by_one(events, workflow):
                 self._wrote(self.written)
-                return len(events)
+                return count
             self._back(events, e)
             return 0
         self._wrote(workflow)
-        return len(events)
+        return count
 
     def _write(self, events: Sequence[Event], workflow: tuple[Any, ...]) -> None:
-        rows = {**self.maker.rows(events), "workflow": [workflow]}
+        rows = {**self.maker.rows(events), "workflow": workflow}
         self.tables.write(rows)
         if self.debug:
-            logger.debug("Monitoring wrote %s", ", ".join(f"{len(v)} rows of {k}" for k, v in rows.items() if v))
+            counts = {name: len(values) // len(COLUMNS[name]) for name, values in rows.items() if name in COLUMNS}
+            logger.debug("Monitoring wrote %s", ", ".join(f"{n} rows of {name}" for name, n in counts.items() if n))
         self.maker.written()
         if self.sinks:
             self._tell(rows, events)
@@ -178,7 +185,12 @@ class EventWriter:
     def _tell(self, rows: Rows, events: Sequence[Event]) -> None:
         """Give what was written to the sinks."""
         apps = {event[1].id: event[1].func_name for event in events if hasattr(event[1], "func_name")}
-        told = list(of_rows(rows, COLUMNS, apps))
+        by_row = {
+            name: list(zip(*[iter(values)] * len(COLUMNS[name]), strict=True))
+            for name, values in rows.items()
+            if name in COLUMNS
+        }
+        told = list(of_rows(by_row, COLUMNS, apps))
         for sink in list(self.sinks) if told else ():
             try:
                 sink(told)
@@ -219,7 +231,7 @@ class EventWriter:
             )
         else:
             logger.debug("The monitoring database still cannot be written: %s", _first_line(error))
-        self.events.extendleft(reversed(events))
+        self.events.extendleft(reversed(events + self.holding.clear()))
         self._make_room()
 
     def _make_room(self, limit: int | None = None) -> None:
