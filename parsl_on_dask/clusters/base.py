@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsl_on_dask.dask_internals.clients import abandon, has_stopped_listening
+from parsl_on_dask.dask_internals.intervals import shorten
+from parsl_on_dask.errors import ExecutorError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -57,6 +59,15 @@ class End(NamedTuple):
     starved: bool = False
 
 
+def connected(label: str, target: Any, security: Any = None, **options: Any) -> Client:
+    """A client of ours for a cluster, which is not taken for the default one."""
+    from distributed import Client
+
+    client = Client(target, security=security, set_as_default=False, name=f"parsl-{label}", **options)
+    shorten(client)
+    return client
+
+
 def close_client(client: Any) -> None:
     """Close a client of ours, also one whose scheduler has gone."""
     try:
@@ -69,7 +80,12 @@ def close_client(client: Any) -> None:
 class Cluster(abc.ABC):
     """A Dask cluster that was started or joined."""
 
+    executor: Any
+    label: str
     client: Client
+    #: why it can run no more calls, as far as somebody has said so
+    error: str | None = None
+    closed = False
     #: whether this process started the cluster, so that its settings are ours
     started_here: bool = False
     #: whether what Slurm says about the end of the workers' job is to be believed, see remote.jobend
@@ -179,7 +195,8 @@ class Cluster(abc.ABC):
 
     def trouble(self) -> BaseException | None:
         """Why the cluster can no longer run calls, or None when it can."""
-        return None
+        error = self.error or self.cut_off()
+        return ExecutorError(self.executor, error) if error else None
 
     def cut_off(self) -> str:
         """What is wrong with the connection to the scheduler, "" while it stands or is being made again."""

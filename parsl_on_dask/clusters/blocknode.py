@@ -21,7 +21,7 @@ from typing import Any
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
 from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
-from parsl_on_dask.clusters.node import FAILED_STARTS, Node, how_it_ended, kill, run_in_child, tell
+from parsl_on_dask.clusters.node import FAILED_STARTS, Node, how_it_ended, kill, set_up
 from parsl_on_dask.clusters.process_ends import CUT_OFF, LEFT, NOTICES
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.launchers.own_variables import put_back
@@ -103,16 +103,8 @@ class BlockNode(Node):
         raise SystemExit(self.exit_code)
 
     def start_sentinel(self, addresses: list[str]) -> None:
-        read, write = os.pipe()
-        pid = self.fork()
-        if pid == 0:
-            from parsl_on_dask.clusters.processes import sentinel_main
-
-            os.close(read)
-            run_in_child(sentinel_main, self.spec, addresses, lambda address: tell(write, address))
-        os.close(write)
-        self.sentinel_pid, self.sentinel_pipe = pid, read
-        self.awaited[read] = -1
+        self.sentinel_pid, self.sentinel_pipe = self.child("sentinel_main", addresses)
+        self.awaited[self.sentinel_pipe] = -1
 
     def helpers(self) -> set[int]:
         return {*super().helpers(), self.sentinel_pid}
@@ -313,15 +305,7 @@ def main(path: str, same: bool = True) -> None:
     spec["began"] = time.time()
     put_back(os.environ, spec["ranks"])
     import_from(spec, same)
-    import dask
-    import distributed.worker  # noqa: F401
-
-    dask.config.update(dask.config.config, json.loads(spec["config"]))
-    if spec["alias"]:
-        from parsl_on_dask.importing.alias import install_from_environment
-
-        os.environ.update(spec["alias"])
-        install_from_environment()
+    set_up(spec, json.loads(spec["config"]))
     node = BlockNode(spec, lifeline)
     node.run()
     sys.exit(node.exit_code)

@@ -38,7 +38,6 @@ from parsl_on_dask.clusters.remains import Remains
 from parsl_on_dask.clusters.roster import Member, Roster, parts_of
 from parsl_on_dask.clusters.startup import Start, stdin_command, write_archive
 from parsl_on_dask.clusters.supervisor import dask_config
-from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.providers.job_scripts.preamble import LATE
 from parsl_on_dask.remote import scratch
@@ -84,8 +83,6 @@ class BlockCluster(Cluster):
             provider.enter()
         self.label = executor.label
         self.site = site_of(self.provider)
-        self.error: str | None = None
-        self.closed = False
         self.scheduler = BlockScheduler(self)
         self.roster = Roster(self)
         self.remains = Remains()
@@ -185,11 +182,11 @@ class BlockCluster(Cluster):
         block = self.jobs.blocks.get(self.block_of(worker) or "")
         return None if block is None else self.remains.end_of(block, worker)
 
-    def trouble(self) -> BaseException | None:
-        error = self.error or self.cut_off()
-        if not error and self.scheduler.block is not None and self.scheduler.block.over:
-            error = f"the block that ran its scheduler ended: {describe_end(self.scheduler.block.status)}"
-        return ExecutorError(self.executor, error) if error else None
+    def cut_off(self) -> str:
+        block, error = self.scheduler.block, super().cut_off()
+        if not error and block is not None and block.over:
+            return f"the block that ran its scheduler ended: {describe_end(block.status)}"
+        return error
 
     # -- blocks ------------------------------------------------------------------------------------------
 

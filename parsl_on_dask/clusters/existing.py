@@ -10,9 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import worker_ends
-from parsl_on_dask.clusters.base import Cluster, End, close_client
+from parsl_on_dask.clusters.base import Cluster, End, close_client, connected
 from parsl_on_dask.clusters.roster import ask_for_workers
-from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 from parsl_on_dask.remote.guard import can_be_ended
 
@@ -90,10 +89,8 @@ class ExistingCluster(Cluster):
                 _shared[key] = (client, users + 1)
                 self.key = key
                 return client
-        from distributed import Client
-
         try:
-            client = Client(target, security=executor.security, set_as_default=False, name=f"parsl-{executor.label}")
+            client = connected(executor.label, target, executor.security)
         except (OSError, TimeoutError) as e:
             shown = target if isinstance(target, str) else repr(target)
             raise ExecutorError(
@@ -101,7 +98,6 @@ class ExistingCluster(Cluster):
                 f"no Dask scheduler answers at {shown} ({type(e).__name__}: {e}). Start one with 'dask scheduler', "
                 "check the address (tcp:// or tls://), and give security= if it wants TLS",
             ) from e
-        shorten(client)
         if isinstance(target, str):
             self.key = key
             _shared[key] = (client, 1)
@@ -182,10 +178,6 @@ class ExistingCluster(Cluster):
                 _shared[self.key] = (client, users - 1)
                 return
         close_client(self.client)
-
-    def trouble(self) -> BaseException | None:
-        error = self.cut_off()
-        return ExecutorError(self.executor, error) if error else None
 
 
 def _contents(path: str) -> Any:

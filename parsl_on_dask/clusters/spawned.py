@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import dashboard
-from parsl_on_dask.clusters.base import Cluster
-from parsl_on_dask.dask_internals.intervals import shorten
+from parsl_on_dask.clusters.base import Cluster, connected
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
 if TYPE_CHECKING:
@@ -46,12 +45,12 @@ class SpawnedCluster(Cluster):
 
     def __init__(self, executor: HighThroughputExecutor) -> None:
         import dask
-        from distributed import Client
         from distributed import LocalCluster as DaskLocalCluster
         from distributed.security import Security
 
         from parsl_on_dask.clusters.supervisor import DASK_CONFIG
 
+        self.executor = executor
         if getattr(executor.provider, "worker_init", "") or executor.python or executor.cpu_affinity != "none":
             raise ConfigurationError(
                 f"executor {executor.label!r}: worker_init=, python= and cpu_affinity= need a system with fork and "
@@ -77,8 +76,7 @@ class SpawnedCluster(Cluster):
             raise ExecutorError(executor, f"its processes did not start ({e}): {GUARD}") from e
         dashboard.attach(self.cluster.scheduler)
         self.count = int(count)
-        self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{executor.label}")
-        shorten(self.client)
+        self.client = connected(executor.label, self.cluster)
 
     def slots(self) -> int:
         return self.count

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parsl_on_dask.clusters.startup import package_folder, places
 from parsl_on_dask.errors import ExecutorError
@@ -59,11 +59,24 @@ def dask_config(scratch: str | None) -> dict[str, Any]:
     return merged
 
 
-def pems_of(security: Any) -> dict[str, str]:
-    """The certificates of a Security object, as text."""
+def certificates(executor: Any) -> tuple[Any, dict[str, str] | None]:
+    """A Security object with certificates of its own, and these as text; twice None for no TLS."""
+    from distributed.security import Security
+
+    if not executor.encrypted:
+        return None, None
+    security = Security.temporary()
     fields = ["tls_ca_file"]
     fields += [f"tls_{role}_{part}" for role in ("client", "scheduler", "worker") for part in ("key", "cert")]
-    return {field: getattr(security, field) for field in fields}
+    return security, {field: getattr(security, field) for field in fields}
+
+
+class Cluster(Protocol):
+    """A cluster, as the processes see it that keep its scheduler and workers."""
+
+    closed: bool
+    error: str | None
+    executor: HighThroughputExecutor
 
 
 class Supervisor:
@@ -71,22 +84,24 @@ class Supervisor:
 
     Parameters
     ----------
-    executor : LaneExecutor
-        Whose ``run_dir`` gets the script, and what it writes, in ``submit_scripts``.
+    cluster : Cluster
+        The ``run_dir`` of whose executor gets the script, and what it writes, in ``submit_scripts``.
     scratch : str
         Directory of this run's temporary files.
     name : str or None
         Of the block; None when it keeps a scheduler only.
     """
 
-    def __init__(self, executor: HighThroughputExecutor, scratch: str, name: str | None) -> None:
-        self.executor = executor
+    def __init__(self, cluster: Cluster, scratch: str, name: str | None) -> None:
+        self.cluster = cluster
+        self.executor = cluster.executor
         self.scratch = scratch
         self.name = name
         self.process: subprocess.Popen[bytes] | None = None
         self.listener: socket.socket | None = None
         self.link: socket.socket | None = None
         self.closing = False
+        self.schedules = False
         self.telling = threading.Lock()
 
     def command(self, path: str) -> str:
@@ -101,9 +116,9 @@ class Supervisor:
 
     def received(self, message: dict[str, Any]) -> None:
         """The process reports something. In a thread of its own."""
-
-    def over(self) -> None:
-        """The process has ended, or closed its end of the link, and was not told to. In a thread of its own."""
+        if "error" in message:
+            logger.error("Executor %s: %s", self.executor.label, message["error"])
+            self.cluster.error = message["error"]
 
     def launch(self) -> None:
         """Start the process, which begins to import what it will need. It is not waited for."""
@@ -173,6 +188,7 @@ class Supervisor:
         """
         from parsl_on_dask.importing import alias
 
+        self.schedules = spec["scheduler"] is not None
         self.link = self._accepted()
         keep_socket(self.link)
         lines = self.link.makefile("rb")
@@ -199,8 +215,8 @@ class Supervisor:
                 self.received(json.loads(line))
         except (OSError, ValueError):
             pass
-        if not self.closing:
-            self.over()
+        if self.schedules and not self.closing and not self.cluster.closed:
+            self.cluster.error = self.cluster.error or "the process that keeps its scheduler ended"
 
     def ended(self) -> bool:
         """Whether the process has ended."""

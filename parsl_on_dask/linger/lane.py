@@ -12,10 +12,9 @@ from typing import Any
 
 import cloudpickle
 
-from parsl_on_dask.clusters.base import close_client
+from parsl_on_dask.clusters.base import close_client, connected
 from parsl_on_dask.common import interrupts
 from parsl_on_dask.dask_internals.clients import future_of
-from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import Lane
 from parsl_on_dask.lanes.call import Call, Outcome
@@ -65,12 +64,7 @@ class KeptLane(Lane):
         self._watch: Any = None
         described = cloudpickle.dumps(_portable(executor))
         place = resident.ask("open", self.label, described, records.description(executor), timeout=None)
-        from distributed import Client
-
-        self.client: Any = Client(
-            place["address"], security=place["security"], set_as_default=False, name=f"parsl-{self.label}"
-        )
-        shorten(self.client)
+        self.client: Any = connected(self.label, place["address"], place["security"])
         is_ours(getattr(self.client, "scheduler_comm", None))
         self.parsl_page = place["started_here"]
         self.packer = Packer(self.label, self.client, executor.inline_limit)
