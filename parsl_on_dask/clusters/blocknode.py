@@ -111,14 +111,10 @@ class BlockNode(Node):
 
     def start_workers(self, address: str) -> None:
         self.address = address
-        host = self.spec["host"] or self.own_host(address)
+        host = self.spec["host"] or next(iter(self.own_interface() or ()), None) or own_address_towards(address)
         for number, worker in enumerate(self.spec["workers"]):
             worker["host"] = host
             self.start_worker(number, 0)
-
-    def own_host(self, address: str) -> str:
-        """The address that the workers of this node listen on."""
-        return next(iter(self.own_interface() or ()), None) or own_address_towards(address)
 
     def own_interface(self) -> list[str] | None:
         """The address of the network interface that the site's settings name, if there is one."""
