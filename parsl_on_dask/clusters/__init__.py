@@ -31,7 +31,7 @@ def open_cluster(executor: Any) -> Cluster:
 
         return ExistingCluster(executor)
     if hasattr(executor.provider, "make_cluster"):
-        from parsl_on_dask.clusters.clouds import CloudCluster
+        from parsl_on_dask.clusters.existing import CloudCluster
 
         return CloudCluster(executor)
     drains = getattr(executor, "drain_period", None)

@@ -1,14 +1,22 @@
-"""One block: what is known about its job."""
+"""One block: what is known about its job, and what its dead workers have left."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import time
 from typing import Any
 
+from parsl_on_dask.clusters.base import End
 from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.remote import journal
+
+#: Seconds that the journal of a dead worker may take to arrive.
+ARRIVAL = 1.0
+#: Seconds for which a block that left no journal in that time is not waited for again.
+SILENT = 10.0
 
 NEVER_CONNECTED = (
     "The job ended before any of its workers had connected to the scheduler; its output, in the submit_scripts "
@@ -109,3 +117,40 @@ def describe_end(status: JobStatus) -> str:
     if status.stderr_summary:
         lines.append(f"the job's stderr:\n{status.stderr_summary}")
     return "; ".join(lines)
+
+
+class Remains:
+    """Reads journals and ends, once each."""
+
+    def __init__(self) -> None:
+        self._silent: dict[str, float] = {}
+
+    def last_of(self, block: Block, worker: str) -> tuple[int, list[bytes]] | None:
+        """Number of the call that a worker was running (0: none) and its last reports; None if it left no journal."""
+        path = journal.path_of(block.folder, worker)
+        # a node that is gone writes no journals: its other workers' are not waited for
+        patient = time.monotonic() - self._silent.get(block.name, -100.0) > SILENT
+        deadline = time.monotonic() + (ARRIVAL if patient else 0.0)
+        while True:
+            found = journal.read(path)
+            if found is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+                return found
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.01)
+        if patient:
+            self._silent[block.name] = time.monotonic()
+        return None
+
+    def end_of(self, block: Block, worker: str) -> End | None:
+        """How the process of a worker ended; None if its supervisor did not write that down."""
+        path = os.path.join(block.folder, worker + ".end")
+        try:  # it is written before the journal, for which last_of() has waited
+            with open(path) as file:
+                end = End(**json.load(file))
+            os.unlink(path)
+        except (OSError, ValueError, TypeError):
+            return None
+        return end

@@ -22,7 +22,7 @@ from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
 from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
 from parsl_on_dask.clusters.node import FAILED_STARTS, Node, how_it_ended, kill, set_up
-from parsl_on_dask.clusters.process_ends import CUT_OFF, LEFT, NOTICES
+from parsl_on_dask.clusters.orphans import CUT_OFF, LEFT, NOTICES
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.launchers.own_variables import put_back
 from parsl_on_dask.remote import scratch

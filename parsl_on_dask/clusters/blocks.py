@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.block import Block, describe_end
+from parsl_on_dask.clusters.block import Block, Remains, describe_end
 from parsl_on_dask.clusters.block_scheduler import BlockScheduler
 from parsl_on_dask.clusters.blockspec import (
     node_command,
@@ -34,7 +34,6 @@ from parsl_on_dask.clusters.blockspec import (
 )
 from parsl_on_dask.clusters.jobs import Jobs
 from parsl_on_dask.clusters.ledger import Ledger
-from parsl_on_dask.clusters.remains import Remains
 from parsl_on_dask.clusters.roster import Member, Roster, parts_of
 from parsl_on_dask.clusters.startup import Start, stdin_command, write_archive
 from parsl_on_dask.clusters.supervisor import dask_config

@@ -1,4 +1,4 @@
-"""Dask clusters that are there already: what ``DaskExecutor`` becomes."""
+"""Dask clusters that are there already, or that a cloud makes: what ``DaskExecutor``, and clouds, become."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters import worker_ends
 from parsl_on_dask.clusters.base import Cluster, End, close_client, connected
 from parsl_on_dask.clusters.roster import ask_for_workers
-from parsl_on_dask.errors import ConfigurationError, ExecutorError
+from parsl_on_dask.errors import ConfigurationError, ExecutorError, ParslError
 from parsl_on_dask.remote.guard import can_be_ended
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from parsl_on_dask.common.overrides import ClusterOverride
     from parsl_on_dask.executors.dask import DaskExecutor
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.existing")
 
@@ -178,6 +179,46 @@ class ExistingCluster(Cluster):
                 _shared[self.key] = (client, users - 1)
                 return
         close_client(self.client)
+
+
+class CloudCluster(ExistingCluster):
+    """A cluster that a provider of a cloud makes, and that ends with the kernel.
+
+    Parameters
+    ----------
+    executor : HighThroughputExecutor
+        With a :class:`~parsl_on_dask.providers.cloud.CloudProvider`.
+
+    Raises
+    ------
+    OptionalModuleMissing
+        When what makes the cluster is not installed.
+    ExecutorError
+        When it cannot be made.
+    """
+
+    def __init__(self, executor: HighThroughputExecutor) -> None:
+        from parsl_on_dask.executors.dask import DaskExecutor
+
+        provider: Any = executor.provider
+        try:
+            self.made: Any = provider.make_cluster()
+        except ParslError:
+            raise
+        except Exception as e:
+            kind = type(provider).__name__
+            raise ExecutorError(executor, f"{kind} could not make its cluster: {type(e).__name__}: {e}") from e
+        try:
+            super().__init__(DaskExecutor(cluster=self.made, label=executor.label))
+        except BaseException:
+            self.made.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        made, self.made = self.made, None
+        if made is not None:
+            made.close()
 
 
 def _contents(path: str) -> Any:

@@ -143,11 +143,6 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
         """What the hosts are like, as far as it was said."""
         return HostSite(self.python, self.interface, self.local_directory)
 
-    def free_hosts(self) -> list[str]:
-        """The hosts on which nothing of ours runs."""
-        taken = {job["host"] for job in self.resources.values() if job["process"].poll() is None}
-        return [host for host in self.hosts if host not in taken]
-
     def submit(
         self, command: str, tasks_per_node: int, job_name: str = "parsl.hosts", *, stdin: bytes | None = None
     ) -> str:
@@ -172,7 +167,8 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
         SubmitException
             When no host is free, or there is no ssh.
         """
-        free = self.free_hosts()
+        taken = {job["host"] for job in self.resources.values() if job["process"].poll() is None}
+        free = [host for host in self.hosts if host not in taken]
         if not free:
             raise SubmitException(job_name, f"all {len(self.hosts)} hosts are in use")
         # one that has just failed comes last

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 from parsl_on_dask.clusters import orphans
 from parsl_on_dask.clusters.last_will import Orders
-from parsl_on_dask.clusters.process_ends import FAILED, NOTICES, worker_name
+from parsl_on_dask.clusters.orphans import FAILED, NOTICES, worker_name
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.remote import limits
 from parsl_on_dask.remote.jobend import is_leaving

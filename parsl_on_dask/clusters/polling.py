@@ -108,12 +108,6 @@ class Timetable:
         return max(0.0, self._due - now, lacking / self._rate if lacking > 1e-9 else 0.0)
 
 
-def interval_of(provider: Any) -> float:
-    """Seconds between two questions to a provider: what it says, and a minute where it says nothing."""
-    wanted = getattr(provider, "status_polling_interval", None)
-    return max(SUDDEN, float(wanted)) if wanted else INTERVAL
-
-
 class Desk:
     """One batch system, and those in this process who want to know of jobs there.
 
@@ -192,7 +186,8 @@ def join(jobs: Asked) -> Desk:
     with _joining:
         desk = _desks.get(key)
         if desk is None:
-            desk = _desks[key] = Desk(key, interval_of(provider))
+            wanted = getattr(provider, "status_polling_interval", None)
+            desk = _desks[key] = Desk(key, max(SUDDEN, float(wanted)) if wanted else INTERVAL)
         desk.members = [*desk.members, jobs]
     return desk
 

@@ -18,8 +18,7 @@ from functools import partial
 from typing import Any
 
 from parsl_on_dask.clusters import dashboard
-from parsl_on_dask.clusters.orphans import OWNER
-from parsl_on_dask.clusters.process_ends import CUT_OFF, FAILED, LEFT, NOTICES, worker_name
+from parsl_on_dask.clusters.orphans import CUT_OFF, FAILED, LEFT, NOTICES, OWNER, worker_name
 from parsl_on_dask.clusters.roster import TOPIC, about
 from parsl_on_dask.dask_internals.intervals import shorten_in_this_process
 from parsl_on_dask.dask_internals.unpickling import survive_exits

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from parsl_on_dask.errors import OptionalModuleMissing
-from parsl_on_dask.remote.placing import place
+from parsl_on_dask.remote.sidefiles import write_private
 
 logger = logging.getLogger("parsl.data_provider.globus")
 
@@ -195,12 +195,8 @@ def _known_tokens() -> dict[str, Any] | None:
 
 
 def _keep_tokens(tokens: dict[str, Any]) -> None:
-    def write(part: str) -> None:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
-            json.dump(tokens, f)
-
     try:
         os.makedirs(os.path.dirname(token_file()), mode=0o700, exist_ok=True)
-        place(token_file(), write)
+        write_private(token_file(), json.dumps(tokens))
     except OSError as e:
         logger.warning("The tokens could not be kept, so you will be asked again: %s", e)

@@ -166,7 +166,8 @@ class Resident:
                 return {"refused": "its time is up, and it ends"}
             if self.visit is not None:
                 return {"refused": "taken", "pid": self.visit.pid, "since": self.visit.since}
-            self.visit = _reserved(pid)
+            stand_in: Any = SimpleNamespace(pid=pid, since=time.time(), send=lambda *_: None, look=lambda: False)
+            self.visit = stand_in
             self.visits += 1
             self.linger = self.shown.record["linger"] = linger
             logger.info("Process %s takes this up", pid)
@@ -327,11 +328,6 @@ class Resident:
         yield "threads", lambda: self.workers.shutdown(wait=False)
         yield "the checkpoint", self.recorder.close
         yield "temporary files", lambda: scratch.remove(self.scratch)
-
-
-def _reserved(pid: int) -> Any:
-    """Stands for the visit of a script that is let in."""
-    return SimpleNamespace(pid=pid, since=time.time(), send=lambda *_: None, look=lambda: False)
 
 
 def main(descriptor: int) -> None:
