@@ -35,14 +35,9 @@ def App(
 ) -> Callable[[Callable[..., Any]], Any]:
     """Make a function into an app, as releases up to 0.9 spelled it.
 
-    Parameters
-    ----------
-    apptype : 'python' or 'bash'
-        Today's spellings are ``python_app`` and ``bash_app``.
-    data_flow_kernel, cache, executors
-        As of those.
-    walltime : int, optional
-        Did nothing, and does nothing.
+    - `apptype`: today's spellings are ``python_app`` and ``bash_app``.
+    - `data_flow_kernel`, `cache`, `executors`: as of those.
+    - `walltime`: did nothing, and does nothing.
 
     Raises
     ------

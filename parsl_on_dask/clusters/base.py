@@ -30,22 +30,14 @@ GOODBYE = 5.0
 class End(NamedTuple):
     """How the process of a worker ended.
 
-    Attributes
-    ----------
-    how : str
-        ``"signal SIGKILL"``, ``"exit code 3"``.
-    peak, limit : int
-        The most memory that it had used, and what there is for all workers of its node, in bytes; 0 if not known.
-    workers : int
-        How many of them there are.
-    log : str
-        The file that it wrote its log to.
-    over : str
-        Why its supervisor ended it, where that did: ``"walltime"``, ``"memory"``, ``"kill"``.
-    allowed, used : float
-        The seconds or bytes that its call was allowed, and the bytes that it had.
-    starved : bool
-        Whether the machine's kernel ended a process meanwhile because memory had run out.
+    - `how`: ``"signal SIGKILL"``, ``"exit code 3"``.
+    - `peak`, `limit`: the most memory that it had used, and what there is for all workers of its node, in bytes; 0 if
+      not known.
+    - `workers`: how many of them there are.
+    - `log`: the file that it wrote its log to.
+    - `over`: why its supervisor ended it, where that did: ``"walltime"``, ``"memory"``, ``"kill"``.
+    - `allowed`, `used`: the seconds or bytes that its call was allowed, and the bytes that it had.
+    - `starved`: whether the machine's kernel ended a process meanwhile because memory had run out.
     """
 
     how: str

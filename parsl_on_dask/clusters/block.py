@@ -27,32 +27,18 @@ NEVER_CONNECTED = (
 class Block:
     """One job.
 
-    Attributes
-    ----------
-    name : str
-        Its id, a number.
-    folder : str
-        Directory that its nodes share with this process. They make it.
-    spec_file : str
-        What its nodes are told. It is there for as long as the block is wanted.
-    job_id : object
-        The provider's; None before the submission.
-    status : JobStatus
-        As it is shown.
-    connected : bool
-        Whether it ever had workers.
-    since : float
-        When the first of them came, by the monotonic clock.
-    trial : int
-        Which trial of the governor's it belongs to.
-    counted : bool
-        Whether the governor knows what became of it.
-    left_word : bool
-        Whether its job was seen to have left an exit code.
-    given_back : bool
-        Whether it is, or is about to be, cancelled.
-    gone : bool
-        Whether the provider says that the job has ended.
+    - `name`: its id, a number.
+    - `folder`: directory that its nodes share with this process. They make it.
+    - `spec_file`: what its nodes are told. It is there for as long as the block is wanted.
+    - `job_id`: the provider's; None before the submission.
+    - `status`: as it is shown.
+    - `connected`: whether it ever had workers.
+    - `since`: when the first of them came, by the monotonic clock.
+    - `trial`: which trial of the governor's it belongs to.
+    - `counted`: whether the governor knows what became of it.
+    - `left_word`: whether its job was seen to have left an exit code.
+    - `given_back`: whether it is, or is about to be, cancelled.
+    - `gone`: whether the provider says that the job has ended.
     """
 
     def __init__(self, name: str, folder: str, spec_file: str) -> None:

@@ -53,19 +53,11 @@ class Cluster(supervisor.Cluster, Protocol):
 class BlockScheduler:
     """Starts the scheduler of a cluster of blocks, and the client of it.
 
-    Attributes
-    ----------
-    addresses : list of str
-        Where nodes may find it.
-    pems : dict of str to str or None
-        The certificates of its connections, as text; None when they are not encrypted.
-    loopback : bool
-        Whether all of it is on this machine.
-    supervisor : Supervisor or None
-        What keeps its process here; None when it is in a job.
-    block : Block or None
-        The block whose job it is in.
-    client : distributed.Client
+    - `addresses`: where nodes may find it.
+    - `pems`: the certificates of its connections, as text; None when they are not encrypted.
+    - `loopback`: whether all of it is on this machine.
+    - `supervisor`: what keeps its process here; None when it is in a job.
+    - `block`: the block whose job it is in.
     """
 
     client: Client

@@ -40,12 +40,8 @@ LISTEN = 0.5
 class BlockNode(Node):
     """The supervisor of one node of a block.
 
-    Parameters
-    ----------
-    spec : dict
-        As :func:`parsl_on_dask.clusters.blockspec.node_spec` makes it.
-    lifeline : file, optional
-        Whose end is the end of this process.
+    - `spec`: as :func:`parsl_on_dask.clusters.blockspec.node_spec` makes it.
+    - `lifeline`: whose end is the end of this process.
     """
 
     def __init__(self, spec: dict[str, Any], lifeline: Any = None) -> None:
@@ -282,12 +278,8 @@ def own_folder(setting: str | None) -> str | None:
 def main(path: str, same: bool = True) -> None:
     """Be the supervisor of this node.
 
-    Parameters
-    ----------
-    path : str
-        File with what to do; ``"-"`` reads it from standard input.
-    same : bool
-        Whether this is the Python of the script.
+    - `path`: file with what to do; ``"-"`` reads it from standard input.
+    - `same`: whether this is the Python of the script.
     """
     lifeline = None
     if path == "-":

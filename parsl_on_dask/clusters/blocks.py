@@ -61,10 +61,6 @@ USEFUL = 15.0
 class BlockCluster(Cluster):
     """A scheduler, and workers that come and go in blocks.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor
-
     Raises
     ------
     ExecutorError

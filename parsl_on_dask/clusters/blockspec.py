@@ -44,23 +44,13 @@ def node_spec(
 ) -> dict[str, Any]:
     """What the nodes of a block are told.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor
-    block : str
-        Its id.
-    addresses : list of str
-        Where the scheduler is; empty when it runs in the first block and is looked up in ``shared``.
-    pems : dict or None
-        Certificates; None for no TLS.
-    shared : str
-        The block's directory, which its nodes and the submitting process see; ``""`` if there is none.
-    loopback : bool
-        Whether workers listen on loopback only.
-    scheduler : dict, optional
-        Settings of the scheduler, if this block is the one to start it.
-    config : str, optional
-        Dask's settings, as JSON. Default: those of this process.
+    - `block`: its id.
+    - `addresses`: where the scheduler is; empty when it runs in the first block and is looked up in ``shared``.
+    - `pems`: certificates; None for no TLS.
+    - `shared`: the block's directory, which its nodes and the submitting process see; ``""`` if there is none.
+    - `loopback`: whether workers listen on loopback only.
+    - `scheduler`: settings of the scheduler, if this block is the one to start it.
+    - `config`: Dask's settings, as JSON. Default: those of this process.
     """
     from parsl_on_dask.importing import alias
 
@@ -207,14 +197,9 @@ def drain_time(spec: dict[str, Any]) -> float | None:
 def workers_of_node(spec: dict[str, Any], node: str, logs: str) -> list[dict[str, Any]]:
     """The settings of each worker of this node.
 
-    Parameters
-    ----------
-    spec : dict
-        What the node was told.
-    node : str
-        Its id.
-    logs : str
-        Directory for the workers' logs.
+    - `spec`: what the node was told.
+    - `node`: its id.
+    - `logs`: directory for the workers' logs.
 
     Raises
     ------

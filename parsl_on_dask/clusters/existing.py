@@ -39,10 +39,7 @@ _shared: dict[tuple[str, int], tuple[Client, int]] = {}
 class ExistingCluster(Cluster):
     """A cluster that somebody else started, and that goes on when we leave.
 
-    Parameters
-    ----------
-    executor : DaskExecutor
-        With one of ``address``, ``client``, ``cluster``, ``scheduler_file``.
+    - `executor`: with one of ``address``, ``client``, ``cluster``, ``scheduler_file``.
 
     Raises
     ------
@@ -184,10 +181,7 @@ class ExistingCluster(Cluster):
 class CloudCluster(ExistingCluster):
     """A cluster that a provider of a cloud makes, and that ends with the kernel.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor
-        With a :class:`~parsl_on_dask.providers.cloud.CloudProvider`.
+    - `executor`: with a :class:`~parsl_on_dask.providers.cloud.CloudProvider`.
 
     Raises
     ------

@@ -41,10 +41,7 @@ ENDS_KEPT = 100
 class LocalCluster(Cluster):
     """A scheduler process, and one process per worker, of this machine.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor
-        With a ``LocalProvider`` whose workers are all on this machine.
+    - `executor`: with a ``LocalProvider`` whose workers are all on this machine.
 
     Raises
     ------

@@ -45,12 +45,8 @@ LOOK, GLANCE = 0.05, 0.005
 class Node:
     """The supervisor.
 
-    Parameters
-    ----------
-    link : socket, file or None
-        To the process that started this one.
-    spec : dict
-        ``scheduler`` (None or its settings), ``workers`` (a list of their settings), ``security``, ``config``.
+    - `link`: to the process that started this one.
+    - `spec`: ``scheduler`` (None or its settings), ``workers`` (a list of their settings), ``security``, ``config``.
     """
 
     def __init__(self, link: Any, spec: dict[str, Any]) -> None:

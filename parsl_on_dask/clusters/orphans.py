@@ -99,10 +99,7 @@ def owner_of(pid: int) -> str:
 class Sweep:
     """Ends processes with all that is below them: SIGTERM first, SIGKILL to those that stay.
 
-    Parameters
-    ----------
-    deadline : float
-        When SIGKILL is due.
+    - `deadline`: when SIGKILL is due.
     """
 
     def __init__(self, deadline: float) -> None:

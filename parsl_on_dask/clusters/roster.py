@@ -87,15 +87,10 @@ class Watcher(Protocol):
 class Roster:
     """The workers of a cluster.
 
-    Attributes
-    ----------
-    workers : dict of str to Member
-        By address. It changes by one worker at a time, so that one that comes or goes costs the same among many; who
-        goes through it takes a copy, :meth:`members`.
-    slots : int
-        Number of calls that they can run at a time.
-    of_blocks : Counter
-        The same for each block that has workers.
+    - `workers`: by address. It changes by one worker at a time, so that one that comes or goes costs the same among
+      many; who goes through it takes a copy, :meth:`members`.
+    - `slots`: number of calls that they can run at a time.
+    - `of_blocks`: the same for each block that has workers.
     """
 
     def __init__(self, cluster: Watcher) -> None:

@@ -26,11 +26,8 @@ GUARD = (
 class SpawnedCluster(Cluster):
     """Dask's own LocalCluster, one block of it.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor
-        Its workers are named by rank only; ``worker_init``, ``python`` and ``cpu_affinity`` are refused, as the
-        processes are started by Dask.
+    - `executor`: its workers are named by rank only; ``worker_init``, ``python`` and ``cpu_affinity`` are refused, as
+      the processes are started by Dask.
 
     Raises
     ------

@@ -82,14 +82,9 @@ class Cluster(Protocol):
 class Supervisor:
     """One supervisor process on this machine.
 
-    Parameters
-    ----------
-    cluster : Cluster
-        The ``run_dir`` of whose executor gets the script, and what it writes, in ``submit_scripts``.
-    scratch : str
-        Directory of this run's temporary files.
-    name : str or None
-        Of the block; None when it keeps a scheduler only.
+    - `cluster`: the ``run_dir`` of whose executor gets the script, and what it writes, in ``submit_scripts``.
+    - `scratch`: directory of this run's temporary files.
+    - `name`: of the block; None when it keeps a scheduler only.
     """
 
     def __init__(self, cluster: Cluster, scratch: str, name: str | None) -> None:
@@ -175,11 +170,8 @@ class Supervisor:
     def begin(self, spec: dict[str, Any]) -> str:
         """Say what to start; returns the scheduler's address.
 
-        Parameters
-        ----------
-        spec : dict
-            ``scheduler`` (its settings or None), ``address`` (of a scheduler that runs already), ``workers``,
-            ``security``.
+        - `spec`: ``scheduler`` (its settings or None), ``address`` (of a scheduler that runs already), ``workers``,
+          ``security``.
 
         Raises
         ------

@@ -21,14 +21,9 @@ class Destination:
 
     It is shared by the calls that use it until the last of them is done; the next call after that gets it anew.
 
-    Attributes
-    ----------
-    url : str
-        Where it comes from, or goes to.
-    path : str
-        Where it is for the apps.
-    version : str
-        Names this file of this time, for :func:`~parsl_on_dask.remote.placing.place`.
+    - `url`: where it comes from, or goes to.
+    - `path`: where it is for the apps.
+    - `version`: names this file of this time, for :func:`~parsl_on_dask.remote.placing.place`.
     """
 
     def __init__(self, url: str, path: str) -> None:

@@ -98,14 +98,9 @@ class Globus:
     ) -> None:
         """Have one file transferred, and wait for it.
 
-        Parameters
-        ----------
-        src_ep, dst_ep : str
-            Ids of the endpoints.
-        src_path, dst_path : str
-            Paths on them.
-        timeout : float, optional
-            Seconds after which the transfer is cancelled. Default: none.
+        - `src_ep`, `dst_ep`: ids of the endpoints.
+        - `src_path`, `dst_path`: paths on them.
+        - `timeout`: seconds after which the transfer is cancelled. Default: none.
 
         Raises
         ------

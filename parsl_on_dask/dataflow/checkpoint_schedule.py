@@ -91,10 +91,7 @@ class Settings(Protocol):
 class CheckpointSchedule:
     """Reads and writes the checkpoints of one run.
 
-    Parameters
-    ----------
-    memoizer : Settings
-        Started.
+    - `memoizer`: started.
 
     Raises
     ------

@@ -15,10 +15,7 @@ from typing import Any
 class Loop:
     """Runs steps, those of each thread one after the other.
 
-    Parameters
-    ----------
-    broken : callable
-        Gets the first argument of a step that raised something, and what it raised.
+    - `broken`: gets the first argument of a step that raised something, and what it raised.
 
     Examples
     --------

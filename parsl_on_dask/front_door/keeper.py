@@ -28,12 +28,7 @@ TRIES = 60
 
 
 class Keeper:
-    """Keeps one run, in the process that calls :meth:`run`.
-
-    Parameters
-    ----------
-    record : RunRecord
-    """
+    """Keeps one run, in the process that calls :meth:`run`."""
 
     #: Whether the script is in a session of its own.
     own_session = True

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 def open_lane(executor: LaneExecutor) -> Lane:
     """Start what an executor describes and return the lane to it.
 
-    Parameters
-    ----------
-    executor : LaneExecutor
-        Its ``kind`` says which lane it takes: ``threads``, ``processes`` or ``existing``.
+    - `executor`: its ``kind`` says which lane it takes: ``threads``, ``processes`` or ``existing``.
 
     Raises
     ------

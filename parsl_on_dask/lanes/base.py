@@ -162,12 +162,8 @@ class Lane(abc.ABC):
 class ClientLane(Lane):
     """A lane whose workers are other processes, to which a client of Dask's leads.
 
-    Attributes
-    ----------
-    live : dict of int to Call
-        The calls that were submitted and are not done.
-    lost : BaseException or None
-        Why the cluster, or this lane, can run no more calls.
+    - `live`: the calls that were submitted and are not done.
+    - `lost`: why the cluster, or this lane, can run no more calls.
     """
 
     remote = True

@@ -46,11 +46,7 @@ _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
 def dask_future_of(future: Any, client: Client | None = None) -> DaskFuture[Any]:
     """The Dask future that stands for a future of ours on a client's cluster. Does not wait.
 
-    Parameters
-    ----------
-    future : AppFuture or DataFuture
-    client : distributed.Client, optional
-        Default: the one whose method is asking, or else Dask's default client.
+    - `client`: default: the one whose method is asking, or else Dask's default client.
 
     Raises
     ------

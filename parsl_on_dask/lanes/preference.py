@@ -27,11 +27,7 @@ class BatchLane(Protocol):
 class Preference:
     """Asks a selector. Used by the lane's thread only.
 
-    Parameters
-    ----------
-    lane : BatchLane
-    selector : ManagerSelector
-        As in Parsl, the last of its order is the first that is given a call.
+    - `selector`: as in Parsl, the last of its order is the first that is given a call.
     """
 
     def __init__(self, lane: BatchLane, selector: Any) -> None:

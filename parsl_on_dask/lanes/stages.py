@@ -49,13 +49,8 @@ class Stage(IntEnum):
 class Move:
     """What may happen to a try.
 
-    Parameters
-    ----------
-    name : str
-    ends : dict of Stage to Stage
-        The stages that it starts from, and where each of them leads.
-    late : set of Stage
-        The stages in which it comes too late, and changes nothing.
+    - `ends`: the stages that it starts from, and where each of them leads.
+    - `late`: the stages in which it comes too late, and changes nothing.
     """
 
     __slots__ = ("ends", "name")

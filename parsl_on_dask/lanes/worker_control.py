@@ -54,12 +54,8 @@ def _pause() -> Launch:
 def hold(lane: Lane, workers: Collection[dict[str, Any]]) -> None:
     """Give workers no more calls; what they run goes on.
 
-    Parameters
-    ----------
-    lane : Lane
-        The lane to them.
-    workers : collection of dict
-        As the lane's ``workers()`` gives them.
+    - `lane`: the lane to them.
+    - `workers`: as the lane's ``workers()`` gives them.
     """
     lane.cluster.leaving = {*lane.cluster.leaving, *[worker["name"] for worker in workers]}
     addresses = [worker["address"] for worker in workers]

@@ -37,11 +37,6 @@ class KeptLane(ClientLane):
 
     A call that is submitted is handed over at once, so ``cancel()`` comes too late for it; ``kill()`` does not.
 
-    Parameters
-    ----------
-    executor : LaneExecutor
-    resident : ResidentClient
-
     Raises
     ------
     ExecutorError

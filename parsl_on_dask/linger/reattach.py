@@ -88,14 +88,8 @@ def stays(executor: Any, everywhere: float | None) -> bool:
 def resident_for(config: Any, run_dir: str, linger: float, run: dict[str, Any]) -> ResidentClient:
     """The resident of a run: the one that an earlier life of this script has left, or a new one.
 
-    Parameters
-    ----------
-    config : Config
-    run_dir : str
-    linger : float
-        Seconds.
-    run : dict
-        What monitoring calls this run; :attr:`ResidentClient.run` is what it was called in its first life.
+    - `linger`: seconds.
+    - `run`: what monitoring calls this run; :attr:`ResidentClient.run` is what it was called in its first life.
 
     Raises
     ------
@@ -181,12 +175,8 @@ def _attached(config: Any, path: str, record: dict[str, Any], linger: float) -> 
 def knock(record: dict[str, Any], **words: Any) -> tuple[socket.socket, dict[str, Any]]:
     """Connect to a resident of this machine.
 
-    Parameters
-    ----------
-    record : dict
-        See :mod:`parsl_on_dask.linger.records`.
-    **words
-        ``pid`` of a script that comes back and its ``linger``, or ``ask``.
+    - `record`: see :mod:`parsl_on_dask.linger.records`.
+    - `**words`: ``pid`` of a script that comes back and its ``linger``, or ``ask``.
 
     Returns
     -------

@@ -57,12 +57,9 @@ QUESTIONS = frozenset(
 class Resident:
     """The lanes of a run.
 
-    Parameters
-    ----------
-    spec : dict
-        ``run_dir``, ``script`` (its name and arguments), ``linger`` (seconds), ``run`` (what monitoring calls it),
-        ``recording`` (arguments of
-        :class:`~parsl_on_dask.linger.recorder.Recorder`), ``scaling`` (attributes of a Config), ``override``.
+    - `spec`: ``run_dir``, ``script`` (its name and arguments), ``linger`` (seconds), ``run`` (what monitoring calls
+      it), ``recording`` (arguments of :class:`~parsl_on_dask.linger.recorder.Recorder`), ``scaling`` (attributes of a
+      Config), ``override``.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:

@@ -23,14 +23,8 @@ logger = logging.getLogger("parsl.linger.shown")
 class Shown:
     """What others see of a resident.
 
-    Parameters
-    ----------
-    run_dir : str
-    script : list of str
-        Its name and arguments.
-    socket : str
-    linger : float
-        Seconds.
+    - `script`: its name and arguments.
+    - `linger`: seconds.
     """
 
     def __init__(self, run_dir: str, script: list[str], socket: str, linger: float) -> None:

@@ -36,10 +36,7 @@ def packed(value: Any) -> bytes:
 class Wire:
     """One end of a connection.
 
-    Parameters
-    ----------
-    connection : socket.socket
-        It belongs to the wire from now on.
+    - `connection`: it belongs to the wire from now on.
     """
 
     def __init__(self, connection: socket.socket) -> None:

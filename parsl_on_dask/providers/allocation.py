@@ -33,14 +33,9 @@ _IDS = {
 class Allocation(NamedTuple):
     """A job that a script runs in.
 
-    Attributes
-    ----------
-    system : str
-        ``"Slurm"``, ``"PBS"``, ``"LSF"``, ``"Flux"``, ``"GridEngine"``, ``"OAR"`` or ``"Cobalt"``.
-    job : str
-        Its id; ``""`` if it has none.
-    nodes : list of str
-        Each once.
+    - `system`: ``"Slurm"``, ``"PBS"``, ``"LSF"``, ``"Flux"``, ``"GridEngine"``, ``"OAR"`` or ``"Cobalt"``.
+    - `job`: its id; ``""`` if it has none.
+    - `nodes`: each once.
     """
 
     system: str

@@ -47,23 +47,13 @@ class WorkerOptions:
 
     Where they come from: the options of ``dask worker``.
 
-    Attributes
-    ----------
-    resources : mapping
-        Dask's abstract resources that a worker process offers.
-    lifetime : float or None
-        Seconds after which workers take no more calls and leave.
-    stagger : float
-        Seconds by which that is more or less, by chance, for each worker.
-    preload : tuple of str
-        Modules, files or texts that are run in each worker when it starts.
-    preload_argv : tuple of str
-        Words that these are given.
-    interface, local_directory : str or None
-    death_timeout : float or None
-        As the settings of these names, over which they win.
-    threads, processes : int or None
-        Of a process, and of a node.
+    - `resources`: Dask's abstract resources that a worker process offers.
+    - `lifetime`: seconds after which workers take no more calls and leave.
+    - `stagger`: seconds by which that is more or less, by chance, for each worker.
+    - `preload`: modules, files or texts that are run in each worker when it starts.
+    - `preload_argv`: words that these are given.
+    - `death_timeout`: as the settings of these names, over which they win.
+    - `threads`, `processes`: of a process, and of a node.
     """
 
     resources: Mapping[str, float] = field(default_factory=dict)

@@ -91,11 +91,7 @@ def checked_seconds(name: str, walltime: Any) -> float:
 class timeout(Wrapper):
     """Limit how long a function runs.
 
-    Parameters
-    ----------
-    f : callable
-    seconds : float
-        With 0 or less the function is not called at all.
+    - `seconds`: with 0 or less the function is not called at all.
 
     Raises
     ------

@@ -54,11 +54,7 @@ _OPTIONS = {
 def prefix(owner: str, launch_cmd: str) -> str:
     """Return what stands in front of Parsl's worker pool, to be put in front of ours.
 
-    Parameters
-    ----------
-    owner : str
-        The executor's class, for the error.
-    launch_cmd : str
+    - `owner`: the executor's class, for the error.
 
     Raises
     ------
