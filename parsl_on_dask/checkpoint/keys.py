@@ -85,12 +85,8 @@ def make_hash(task: Mapping[str, Any], *, identity: str = "name", files: FilePol
     - `files`: what of a ``File`` counts that is not an output: its name; name, size and time of change; or what is in
       it. Default 'path'.
 
-    Raises
-    ------
-    ValueError
-        When an argument is of a type that :func:`id_for_memo` does not know. It says which argument.
-    FileNotFoundError
-        When a file cannot be looked at that has to be.
+    Raises ValueError when an argument is of a type that :func:`id_for_memo` does not know. It says which argument.
+    Raises FileNotFoundError when a file cannot be looked at that has to be.
 
     Examples
     --------

@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 def open_cluster(executor: Any) -> Cluster:
     """Start or join the cluster that an executor describes.
 
-    Raises
-    ------
-    ExecutorError
-        When it cannot be started or reached.
+    Raises ExecutorError when it cannot be started or reached.
     """
     from parsl_on_dask.common import late_threads
     from parsl_on_dask.dask_internals.clients import start_callback_thread

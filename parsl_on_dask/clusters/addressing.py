@@ -45,10 +45,7 @@ def scheduler_address(executor: HighThroughputExecutor, interface: str | None = 
     - `executor`: its ``address``, ``worker_port`` and ``worker_port_range`` decide.
     - `interface`: network interface to use when there is no ``address``.
 
-    Raises
-    ------
-    ExecutorError
-        When the address or the interface is not there.
+    Raises ExecutorError when the address or the interface is not there.
     """
     address = getattr(executor, "address", None)
     ports = ports_for(executor)

@@ -75,10 +75,7 @@ class BlockScheduler:
     def start_here(self) -> None:
         """Start it in a process of its own, and ask for the first blocks.
 
-        Raises
-        ------
-        ExecutorError
-            When it does not start.
+        Raises ExecutorError when it does not start.
         """
         place = self._place()
         self.loopback = place.loopback
@@ -97,10 +94,7 @@ class BlockScheduler:
     def start_in_job(self) -> None:
         """Ask for a block that runs it, wait until it does, and ask for the other first blocks.
 
-        Raises
-        ------
-        ExecutorError
-            When that block ends before.
+        Raises ExecutorError when that block ends before.
         """
         place = scheduler_address(self.executor, self.cluster.site("interface")) if self.executor.address else None
         self.loopback = place is not None and place.loopback

@@ -256,10 +256,7 @@ class BlockNode(Node):
 def own_folder(setting: str | None) -> str | None:
     """The folder that a ``local-directory`` names on this node, which is made if it is not there.
 
-    Raises
-    ------
-    SystemExit
-        When there can be none, with a text that says why.
+    Raises SystemExit when there can be none, with a text that says why.
     """
     if setting is None:
         return None

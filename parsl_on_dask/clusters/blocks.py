@@ -61,10 +61,7 @@ USEFUL = 15.0
 class BlockCluster(Cluster):
     """A scheduler, and workers that come and go in blocks.
 
-    Raises
-    ------
-    ExecutorError
-        When the scheduler does not start. Blocks that do not start are seen in :meth:`status`.
+    Raises ExecutorError when the scheduler does not start. Blocks that do not start are seen in :meth:`status`.
     """
 
     started_here = True

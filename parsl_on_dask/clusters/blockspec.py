@@ -201,10 +201,7 @@ def workers_of_node(spec: dict[str, Any], node: str, logs: str) -> list[dict[str
     - `node`: its id.
     - `logs`: directory for the workers' logs.
 
-    Raises
-    ------
-    SystemExit
-        When there is room for none, with a text that says why.
+    Raises SystemExit when there is room for none, with a text that says why.
     """
     import psutil
 

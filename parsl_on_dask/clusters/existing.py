@@ -41,12 +41,8 @@ class ExistingCluster(Cluster):
 
     - `executor`: with one of ``address``, ``client``, ``cluster``, ``scheduler_file``.
 
-    Raises
-    ------
-    ExecutorError
-        When it cannot be reached.
-    ConfigurationError
-        When its Python does not match this one, or the client is an asynchronous one.
+    Raises ExecutorError when it cannot be reached. Raises ConfigurationError when its Python does not match this one,
+    or the client is an asynchronous one.
     """
 
     def __init__(self, executor: DaskExecutor) -> None:
@@ -183,12 +179,8 @@ class CloudCluster(ExistingCluster):
 
     - `executor`: with a :class:`~parsl_on_dask.providers.cloud.CloudProvider`.
 
-    Raises
-    ------
-    OptionalModuleMissing
-        When what makes the cluster is not installed.
-    ExecutorError
-        When it cannot be made.
+    Raises OptionalModuleMissing when what makes the cluster is not installed. Raises ExecutorError when it cannot be
+    made.
     """
 
     def __init__(self, executor: HighThroughputExecutor) -> None:

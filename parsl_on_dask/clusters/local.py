@@ -43,10 +43,7 @@ class LocalCluster(Cluster):
 
     - `executor`: with a ``LocalProvider`` whose workers are all on this machine.
 
-    Raises
-    ------
-    ExecutorError
-        When the processes do not come up; the text has the end of their error output.
+    Raises ExecutorError when the processes do not come up; the text has the end of their error output.
     """
 
     started_here = True

@@ -25,10 +25,7 @@ def affinity_for(rank: int, count: int, cpu_affinity: str, cores: Sequence[int])
       each a comma-separated list of numbers and ranges.
     - `cores`: numbers of the cores that may be used.
 
-    Raises
-    ------
-    ConfigurationError
-        When there are more workers than cores to divide, or a list is not for ``count`` workers.
+    Raises ConfigurationError when there are more workers than cores to divide, or a list is not for ``count`` workers.
 
     Examples
     --------

@@ -105,10 +105,8 @@ def sentinel_main(spec: dict[str, Any], addresses: list[str], tell: Callable[[st
     On SIGUSR1 the scheduler is told that the workers of this node have to leave. It has nothing else to do, so that no
     call can keep it from noticing.
 
-    Raises
-    ------
-    OSError
-        When no address answers within ``spec["death_timeout"]`` seconds, or all say at once that nobody is there.
+    Raises OSError when no address answers within ``spec["death_timeout"]`` seconds, or all say at once that nobody is
+    there.
     """
     from distributed.comm.core import connect
 

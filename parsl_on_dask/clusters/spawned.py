@@ -29,12 +29,8 @@ class SpawnedCluster(Cluster):
     - `executor`: its workers are named by rank only; ``worker_init``, ``python`` and ``cpu_affinity`` are refused, as
       the processes are started by Dask.
 
-    Raises
-    ------
-    ConfigurationError
-        When an argument asks for what a shell or an affinity mask would have to do.
-    ExecutorError
-        When the processes do not come up.
+    Raises ConfigurationError when an argument asks for what a shell or an affinity mask would have to do. Raises
+    ExecutorError when the processes do not come up.
     """
 
     started_here = True

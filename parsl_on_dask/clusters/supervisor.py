@@ -173,10 +173,7 @@ class Supervisor:
         - `spec`: ``scheduler`` (its settings or None), ``address`` (of a scheduler that runs already), ``workers``,
           ``security``.
 
-        Raises
-        ------
-        ExecutorError
-            When it does not start.
+        Raises ExecutorError when it does not start.
         """
         from parsl_on_dask.importing import alias
 

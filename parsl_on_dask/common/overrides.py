@@ -26,10 +26,7 @@ class ClusterOverride:
     - `config_name`: the section of ``jobqueue.yaml``, when it is not named as the batch system.
     - `max_blocks`: jobs of an executor at the most. None: as the executor's provider says.
 
-    Raises
-    ------
-    ValueError
-        Unless exactly one of address, scheduler_file and jobqueue is given.
+    Raises ValueError unless exactly one of address, scheduler_file and jobqueue is given.
 
     Examples
     --------

@@ -88,10 +88,7 @@ class RunState(NamedTuple):
 def find(name: str, records: Sequence[RunRecord]) -> RunRecord:
     """The run that a name stands for: the whole name, its beginning, or its last digits.
 
-    Raises
-    ------
-    UnknownRun
-        When there is none, or more than one.
+    Raises UnknownRun when there is none, or more than one.
 
     Examples
     --------

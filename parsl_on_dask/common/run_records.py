@@ -45,10 +45,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}\Z", re.ASCII)
 def folder() -> str:
     """The folder of this user's records; made when it is missing.
 
-    Raises
-    ------
-    OSError
-        When it can be neither made nor used.
+    Raises OSError when it can be neither made nor used.
     """
     base = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(base):
@@ -77,10 +74,7 @@ def create(name: str = "", *, stem: str = "run", where: str = "", **what: Any) -
     - `where`: the folder. Default: this user's.
     - `**what`: fields of :class:`RunRecord`. The host is this one unless it is given.
 
-    Raises
-    ------
-    ValueError
-        When the name cannot be one, or a run that is not over has it.
+    Raises ValueError when the name cannot be one, or a run that is not over has it.
 
     Examples
     --------
@@ -117,10 +111,7 @@ def update(name: str, *, where: str = "", add_run_dirs: Sequence[str] = (), **wh
     - `add_run_dirs`: run directories that are new to it, that of the newest kernel last.
     - `**what`: fields of :class:`RunRecord`.
 
-    Raises
-    ------
-    UnknownRun
-        When there is no such record, or it was removed.
+    Raises UnknownRun when there is no such record, or it was removed.
     """
     where = where or folder()
     with _locked(where):

@@ -59,10 +59,7 @@ def run_on_scheduler(client: Any, function: Any, *args: Any, timeout: float) -> 
 
     - `timeout`: seconds.
 
-    Raises
-    ------
-    asyncio.TimeoutError
-        When there is no answer by then.
+    Raises asyncio.TimeoutError when there is no answer by then.
     """
     return client.sync(client._run_on_scheduler, function, *args, callback_timeout=timeout)
 

@@ -28,10 +28,7 @@ LOOK, LONGEST_LOOK = 1.0, 15.0
 def sdk() -> Any:
     """The module ``globus_sdk``.
 
-    Raises
-    ------
-    OptionalModuleMissing
-        When it is not installed.
+    Raises OptionalModuleMissing when it is not installed.
     """
     try:
         import globus_sdk
@@ -45,10 +42,7 @@ def sdk() -> Any:
 def get_input(prompt: str) -> str:
     """Ask whoever sits in front of the terminal.
 
-    Raises
-    ------
-    PermissionError
-        When there is nobody to be asked.
+    Raises PermissionError when there is nobody to be asked.
     """
     if sys.stdin is None or not sys.stdin.isatty():
         raise PermissionError(
@@ -76,12 +70,8 @@ class Globus:
     def init(cls) -> None:
         """Log in, unless that was done; asks in the terminal when there are no tokens.
 
-        Raises
-        ------
-        OptionalModuleMissing
-            When ``globus_sdk`` is not installed.
-        PermissionError
-            When there are no tokens, and no terminal.
+        Raises OptionalModuleMissing when ``globus_sdk`` is not installed. Raises PermissionError when there are no
+        tokens, and no terminal.
         """
         with cls._lock:
             if cls.authorizer is None:

@@ -40,10 +40,7 @@ class Ended(NamedTuple):
 def period_of(text: Any) -> int:
     """Seconds of an "HH:MM:SS".
 
-    Raises
-    ------
-    ConfigurationError
-        When it is missing, or is not one.
+    Raises ConfigurationError when it is missing, or is not one.
 
     Examples
     --------
@@ -93,10 +90,7 @@ class CheckpointSchedule:
 
     - `memoizer`: started.
 
-    Raises
-    ------
-    BadCheckpoint
-        When a listed directory holds no checkpoint.
+    Raises BadCheckpoint when a listed directory holds no checkpoint.
     """
 
     def __init__(self, memoizer: Settings) -> None:

@@ -21,12 +21,8 @@ def open_lane(executor: LaneExecutor) -> Lane:
 
     - `executor`: its ``kind`` says which lane it takes: ``threads``, ``processes`` or ``existing``.
 
-    Raises
-    ------
-    ExecutorError
-        When the cluster cannot be started or reached.
-    ConfigurationError
-        When the command line says that everything runs in a place where it cannot.
+    Raises ExecutorError when the cluster cannot be started or reached. Raises ConfigurationError when the command line
+    says that everything runs in a place where it cannot.
     """
     from parsl_on_dask.common.overrides import cluster_override
     from parsl_on_dask.importing.afterwards import when_imported

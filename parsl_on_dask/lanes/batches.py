@@ -138,9 +138,7 @@ class BatchLane(RemoteLane):
     def prepare(self, call: Call) -> None:
         """Pack a call that is to go ahead, with promises among its arguments.
 
-        Raises
-        ------
-        SerializationError
+        Raises SerializationError.
         """
         call.number = next(self.numbers)
         call.promises = True

@@ -111,10 +111,7 @@ class Call:
     def step(self, move: Move) -> Stage | None:
         """Make a move. Returns the stage that it led to; None when it came too late, and changed nothing.
 
-        Raises
-        ------
-        IllegalMove
-            When the move does not exist from the present stage.
+        Raises IllegalMove when the move does not exist from the present stage.
         """
         with stages.lock:
             try:
@@ -139,10 +136,7 @@ class Call:
 def step_all(calls: Iterable[Call], move: Move) -> list[Call]:
     """Have several calls make a move at once. Returns those for which it did not come too late.
 
-    Raises
-    ------
-    IllegalMove
-        When the move does not exist from the present stage of one.
+    Raises IllegalMove when the move does not exist from the present stage of one.
     """
     moved = []
     with stages.lock:

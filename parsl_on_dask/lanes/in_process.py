@@ -79,10 +79,7 @@ class InProcessDask:
     def client(self) -> Client:
         """A client of it.
 
-        Raises
-        ------
-        ExecutorError
-            When the lane was closed.
+        Raises ExecutorError when the lane was closed.
         """
         return self._parts()[1]
 

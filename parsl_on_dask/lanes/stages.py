@@ -140,10 +140,7 @@ if hasattr(os, "register_at_fork"):
 def end_of(stage: Stage, move: Move) -> Stage | None:
     """Where a move leads from a stage; None when it comes too late.
 
-    Raises
-    ------
-    IllegalMove
-        When it should never be asked for there.
+    Raises IllegalMove when it should never be asked for there.
 
     Examples
     --------

@@ -102,9 +102,7 @@ class ResidentClient:
     def tell(self, *message: Any) -> None:
         """Send a message.
 
-        Raises
-        ------
-        ResidentGone
+        Raises ResidentGone.
         """
         try:
             self.wire.send(message)

@@ -37,10 +37,7 @@ class KeptLane(ClientLane):
 
     A call that is submitted is handed over at once, so ``cancel()`` comes too late for it; ``kill()`` does not.
 
-    Raises
-    ------
-    ExecutorError
-        When the executor cannot be started there.
+    Raises ExecutorError when the executor cannot be started there.
     """
 
     kept = True

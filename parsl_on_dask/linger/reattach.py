@@ -37,10 +37,7 @@ _started: list[subprocess.Popen[bytes]] = []
 def seconds_of(config: Any, override: float | None) -> float | None:
     """For how long what a Config describes stays when its script dies; None when nothing does.
 
-    Raises
-    ------
-    ConfigurationError
-        When it cannot stay.
+    Raises ConfigurationError when it cannot stay.
     """
     everywhere = wish_of(config, override)
     wishes = [s for e in config.executors if (s := getattr(e, "linger", None)) is not None]
@@ -67,10 +64,7 @@ def wish_of(config: Any, override: float | None) -> float | None:
 def stays(executor: Any, everywhere: float | None) -> bool:
     """Whether an executor is kept by a resident.
 
-    Raises
-    ------
-    ConfigurationError
-        When it was to be, and ends with the script.
+    Raises ConfigurationError when it was to be, and ends with the script.
     """
     if getattr(executor, "kind", "threads") == "threads" or not hasattr(executor, "linger"):
         return False
@@ -91,12 +85,8 @@ def resident_for(config: Any, run_dir: str, linger: float, run: dict[str, Any]) 
     - `linger`: seconds.
     - `run`: what monitoring calls this run; :attr:`ResidentClient.run` is what it was called in its first life.
 
-    Raises
-    ------
-    ConfigurationError
-        When there is one, and this script does not fit it.
-    ExecutorError
-        When none can be started.
+    Raises ConfigurationError when there is one, and this script does not fit it. Raises ExecutorError when none can be
+    started.
     """
     runs = os.path.dirname(run_dir)
     for path, record in records.find(runs, records.script()):

@@ -71,10 +71,7 @@ class Shown:
     def beat(self, calls: Calls, executors: Mapping[str, Any]) -> None:
         """Give a sign of life; while no script is here also how far the calls are.
 
-        Raises
-        ------
-        FileNotFoundError
-            When the run's directory, or the record in it, was removed.
+        Raises FileNotFoundError when the run's directory, or the record in it, was removed.
         """
         try:
             os.utime(os.path.join(self.run_dir, records.FILE))

@@ -47,10 +47,7 @@ class Wire:
     def send(self, message: tuple[Any, ...]) -> None:
         """Send a message. From any thread.
 
-        Raises
-        ------
-        OSError
-            When the other end has gone.
+        Raises OSError when the other end has gone.
         """
         data = pickle.dumps(message, 5)
         head = _SIZE.pack(len(data))

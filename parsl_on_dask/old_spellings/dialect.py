@@ -64,10 +64,7 @@ def parse(text: str, source: str = VARIABLE) -> Release | None:
       there was no release means the last one before it.
     - `source`: where the text comes from, for the error. Default ``PARSL_ON_DASK_DIALECT``.
 
-    Raises
-    ------
-    ConfigurationError
-        When it names no release; the text lists what can be written.
+    Raises ConfigurationError when it names no release; the text lists what can be written.
 
     Examples
     --------
@@ -86,10 +83,7 @@ def parse(text: str, source: str = VARIABLE) -> Release | None:
 def release() -> Release | None:
     """Return the release whose defaults hold, by the environment; None is the newest.
 
-    Raises
-    ------
-    ConfigurationError
-        When the environment names none.
+    Raises ConfigurationError when the environment names none.
     """
     text = os.environ.get(VARIABLE)
     return parse(text) if text else None

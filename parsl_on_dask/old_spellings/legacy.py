@@ -126,10 +126,7 @@ def renamed(owner: str, old: str, new: str, before: Any, today: Any) -> Any:
     before, today : object
         What was given by them; :data:`MISSING` when nothing was.
 
-    Raises
-    ------
-    TypeError
-        When neither or both are given.
+    Raises TypeError when neither or both are given.
 
     Examples
     --------

@@ -56,10 +56,7 @@ def system_here() -> str:
 def allocation_here() -> Allocation | None:
     """The job that this process is in; None when it is in none.
 
-    Raises
-    ------
-    OSError
-        When its nodes cannot be found out.
+    Raises OSError when its nodes cannot be found out.
     """
     system = system_here()
     if not system:

@@ -66,10 +66,7 @@ def _option(name: str, value: Any) -> str:
 def attributes_of(value: Any) -> dict[str, Any]:
     """HTCondor's submit attributes, by name, in any of the forms that YAML files have them in.
 
-    Raises
-    ------
-    ValueError
-        For text that is no ``name = value``.
+    Raises ValueError for text that is no ``name = value``.
 
     Examples
     --------

@@ -141,10 +141,7 @@ def read_site(
     - `given`: settings that win over those of the configuration.
     - `defaults`: whether what nobody wrote is as dask-jobqueue ships it, rather than nothing.
 
-    Raises
-    ------
-    ConfigurationError
-        When there is no such section, or a setting cannot be understood.
+    Raises ConfigurationError when there is no such section, or a setting cannot be understood.
     """
     settings = _section(system, config_name, defaults)
     over = _today({_key(k): v for k, v in (given or {}).items() if v is not None})

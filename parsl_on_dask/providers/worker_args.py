@@ -76,10 +76,7 @@ def worker_options(given: str | Iterable[Any] | None) -> WorkerOptions:
     given : str, iterable or None
         Options, each with its value or apart from it; put together they are words of a shell's, as with dask-jobqueue.
 
-    Raises
-    ------
-    ValueError
-        For an option that workers of blocks do not have, and for a value that cannot be read.
+    Raises ValueError for an option that workers of blocks do not have, and for a value that cannot be read.
 
     Examples
     --------

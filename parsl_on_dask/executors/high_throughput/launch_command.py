@@ -56,11 +56,8 @@ def prefix(owner: str, launch_cmd: str) -> str:
 
     - `owner`: the executor's class, for the error.
 
-    Raises
-    ------
-    ConfigurationError
-        When another program is started, when something follows it, or when its options say what the executor's
-        arguments should.
+    Raises ConfigurationError when another program is started, when something follows it, or when its options say what
+    the executor's arguments should.
 
     Examples
     --------
