@@ -31,11 +31,8 @@ LONELY = 60.0
 class Jobs(Protocol):
     """The jobs of the blocks."""
 
-    def ask_for(self, count: int, scheduler: dict[str, Any] | None = None) -> list[Block]:
-        """Ask for blocks."""
-
-    def look_if_due(self) -> None:
-        """Look at what has become of them."""
+    def ask_for(self, count: int, scheduler: dict[str, Any] | None = None) -> list[Block]: ...
+    def look_if_due(self) -> None: ...
 
 
 class Cluster(supervisor.Cluster, Protocol):

@@ -71,17 +71,10 @@ def ask_for_workers(client: Any, take: Callable[[dict[str, Any]], None]) -> None
 class Watcher(Protocol):
     """What is told of workers that come and go."""
 
-    def greet(self, worker: Member) -> None:
-        """A worker has come."""
-
-    def miss(self) -> None:
-        """The last worker of a block has gone."""
-
-    def on_change(self) -> None:
-        """There are other workers than before."""
-
-    def on_notice(self, leaving: list[tuple[str, str]], seconds: float) -> None:
-        """The jobs of some workers, given by address and name, are about to end."""
+    def greet(self, worker: Member) -> None: ...
+    def miss(self) -> None: ...
+    def on_change(self) -> None: ...
+    def on_notice(self, leaving: list[tuple[str, str]], seconds: float) -> None: ...
 
 
 class Roster:

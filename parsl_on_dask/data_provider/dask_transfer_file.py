@@ -50,14 +50,7 @@ class Exchange(Protocol):
     def moved(self) -> Mapping[str, TransferFile]:
         """The files, by key."""
 
-    def arrived(self, moved: TransferFile) -> None:
-        """A file was brought to its path."""
-
-    def holder(self, moved: TransferFile, but: Any = None) -> Any:
-        """A cluster where the file is."""
-
-    def here(self, moved: TransferFile) -> str:
-        """Path of the file on this machine."""
-
-    def fetch(self, moved: TransferFile, made: Future[Any], path: str) -> str:
-        """Copy a file to a path of the script's choice."""
+    def arrived(self, moved: TransferFile) -> None: ...
+    def holder(self, moved: TransferFile, but: Any = None) -> Any: ...
+    def here(self, moved: TransferFile) -> str: ...
+    def fetch(self, moved: TransferFile, made: Future[Any], path: str) -> str: ...

@@ -119,8 +119,7 @@ class Manager(Protocol):
     destinations: Destinations
     dfk: Kernel
 
-    def at_end(self, step: Callable[[], None]) -> None:
-        """Have a clean-up done when the kernel's begins."""
+    def at_end(self, step: Callable[[], None]) -> None: ...
 
 
 def local_path(dm: Manager, executor: str, file: File, name: str | None = None) -> str:

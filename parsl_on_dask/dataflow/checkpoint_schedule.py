@@ -81,8 +81,7 @@ class Settings(Protocol):
     def durability(self) -> str:
         """What they have to outlive."""
 
-    def checkpoint(self) -> None:
-        """Write what is to be written now."""
+    def checkpoint(self) -> None: ...
 
 
 class CheckpointSchedule:

@@ -42,14 +42,9 @@ class BatchLane(parts.Lane, Protocol):
     dispatcher: Dispatcher
     packer: Packer
 
-    def here(self) -> bool:
-        """Whether this is the lane's thread."""
-
-    def end(self, call: Call, outcome: Outcome) -> None:
-        """Tell a call's owner what became of it."""
-
-    def end_error(self) -> BaseException:
-        """The error of calls that come when it is over."""
+    def here(self) -> bool: ...
+    def end(self, call: Call, outcome: Outcome) -> None: ...
+    def end_error(self) -> BaseException: ...
 
 
 class LargeResults:

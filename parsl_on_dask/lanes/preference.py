@@ -20,8 +20,7 @@ class BatchLane(Protocol):
     preference: Preference | None
     shifts: dict[str, Shift]
 
-    def workers(self) -> list[dict[str, Any]]:
-        """The workers there are."""
+    def workers(self) -> list[dict[str, Any]]: ...
 
 
 class Preference:

@@ -78,11 +78,8 @@ class BatchLane(parts.Lane, Protocol):
     large_results: LargeResults
     links: Links
 
-    def again(self, call: Call) -> None:
-        """Let a call wait again that was sent and not run."""
-
-    def take_note(self, call: Call, outcome: Outcome) -> None:
-        """Count what became of a call on its worker."""
+    def again(self, call: Call) -> None: ...
+    def take_note(self, call: Call, outcome: Outcome) -> None: ...
 
 
 class Reports:

@@ -165,11 +165,8 @@ def _handler(worker: Any) -> Any:
 class Shift(Protocol):
     """A shift that is sent calls while it runs."""
 
-    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]], patience: float) -> bool:
-        """Take more calls. False when the shift is over."""
-
-    def give_back(self) -> None:
-        """Hand back the calls that wait."""
+    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]], patience: float) -> bool: ...
+    def give_back(self) -> None: ...
 
 
 class Agent:
