@@ -154,7 +154,6 @@ class AllocationProvider(LocalProvider):
 
     @property
     def reaches_others(self) -> bool:
-        """Whether workers may be on other machines than this one."""
         return True
 
     def enter(self) -> None:

@@ -247,7 +247,6 @@ class BlockCluster(Cluster):
         return [block.name for block in self.jobs.give_back(blocks, among)]
 
     def retire(self, addresses: Collection[str], seconds: float = RETIRE) -> None:
-        """Have workers hand their values over and take no new tasks, within some seconds."""
         client: Any = self.client
         if not addresses or client.status != "running":
             return

@@ -135,7 +135,6 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
 
     @property
     def status_polling_interval(self) -> int:
-        """Seconds between two questions after the states of jobs."""
         return 1
 
     @property
@@ -198,7 +197,6 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
         return job_id
 
     def status(self, job_ids: Sequence[Any]) -> list[JobStatus]:
-        """Return the states of jobs, in the order of their ids."""
         return [self._look(self.resources[job_id]) for job_id in job_ids]
 
     def _look(self, job: dict[str, Any]) -> JobStatus:

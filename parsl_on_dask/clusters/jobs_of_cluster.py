@@ -62,7 +62,6 @@ class JobsOfCluster(ExecutionProvider):
 
     @property
     def status_polling_interval(self) -> int:
-        """Seconds between two questions after the jobs."""
         return 60
 
     def submit(self, command: str, tasks_per_node: int, job_name: str = "parsl.auto") -> object:
