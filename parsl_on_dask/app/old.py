@@ -39,10 +39,7 @@ def App(
     - `data_flow_kernel`, `cache`, `executors`: as of those.
     - `walltime`: did nothing, and does nothing.
 
-    Raises
-    ------
-    ConfigurationError
-        For another `apptype`.
+    Raises ConfigurationError for another `apptype`.
     """
     from parsl_on_dask.app.bash import BashApp
     from parsl_on_dask.app.python import PythonApp

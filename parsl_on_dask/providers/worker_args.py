@@ -71,10 +71,8 @@ class WorkerOptions:
 def worker_options(given: str | Iterable[Any] | None) -> WorkerOptions:
     """Read ``worker-extra-args``.
 
-    Parameters
-    ----------
-    given : str, iterable or None
-        Options, each with its value or apart from it; put together they are words of a shell's, as with dask-jobqueue.
+    - `given`: options, each with its value or apart from it; put together they are words of a shell's, as with
+      dask-jobqueue.
 
     Raises ValueError for an option that workers of blocks do not have, and for a value that cannot be read.
 
