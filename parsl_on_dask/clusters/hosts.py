@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import subprocess
@@ -19,8 +18,6 @@ from parsl_on_dask.providers.errors import SubmitException
 from parsl_on_dask.providers.local_provider import check_blocks
 from parsl_on_dask.providers.pythons import note
 from parsl_on_dask.utils import RepresentationMixin
-
-logger = logging.getLogger("parsl.clusters.hosts")
 
 #: Options of every connection: no questions, and an end when the other side is gone.
 OPTIONS = ("-o", "BatchMode=yes", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3")

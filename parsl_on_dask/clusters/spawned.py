@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from parsl_on_dask.errors import ConfigurationError, ExecutorError
 if TYPE_CHECKING:
     from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
-logger = logging.getLogger("parsl.clusters.spawned")
 
 GUARD = (
     "on this system local processes are spawned, and each runs the script's own file once more: put what the script "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import socket
 import subprocess
@@ -22,8 +21,6 @@ from parsl_on_dask.importing import alias
 from parsl_on_dask.linger import records
 from parsl_on_dask.linger.client import ANSWER, ResidentClient, say
 from parsl_on_dask.linger.wire import Wire
-
-logger = logging.getLogger("parsl.linger.reattach")
 
 #: Seconds for a resident to start.
 START = 120.0
