@@ -233,7 +233,7 @@ class _LocalBlock(Supervisor):
         write_start_files(self.executor, self.scratch, Start("node", archive, 0))
         return node_command(self.executor, self.scratch, path)
 
-    def shell_text(self, command: str, job: str, folder: str) -> str:
+    def shell_text(self, command: str, job: str) -> str:
         before = "" if self.in_our_python else f"{note()}\n{self.cluster.provider.worker_init}\n"
         run = f"{command}\n" if prefixed(self.executor, "") else f"exec {command}\n"
         return f"{before}export JOBNAME={job}\n{run}"

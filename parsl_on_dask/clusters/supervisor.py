@@ -105,7 +105,7 @@ class Supervisor:
         code = f"import sys; sys.path.insert(0, {package!r}); import parsl_on_dask.clusters.node as n; n.main({path!r})"
         return f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
 
-    def shell_text(self, command: str, job: str, folder: str) -> str:
+    def shell_text(self, command: str, job: str) -> str:
         """The shell text that starts the process."""
         return f"exec {command}\n"
 
@@ -124,7 +124,7 @@ class Supervisor:
         self.stderr = script + ".err"
         path = os.path.join(self.scratch, f"{self.name or 'scheduler'}.sock")
         with open(script, "w") as file:
-            file.write(self.shell_text(self.command(path), job, folder))
+            file.write(self.shell_text(self.command(path), job))
         with open(f"{path}.from", "w") as file:
             json.dump(places(), file)
         self.listener = socket.socket(socket.AF_UNIX)

@@ -223,7 +223,7 @@ def _start(config: Any, run_dir: str, linger: float, run: dict[str, Any]) -> Res
         "script": records.script(),
         "linger": linger,
         "run": run,
-        "recording": _recording(memoizer, config, run_dir),
+        "recording": _recording(memoizer, run_dir),
         "scaling": {name: getattr(config, name) for name in _SCALING},
         "override": cluster_override(),
         "sys_path": sys.path,
@@ -238,7 +238,7 @@ def _start(config: Any, run_dir: str, linger: float, run: dict[str, Any]) -> Res
     return client
 
 
-def _recording(memoizer: Any, config: Any, run_dir: str) -> tuple[str, bool, bool]:
+def _recording(memoizer: Any, run_dir: str) -> tuple[str, bool, bool]:
     """Where the resident records, so that it is where the memoizer would, if that writes results as they come."""
     place = os.path.join(run_dir, "checkpoint")
     if isinstance(memoizer, BasicMemoizer) and memoizer.checkpoint_mode == "task_exit":
