@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def bundle(
-    lane: Sender, shift: str, calls: Sequence[Call], feed: bool = False, need: float = 0.0, adopt: int = 0
+    lane: Sender,
+    shift: str,
+    calls: Sequence[Call],
+    feed: bool = False,
+    need: float = 0.0,
+    adopt: int = 0,
+    holder: str = "",
 ) -> bytes:
     """Pack calls for the worker (:class:`~parsl_on_dask.remote.runner.Bundle`).
 
@@ -27,6 +33,7 @@ def bundle(
     - `feed`: whether more calls may be sent after them.
     - `need`: seconds that the job of the worker has to last.
     - `adopt`: number of the only call, if that has run already and its value is to be taken; else 0.
+    - `holder`: address of the worker that has this value.
     """
     first = calls[0]
     return dumps(
@@ -38,6 +45,7 @@ def bundle(
             "inline": lane.executor.inline_limit,
             "feed": feed,
             "adopt": adopt,
+            "holder": holder,
             "once": lane.cluster.scratch,
             "slurm": lane.cluster.trusts_slurm,
             "need": need,
