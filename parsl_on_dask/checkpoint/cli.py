@@ -48,7 +48,7 @@ def main(words: Sequence[str]) -> int:
     logging.getLogger("parsl").addHandler(logging.NullHandler())
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)  # type: ignore[assignment]
+        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:
             status: int = getattr(commands, options.command)(options)
             sys.stdout.flush()
