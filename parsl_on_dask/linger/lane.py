@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import logging
 import weakref
 from collections import Counter
 from collections.abc import Collection
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import cloudpickle
@@ -46,6 +48,7 @@ class KeptLane(ClientLane):
         super().__init__(executor)
         self.resident = resident
         self._last: dict[str, Any] = {"status": {}, "node_hours": None}
+        self._questions: dict[str, Future[Any]] = {}
         self._watch: Any = None
         described = cloudpickle.dumps(_portable(executor))
         place = resident.ask("open", self.label, described, records.description(executor), timeout=None)
@@ -170,10 +173,29 @@ class KeptLane(ClientLane):
             last: T = self._last.get(method, default)
             return last
         try:
+            if self._in_loop():
+                return self._last_heard(method, default, *arguments)
             answer: T = self.resident.ask("lane", self.label, method, *arguments)
             return answer
         except (ResidentGone, TimeoutError, LookupError):  # it ends, or the executor there does
             return default
+
+    def _in_loop(self) -> bool:
+        """Whether this is the event loop of Dask's client, for which the thread may wait that would hear an answer."""
+        try:
+            return asyncio.get_running_loop() is self.client.loop.asyncio_loop
+        except RuntimeError:
+            return False
+
+    def _last_heard(self, method: str, default: T, *arguments: Any) -> T:
+        """The answer to the question before this one, if there is one by now."""
+        question = self._questions.get(method)
+        if question is None or question.done():
+            self._questions[method] = self.resident.question("lane", self.label, method, *arguments)
+            if question is not None:
+                self._last[method] = question.result()
+        last: T = self._last.get(method, default)
+        return last
 
     def running(self) -> dict[str, int] | None:
         return Counter(self._asked("running", {}) or {})
