@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distributed import Client
-
+from parsl_on_dask.clusters.base import connected
 from parsl_on_dask.clusters.local import LocalCluster
-from parsl_on_dask.dask_internals.intervals import shorten
 
 
 class WarmCluster(LocalCluster):
@@ -22,9 +20,7 @@ class WarmCluster(LocalCluster):
         self.error, self.closed, self.scratch = None, False, owner.scratch
         self.blocks, self.pids, self.down = owner.blocks, owner.pids, owner.down
         self.ends, self.news = owner.ends, owner.news
-        security = owner.client.security
-        self.client = Client(owner.address, security=security, set_as_default=False, name=f"parsl-{self.label}")
-        shorten(self.client)
+        self.client = connected(self.label, owner.address, owner.client.security)
 
     def trouble(self) -> BaseException | None:
         self.error = self.owner.error

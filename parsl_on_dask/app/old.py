@@ -35,19 +35,11 @@ def App(
 ) -> Callable[[Callable[..., Any]], Any]:
     """Make a function into an app, as releases up to 0.9 spelled it.
 
-    Parameters
-    ----------
-    apptype : 'python' or 'bash'
-        Today's spellings are ``python_app`` and ``bash_app``.
-    data_flow_kernel, cache, executors
-        As of those.
-    walltime : int, optional
-        Did nothing, and does nothing.
+    - `apptype`: today's spellings are ``python_app`` and ``bash_app``.
+    - `data_flow_kernel`, `cache`, `executors`: as of those.
+    - `walltime`: did nothing, and does nothing.
 
-    Raises
-    ------
-    ConfigurationError
-        For another `apptype`.
+    Raises ConfigurationError for another `apptype`.
     """
     from parsl_on_dask.app.bash import BashApp
     from parsl_on_dask.app.python import PythonApp

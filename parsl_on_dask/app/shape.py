@@ -38,22 +38,13 @@ class CallShape:
     - `function`: the user's function.
     - `all_defaults`: whether every default goes into the keywords (bash apps), or only those of the special names.
 
-    Attributes
-    ----------
-    defaults : dict
-        Keywords that every call starts with.
-    first : int
-        So many arguments by position can be handed on as they are.
-    names : tuple of str
-        Parameters that take arguments by position.
-    variable : bool
-        Whether there is a ``*args``.
-    absent : tuple of str
-        Special names without default.
-    binding : Binding or None
-        Checks whether a call's arguments fit the function; None leaves that to the function.
-    takes_self : bool
-        Whether the function is written as a method.
+    - `defaults`: keywords that every call starts with.
+    - `first`: so many arguments by position can be handed on as they are.
+    - `names`: parameters that take arguments by position.
+    - `variable`: whether there is a ``*args``.
+    - `absent`: special names without default.
+    - `binding`: checks whether a call's arguments fit the function; None leaves that to the function.
+    - `takes_self`: whether the function is written as a method.
     """
 
     __slots__ = ("absent", "binding", "defaults", "first", "name", "names", "takes_self", "variable")

@@ -32,14 +32,9 @@ def check(path: str | os.PathLike[str], arguments: Sequence[str] = (), *, time_l
     and the labels of its apps are looked at. Where a file cannot be run for reasons of its own, such as a module that
     is missing here, its further definitions and Configs are looked at all the same.
 
-    Parameters
-    ----------
-    path : path
-        A script, a notebook, or a file that defines Configs, or functions without arguments that return them.
-    arguments : sequence of str
-        Those of the script.
-    time_limit : float
-        Seconds until a file that has not loaded a Config is ended. Default 120.
+    - `path`: a script, a notebook, or a file that defines Configs, or functions without arguments that return them.
+    - `arguments`: those of the script.
+    - `time_limit`: seconds until a file that has not loaded a Config is ended. Default 120.
     """
     path = os.fspath(path)
     found, labels = _tried(path, arguments, time_limit)

@@ -21,12 +21,8 @@ _DECORATORS = ("python_app", "bash_app", "App")
 class Read:
     """What was found in a text; each line begins with the place.
 
-    Attributes
-    ----------
-    old : list of str
-        Old names that are imported, and their form of today.
-    refused : list of str
-        Names that cannot be imported, and labels that no executor has.
+    - `old`: old names that are imported, and their form of today.
+    - `refused`: names that cannot be imported, and labels that no executor has.
     """
 
     old: list[str] = field(default_factory=list)
@@ -37,12 +33,8 @@ class Read:
 class Unit:
     """A script, or a cell of a notebook.
 
-    Attributes
-    ----------
-    place : str
-        How it is named in front of the number of a line.
-    text : bytes or str
-        Python.
+    - `place`: how it is named in front of the number of a line.
+    - `text`: Python.
     """
 
     place: str
@@ -59,10 +51,7 @@ _PYTHON_CELLS = ("%%time", "%%timeit", "%%capture", "%%prun")
 def units_of(path: str) -> list[Unit]:
     """The texts of a file, in the order in which they run.
 
-    Parameters
-    ----------
-    path : str
-        A script, or a notebook (``.ipynb``).
+    - `path`: a script, or a notebook (``.ipynb``).
 
     Raises
     ------
@@ -93,11 +82,7 @@ def _without_magics(cell: str) -> str:
 def read(units: Sequence[Unit], labels: Collection[str]) -> Read:
     """Read a script, or the cells of a notebook.
 
-    Parameters
-    ----------
-    units : sequence of Unit
-    labels : collection of str
-        Those of the executors that there are; none if that is not known.
+    - `labels`: those of the executors that there are; none if that is not known.
 
     Returns
     -------

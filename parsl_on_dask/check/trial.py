@@ -24,6 +24,7 @@ from parsl_on_dask.common import check_notes
 from parsl_on_dask.common.overrides import CHECKING, ClusterOverride, set_cluster_override
 from parsl_on_dask.errors import NoDataFlowKernelError, ParslError
 from parsl_on_dask.old_spellings.legacy import reported, without_effect
+from parsl_on_dask.remote.sidefiles import write_private
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 #: Statements that are also run behind one that failed: they define things.
@@ -231,10 +232,7 @@ def _defined(trial: _Trial, loaded: Any) -> list[tuple[str, Any]]:
 
 
 def _write(found: dict[str, Any]) -> None:
-    report = os.environ[CHECKING]
-    with open(report + ".part", "w", encoding="utf-8") as file:
-        json.dump(found, file)
-    os.replace(report + ".part", report)
+    write_private(os.environ[CHECKING], json.dumps(found))
 
 
 def _end_all() -> NoReturn:

@@ -33,10 +33,7 @@ class Appender:
     - `segments`: where new segments are added; a segment's number is its place in the list.
     - `unindexed`: segments of others that have no index; they get one when this directory is first written to.
 
-    Attributes
-    ----------
-    places : dict
-        Key to place of what has been appended.
+    - `places`: key to place of what has been appended.
     """
 
     def __init__(self, directory: str, sync: bool, segments: list[Segment], unindexed: list[Unindexed]) -> None:

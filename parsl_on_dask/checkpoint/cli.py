@@ -8,7 +8,6 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import TextIO
 
 from parsl_on_dask.checkpoint.directories import UsageError
 from parsl_on_dask.common.command_line import CommandParser
@@ -49,7 +48,7 @@ def main(words: Sequence[str]) -> int:
     logging.getLogger("parsl").addHandler(logging.NullHandler())
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.showwarning = _show_warning
+        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:
             status: int = getattr(commands, options.command)(options)
             sys.stdout.flush()
@@ -68,17 +67,6 @@ def main(words: Sequence[str]) -> int:
 def _say(text: str, status: int) -> int:
     print(f"checkpoint: {text}", file=sys.stderr)
     return status
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    print(f"warning: {message}", file=sys.stderr)
 
 
 def _parser() -> CommandParser:

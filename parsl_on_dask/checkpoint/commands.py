@@ -289,10 +289,7 @@ def _damage(total: convert.Converted) -> int:
 
 
 def _watch(what: str) -> convert.ShowProgress:
-    def watch(entries: Iterable[Entry], count: int) -> Iterable[Entry]:
-        return progress(entries, count, what)
-
-    return watch
+    return lambda entries, count: progress(entries, count, what)
 
 
 def _open(path: str, stack: ExitStack) -> list[CheckpointDirectory]:

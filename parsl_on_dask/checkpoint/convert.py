@@ -18,18 +18,12 @@ from parsl_on_dask.remote import sidefiles
 class Converted:
     """What a conversion has done.
 
-    Attributes
-    ----------
-    written : int
-        Results written.
-    known : int
-        Results left out because they were there already.
-    damaged : list of str
-        What could not be read, and why.
-    no_equal : Counter
-        By identity: results whose keys Parsl cannot make, because their functions are not identified by name only.
-    need_cloudpickle : int
-        Results that are read only where cloudpickle is installed.
+    - `written`: results written.
+    - `known`: results left out because they were there already.
+    - `damaged`: what could not be read, and why.
+    - `no_equal`: by identity: results whose keys Parsl cannot make, because their functions are not identified by name
+      only.
+    - `need_cloudpickle`: results that are read only where cloudpickle is installed.
     """
 
     written: int = 0

@@ -305,7 +305,7 @@ def from_library(obj: object, output_ref: bool, *exact: type) -> Any:
     return known(obj, output_ref=output_ref)
 
 
-def register_default(kind: type, function: Callable[..., Any]) -> None:
+def register_default(kind: type, function: Callable[[Any], Any]) -> None:
     """Register a function, unless a user has registered one."""
     if kind not in _registry:
-        id_for_memo.register(kind, function)
+        id_for_memo.register(kind, lambda obj, output_ref=False: function(obj))

@@ -70,7 +70,7 @@ def objects_digest(values: list[Any]) -> bytes:
     return digest.digest()
 
 
-def array_id(obj: Any, output_ref: bool = False) -> bytes:
+def array_id(obj: Any) -> bytes:
     """Class, type of elements, shape and elements; not the order in memory."""
     if isinstance(obj, np.ma.MaskedArray):
         refuse_subclass(obj, np.ma.MaskedArray)
@@ -84,7 +84,7 @@ def array_id(obj: Any, output_ref: bool = False) -> bytes:
     return tagged("ndarray", kind, dtype_id(plain.dtype), repr(plain.shape).encode(), contents(plain))
 
 
-def scalar_id(obj: Any, output_ref: bool = False) -> bytes:
+def scalar_id(obj: Any) -> bytes:
     """Type and value. What is a Python float or str as well is Parsl's to say."""
     if isinstance(obj, (str, int, float)):
         as_parsl: bytes = plain_id(obj)
@@ -93,18 +93,10 @@ def scalar_id(obj: Any, output_ref: bool = False) -> bytes:
     return tagged("scalar", dtype_id(array.dtype), contents(array))
 
 
-def _dtype(obj: Any, output_ref: bool = False) -> bytes:
-    return dtype_id(obj)
-
-
-def _ufunc(obj: Any, output_ref: bool = False) -> bytes:
-    return tagged("ufunc", obj.__name__.encode())
-
-
 def register() -> None:
     """Make numpy's types known."""
     register_default(np.ndarray, array_id)
     register_default(np.generic, scalar_id)
     register_default(np.bytes_, scalar_id)  # bytes come first among its bases
-    register_default(np.dtype, _dtype)
-    register_default(np.ufunc, _ufunc)
+    register_default(np.dtype, dtype_id)
+    register_default(np.ufunc, lambda obj: tagged("ufunc", obj.__name__.encode()))

@@ -31,7 +31,7 @@ def values_id(column: Any) -> bytes:
     return tagged("values", name, objects_digest(list(column)))
 
 
-def index_id(obj: Any, output_ref: bool = False) -> bytes:
+def index_id(obj: Any) -> bytes:
     """Names and values; a range by its ends."""
     if isinstance(obj, pd.MultiIndex):
         levels = [obj.get_level_values(i) for i in range(obj.nlevels)]
@@ -43,51 +43,30 @@ def index_id(obj: Any, output_ref: bool = False) -> bytes:
     return tagged("Index", ident(obj.name), values_id(obj))
 
 
-def series_id(obj: Any, output_ref: bool = False) -> bytes:
+def series_id(obj: Any) -> bytes:
     """Name, index and values."""
     refuse_subclass(obj, pd.Series)
     return tagged("Series", ident(obj.name), index_id(obj.index), values_id(obj))
 
 
-def frame_id(obj: Any, output_ref: bool = False) -> bytes:
+def frame_id(obj: Any) -> bytes:
     """Index, names of the columns, and their values."""
     refuse_subclass(obj, pd.DataFrame)
     columns = (values_id(obj.iloc[:, i]) for i in range(obj.shape[1]))
     return tagged("DataFrame", index_id(obj.index), index_id(obj.columns), *columns)
 
 
-def timestamp_id(obj: Any, output_ref: bool = False) -> bytes:
+def timestamp_id(obj: Any) -> bytes:
     """The time, to the nanosecond, and its zone."""
     refuse_subclass(obj, pd.Timestamp)
     return tagged("Timestamp", obj.tz_localize(None).isoformat().encode(), b"%d" % obj.fold, zone_id(obj))
 
 
-def timedelta_id(obj: Any, output_ref: bool = False) -> bytes:
-    """Days, seconds, microseconds and nanoseconds."""
-    return numbers("Timedelta", obj.days, obj.seconds, obj.microseconds, obj.nanoseconds)
-
-
-def _missing_id(obj: Any, output_ref: bool = False) -> bytes:
-    return tagged("missing", class_name(type(obj)))
-
-
-def _period_id(obj: Any, output_ref: bool = False) -> bytes:
-    return numbers("Period", obj.ordinal, obj.freqstr)
-
-
-def _interval_id(obj: Any, output_ref: bool = False) -> bytes:
-    return tagged("Interval", ident(obj.left), ident(obj.right), ident(obj.closed))
-
-
-def _dtype_id(obj: Any, output_ref: bool = False) -> bytes:
+def _dtype_id(obj: Any) -> bytes:
     if isinstance(obj, pd.CategoricalDtype):
         categories = b"" if obj.categories is None else values_id(obj.categories)
         return tagged("CategoricalDtype", ident(obj.ordered), categories)
     return tagged("extension dtype", class_name(type(obj)), str(obj).encode())
-
-
-def _array_id(obj: Any, output_ref: bool = False) -> bytes:
-    return tagged("extension array", values_id(pd.Series(obj)))
 
 
 def register() -> None:
@@ -96,10 +75,12 @@ def register() -> None:
     register_default(pd.Series, series_id)
     register_default(pd.Index, index_id)
     register_default(pd.Timestamp, timestamp_id)
-    register_default(pd.Timedelta, timedelta_id)
-    register_default(type(pd.NaT), _missing_id)
-    register_default(type(pd.NA), _missing_id)
-    register_default(pd.Period, _period_id)
-    register_default(pd.Interval, _interval_id)
+    register_default(
+        pd.Timedelta, lambda obj: numbers("Timedelta", obj.days, obj.seconds, obj.microseconds, obj.nanoseconds)
+    )
+    for missing in (pd.NaT, pd.NA):
+        register_default(type(missing), lambda obj: tagged("missing", class_name(type(obj))))
+    register_default(pd.Period, lambda obj: numbers("Period", obj.ordinal, obj.freqstr))
+    register_default(pd.Interval, lambda obj: tagged("Interval", ident(obj.left), ident(obj.right), ident(obj.closed)))
     register_default(pd.api.extensions.ExtensionDtype, _dtype_id)
-    register_default(pd.api.extensions.ExtensionArray, _array_id)
+    register_default(pd.api.extensions.ExtensionArray, lambda obj: tagged("extension array", values_id(pd.Series(obj))))

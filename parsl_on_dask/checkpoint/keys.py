@@ -50,11 +50,8 @@ _LONG = 2048
 def app_id(function: Callable[..., Any]) -> Any:
     """What stands for an app's function in a key.
 
-    Parameters
-    ----------
-    function : callable
-        What the app handed to the kernel: the user's function, the one that runs a bash app, or a wrapper of
-        either (walltime, staging).
+    - `function`: what the app handed to the kernel: the user's function, the one that runs a bash app, or a wrapper of
+      either (walltime, staging).
     """
     if isinstance(function, types.FunctionType):
         return (_registry.get(type(function)) or id_for_memo)(function)
@@ -81,23 +78,15 @@ def app_id(function: Callable[..., Any]) -> Any:
 def make_hash(task: Mapping[str, Any], *, identity: str = "name", files: FilePolicy = "path") -> str:
     """The key of a call: 32 hexadecimal digits.
 
-    Parameters
-    ----------
-    task : TaskRecord
-        With its futures replaced by their values. Read are func, args, kwargs, ignore_for_cache and, if there is
-        one, cache_version.
-    identity : {'name', 'source'}, default 'name'
-        What of the function counts, if the record has no cache_version. Keys by name are Parsl's; no key by one
-        policy is one by another.
-    files : {'path', 'stat', 'content'}, default 'path'
-        What of a ``File`` counts that is not an output: its name; name, size and time of change; or what is in it.
+    - `task`: with its futures replaced by their values. Read are func, args, kwargs, ignore_for_cache and, if there is
+      one, cache_version.
+    - `identity`: what of the function counts, if the record has no cache_version. Keys by name are Parsl's; no key by
+      one policy is one by another. Default 'name'.
+    - `files`: what of a ``File`` counts that is not an output: its name; name, size and time of change; or what is in
+      it. Default 'path'.
 
-    Raises
-    ------
-    ValueError
-        When an argument is of a type that :func:`id_for_memo` does not know. It says which argument.
-    FileNotFoundError
-        When a file cannot be looked at that has to be.
+    Raises ValueError when an argument is of a type that :func:`id_for_memo` does not know. It says which argument.
+    Raises FileNotFoundError when a file cannot be looked at that has to be.
 
     Examples
     --------
@@ -114,10 +103,7 @@ def make_hash(task: Mapping[str, Any], *, identity: str = "name", files: FilePol
 def make_key(task: Mapping[str, Any], *, identity: str = "name", files: FilePolicy = "path") -> tuple[str, list[Part]]:
     """The key of a call, and its parts.
 
-    Parameters
-    ----------
-    task, identity, files
-        As for :func:`make_hash`.
+    - `task`, `identity`, `files`: as for :func:`make_hash`.
 
     Returns
     -------

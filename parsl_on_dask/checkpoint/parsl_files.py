@@ -111,10 +111,7 @@ class ParslFile:
 
     Raises BadCheckpoint when the file cannot be read at all: no permission, a directory, or no checkpoint file.
 
-    Attributes
-    ----------
-    damaged : int
-        Places in the file where there is no usable record.
+    - `damaged`: places in the file where there is no usable record.
 
     Examples
     --------

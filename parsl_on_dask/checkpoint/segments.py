@@ -137,18 +137,11 @@ class Segment:
 class Scan:
     """All frames of a segment, or those from an offset on. What is damaged is skipped and counted.
 
-    Attributes
-    ----------
-    rows : list of bytes
-        A row of an index for each record, in the order of the file.
-    end : int
-        Where the last whole record ends. What follows may be torn, or may be being written just now.
-    damaged : int
-        Records that were skipped.
-    damaged_before_end : int
-        Those of them that a later scan, from ``end`` on, does not meet again.
-    newer : bool
-        The file is of another version of the format and has not been read.
+    - `rows`: a row of an index for each record, in the order of the file.
+    - `end`: where the last whole record ends. What follows may be torn, or may be being written just now.
+    - `damaged`: records that were skipped.
+    - `damaged_before_end`: those of them that a later scan, from ``end`` on, does not meet again.
+    - `newer`: the file is of another version of the format and has not been read.
     """
 
     def __init__(self, segment: Segment, start: int = 0) -> None:

@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 def open_cluster(executor: Any) -> Cluster:
     """Start or join the cluster that an executor describes.
 
-    Raises
-    ------
-    ExecutorError
-        When it cannot be started or reached.
+    Raises ExecutorError when it cannot be started or reached.
     """
     from parsl_on_dask.common import late_threads
     from parsl_on_dask.dask_internals.clients import start_callback_thread
@@ -31,7 +28,7 @@ def open_cluster(executor: Any) -> Cluster:
 
         return ExistingCluster(executor)
     if hasattr(executor.provider, "make_cluster"):
-        from parsl_on_dask.clusters.clouds import CloudCluster
+        from parsl_on_dask.clusters.existing import CloudCluster
 
         return CloudCluster(executor)
     drains = getattr(executor, "drain_period", None)

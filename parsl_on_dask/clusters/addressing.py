@@ -24,14 +24,9 @@ ANYWHERE = "0.0.0.0"
 class SchedulerAddress(NamedTuple):
     """Where a scheduler is to be.
 
-    Attributes
-    ----------
-    host : str
-        The address that it listens on; ``"0.0.0.0"`` for all of the machine's.
-    contacts : list of str
-        Addresses of this machine that workers try, the most promising first.
-    ports : list of int
-        Ports to try, in order; 0 for any.
+    - `host`: the address that it listens on; ``"0.0.0.0"`` for all of the machine's.
+    - `contacts`: addresses of this machine that workers try, the most promising first.
+    - `ports`: ports to try, in order; 0 for any.
     """
 
     host: str
@@ -47,17 +42,10 @@ class SchedulerAddress(NamedTuple):
 def scheduler_address(executor: HighThroughputExecutor, interface: str | None = None) -> SchedulerAddress:
     """The place of an executor's scheduler on this machine.
 
-    Parameters
-    ----------
-    executor : LaneExecutor
-        Its ``address``, ``worker_port`` and ``worker_port_range`` decide.
-    interface : str, optional
-        Network interface to use when there is no ``address``.
+    - `executor`: its ``address``, ``worker_port`` and ``worker_port_range`` decide.
+    - `interface`: network interface to use when there is no ``address``.
 
-    Raises
-    ------
-    ExecutorError
-        When the address or the interface is not there.
+    Raises ExecutorError when the address or the interface is not there.
     """
     address = getattr(executor, "address", None)
     ports = ports_for(executor)
@@ -137,12 +125,9 @@ def url(encrypted: bool, host: str, port: int) -> str:
 def contacts_of(address: str, contacts: list[str] | None = None) -> list[str]:
     """Addresses at which a scheduler can be reached whose own address is ``address``.
 
-    Parameters
-    ----------
-    address : str
-        As Dask writes it.
-    contacts : list of str, optional
-        Hosts to write in the place of the address's. Default: those of this machine if it listens on all of them.
+    - `address`: as Dask writes it.
+    - `contacts`: hosts to write in the place of the address's. Default: those of this machine if it listens on all of
+      them.
 
     Examples
     --------

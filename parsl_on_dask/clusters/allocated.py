@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from parsl_on_dask.launchers.base import Launcher
 from parsl_on_dask.launchers.launchers import command_file
 from parsl_on_dask.providers.allocation import ALLOCATION, SHARES, Allocation, allocation_here
 from parsl_on_dask.providers.local_provider import LocalProvider
+from parsl_on_dask.remote.nodes import is_open_mpi, mpiexec_version
 
 HOW = "Start the script in one (sbatch, salloc, qsub, bsub, flux batch), or name the machines: hosts=['node1', 'node2']"
 
@@ -154,7 +154,6 @@ class AllocationProvider(LocalProvider):
 
     @property
     def reaches_others(self) -> bool:
-        """Whether workers may be on other machines than this one."""
         return True
 
     def enter(self) -> None:
@@ -216,12 +215,8 @@ def start_on(found: Allocation, nodes: Sequence[str]) -> StartCommand:
 
 
 def _mpiexec(one_each: dict[str, int], nodes: Sequence[str]) -> StartCommand:
-    try:
-        done = subprocess.run(["mpiexec", "--version"], capture_output=True, text=True, timeout=20)
-        version = done.stdout + done.stderr
-    except (OSError, subprocess.SubprocessError):
-        version = ""
-    if re.search("open.?(mpi|rte)|prrte", version, re.IGNORECASE):
+    version = mpiexec_version()
+    if is_open_mpi(version):
         return StartCommand(
             compose_open_mpi({**one_each, "launcher_options": "--bind-to none"}, nodes)[1], carries=False
         )

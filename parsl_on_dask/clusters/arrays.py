@@ -19,11 +19,7 @@ class Arrays:
     A system may have none, or a site refuse them, or only large ones. Then blocks are submitted one by one. An error
     that meets a single submission, too, says nothing about arrays.
 
-    Parameters
-    ----------
-    provider : ExecutionProvider
-    label : str
-        Of the executor, for the log.
+    - `label`: of the executor, for the log.
     """
 
     def __init__(self, provider: Any, label: str) -> None:

@@ -22,12 +22,8 @@ MOST = 16
 class BadNodes:
     """The nodes that blocks are to keep away from. Any thread may use it.
 
-    Parameters
-    ----------
-    label : str
-        Name of the executor, for the log.
-    clock : callable
-        The time in seconds.
+    - `label`: name of the executor, for the log.
+    - `clock`: the time in seconds.
 
     Examples
     --------

@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from parsl_on_dask.dask_internals.clients import abandon, has_stopped_listening
+from parsl_on_dask.dask_internals.intervals import shorten
+from parsl_on_dask.errors import ExecutorError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -28,22 +30,14 @@ GOODBYE = 5.0
 class End(NamedTuple):
     """How the process of a worker ended.
 
-    Attributes
-    ----------
-    how : str
-        ``"signal SIGKILL"``, ``"exit code 3"``.
-    peak, limit : int
-        The most memory that it had used, and what there is for all workers of its node, in bytes; 0 if not known.
-    workers : int
-        How many of them there are.
-    log : str
-        The file that it wrote its log to.
-    over : str
-        Why its supervisor ended it, where that did: ``"walltime"``, ``"memory"``, ``"kill"``.
-    allowed, used : float
-        The seconds or bytes that its call was allowed, and the bytes that it had.
-    starved : bool
-        Whether the machine's kernel ended a process meanwhile because memory had run out.
+    - `how`: ``"signal SIGKILL"``, ``"exit code 3"``.
+    - `peak`, `limit`: the most memory that it had used, and what there is for all workers of its node, in bytes; 0 if
+      not known.
+    - `workers`: how many of them there are.
+    - `log`: the file that it wrote its log to.
+    - `over`: why its supervisor ended it, where that did: ``"walltime"``, ``"memory"``, ``"kill"``.
+    - `allowed`, `used`: the seconds or bytes that its call was allowed, and the bytes that it had.
+    - `starved`: whether the machine's kernel ended a process meanwhile because memory had run out.
     """
 
     how: str
@@ -55,6 +49,15 @@ class End(NamedTuple):
     allowed: float = 0.0
     used: float = 0.0
     starved: bool = False
+
+
+def connected(label: str, target: Any, security: Any = None, **options: Any) -> Client:
+    """A client of ours for a cluster, which is not taken for the default one."""
+    from distributed import Client
+
+    client = Client(target, security=security, set_as_default=False, name=f"parsl-{label}", **options)
+    shorten(client)
+    return client
 
 
 def close_client(client: Any) -> None:
@@ -69,7 +72,12 @@ def close_client(client: Any) -> None:
 class Cluster(abc.ABC):
     """A Dask cluster that was started or joined."""
 
+    executor: Any
+    label: str
     client: Client
+    #: why it can run no more calls, as far as somebody has said so
+    error: str | None = None
+    closed = False
     #: whether this process started the cluster, so that its settings are ours
     started_here: bool = False
     #: whether what Slurm says about the end of the workers' job is to be believed, see remote.jobend
@@ -179,7 +187,8 @@ class Cluster(abc.ABC):
 
     def trouble(self) -> BaseException | None:
         """Why the cluster can no longer run calls, or None when it can."""
-        return None
+        error = self.error or self.cut_off()
+        return ExecutorError(self.executor, error) if error else None
 
     def cut_off(self) -> str:
         """What is wrong with the connection to the scheduler, "" while it stands or is being made again."""

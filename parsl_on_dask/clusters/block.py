@@ -1,14 +1,22 @@
-"""One block: what is known about its job."""
+"""One block: what is known about its job, and what its dead workers have left."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import time
 from typing import Any
 
+from parsl_on_dask.clusters.base import End
 from parsl_on_dask.jobs.states import JobState, JobStatus
+from parsl_on_dask.remote import journal
+
+#: Seconds that the journal of a dead worker may take to arrive.
+ARRIVAL = 1.0
+#: Seconds for which a block that left no journal in that time is not waited for again.
+SILENT = 10.0
 
 NEVER_CONNECTED = (
     "The job ended before any of its workers had connected to the scheduler; its output, in the submit_scripts "
@@ -19,32 +27,18 @@ NEVER_CONNECTED = (
 class Block:
     """One job.
 
-    Attributes
-    ----------
-    name : str
-        Its id, a number.
-    folder : str
-        Directory that its nodes share with this process. They make it.
-    spec_file : str
-        What its nodes are told. It is there for as long as the block is wanted.
-    job_id : object
-        The provider's; None before the submission.
-    status : JobStatus
-        As it is shown.
-    connected : bool
-        Whether it ever had workers.
-    since : float
-        When the first of them came, by the monotonic clock.
-    trial : int
-        Which trial of the governor's it belongs to.
-    counted : bool
-        Whether the governor knows what became of it.
-    left_word : bool
-        Whether its job was seen to have left an exit code.
-    given_back : bool
-        Whether it is, or is about to be, cancelled.
-    gone : bool
-        Whether the provider says that the job has ended.
+    - `name`: its id, a number.
+    - `folder`: directory that its nodes share with this process. They make it.
+    - `spec_file`: what its nodes are told. It is there for as long as the block is wanted.
+    - `job_id`: the provider's; None before the submission.
+    - `status`: as it is shown.
+    - `connected`: whether it ever had workers.
+    - `since`: when the first of them came, by the monotonic clock.
+    - `trial`: which trial of the governor's it belongs to.
+    - `counted`: whether the governor knows what became of it.
+    - `left_word`: whether its job was seen to have left an exit code.
+    - `given_back`: whether it is, or is about to be, cancelled.
+    - `gone`: whether the provider says that the job has ended.
     """
 
     def __init__(self, name: str, folder: str, spec_file: str) -> None:
@@ -109,3 +103,40 @@ def describe_end(status: JobStatus) -> str:
     if status.stderr_summary:
         lines.append(f"the job's stderr:\n{status.stderr_summary}")
     return "; ".join(lines)
+
+
+class Remains:
+    """Reads journals and ends, once each."""
+
+    def __init__(self) -> None:
+        self._silent: dict[str, float] = {}
+
+    def last_of(self, block: Block, worker: str) -> tuple[int, list[bytes]] | None:
+        """Number of the call that a worker was running (0: none) and its last reports; None if it left no journal."""
+        path = journal.path_of(block.folder, worker)
+        # a node that is gone writes no journals: its other workers' are not waited for
+        patient = time.monotonic() - self._silent.get(block.name, -100.0) > SILENT
+        deadline = time.monotonic() + (ARRIVAL if patient else 0.0)
+        while True:
+            found = journal.read(path)
+            if found is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+                return found
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.01)
+        if patient:
+            self._silent[block.name] = time.monotonic()
+        return None
+
+    def end_of(self, block: Block, worker: str) -> End | None:
+        """How the process of a worker ended; None if its supervisor did not write that down."""
+        path = os.path.join(block.folder, worker + ".end")
+        try:  # it is written before the journal, for which last_of() has waited
+            with open(path) as file:
+                end = End(**json.load(file))
+            os.unlink(path)
+        except (OSError, ValueError, TypeError):
+            return None
+        return end

@@ -10,18 +10,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from parsl_on_dask.clusters import supervisor
 from parsl_on_dask.clusters.addressing import ANYWHERE, SchedulerAddress, contacts_of, ports_for, scheduler_address, url
+from parsl_on_dask.clusters.base import connected
 from parsl_on_dask.clusters.block import Block, describe_end
 from parsl_on_dask.clusters.ledger import Ledger
 from parsl_on_dask.clusters.roster import TOPIC
-from parsl_on_dask.clusters.supervisor import Supervisor, pems_of
-from parsl_on_dask.dask_internals.intervals import shorten
+from parsl_on_dask.clusters.supervisor import Supervisor, certificates
 from parsl_on_dask.errors import ExecutorError
 
 if TYPE_CHECKING:
     from distributed import Client
-
-    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.blocks")
 
@@ -32,18 +31,13 @@ LONELY = 60.0
 class Jobs(Protocol):
     """The jobs of the blocks."""
 
-    def ask_for(self, count: int, scheduler: dict[str, Any] | None = None) -> list[Block]:
-        """Ask for blocks."""
-
-    def look_if_due(self) -> None:
-        """Look at what has become of them."""
+    def ask_for(self, count: int, scheduler: dict[str, Any] | None = None) -> list[Block]: ...
+    def look_if_due(self) -> None: ...
 
 
-class Cluster(Protocol):
+class Cluster(supervisor.Cluster, Protocol):
     """A cluster of blocks, as its scheduler sees it."""
 
-    error: str | None
-    executor: HighThroughputExecutor
     home: str
     jobs: Jobs
     label: str
@@ -56,19 +50,11 @@ class Cluster(Protocol):
 class BlockScheduler:
     """Starts the scheduler of a cluster of blocks, and the client of it.
 
-    Attributes
-    ----------
-    addresses : list of str
-        Where nodes may find it.
-    pems : dict of str to str or None
-        The certificates of its connections, as text; None when they are not encrypted.
-    loopback : bool
-        Whether all of it is on this machine.
-    supervisor : Supervisor or None
-        What keeps its process here; None when it is in a job.
-    block : Block or None
-        The block whose job it is in.
-    client : distributed.Client
+    - `addresses`: where nodes may find it.
+    - `pems`: the certificates of its connections, as text; None when they are not encrypted.
+    - `loopback`: whether all of it is on this machine.
+    - `supervisor`: what keeps its process here; None when it is in a job.
+    - `block`: the block whose job it is in.
     """
 
     client: Client
@@ -86,19 +72,16 @@ class BlockScheduler:
     def start_here(self) -> None:
         """Start it in a process of its own, and ask for the first blocks.
 
-        Raises
-        ------
-        ExecutorError
-            When it does not start.
+        Raises ExecutorError when it does not start.
         """
         place = self._place()
         self.loopback = place.loopback
         self._warn_of_plain_text(place.host)
-        supervisor = self.supervisor = _SchedulerProcess(self.cluster)
-        supervisor.launch()
-        security = self._security()
+        process = self.supervisor = Supervisor(self.cluster, self.cluster.sockets, None)
+        process.launch()
+        security, self.pems = certificates(self.executor)
         settings = self._settings(place.host, place.ports)
-        address = supervisor.begin({"scheduler": settings, "address": "", "workers": [], "security": self.pems})
+        address = process.begin({"scheduler": settings, "address": "", "workers": [], "security": self.pems})
         self.addresses = contacts_of(address, place.contacts)
         self.cluster.jobs.ask_for(int(self.cluster.provider.init_blocks))
         port = int(address.rpartition(":")[2])
@@ -108,16 +91,13 @@ class BlockScheduler:
     def start_in_job(self) -> None:
         """Ask for a block that runs it, wait until it does, and ask for the other first blocks.
 
-        Raises
-        ------
-        ExecutorError
-            When that block ends before.
+        Raises ExecutorError when that block ends before.
         """
         place = scheduler_address(self.executor, self.cluster.site("interface")) if self.executor.address else None
         self.loopback = place is not None and place.loopback
         host = "127.0.0.1" if self.loopback else ANYWHERE
         self._warn_of_plain_text(host)
-        security = self._security()
+        security, self.pems = certificates(self.executor)
         where = os.path.join(self.cluster.home, "block-0", "scheduler.json")
         for left_over in (where, where + ".claim"):
             with suppress(FileNotFoundError):
@@ -156,15 +136,6 @@ class BlockScheduler:
             "contacts": ["127.0.0.1"] if host == "127.0.0.1" else None,
         }
 
-    def _security(self) -> Any:
-        from distributed.security import Security
-
-        if not self.executor.encrypted:
-            return None
-        security = Security.temporary()
-        self.pems = pems_of(security)
-        return security
-
     def _warn_of_plain_text(self, host: str) -> None:
         if not self.executor.encrypted and not host.startswith("127."):
             logger.warning(
@@ -174,36 +145,12 @@ class BlockScheduler:
             )
 
     def _connect(self, addresses: list[str], security: Any) -> None:
-        from distributed import Client
-
+        patience = 30 if len(addresses) == 1 else 10
         for address in addresses:
             try:
-                self.client = Client(
-                    address,
-                    security=security,
-                    set_as_default=False,
-                    name=f"parsl-{self.label}",
-                    timeout=30 if len(addresses) == 1 else 10,
-                )
+                self.client = connected(self.label, address, security, timeout=patience)
                 break
             except OSError:
                 if address is addresses[-1]:
                     raise
-        shorten(self.client)
         logger.info("Executor %s runs on the Dask cluster %s", self.label, address)
-
-
-class _SchedulerProcess(Supervisor):
-    """The process that keeps the scheduler of blocks elsewhere."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        super().__init__(cluster.executor, cluster.sockets, None)
-        self.cluster = cluster
-
-    def received(self, message: dict[str, Any]) -> None:
-        if "error" in message:
-            logger.error("Executor %s: %s", self.cluster.label, message["error"])
-            self.cluster.error = message["error"]
-
-    def over(self) -> None:
-        self.cluster.error = self.cluster.error or "the process that keeps its scheduler ended"

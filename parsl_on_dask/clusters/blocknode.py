@@ -21,8 +21,8 @@ from typing import Any
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
 from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
-from parsl_on_dask.clusters.node import FAILED_STARTS, Node, how_it_ended, kill, run_in_child, tell
-from parsl_on_dask.clusters.process_ends import CUT_OFF, LEFT, NOTICES
+from parsl_on_dask.clusters.node import FAILED_STARTS, Node, how_it_ended, kill, set_up
+from parsl_on_dask.clusters.orphans import CUT_OFF, LEFT, NOTICES
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.launchers.own_variables import put_back
 from parsl_on_dask.remote import scratch
@@ -40,12 +40,8 @@ LISTEN = 0.5
 class BlockNode(Node):
     """The supervisor of one node of a block.
 
-    Parameters
-    ----------
-    spec : dict
-        As :func:`parsl_on_dask.clusters.blockspec.node_spec` makes it.
-    lifeline : file, optional
-        Whose end is the end of this process.
+    - `spec`: as :func:`parsl_on_dask.clusters.blockspec.node_spec` makes it.
+    - `lifeline`: whose end is the end of this process.
     """
 
     def __init__(self, spec: dict[str, Any], lifeline: Any = None) -> None:
@@ -103,30 +99,18 @@ class BlockNode(Node):
         raise SystemExit(self.exit_code)
 
     def start_sentinel(self, addresses: list[str]) -> None:
-        read, write = os.pipe()
-        pid = self.fork()
-        if pid == 0:
-            from parsl_on_dask.clusters.processes import sentinel_main
-
-            os.close(read)
-            run_in_child(sentinel_main, self.spec, addresses, lambda address: tell(write, address))
-        os.close(write)
-        self.sentinel_pid, self.sentinel_pipe = pid, read
-        self.awaited[read] = -1
+        self.sentinel_pid, self.sentinel_pipe = self.child("sentinel_main", addresses)
+        self.awaited[self.sentinel_pipe] = -1
 
     def helpers(self) -> set[int]:
         return {*super().helpers(), self.sentinel_pid}
 
     def start_workers(self, address: str) -> None:
         self.address = address
-        host = self.spec["host"] or self.own_host(address)
+        host = self.spec["host"] or next(iter(self.own_interface() or ()), None) or own_address_towards(address)
         for number, worker in enumerate(self.spec["workers"]):
             worker["host"] = host
             self.start_worker(number, 0)
-
-    def own_host(self, address: str) -> str:
-        """The address that the workers of this node listen on."""
-        return next(iter(self.own_interface() or ()), None) or own_address_towards(address)
 
     def own_interface(self) -> list[str] | None:
         """The address of the network interface that the site's settings name, if there is one."""
@@ -272,10 +256,7 @@ class BlockNode(Node):
 def own_folder(setting: str | None) -> str | None:
     """The folder that a ``local-directory`` names on this node, which is made if it is not there.
 
-    Raises
-    ------
-    SystemExit
-        When there can be none, with a text that says why.
+    Raises SystemExit when there can be none, with a text that says why.
     """
     if setting is None:
         return None
@@ -294,12 +275,8 @@ def own_folder(setting: str | None) -> str | None:
 def main(path: str, same: bool = True) -> None:
     """Be the supervisor of this node.
 
-    Parameters
-    ----------
-    path : str
-        File with what to do; ``"-"`` reads it from standard input.
-    same : bool
-        Whether this is the Python of the script.
+    - `path`: file with what to do; ``"-"`` reads it from standard input.
+    - `same`: whether this is the Python of the script.
     """
     lifeline = None
     if path == "-":
@@ -313,15 +290,7 @@ def main(path: str, same: bool = True) -> None:
     spec["began"] = time.time()
     put_back(os.environ, spec["ranks"])
     import_from(spec, same)
-    import dask
-    import distributed.worker  # noqa: F401
-
-    dask.config.update(dask.config.config, json.loads(spec["config"]))
-    if spec["alias"]:
-        from parsl_on_dask.importing.alias import install_from_environment
-
-        os.environ.update(spec["alias"])
-        install_from_environment()
+    set_up(spec, json.loads(spec["config"]))
     node = BlockNode(spec, lifeline)
     node.run()
     sys.exit(node.exit_code)

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster, End, close_client
-from parsl_on_dask.clusters.block import Block, describe_end
+from parsl_on_dask.clusters.block import Block, Remains, describe_end
 from parsl_on_dask.clusters.block_scheduler import BlockScheduler
 from parsl_on_dask.clusters.blockspec import (
     node_command,
@@ -34,11 +34,9 @@ from parsl_on_dask.clusters.blockspec import (
 )
 from parsl_on_dask.clusters.jobs import Jobs
 from parsl_on_dask.clusters.ledger import Ledger
-from parsl_on_dask.clusters.remains import Remains
 from parsl_on_dask.clusters.roster import Member, Roster, parts_of
 from parsl_on_dask.clusters.startup import Start, stdin_command, write_archive
 from parsl_on_dask.clusters.supervisor import dask_config
-from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.providers.base import slots_of
 from parsl_on_dask.providers.job_scripts.preamble import LATE
 from parsl_on_dask.remote import scratch
@@ -63,14 +61,7 @@ USEFUL = 15.0
 class BlockCluster(Cluster):
     """A scheduler, and workers that come and go in blocks.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor
-
-    Raises
-    ------
-    ExecutorError
-        When the scheduler does not start. Blocks that do not start are seen in :meth:`status`.
+    Raises ExecutorError when the scheduler does not start. Blocks that do not start are seen in :meth:`status`.
     """
 
     started_here = True
@@ -84,8 +75,6 @@ class BlockCluster(Cluster):
             provider.enter()
         self.label = executor.label
         self.site = site_of(self.provider)
-        self.error: str | None = None
-        self.closed = False
         self.scheduler = BlockScheduler(self)
         self.roster = Roster(self)
         self.remains = Remains()
@@ -185,11 +174,11 @@ class BlockCluster(Cluster):
         block = self.jobs.blocks.get(self.block_of(worker) or "")
         return None if block is None else self.remains.end_of(block, worker)
 
-    def trouble(self) -> BaseException | None:
-        error = self.error or self.cut_off()
-        if not error and self.scheduler.block is not None and self.scheduler.block.over:
-            error = f"the block that ran its scheduler ended: {describe_end(self.scheduler.block.status)}"
-        return ExecutorError(self.executor, error) if error else None
+    def cut_off(self) -> str:
+        block, error = self.scheduler.block, super().cut_off()
+        if not error and block is not None and block.over:
+            return f"the block that ran its scheduler ended: {describe_end(block.status)}"
+        return error
 
     # -- blocks ------------------------------------------------------------------------------------------
 
@@ -258,7 +247,6 @@ class BlockCluster(Cluster):
         return [block.name for block in self.jobs.give_back(blocks, among)]
 
     def retire(self, addresses: Collection[str], seconds: float = RETIRE) -> None:
-        """Have workers hand their values over and take no new tasks, within some seconds."""
         client: Any = self.client
         if not addresses or client.status != "running":
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import random
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from parsl_on_dask.clusters.placement import describe_workers
 from parsl_on_dask.clusters.startup import Start, first_file, places, start_command, start_files
 from parsl_on_dask.clusters.supervisor import dask_config
-from parsl_on_dask.executors.specifications import MEGABYTE
+from parsl_on_dask.executors.specifications import MEGABYTE, room
 from parsl_on_dask.providers.walltimes import seconds
 from parsl_on_dask.providers.worker_args import WorkerOptions
 from parsl_on_dask.remote.jobend import DRAIN, JOB_END, SLURM_JOB_END
@@ -43,34 +44,26 @@ def node_spec(
 ) -> dict[str, Any]:
     """What the nodes of a block are told.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor
-    block : str
-        Its id.
-    addresses : list of str
-        Where the scheduler is; empty when it runs in the first block and is looked up in ``shared``.
-    pems : dict or None
-        Certificates; None for no TLS.
-    shared : str
-        The block's directory, which its nodes and the submitting process see; ``""`` if there is none.
-    loopback : bool
-        Whether workers listen on loopback only.
-    scheduler : dict, optional
-        Settings of the scheduler, if this block is the one to start it.
-    config : str, optional
-        Dask's settings, as JSON. Default: those of this process.
+    - `block`: its id.
+    - `addresses`: where the scheduler is; empty when it runs in the first block and is looked up in ``shared``.
+    - `pems`: certificates; None for no TLS.
+    - `shared`: the block's directory, which its nodes and the submitting process see; ``""`` if there is none.
+    - `loopback`: whether workers listen on loopback only.
+    - `scheduler`: settings of the scheduler, if this block is the one to start it.
+    - `config`: Dask's settings, as JSON. Default: those of this process.
     """
     from parsl_on_dask.importing import alias
 
     provider: Any = executor.provider
+    if pems is not None and scheduler is None:  # the keys of others are no business of workers
+        pems = {name: text for name, text in pems.items() if name.startswith(("tls_ca", "tls_worker"))}
     site = site_of(provider)
     options = site("worker") or WorkerOptions()
     drain_period = getattr(executor, "drain_period", None)
     return {
         "addresses": addresses,
         "scheduler": scheduler,
-        "security": pems if scheduler is not None or pems is None else _for_workers(pems),
+        "security": pems,
         **places(),
         "config": json.dumps(dask_config(None), default=str) if config is None else config,
         "alias": alias.environment(),
@@ -92,7 +85,7 @@ def node_spec(
         "block": block,
         "cores_per_worker": executor.cores_per_worker,
         "mem_per_worker": executor.mem_per_worker,
-        "max_workers_per_node": _finite(executor.max_workers_per_node),
+        "max_workers_per_node": None if executor.max_workers_per_node == math.inf else executor.max_workers_per_node,
         "accelerators": executor.available_accelerators,
         "cpu_affinity": executor.cpu_affinity,
         "worker_debug": executor.worker_debug,
@@ -109,14 +102,6 @@ def site_of(provider: Any) -> Any:
     """A function that looks a setting of the provider's site up; None where it has none."""
     site = getattr(provider, "site", None)
     return lambda name: getattr(site, name, None)
-
-
-def _finite(number: Any) -> Any:
-    return None if number == float("inf") else number
-
-
-def _for_workers(pems: dict[str, str]) -> dict[str, str]:
-    return {name: text for name, text in pems.items() if name.startswith(("tls_ca", "tls_worker"))}
 
 
 def python_of(executor: HighThroughputExecutor) -> str | None:
@@ -209,47 +194,20 @@ def drain_time(spec: dict[str, Any]) -> float | None:
     return at
 
 
-def room(spec: dict[str, Any], cores: int, memory_gb: float) -> int:
-    """How many workers a node has room for, by Parsl's formula.
-
-    Examples
-    --------
-    >>> node = {"cores_per_worker": 2, "mem_per_worker": 4, "max_workers_per_node": None, "accelerators": []}
-    >>> room(node, 16, 20.0)
-    5
-    """
-    count = int(cores // spec["cores_per_worker"])
-    if spec["mem_per_worker"]:
-        count = min(count, int(memory_gb // spec["mem_per_worker"]))
-    if spec["max_workers_per_node"]:
-        count = min(count, int(spec["max_workers_per_node"]))
-    if spec["accelerators"]:
-        count = min(count, len(spec["accelerators"]))
-    return count
-
-
 def workers_of_node(spec: dict[str, Any], node: str, logs: str) -> list[dict[str, Any]]:
     """The settings of each worker of this node.
 
-    Parameters
-    ----------
-    spec : dict
-        What the node was told.
-    node : str
-        Its id.
-    logs : str
-        Directory for the workers' logs.
+    - `spec`: what the node was told.
+    - `node`: its id.
+    - `logs`: directory for the workers' logs.
 
-    Raises
-    ------
-    SystemExit
-        When there is room for none, with a text that says why.
+    Raises SystemExit when there is room for none, with a text that says why.
     """
     import psutil
 
     cores = int(os.environ.get("PARSL_CORES") or os.cpu_count() or 1)
     memory = float(os.environ.get("PARSL_MEMORY_GB") or psutil.virtual_memory().available / 2**30)
-    count = room(spec, cores, memory)
+    count = int(room(spec, cores, memory))
     if count < 1:
         raise SystemExit(
             f"parsl_on_dask: a node with {cores} cores and {memory:.1f} GB has no room for a worker with "

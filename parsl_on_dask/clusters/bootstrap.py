@@ -92,15 +92,10 @@ def sources() -> dict[str, str]:
 class Parcel(NamedTuple):
     """The worker modules as they travel.
 
-    Attributes
-    ----------
-    mark : str
-        Names this version of them.
-    magic : bytes
-        The form in which this Python compiles, see `importlib.util.MAGIC_NUMBER`.
-    codes, texts : bytes
-        The compiled modules, for workers that have the same form, and the texts for others: zipped, the former by
-        `marshal` and the latter as JSON, both by name below ``parsl_on_dask``.
+    - `mark`: names this version of them.
+    - `magic`: the form in which this Python compiles, see `importlib.util.MAGIC_NUMBER`.
+    - `codes`, `texts`: the compiled modules, for workers that have the same form, and the texts for others: zipped, the
+      former by `marshal` and the latter as JSON, both by name below ``parsl_on_dask``.
     """
 
     mark: str

@@ -56,14 +56,9 @@ def topic_of(client: Client, what: str) -> str:
 def enter(client: Client, foreign: bool, news: Callable[[], None] | None = None) -> None:
     """Prepare a cluster for a client's calls. Several executors of a client share that.
 
-    Parameters
-    ----------
-    client : distributed.Client
-    foreign : bool
-        Whether the cluster is not ours. Then its workers may have nothing of this package, and its
-        ``allowed-failures`` is not ours to set. Call :func:`leave` when an executor needs the cluster no more.
-    news : callable, optional
-        Called in the client's event loop when workers of such a cluster have come or gone, and at the beginning.
+    - `foreign`: whether the cluster is not ours. Then its workers may have nothing of this package, and its
+      ``allowed-failures`` is not ours to set. Call :func:`leave` when an executor needs the cluster no more.
+    - `news`: called in the client's event loop when workers of such a cluster have come or gone, and at the beginning.
     """
     with _lock:
         users = list(_users.get(client.id, ()))

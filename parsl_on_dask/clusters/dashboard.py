@@ -55,10 +55,7 @@ def has_bokeh() -> bool:
 def attach(scheduler: Any) -> None:
     """Let a scheduler that was made with ``dashboard=False`` have a dashboard later.
 
-    Parameters
-    ----------
-    scheduler : distributed.Scheduler
-        That listens.
+    - `scheduler`: that listens.
     """
     dask_page.attach(scheduler)
     if has_bokeh():

@@ -21,10 +21,7 @@ _ORDER = ("done", "cached", "running", "waiting", "failed")
 def pages() -> None:
     """Add the page to those that dashboards of schedulers in this process will have.
 
-    Raises
-    ------
-    ImportError
-        When there is no Bokeh, or one that does not suit Dask. Its import takes most of a second.
+    Raises ImportError when there is no Bokeh, or one that does not suit Dask. Its import takes most of a second.
     """
     from distributed.dashboard import scheduler
 

@@ -1,4 +1,4 @@
-"""Dask clusters that are there already: what ``DaskExecutor`` becomes."""
+"""Dask clusters that are there already, or that a cloud makes: what ``DaskExecutor``, and clouds, become."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import worker_ends
-from parsl_on_dask.clusters.base import Cluster, End, close_client
+from parsl_on_dask.clusters.base import Cluster, End, close_client, connected
 from parsl_on_dask.clusters.roster import ask_for_workers
-from parsl_on_dask.dask_internals.intervals import shorten
-from parsl_on_dask.errors import ConfigurationError, ExecutorError
+from parsl_on_dask.errors import ConfigurationError, ExecutorError, ParslError
 from parsl_on_dask.remote.guard import can_be_ended
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from parsl_on_dask.common.overrides import ClusterOverride
     from parsl_on_dask.executors.dask import DaskExecutor
+    from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
 logger = logging.getLogger("parsl.clusters.existing")
 
@@ -39,17 +39,10 @@ _shared: dict[tuple[str, int], tuple[Client, int]] = {}
 class ExistingCluster(Cluster):
     """A cluster that somebody else started, and that goes on when we leave.
 
-    Parameters
-    ----------
-    executor : DaskExecutor
-        With one of ``address``, ``client``, ``cluster``, ``scheduler_file``.
+    - `executor`: with one of ``address``, ``client``, ``cluster``, ``scheduler_file``.
 
-    Raises
-    ------
-    ExecutorError
-        When it cannot be reached.
-    ConfigurationError
-        When its Python does not match this one, or the client is an asynchronous one.
+    Raises ExecutorError when it cannot be reached. Raises ConfigurationError when its Python does not match this one,
+    or the client is an asynchronous one.
     """
 
     def __init__(self, executor: DaskExecutor) -> None:
@@ -90,10 +83,8 @@ class ExistingCluster(Cluster):
                 _shared[key] = (client, users + 1)
                 self.key = key
                 return client
-        from distributed import Client
-
         try:
-            client = Client(target, security=executor.security, set_as_default=False, name=f"parsl-{executor.label}")
+            client = connected(executor.label, target, executor.security)
         except (OSError, TimeoutError) as e:
             shown = target if isinstance(target, str) else repr(target)
             raise ExecutorError(
@@ -101,7 +92,6 @@ class ExistingCluster(Cluster):
                 f"no Dask scheduler answers at {shown} ({type(e).__name__}: {e}). Start one with 'dask scheduler', "
                 "check the address (tcp:// or tls://), and give security= if it wants TLS",
             ) from e
-        shorten(client)
         if isinstance(target, str):
             self.key = key
             _shared[key] = (client, 1)
@@ -183,9 +173,38 @@ class ExistingCluster(Cluster):
                 return
         close_client(self.client)
 
-    def trouble(self) -> BaseException | None:
-        error = self.cut_off()
-        return ExecutorError(self.executor, error) if error else None
+
+class CloudCluster(ExistingCluster):
+    """A cluster that a provider of a cloud makes, and that ends with the kernel.
+
+    - `executor`: with a :class:`~parsl_on_dask.providers.cloud.CloudProvider`.
+
+    Raises OptionalModuleMissing when what makes the cluster is not installed. Raises ExecutorError when it cannot be
+    made.
+    """
+
+    def __init__(self, executor: HighThroughputExecutor) -> None:
+        from parsl_on_dask.executors.dask import DaskExecutor
+
+        provider: Any = executor.provider
+        try:
+            self.made: Any = provider.make_cluster()
+        except ParslError:
+            raise
+        except Exception as e:
+            kind = type(provider).__name__
+            raise ExecutorError(executor, f"{kind} could not make its cluster: {type(e).__name__}: {e}") from e
+        try:
+            super().__init__(DaskExecutor(cluster=self.made, label=executor.label))
+        except BaseException:
+            self.made.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        made, self.made = self.made, None
+        if made is not None:
+            made.close()
 
 
 def _contents(path: str) -> Any:

@@ -23,19 +23,11 @@ class Governor:
     are pauses between them. A pause is twice as long when a block dies that was asked for after the last one began; so
     ten blocks that die together count once. A block that lives ends all this.
 
-    Parameters
-    ----------
-    label : str
-        Name of the executor, for the log.
-    clock : callable
-        The time in seconds.
+    - `label`: name of the executor, for the log.
+    - `clock`: the time in seconds.
 
-    Attributes
-    ----------
-    trial : int
-        How many rounds of blocks have died young since one lived.
-    reason : str
-        Why submissions are held back; ``""`` while they are not.
+    - `trial`: how many rounds of blocks have died young since one lived.
+    - `reason`: why submissions are held back; ``""`` while they are not.
 
     Examples
     --------

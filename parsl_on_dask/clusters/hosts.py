@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import subprocess
@@ -19,8 +18,6 @@ from parsl_on_dask.providers.errors import SubmitException
 from parsl_on_dask.providers.local_provider import check_blocks
 from parsl_on_dask.providers.pythons import note
 from parsl_on_dask.utils import RepresentationMixin
-
-logger = logging.getLogger("parsl.clusters.hosts")
 
 #: Options of every connection: no questions, and an end when the other side is gone.
 OPTIONS = ("-o", "BatchMode=yes", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3")
@@ -135,18 +132,12 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
 
     @property
     def status_polling_interval(self) -> int:
-        """Seconds between two questions after the states of jobs."""
         return 1
 
     @property
     def site(self) -> HostSite:
         """What the hosts are like, as far as it was said."""
         return HostSite(self.python, self.interface, self.local_directory)
-
-    def free_hosts(self) -> list[str]:
-        """The hosts on which nothing of ours runs."""
-        taken = {job["host"] for job in self.resources.values() if job["process"].poll() is None}
-        return [host for host in self.hosts if host not in taken]
 
     def submit(
         self, command: str, tasks_per_node: int, job_name: str = "parsl.hosts", *, stdin: bytes | None = None
@@ -172,7 +163,8 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
         SubmitException
             When no host is free, or there is no ssh.
         """
-        free = self.free_hosts()
+        taken = {job["host"] for job in self.resources.values() if job["process"].poll() is None}
+        free = [host for host in self.hosts if host not in taken]
         if not free:
             raise SubmitException(job_name, f"all {len(self.hosts)} hosts are in use")
         # one that has just failed comes last
@@ -202,7 +194,6 @@ class HostsProvider(ExecutionProvider, RepresentationMixin):
         return job_id
 
     def status(self, job_ids: Sequence[Any]) -> list[JobStatus]:
-        """Return the states of jobs, in the order of their ids."""
         return [self._look(self.resources[job_id]) for job_id in job_ids]
 
     def _look(self, job: dict[str, Any]) -> JobStatus:

@@ -206,16 +206,13 @@ class Jobs:
             block.ended(status)
             logger.info("Executor %s: block %s has ended: %s", self.label, block.name, block.status)
         for block, status in states:
-            told_by_workers = status.state in WAITING and self._has_workers(block)
+            # those it has now: a job that was put into the queue again has had some
+            told_by_workers = status.state in WAITING and block.connected and self.cluster.workers_of({block.name})
             if not (status.terminal or block.over or told_by_workers):
                 block.status = status
         if ended:
             self.governor_learns(self.governor.room)
         self.news.set()
-
-    def _has_workers(self, block: Block) -> bool:
-        """Whether it has some now: a job that was put into the queue again has had some."""
-        return block.connected and bool(self.cluster.workers_of({block.name}))
 
     def governor_learns(self, *what: Callable[[], None]) -> None:
         """Tell the governor something."""

@@ -38,15 +38,10 @@ RETIRE_TIMEOUT = 30.0
 class JobsOfCluster(ExecutionProvider):
     """How many jobs a cluster object has: the numbers that scaling goes by.
 
-    Parameters
-    ----------
-    cluster : dask_jobqueue.core.JobQueueCluster
-    max_blocks : int
-        Jobs at the most.
-    init_blocks, min_blocks : int
-        Jobs at the start (default: one, or those that the cluster has), and at the least when idle (default 0).
-    parallelism : float
-        Worker slots wanted for each waiting task.
+    - `max_blocks`: jobs at the most.
+    - `init_blocks`, `min_blocks`: jobs at the start (default: one, or those that the cluster has), and at the least
+      when idle (default 0).
+    - `parallelism`: worker slots wanted for each waiting task.
     """
 
     def __init__(
@@ -67,7 +62,6 @@ class JobsOfCluster(ExecutionProvider):
 
     @property
     def status_polling_interval(self) -> int:
-        """Seconds between two questions after the jobs."""
         return 60
 
     def submit(self, command: str, tasks_per_node: int, job_name: str = "parsl.auto") -> object:

@@ -30,13 +30,8 @@ FRESH = 5.0
 class LastWill:
     """The side of the script.
 
-    Parameters
-    ----------
-    provider : ExecutionProvider
-    folder : str
-        Directory with files that hold keys.
-    tell : callable
-        Takes a message for the other process.
+    - `folder`: directory with files that hold keys.
+    - `tell`: takes a message for the other process.
     """
 
     def __init__(self, provider: Any, folder: str, tell: Callable[[dict[str, Any]], None]) -> None:

@@ -30,19 +30,11 @@ WRITE, FIRST = 60.0, 5.0
 class Ledger:
     """The account of one executor.
 
-    Parameters
-    ----------
-    label : str
-        Of the executor.
-    provider : ExecutionProvider
-    home : str
-        Directory of the file.
-    blocks : mapping of str to Block
-        The executor's blocks as they come.
-    slots : mapping of str to int
-        How many calls the workers of each block can run at a time.
-    clock : callable
-        The time, in seconds that go steadily.
+    - `label`: of the executor.
+    - `home`: directory of the file.
+    - `blocks`: the executor's blocks as they come.
+    - `slots`: how many calls the workers of each block can run at a time.
+    - `clock`: the time, in seconds that go steadily.
     """
 
     def __init__(
@@ -71,10 +63,7 @@ class Ledger:
     def look(self, busy: Mapping[str | None, float]) -> None:
         """Take the time since the last look into account.
 
-        Parameters
-        ----------
-        busy : mapping of str to float
-            How many of its slots each block uses.
+        - `busy`: how many of its slots each block uses.
         """
         with self.lock:
             self._look(busy)

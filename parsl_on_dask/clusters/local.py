@@ -11,7 +11,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.base import Cluster, End, close_client
+from parsl_on_dask.clusters.base import Cluster, End, close_client, connected
 from parsl_on_dask.clusters.blockspec import (
     memory_limit,
     node_command,
@@ -22,9 +22,7 @@ from parsl_on_dask.clusters.blockspec import (
 )
 from parsl_on_dask.clusters.placement import describe_workers, usable_cores
 from parsl_on_dask.clusters.startup import Start, write_archive
-from parsl_on_dask.clusters.supervisor import Supervisor, pems_of
-from parsl_on_dask.dask_internals.intervals import shorten
-from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.clusters.supervisor import Supervisor, certificates
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.providers.pythons import note
 from parsl_on_dask.remote import journal, scratch
@@ -43,15 +41,9 @@ ENDS_KEPT = 100
 class LocalCluster(Cluster):
     """A scheduler process, and one process per worker, of this machine.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor
-        With a ``LocalProvider`` whose workers are all on this machine.
+    - `executor`: with a ``LocalProvider`` whose workers are all on this machine.
 
-    Raises
-    ------
-    ExecutorError
-        When the processes do not come up; the text has the end of their error output.
+    Raises ExecutorError when the processes do not come up; the text has the end of their error output.
     """
 
     started_here = True
@@ -63,8 +55,6 @@ class LocalCluster(Cluster):
         self.provider: Any = executor.provider
         self.label = executor.label
         self.lock = threading.Lock()
-        self.error: str | None = None
-        self.closed = False
         self.blocks: dict[str, _LocalBlock] = {}
         self.numbers = 0
         self.pids: dict[str, int] = {}
@@ -85,20 +75,12 @@ class LocalCluster(Cluster):
         wanted = int(self.provider.init_blocks)
         keeper = self._prepare("0" if wanted else None)
         keeper.launch()
-        # both sides import distributed at the same time
-        from distributed import Client
-        from distributed.security import Security
-
-        security = None
-        if self.executor.encrypted:
-            security = Security.temporary()
-            self.pems = pems_of(security)
+        security, self.pems = certificates(self.executor)  # both sides import distributed at the same time
         self.address = keeper.start({"host": "127.0.0.1", "ports": [0]}, "")
         self.keeper = keeper
         for _ in range(1, wanted):
             self._add()
-        self.client = Client(self.address, security=security, set_as_default=False, name=f"parsl-{self.label}")
-        shorten(self.client)
+        self.client = connected(self.label, self.address, security)
         logger.info("Executor %s runs on the Dask cluster %s", self.label, self.address)
 
     def _prepare(self, block: str | None) -> _LocalBlock:
@@ -116,21 +98,15 @@ class LocalCluster(Cluster):
         added.start(None, self.address)
         return block
 
-    def workers_per_block(self) -> int:
+    def slots_per_block(self) -> int:
         from psutil import virtual_memory
 
-        cores = self.provider_hint("cores_per_node") or len(usable_cores())
-        memory = self.provider_hint("mem_per_node") or virtual_memory().available / 2**30
+        cores = self.provider.cores_per_node or len(usable_cores())
+        memory = self.provider.mem_per_node or virtual_memory().available / 2**30
         per_node: int = self.executor.workers_per_node_for(cores, memory)
         if self.executor.enable_mpi_mode or type(self.provider.launcher) is SimpleLauncher:
             return per_node
-        return per_node * int(getattr(self.provider, "nodes_per_block", 1))
-
-    def slots_per_block(self) -> int:
-        return self.workers_per_block()
-
-    def provider_hint(self, name: str) -> Any:
-        return getattr(self.provider, name, None)
+        return per_node * int(self.provider.nodes_per_block)
 
     def slots(self) -> int:
         return max(1, sum(b.count for b in self.blocks.values()) - len(self.down))
@@ -174,10 +150,6 @@ class LocalCluster(Cluster):
             while len(self.ends) > ENDS_KEPT:
                 self.ends.popitem(last=False)
             self.news.notify_all()
-
-    def trouble(self) -> BaseException | None:
-        error = self.error or self.cut_off()
-        return ExecutorError(self.executor, error) if error else None
 
     def strike_off(self, worker: str) -> None:
         """Tell the scheduler that a worker has died.
@@ -240,15 +212,16 @@ class LocalCluster(Cluster):
 class _LocalBlock(Supervisor):
     """One supervisor process with its workers."""
 
+    cluster: LocalCluster
+
     def __init__(self, cluster: LocalCluster, name: str | None) -> None:
-        super().__init__(cluster.executor, cluster.scratch, name)
-        self.cluster = cluster
+        super().__init__(cluster, cluster.scratch, name)
         self.count = 0
 
     @property
     def in_our_python(self) -> bool:
         """Whether nothing can have its processes run by another Python than the script's."""
-        init, python = self.cluster.provider_hint("worker_init"), python_of(self.executor)
+        init, python = self.cluster.provider.worker_init, python_of(self.executor)
         return not init and python is None and prefixed(self.executor, "") == ""
 
     def command(self, path: str) -> str:
@@ -260,9 +233,8 @@ class _LocalBlock(Supervisor):
         write_start_files(self.executor, self.scratch, Start("node", archive, 0))
         return node_command(self.executor, self.scratch, path)
 
-    def shell_text(self, command: str, job: str, folder: str) -> str:
-        init = self.cluster.provider_hint("worker_init") or ""
-        before = "" if self.in_our_python else f"{note()}\n{init}\n"
+    def shell_text(self, command: str, job: str) -> str:
+        before = "" if self.in_our_python else f"{note()}\n{self.cluster.provider.worker_init}\n"
         run = f"{command}\n" if prefixed(self.executor, "") else f"exec {command}\n"
         return f"{before}export JOBNAME={job}\n{run}"
 
@@ -290,7 +262,7 @@ class _LocalBlock(Supervisor):
             "cpu_affinity": executor.cpu_affinity,
             "worker_debug": executor.worker_debug,
         }
-        count, prefix = self.cluster.workers_per_block(), f"{label}-block{self.name}"
+        count, prefix = self.cluster.slots_per_block(), f"{label}-block{self.name}"
         made = describe_workers(spec, count, prefix=prefix, pool_id=f"{label}-{self.name}", logs=logs)
         return [{**worker, "host": "127.0.0.1"} for worker in made]
 
@@ -304,13 +276,8 @@ class _LocalBlock(Supervisor):
             logger.warning("Worker %s (pid %s) died: %s", message["died"], message["pid"], message["end"]["how"])
             self.cluster.died(message["died"], End(**message["end"]))
             self.cluster.strike_off(message["died"])
-        elif "error" in message:
-            logger.error("Executor %s: %s", self.cluster.label, message["error"])
-            self.cluster.error = message["error"]
-
-    def over(self) -> None:
-        if not self.cluster.closed and self is getattr(self.cluster, "keeper", None):
-            self.cluster.error = self.cluster.error or "the process that keeps its scheduler and workers ended"
+        else:
+            super().received(message)
 
     def drop_workers(self) -> None:
         """End the workers, and keep the scheduler."""

@@ -21,11 +21,12 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 from typing import Any, NoReturn
 
 from parsl_on_dask.clusters import orphans
 from parsl_on_dask.clusters.last_will import Orders
-from parsl_on_dask.clusters.process_ends import FAILED, NOTICES, worker_name
+from parsl_on_dask.clusters.orphans import FAILED, NOTICES, worker_name
 from parsl_on_dask.clusters.startup import import_from
 from parsl_on_dask.remote import limits
 from parsl_on_dask.remote.jobend import is_leaving
@@ -44,12 +45,8 @@ LOOK, GLANCE = 0.05, 0.005
 class Node:
     """The supervisor.
 
-    Parameters
-    ----------
-    link : socket, file or None
-        To the process that started this one.
-    spec : dict
-        ``scheduler`` (None or its settings), ``workers`` (a list of their settings), ``security``, ``config``.
+    - `link`: to the process that started this one.
+    - `spec`: ``scheduler`` (None or its settings), ``workers`` (a list of their settings), ``security``, ``config``.
     """
 
     def __init__(self, link: Any, spec: dict[str, Any]) -> None:
@@ -171,16 +168,21 @@ class Node:
                 self.link.close()
         return pid
 
-    def start_scheduler(self) -> str:
+    def child(self, main: str, *args: Any) -> tuple[int, int]:
+        """Run a function of ``processes`` in a child; returns its id, and what to read of that which it tells."""
         read, write = os.pipe()
         pid = self.fork()
         if pid == 0:
-            from parsl_on_dask.clusters.processes import scheduler_main
+            from parsl_on_dask.clusters import processes
 
-            os.close(read)
-            run_in_child(scheduler_main, self.spec, lambda address: tell(write, address))
+            for pipe in (read, *self.awaited):
+                os.close(pipe)
+            run_in_child(getattr(processes, main), self.spec, *args, partial(tell, write))
         os.close(write)
-        self.scheduler_pid = pid
+        return pid, read
+
+    def start_scheduler(self) -> str:
+        self.scheduler_pid, read = self.child("scheduler_main")
         with os.fdopen(read) as answers:
             address = answers.readline().strip()
         if not address:
@@ -189,15 +191,7 @@ class Node:
         return address
 
     def start_worker(self, number: int, life: int) -> None:
-        read, write = os.pipe()
-        pid = self.fork()
-        if pid == 0:
-            from parsl_on_dask.clusters.processes import worker_main
-
-            for pipe in (read, *self.awaited):
-                os.close(pipe)
-            run_in_child(worker_main, self.spec, number, life, self.address, lambda address: tell(write, address))
-        os.close(write)
+        pid, read = self.child("worker_main", number, life, self.address)
         self.awaited[read] = number
         self.workers[pid] = (number, life, time.monotonic())
 
@@ -352,6 +346,19 @@ def _die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def set_up(spec: dict[str, Any], config: dict[str, Any]) -> None:
+    """Take over Dask's settings and the import alias of the script."""
+    import dask
+    import distributed.worker  # noqa: F401
+
+    dask.config.update(dask.config.config, config)
+    if spec["alias"]:
+        from parsl_on_dask.importing.alias import install_from_environment
+
+        os.environ.update(spec["alias"])
+        install_from_environment()
+
+
 def main(path: str, same: bool = True) -> None:
     """Connect to ``path``, read what to start, and keep it; ``same`` if this is the Python of the script.
 
@@ -362,7 +369,6 @@ def main(path: str, same: bool = True) -> None:
     link.connect(path)
     with open(f"{path}.from") as file:
         import_from(json.load(file), same)
-    import dask
     import distributed.worker  # noqa: F401
 
     line = b""
@@ -371,12 +377,7 @@ def main(path: str, same: bool = True) -> None:
     if not line:
         return
     spec = json.loads(line)
-    dask.config.update(dask.config.config, spec["config"])
-    if spec["alias"]:
-        from parsl_on_dask.importing.alias import install_from_environment
-
-        os.environ.update(spec["alias"])
-        install_from_environment()
+    set_up(spec, spec["config"])
     Node(link, spec).run()
 
 

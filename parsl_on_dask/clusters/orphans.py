@@ -1,4 +1,4 @@
-"""Processes that calls leave behind, found and ended by the supervisor of their workers.
+"""The ends of workers: signals, exit codes, and what their calls leave behind, which their supervisor finds and ends.
 
 Where the kernel can be asked for it, a supervisor inherits every process below it whose parent has died. So nothing
 that a call has started gets out of its sight, whatever it was forked or executed by. Elsewhere than on Linux, nothing
@@ -15,7 +15,22 @@ from collections.abc import Collection, Iterable
 #: Variable by which the processes that a worker executes are known to be its own.
 OWNER = "PARSL_ON_DASK_WORKER"
 
+#: Signals by which a batch system tells a job that it is about to end: at preemption, at its time limit (SIGTERM), or
+#: as long before that as a user has asked for.
+NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+#: Exit code of a worker or scheduler that an error ended.
+FAILED = 77
+#: Exit code of a worker that lost the connection to its scheduler.
+CUT_OFF = 78
+#: Exit code of a worker that was told to leave. Not 0: a call may end its process with that.
+LEFT = 79
+
 _SUBREAPER = 36
+
+
+def worker_name(name: str, life: int) -> str:
+    """Name of a worker in its n-th life; a replacement must not be taken for the one that died."""
+    return name if life == 0 else f"{name}.{life}"
 
 
 def inherit() -> None:
@@ -84,10 +99,7 @@ def owner_of(pid: int) -> str:
 class Sweep:
     """Ends processes with all that is below them: SIGTERM first, SIGKILL to those that stay.
 
-    Parameters
-    ----------
-    deadline : float
-        When SIGKILL is due.
+    - `deadline`: when SIGKILL is due.
     """
 
     def __init__(self, deadline: float) -> None:

@@ -27,26 +27,13 @@ class Cluster(Protocol):
     orders: str
     provider: Any
 
-    def blocks_with_workers(self) -> Collection[str | None]:
-        """Ids of the blocks that have workers now."""
-
-    def idle(self) -> Collection[str]:
-        """Ids of the blocks whose workers run nothing."""
-
-    def retire(self, addresses: Collection[str]) -> None:
-        """Have workers hand their values over and take no new tasks."""
-
-    def submit(self, block: Block, scheduler: dict[str, Any] | None) -> Any:
-        """Submit a block's job; returns its id."""
-
-    def submit_array(self, blocks: Sequence[Block]) -> list[Any]:
-        """Submit blocks as one job array; returns the id of each."""
-
-    def tell_supervisor(self, message: dict[str, Any]) -> None:
-        """Tell the process of the scheduler something."""
-
-    def workers_of(self, blocks: Collection[str]) -> dict[str, str]:
-        """Addresses and names of the workers of some blocks."""
+    def blocks_with_workers(self) -> Collection[str | None]: ...
+    def idle(self) -> Collection[str]: ...
+    def retire(self, addresses: Collection[str]) -> None: ...
+    def submit(self, block: Block, scheduler: dict[str, Any] | None) -> Any: ...
+    def submit_array(self, blocks: Sequence[Block]) -> list[Any]: ...
+    def tell_supervisor(self, message: dict[str, Any]) -> None: ...
+    def workers_of(self, blocks: Collection[str]) -> dict[str, str]: ...
 
 
 class Asked(Protocol):
@@ -54,14 +41,9 @@ class Asked(Protocol):
 
     provider: Any
 
-    def open_blocks(self) -> list[Block]:
-        """The blocks whose jobs have not ended."""
-
-    def settled(self) -> bool:
-        """Whether nothing about the jobs is likely to change soon."""
-
-    def take(self, blocks: Sequence[Block]) -> None:
-        """Take over the states of jobs from the provider."""
+    def open_blocks(self) -> list[Block]: ...
+    def settled(self) -> bool: ...
+    def take(self, blocks: Sequence[Block]) -> None: ...
 
 
 class Jobs(Asked, Protocol):
@@ -77,17 +59,8 @@ class Jobs(Asked, Protocol):
     parallel: bool
     turn: AbstractContextManager[Any]
 
-    def alive(self) -> bool:
-        """Whether there are jobs that have not ended."""
-
-    def cancel(self, blocks: Sequence[Block]) -> bool:
-        """Have jobs cancelled."""
-
-    def changed(self) -> None:
-        """Some block has another state."""
-
-    def governor_learns(self, *what: Callable[[], None]) -> None:
-        """Tell the governor something."""
-
-    def was_submitted(self, block: Block, job_id: Any) -> None:
-        """The provider has taken a block."""
+    def alive(self) -> bool: ...
+    def cancel(self, blocks: Sequence[Block]) -> bool: ...
+    def changed(self) -> None: ...
+    def governor_learns(self, *what: Callable[[], None]) -> None: ...
+    def was_submitted(self, block: Block, job_id: Any) -> None: ...

@@ -18,23 +18,14 @@ from parsl_on_dask.executors.high_throughput.cpu_affinity import STRATEGIES, cor
 def affinity_for(rank: int, count: int, cpu_affinity: str, cores: Sequence[int]) -> list[int] | None:
     """Return the cores that a worker is bound to, or None for no binding.
 
-    Parameters
-    ----------
-    rank : int
-        The worker's number on its node, from 0.
-    count : int
-        How many workers the node has.
-    cpu_affinity : str
-        ``"none"``; ``"block"`` (neighbouring cores), ``"block-reverse"`` (the same from the last core down),
-        ``"alternating"`` (every count-th core); or ``"list:"`` with the cores of each worker, separated by colons, each
-        a comma-separated list of numbers and ranges.
-    cores : sequence of int
-        Numbers of the cores that may be used.
+    - `rank`: the worker's number on its node, from 0.
+    - `count`: how many workers the node has.
+    - `cpu_affinity`: ``"none"``; ``"block"`` (neighbouring cores), ``"block-reverse"`` (the same from the last core
+      down), ``"alternating"`` (every count-th core); or ``"list:"`` with the cores of each worker, separated by colons,
+      each a comma-separated list of numbers and ranges.
+    - `cores`: numbers of the cores that may be used.
 
-    Raises
-    ------
-    ConfigurationError
-        When there are more workers than cores to divide, or a list is not for ``count`` workers.
+    Raises ConfigurationError when there are more workers than cores to divide, or a list is not for ``count`` workers.
 
     Examples
     --------
@@ -82,21 +73,13 @@ def worker_environment(
 ) -> dict[str, str]:
     """Return the environment variables that tell a worker who it is and what it may use.
 
-    Parameters
-    ----------
-    rank : int
-        The worker's number on its node, from 0.
-    count : int
-        How many workers the node has.
-    accelerators : sequence of str
-        Names of the node's accelerators; the worker gets the one of its rank.
-    pool_id, block_id : str
-        The node's part of the block, and the block.
-    cores : sequence of int, optional
-        The cores that the worker is bound to, from :func:`affinity_for`; sets the OpenMP variables.
-    cuda_devices : int, optional
-        How many CUDA devices the node has, from :func:`count_cuda_devices`. Accelerators with more names than
-        that share the devices.
+    - `rank`: the worker's number on its node, from 0.
+    - `count`: how many workers the node has.
+    - `accelerators`: names of the node's accelerators; the worker gets the one of its rank.
+    - `pool_id`, `block_id`: the node's part of the block, and the block.
+    - `cores`: the cores that the worker is bound to, from :func:`affinity_for`; sets the OpenMP variables.
+    - `cuda_devices`: how many CUDA devices the node has, from :func:`count_cuda_devices`. Accelerators with more names
+      than that share the devices.
 
     Examples
     --------
@@ -154,18 +137,11 @@ def describe_workers(
 ) -> list[dict[str, Any]]:
     """Return the settings of each worker of a node.
 
-    Parameters
-    ----------
-    spec : mapping
-        ``block``, ``accelerators``, ``cpu_affinity`` and ``worker_debug``.
-    count : int
-        How many workers the node has.
-    prefix : str
-        What their names have in front of their ranks.
-    pool_id : str
-        Names the node's part of the block.
-    logs : str
-        Directory of their logs.
+    - `spec`: ``block``, ``accelerators``, ``cpu_affinity`` and ``worker_debug``.
+    - `count`: how many workers the node has.
+    - `prefix`: what their names have in front of their ranks.
+    - `pool_id`: names the node's part of the block.
+    - `logs`: directory of their logs.
     """
     cores = usable_cores()
     devices = count_cuda_devices() if spec["accelerators"] else None

@@ -33,12 +33,8 @@ class Timetable:
     Over any ten minutes there are at most as many questions as the interval allows. Some of them are kept for news, so
     without any there are a few less.
 
-    Parameters
-    ----------
-    interval : float
-        Seconds between two questions, on average.
-    clock : callable
-        The time in seconds.
+    - `interval`: seconds between two questions, on average.
+    - `clock`: the time in seconds.
 
     Examples
     --------
@@ -72,11 +68,8 @@ class Timetable:
     def news(self, sudden: bool = True) -> None:
         """There is something to be learnt.
 
-        Parameters
-        ----------
-        sudden : bool
-            Whether something has happened. Else something is expected to happen, as after a submission, and the last
-            question that may be asked now is not used for it.
+        - `sudden`: whether something has happened. Else something is expected to happen, as after a submission, and the
+          last question that may be asked now is not used for it.
         """
         now = self._count()
         soon = min(self.interval, SUDDEN if sudden else EXPECTED)
@@ -88,12 +81,8 @@ class Timetable:
     def asked(self, settled: bool, really: bool = True) -> None:
         """It was time, and a question was asked, if there was any.
 
-        Parameters
-        ----------
-        settled : bool
-            Whether there is nothing left to be learnt soon.
-        really : bool
-            Whether a question was asked.
+        - `settled`: whether there is nothing left to be learnt soon.
+        - `really`: whether a question was asked.
         """
         now = self._count()
         self._left -= really
@@ -108,21 +97,10 @@ class Timetable:
         return max(0.0, self._due - now, lacking / self._rate if lacking > 1e-9 else 0.0)
 
 
-def interval_of(provider: Any) -> float:
-    """Seconds between two questions to a provider: what it says, and a minute where it says nothing."""
-    wanted = getattr(provider, "status_polling_interval", None)
-    return max(SUDDEN, float(wanted)) if wanted else INTERVAL
-
-
 class Desk:
     """One batch system, and those in this process who want to know of jobs there.
 
-    Parameters
-    ----------
-    key : hashable
-        What the providers of one batch system have in common.
-    interval : float
-    clock : callable
+    - `key`: what the providers of one batch system have in common.
     """
 
     def __init__(self, key: Hashable, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -192,7 +170,8 @@ def join(jobs: Asked) -> Desk:
     with _joining:
         desk = _desks.get(key)
         if desk is None:
-            desk = _desks[key] = Desk(key, interval_of(provider))
+            wanted = getattr(provider, "status_polling_interval", None)
+            desk = _desks[key] = Desk(key, max(SUDDEN, float(wanted)) if wanted else INTERVAL)
         desk.members = [*desk.members, jobs]
     return desk
 

@@ -18,8 +18,7 @@ from functools import partial
 from typing import Any
 
 from parsl_on_dask.clusters import dashboard
-from parsl_on_dask.clusters.orphans import OWNER
-from parsl_on_dask.clusters.process_ends import CUT_OFF, FAILED, LEFT, NOTICES, worker_name
+from parsl_on_dask.clusters.orphans import CUT_OFF, FAILED, LEFT, NOTICES, OWNER, worker_name
 from parsl_on_dask.clusters.roster import TOPIC, about
 from parsl_on_dask.dask_internals.intervals import shorten_in_this_process
 from parsl_on_dask.dask_internals.unpickling import survive_exits
@@ -106,10 +105,8 @@ def sentinel_main(spec: dict[str, Any], addresses: list[str], tell: Callable[[st
     On SIGUSR1 the scheduler is told that the workers of this node have to leave. It has nothing else to do, so that no
     call can keep it from noticing.
 
-    Raises
-    ------
-    OSError
-        When no address answers within ``spec["death_timeout"]`` seconds, or all say at once that nobody is there.
+    Raises OSError when no address answers within ``spec["death_timeout"]`` seconds, or all say at once that nobody is
+    there.
     """
     from distributed.comm.core import connect
 

@@ -71,31 +71,19 @@ def ask_for_workers(client: Any, take: Callable[[dict[str, Any]], None]) -> None
 class Watcher(Protocol):
     """What is told of workers that come and go."""
 
-    def greet(self, worker: Member) -> None:
-        """A worker has come."""
-
-    def miss(self) -> None:
-        """The last worker of a block has gone."""
-
-    def on_change(self) -> None:
-        """There are other workers than before."""
-
-    def on_notice(self, leaving: list[tuple[str, str]], seconds: float) -> None:
-        """The jobs of some workers, given by address and name, are about to end."""
+    def greet(self, worker: Member) -> None: ...
+    def miss(self) -> None: ...
+    def on_change(self) -> None: ...
+    def on_notice(self, leaving: list[tuple[str, str]], seconds: float) -> None: ...
 
 
 class Roster:
     """The workers of a cluster.
 
-    Attributes
-    ----------
-    workers : dict of str to Member
-        By address. It changes by one worker at a time, so that one that comes or goes costs the same among many; who
-        goes through it takes a copy, :meth:`members`.
-    slots : int
-        Number of calls that they can run at a time.
-    of_blocks : Counter
-        The same for each block that has workers.
+    - `workers`: by address. It changes by one worker at a time, so that one that comes or goes costs the same among
+      many; who goes through it takes a copy, :meth:`members`.
+    - `slots`: number of calls that they can run at a time.
+    - `of_blocks`: the same for each block that has workers.
     """
 
     def __init__(self, cluster: Watcher) -> None:

@@ -27,19 +27,11 @@ IMPATIENT = 0.2
 class Demand(NamedTuple):
     """What a decision depends on.
 
-    Attributes
-    ----------
-    tasks : int
-        Calls that wait or run.
-    blocks : int
-        Blocks that run or were asked for.
-    per_block : int
-        Calls that a block can run at a time.
-    min_blocks, max_blocks : int
-    parallelism : float
-        Wanted ratio of slots to calls, 0 to 1.
-    idle : float
-        Seconds for which there have been no calls.
+    - `tasks`: calls that wait or run.
+    - `blocks`: blocks that run or were asked for.
+    - `per_block`: calls that a block can run at a time.
+    - `parallelism`: wanted ratio of slots to calls, 0 to 1.
+    - `idle`: seconds for which there have been no calls.
     """
 
     tasks: int
@@ -54,13 +46,8 @@ class Demand(NamedTuple):
 def decide(demand: Demand, max_idletime: float, shrink_early: bool) -> int:
     """How many blocks to add (positive) or to give back (negative).
 
-    Parameters
-    ----------
-    demand : Demand
-    max_idletime : float
-        Seconds without calls after which blocks are given back.
-    shrink_early : bool
-        Whether blocks are given back while there are calls, too: strategy 'htex_auto_scale'.
+    - `max_idletime`: seconds without calls after which blocks are given back.
+    - `shrink_early`: whether blocks are given back while there are calls, too: strategy 'htex_auto_scale'.
 
     Examples
     --------
@@ -101,10 +88,7 @@ def live(states: Iterable[JobState]) -> list[JobState]:
 class Scaler:
     """Scales the executors of a kernel, from a thread of its own.
 
-    Parameters
-    ----------
-    config : Config
-        Its ``strategy``, ``strategy_period`` and ``max_idletime``.
+    - `config`: its ``strategy``, ``strategy_period`` and ``max_idletime``.
     """
 
     def __init__(self, config: Config) -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import dashboard
-from parsl_on_dask.clusters.base import Cluster
-from parsl_on_dask.dask_internals.intervals import shorten
+from parsl_on_dask.clusters.base import Cluster, connected
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
 if TYPE_CHECKING:
     from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
 
-logger = logging.getLogger("parsl.clusters.spawned")
 
 GUARD = (
     "on this system local processes are spawned, and each runs the script's own file once more: put what the script "
@@ -27,18 +24,11 @@ GUARD = (
 class SpawnedCluster(Cluster):
     """Dask's own LocalCluster, one block of it.
 
-    Parameters
-    ----------
-    executor : HighThroughputExecutor
-        Its workers are named by rank only; ``worker_init``, ``python`` and ``cpu_affinity`` are refused, as the
-        processes are started by Dask.
+    - `executor`: its workers are named by rank only; ``worker_init``, ``python`` and ``cpu_affinity`` are refused, as
+      the processes are started by Dask.
 
-    Raises
-    ------
-    ConfigurationError
-        When an argument asks for what a shell or an affinity mask would have to do.
-    ExecutorError
-        When the processes do not come up.
+    Raises ConfigurationError when an argument asks for what a shell or an affinity mask would have to do. Raises
+    ExecutorError when the processes do not come up.
     """
 
     started_here = True
@@ -46,12 +36,12 @@ class SpawnedCluster(Cluster):
 
     def __init__(self, executor: HighThroughputExecutor) -> None:
         import dask
-        from distributed import Client
         from distributed import LocalCluster as DaskLocalCluster
         from distributed.security import Security
 
         from parsl_on_dask.clusters.supervisor import DASK_CONFIG
 
+        self.executor = executor
         if getattr(executor.provider, "worker_init", "") or executor.python or executor.cpu_affinity != "none":
             raise ConfigurationError(
                 f"executor {executor.label!r}: worker_init=, python= and cpu_affinity= need a system with fork and "
@@ -77,8 +67,7 @@ class SpawnedCluster(Cluster):
             raise ExecutorError(executor, f"its processes did not start ({e}): {GUARD}") from e
         dashboard.attach(self.cluster.scheduler)
         self.count = int(count)
-        self.client = Client(self.cluster, set_as_default=False, name=f"parsl-{executor.label}")
-        shorten(self.client)
+        self.client = connected(executor.label, self.cluster)
 
     def slots(self) -> int:
         return self.count

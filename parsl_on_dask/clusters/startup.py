@@ -106,14 +106,9 @@ if __name__ == "__main__":
 class Start(NamedTuple):
     """How nodes start. Each is given the path of its orders, or ``"-"``.
 
-    Attributes
-    ----------
-    module : str
-        Module of :mod:`parsl_on_dask.clusters` whose ``main`` is called with the orders.
-    archive : str
-        Zip file with this package.
-    late : float
-        Seconds for which files may be late.
+    - `module`: module of :mod:`parsl_on_dask.clusters` whose ``main`` is called with the orders.
+    - `archive`: zip file with this package.
+    - `late`: seconds for which files may be late.
     """
 
     module: str
@@ -138,13 +133,8 @@ class Start(NamedTuple):
 def start_files(folder: str, start: Start, python: str | None) -> dict[str, str]:
     """The files, by path, that a node starts with.
 
-    Parameters
-    ----------
-    folder : str
-        Where they go.
-    start : Start
-    python : str or None
-        The Python, where the user has named it; None to take the one that is activated, or the script's.
+    - `folder`: where they go.
+    - `python`: the Python, where the user has named it; None to take the one that is activated, or the script's.
     """
     script = os.path.join(folder, PYTHON_FILE)
     files = {script: start.python_text()}

@@ -25,11 +25,7 @@ TOGETHER = 8
 class Submission(NamedTuple):
     """What one call of the provider asks for.
 
-    Attributes
-    ----------
-    blocks : list of Block
-    scheduler : dict or None
-        Settings of the scheduler, if it is to run in the first of them.
+    - `scheduler`: settings of the scheduler, if it is to run in the first of them.
     """
 
     blocks: list[Block]

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parsl_on_dask.clusters.startup import package_folder, places
 from parsl_on_dask.errors import ExecutorError
@@ -59,34 +59,44 @@ def dask_config(scratch: str | None) -> dict[str, Any]:
     return merged
 
 
-def pems_of(security: Any) -> dict[str, str]:
-    """The certificates of a Security object, as text."""
+def certificates(executor: Any) -> tuple[Any, dict[str, str] | None]:
+    """A Security object with certificates of its own, and these as text; twice None for no TLS."""
+    from distributed.security import Security
+
+    if not executor.encrypted:
+        return None, None
+    security = Security.temporary()
     fields = ["tls_ca_file"]
     fields += [f"tls_{role}_{part}" for role in ("client", "scheduler", "worker") for part in ("key", "cert")]
-    return {field: getattr(security, field) for field in fields}
+    return security, {field: getattr(security, field) for field in fields}
+
+
+class Cluster(Protocol):
+    """A cluster, as the processes see it that keep its scheduler and workers."""
+
+    closed: bool
+    error: str | None
+    executor: HighThroughputExecutor
 
 
 class Supervisor:
     """One supervisor process on this machine.
 
-    Parameters
-    ----------
-    executor : LaneExecutor
-        Whose ``run_dir`` gets the script, and what it writes, in ``submit_scripts``.
-    scratch : str
-        Directory of this run's temporary files.
-    name : str or None
-        Of the block; None when it keeps a scheduler only.
+    - `cluster`: the ``run_dir`` of whose executor gets the script, and what it writes, in ``submit_scripts``.
+    - `scratch`: directory of this run's temporary files.
+    - `name`: of the block; None when it keeps a scheduler only.
     """
 
-    def __init__(self, executor: HighThroughputExecutor, scratch: str, name: str | None) -> None:
-        self.executor = executor
+    def __init__(self, cluster: Cluster, scratch: str, name: str | None) -> None:
+        self.cluster = cluster
+        self.executor = cluster.executor
         self.scratch = scratch
         self.name = name
         self.process: subprocess.Popen[bytes] | None = None
         self.listener: socket.socket | None = None
         self.link: socket.socket | None = None
         self.closing = False
+        self.schedules = False
         self.telling = threading.Lock()
 
     def command(self, path: str) -> str:
@@ -95,15 +105,15 @@ class Supervisor:
         code = f"import sys; sys.path.insert(0, {package!r}); import parsl_on_dask.clusters.node as n; n.main({path!r})"
         return f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
 
-    def shell_text(self, command: str, job: str, folder: str) -> str:
+    def shell_text(self, command: str, job: str) -> str:
         """The shell text that starts the process."""
         return f"exec {command}\n"
 
     def received(self, message: dict[str, Any]) -> None:
         """The process reports something. In a thread of its own."""
-
-    def over(self) -> None:
-        """The process has ended, or closed its end of the link, and was not told to. In a thread of its own."""
+        if "error" in message:
+            logger.error("Executor %s: %s", self.executor.label, message["error"])
+            self.cluster.error = message["error"]
 
     def launch(self) -> None:
         """Start the process, which begins to import what it will need. It is not waited for."""
@@ -114,7 +124,7 @@ class Supervisor:
         self.stderr = script + ".err"
         path = os.path.join(self.scratch, f"{self.name or 'scheduler'}.sock")
         with open(script, "w") as file:
-            file.write(self.shell_text(self.command(path), job, folder))
+            file.write(self.shell_text(self.command(path), job))
         with open(f"{path}.from", "w") as file:
             json.dump(places(), file)
         self.listener = socket.socket(socket.AF_UNIX)
@@ -160,19 +170,14 @@ class Supervisor:
     def begin(self, spec: dict[str, Any]) -> str:
         """Say what to start; returns the scheduler's address.
 
-        Parameters
-        ----------
-        spec : dict
-            ``scheduler`` (its settings or None), ``address`` (of a scheduler that runs already), ``workers``,
-            ``security``.
+        - `spec`: ``scheduler`` (its settings or None), ``address`` (of a scheduler that runs already), ``workers``,
+          ``security``.
 
-        Raises
-        ------
-        ExecutorError
-            When it does not start.
+        Raises ExecutorError when it does not start.
         """
         from parsl_on_dask.importing import alias
 
+        self.schedules = spec["scheduler"] is not None
         self.link = self._accepted()
         keep_socket(self.link)
         lines = self.link.makefile("rb")
@@ -199,8 +204,8 @@ class Supervisor:
                 self.received(json.loads(line))
         except (OSError, ValueError):
             pass
-        if not self.closing:
-            self.over()
+        if self.schedules and not self.closing and not self.cluster.closed:
+            self.cluster.error = self.cluster.error or "the process that keeps its scheduler ended"
 
     def ended(self) -> bool:
         """Whether the process has ended."""

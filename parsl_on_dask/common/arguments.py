@@ -148,12 +148,8 @@ def need_label(owner: str, label: Any) -> None:
 def passed_on(names: Mapping[str, Any], *without: str) -> dict[str, Any]:
     """The arguments of the calling function by name.
 
-    Parameters
-    ----------
-    names : mapping
-        Its ``locals()``, taken first of all.
-    *without : str
-        Arguments that go elsewhere.
+    - `names`: its ``locals()``, taken first of all.
+    - `*without`: arguments that go elsewhere.
 
     Examples
     --------

@@ -23,14 +23,9 @@ def note(line: str) -> None:
 def address(call: str, name: str, why: OSError) -> str:
     """Note that an address cannot be found here, and return a host name that stands for it.
 
-    Parameters
-    ----------
-    call : str
-        How the address was asked for.
-    name : str
-        Whose address it is.
-    why : OSError
-        Why there is none here.
+    - `call`: how the address was asked for.
+    - `name`: whose address it is.
+    - `why`: why there is none here.
 
     Examples
     --------

@@ -9,12 +9,8 @@ from typing import Any, NoReturn
 class CommandParser(argparse.ArgumentParser):
     """Python's, which says what is wrong in one line and where help is.
 
-    Parameters
-    ----------
-    command : str
-        What follows ``python -m parsl_on_dask``.
-    **options
-        Python's.
+    - `command`: what follows ``python -m parsl_on_dask``.
+    - `**options`: Python's.
     """
 
     def __init__(self, command: str = "", **options: Any) -> None:

@@ -27,10 +27,7 @@ def deferred() -> Iterator[None]:
     Does nothing on threads to which signals do not come, in a deferred block, and where SIGINT has a handler of the
     user's.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        At the end of the block, if SIGINT came.
+    Raises KeyboardInterrupt at the end of the block, if SIGINT came.
 
     Examples
     --------

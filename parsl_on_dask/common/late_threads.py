@@ -29,15 +29,9 @@ def no_more_threads() -> bool:
 def beside(function: Callable[..., Any], *args: Any, name: str, patience: float = 0) -> None:
     """Call a function in a thread of its own; in this one, if none can be started any more.
 
-    Parameters
-    ----------
-    function : callable
-    *args
-        Its arguments.
-    name : str
-        The thread's.
-    patience : float
-        Seconds that its end is waited for. Default 0.
+    - `*args`: its arguments.
+    - `name`: the thread's.
+    - `patience`: seconds that its end is waited for. Default 0.
     """
     thread = threading.Thread(target=function, args=args, name=name, daemon=True)
     if no_more_threads():

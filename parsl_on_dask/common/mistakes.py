@@ -157,12 +157,8 @@ def is_cluster(given: Any) -> bool:
 def culprit_in(value: Any, cannot: Callable[[Any], bool]) -> str:
     """Which part of a value cannot be pickled, in words that go on after naming the value; empty if it is the whole.
 
-    Parameters
-    ----------
-    value
-        Something that cannot be pickled.
-    cannot : callable
-        Tells it of its parts.
+    - `value`: something that cannot be pickled.
+    - `cannot`: tells it of its parts.
     """
     if inspect.isfunction(value):
         named = inspect.getclosurevars(value)

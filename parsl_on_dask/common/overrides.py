@@ -19,24 +19,14 @@ __all__ = ["ClusterOverride", "cluster_override", "set_cluster_override"]
 class ClusterOverride:
     """Where every executor of this process runs: on one Dask cluster, or in jobs of one batch system.
 
-    Parameters
-    ----------
-    address
-        Address of a running Dask scheduler, for example ``"tcp://10.0.0.1:8786"``.
-    scheduler_file
-        Path of the file that ``dask scheduler --scheduler-file`` writes.
-    jobqueue
-        A batch system, for example ``"slurm"``, with the settings of ``jobqueue.yaml``. Each executor has jobs of
-        its own.
-    config_name
-        The section of ``jobqueue.yaml``, when it is not named as the batch system.
-    max_blocks
-        Jobs of an executor at the most. None: as the executor's provider says.
+    - `address`: address of a running Dask scheduler, for example ``"tcp://10.0.0.1:8786"``.
+    - `scheduler_file`: path of the file that ``dask scheduler --scheduler-file`` writes.
+    - `jobqueue`: a batch system, for example ``"slurm"``, with the settings of ``jobqueue.yaml``. Each executor has
+      jobs of its own.
+    - `config_name`: the section of ``jobqueue.yaml``, when it is not named as the batch system.
+    - `max_blocks`: jobs of an executor at the most. None: as the executor's provider says.
 
-    Raises
-    ------
-    ValueError
-        Unless exactly one of address, scheduler_file and jobqueue is given.
+    Raises ValueError unless exactly one of address, scheduler_file and jobqueue is given.
 
     Examples
     --------
@@ -96,11 +86,8 @@ def cluster_override() -> ClusterOverride | None:
 def set_cluster_override(override: ClusterOverride | None) -> ClusterOverride | None:
     """Set the cluster that every executor started from now on uses, and return the setting before.
 
-    Parameters
-    ----------
-    override
-        The cluster, or None to let each executor use what its own arguments say. Executors that
-        already run are not moved.
+    - `override`: the cluster, or None to let each executor use what its own arguments say. Executors that already run
+      are not moved.
 
     Examples
     --------

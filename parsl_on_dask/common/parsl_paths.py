@@ -9,12 +9,8 @@ from typing import Any
 def known_at(module: str, names: Mapping[str, Any]) -> None:
     """Have tracebacks and pickles name a module of Parsl's for the public classes that another one defines.
 
-    Parameters
-    ----------
-    module : str
-        Below this package; it has these classes, too.
-    names : mapping
-        The namespace of the module that defines them.
+    - `module`: below this package; it has these classes, too.
+    - `names`: the namespace of the module that defines them.
     """
     here = names["__name__"]
     for value in list(names.values()):

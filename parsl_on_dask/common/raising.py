@@ -66,12 +66,8 @@ def hide_this_frame(error: BaseException, below: TracebackType | Any | None = ..
     Since Python 3.11 what is raised again takes the traceback that the exception has by then; before, that of the
     moment when it was caught, whose later part can be replaced.
 
-    Parameters
-    ----------
-    error : BaseException
-        What was caught.
-    below : traceback or None, optional
-        What its traceback shall go on with; by default, what comes after our frames.
+    - `error`: what was caught.
+    - `below`: what its traceback shall go on with; by default, what comes after our frames.
     """
     here = error.__traceback__
     rest = behind_ours(here) if below is ... else below

@@ -20,12 +20,8 @@ ConfigurationError
 def with_parameters(function: Callable[..., Any], parameters: str) -> Any:
     """Give a function parameters to show, after the first one, which is ``self``.
 
-    Parameters
-    ----------
-    function : callable
-        Takes any arguments.
-    parameters : str
-        As in a ``def``, with defaults that are literals.
+    - `function`: takes any arguments.
+    - `parameters`: as in a ``def``, with defaults that are literals.
 
     Examples
     --------
@@ -49,20 +45,11 @@ def refused_class(
 ) -> Any:
     """Make such a class.
 
-    Parameters
-    ----------
-    module : str
-        Where it is, as ``__name__`` gives it.
-    name : str
-    instead : str or callable
-        What to use instead, or what makes a text of it from the arguments.
-    parameters : str
-        Those of Parsl's constructor.
-    bases : tuple of type
-    methods : mapping of str to str
-        Names and parameters of methods, which nothing reaches.
-    **others
-        Further members.
+    - `module`: where it is, as ``__name__`` gives it.
+    - `instead`: what to use instead, or what makes a text of it from the arguments.
+    - `parameters`: those of Parsl's constructor.
+    - `methods`: names and parameters of methods, which nothing reaches.
+    - `**others`: further members.
     """
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:

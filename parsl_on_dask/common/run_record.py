@@ -18,40 +18,24 @@ class UnknownRun(LookupError):
 class RunRecord:
     """What is known of a run.
 
-    Attributes
-    ----------
-    name
-        Unique among the runs of a user.
-    kind
-        ``"detached"``: a script without a terminal. ``"job"``: a script in a batch job. ``"stays"``: what has stayed
-        of a run whose script is gone.
-    process
-        The script, or what stays.
-    keeper
-        Who waits for the end of the script.
-    host, boot
-        The machine of both, and since when it is up.
-    began, ended
-        Seconds since 1970 by the clock of the machine that wrote them; None when it is not so far.
-    returncode
-        How the script ended: its exit code, or the number of a signal with a minus.
-    request
-        What somebody wants of the keeper: ``"stop"`` or ``"now"``.
-    run_dirs
-        Run directories of its kernels, the newest last.
-    linger
-        Seconds that what a script leaves behind goes on without it, on other machines than the script's own job. Such a
-        script is killed when the time of its job is up, and not interrupted.
-    job, system, config_name, limit
-        The batch job of a script, its batch system with the section of ``jobqueue.yaml``, and its walltime in seconds.
-    life
-        How often the script was started.
-    socket
-        Where what stays can be talked to.
-    note
-        Why it ended, for people.
-    folder
-        Where the record was read from. Not part of the file.
+    - `name`: unique among the runs of a user.
+    - `kind`: ``"detached"``: a script without a terminal. ``"job"``: a script in a batch job. ``"stays"``: what has
+      stayed of a run whose script is gone.
+    - `process`: the script, or what stays.
+    - `keeper`: who waits for the end of the script.
+    - `host`, `boot`: the machine of both, and since when it is up.
+    - `began`, `ended`: seconds since 1970 by the clock of the machine that wrote them; None when it is not so far.
+    - `returncode`: how the script ended: its exit code, or the number of a signal with a minus.
+    - `request`: what somebody wants of the keeper: ``"stop"`` or ``"now"``.
+    - `run_dirs`: run directories of its kernels, the newest last.
+    - `linger`: seconds that what a script leaves behind goes on without it, on other machines than the script's own
+      job. Such a script is killed when the time of its job is up, and not interrupted.
+    - `job`, `system`, `config_name`, `limit`: the batch job of a script, its batch system with the section of
+      ``jobqueue.yaml``, and its walltime in seconds.
+    - `life`: how often the script was started.
+    - `socket`: where what stays can be talked to.
+    - `note`: why it ended, for people.
+    - `folder`: where the record was read from. Not part of the file.
     """
 
     name: str
@@ -88,12 +72,8 @@ class RunRecord:
 class RunState(NamedTuple):
     """How a run is.
 
-    Attributes
-    ----------
-    word
-        ``"pending"``, ``"running"``, ``"stays"``, ``"ended"``, ``"killed"`` or ``"lost"``.
-    text
-        The same for people, with the exit code, the signal, or the reason.
+    - `word`: ``"pending"``, ``"running"``, ``"stays"``, ``"ended"``, ``"killed"`` or ``"lost"``.
+    - `text`: the same for people, with the exit code, the signal, or the reason.
     """
 
     word: str
@@ -108,10 +88,7 @@ class RunState(NamedTuple):
 def find(name: str, records: Sequence[RunRecord]) -> RunRecord:
     """The run that a name stands for: the whole name, its beginning, or its last digits.
 
-    Raises
-    ------
-    UnknownRun
-        When there is none, or more than one.
+    Raises UnknownRun when there is none, or more than one.
 
     Examples
     --------

@@ -45,10 +45,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}\Z", re.ASCII)
 def folder() -> str:
     """The folder of this user's records; made when it is missing.
 
-    Raises
-    ------
-    OSError
-        When it can be neither made nor used.
+    Raises OSError when it can be neither made nor used.
     """
     base = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(base):
@@ -73,20 +70,11 @@ def path_of(name: str, where: str = "") -> str:
 def create(name: str = "", *, stem: str = "run", where: str = "", **what: Any) -> RunRecord:
     """Make a record, and remove the oldest ones of runs that have ended.
 
-    Parameters
-    ----------
-    name : str, optional
-        Default: the stem with four random digits. The name of a run that is over may be used again.
-    stem : str, optional
-    where : str, optional
-        The folder. Default: this user's.
-    **what
-        Fields of :class:`RunRecord`. The host is this one unless it is given.
+    - `name`: default: the stem with four random digits. The name of a run that is over may be used again.
+    - `where`: the folder. Default: this user's.
+    - `**what`: fields of :class:`RunRecord`. The host is this one unless it is given.
 
-    Raises
-    ------
-    ValueError
-        When the name cannot be one, or a run that is not over has it.
+    Raises ValueError when the name cannot be one, or a run that is not over has it.
 
     Examples
     --------
@@ -118,21 +106,12 @@ def create(name: str = "", *, stem: str = "run", where: str = "", **what: Any) -
 def update(name: str, *, where: str = "", add_run_dirs: Sequence[str] = (), **what: Any) -> RunRecord:
     """Change fields of a record, and return what it is now. Others may change other fields at the same time.
 
-    Parameters
-    ----------
-    name : str
-        The whole name.
-    where : str, optional
-        The folder. Default: this user's.
-    add_run_dirs : sequence of str, optional
-        Run directories that are new to it, that of the newest kernel last.
-    **what
-        Fields of :class:`RunRecord`.
+    - `name`: the whole name.
+    - `where`: the folder. Default: this user's.
+    - `add_run_dirs`: run directories that are new to it, that of the newest kernel last.
+    - `**what`: fields of :class:`RunRecord`.
 
-    Raises
-    ------
-    UnknownRun
-        When there is no such record, or it was removed.
+    Raises UnknownRun when there is no such record, or it was removed.
     """
     where = where or folder()
     with _locked(where):
@@ -211,12 +190,8 @@ def read_at(path: str) -> RunRecord | None:
 def read_all(*, where: str = "", here: str = "") -> list[RunRecord]:
     """All records of this user, the oldest first: those of the folder, and the copies in run directories.
 
-    Parameters
-    ----------
-    where : str, optional
-        The folder. Default: this user's.
-    here : str, optional
-        A directory with a ``runinfo``, or with numbered run directories.
+    - `where`: the folder. Default: this user's.
+    - `here`: a directory with a ``runinfo``, or with numbered run directories.
     """
     where = where or folder()
     found: dict[tuple[str, float | None], RunRecord] = {}

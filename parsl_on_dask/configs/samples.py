@@ -15,15 +15,10 @@ from parsl_on_dask.usage_tracking.levels import LEVEL_1
 class Sample(NamedTuple):
     """One sample.
 
-    Attributes
-    ----------
-    about : str
-        What it is for.
-    config : callable, str or mapping
-        Makes the Config; or why there is none, and what to use instead; or endpoints of Globus Compute by label, each
-        by the name that its identifier has in the module. The SDK asks for a login when their Config is made.
-    names : mapping of str to object
-        What else the module has.
+    - `about`: what it is for.
+    - `config`: makes the Config; or why there is none, and what to use instead; or endpoints of Globus Compute by
+      label, each by the name that its identifier has in the module. The SDK asks for a login when their Config is made.
+    - `names`: what else the module has.
     """
 
     about: str

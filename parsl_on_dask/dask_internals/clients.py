@@ -57,18 +57,9 @@ def scheduler_id(client: Any) -> str:
 def run_on_scheduler(client: Any, function: Any, *args: Any, timeout: float) -> Any:
     """Run a function on the scheduler, within a time: ``Client.run_on_scheduler`` itself takes no timeout.
 
-    Parameters
-    ----------
-    client : distributed.Client
-    function : callable
-    *args
-    timeout : float
-        Seconds.
+    - `timeout`: seconds.
 
-    Raises
-    ------
-    asyncio.TimeoutError
-        When there is no answer by then.
+    Raises asyncio.TimeoutError when there is no answer by then.
     """
     return client.sync(client._run_on_scheduler, function, *args, callback_timeout=timeout)
 

@@ -21,10 +21,7 @@ def replace_what_is_gathered(replaced: Callable[[Any, Any], Any]) -> None:
 
     ``Client.gather`` is called in many ways, which all end in ``Client._gather``.
 
-    Parameters
-    ----------
-    replaced : callable
-        Gets what was given, and the client if that is known, and returns what Dask is to be given.
+    - `replaced`: gets what was given, and the client if that is known, and returns what Dask is to be given.
     """
     from distributed import Client, as_completed
 

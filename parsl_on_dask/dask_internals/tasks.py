@@ -41,10 +41,7 @@ def look_for_workers(find: Callable[[], Worker | None]) -> None:
 
     ``get_worker`` reads the context variable ``distributed.worker._worker_cvar``, by that name.
 
-    Parameters
-    ----------
-    find : callable
-        Returns the worker of the calling thread, or None.
+    - `find`: returns the worker of the calling thread, or None.
     """
     from distributed import worker
 
@@ -59,10 +56,7 @@ class PlacesThreadPoolExecutor(Executor):
     "ThreadPoolExecutor" in its name. What ``distributed.threadpoolexecutor.secede`` and ``rejoin`` use of the calling
     thread's pool is here under their names: ``_threads``, ``_adjust_thread_count``, ``_rejoin_lock``, ``_rejoin_list``.
 
-    Parameters
-    ----------
-    pool
-        A :class:`~parsl_on_dask.lanes.pool.Pool` that takes functions without arguments, among other things.
+    - `pool`: a :class:`~parsl_on_dask.lanes.pool.Pool` that takes functions without arguments, among other things.
     """
 
     def __init__(self, pool: Any) -> None:

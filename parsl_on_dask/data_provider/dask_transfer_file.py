@@ -13,18 +13,11 @@ from parsl_on_dask.lanes.values import just
 class TransferFile:
     """A file that moves. While this object lives, the workers keep what they have of it.
 
-    Attributes
-    ----------
-    key : str
-        What the workers call it.
-    name : str
-        The last part of its path.
-    path : str or None
-        Where it is, or is to be brought, on this machine.
-    known : dict or None
-        Size and time of change of the file at that path, once it is there.
-    made : bool
-        Whether there is such a file, somewhere.
+    - `key`: what the workers call it.
+    - `name`: the last part of its path.
+    - `path`: where it is, or is to be brought, on this machine.
+    - `known`: size and time of change of the file at that path, once it is there.
+    - `made`: whether there is such a file, somewhere.
     """
 
     def __init__(self, exchange: Exchange, url: str, name: str, path: str | None) -> None:
@@ -57,14 +50,7 @@ class Exchange(Protocol):
     def moved(self) -> Mapping[str, TransferFile]:
         """The files, by key."""
 
-    def arrived(self, moved: TransferFile) -> None:
-        """A file was brought to its path."""
-
-    def holder(self, moved: TransferFile, but: Any = None) -> Any:
-        """A cluster where the file is."""
-
-    def here(self, moved: TransferFile) -> str:
-        """Path of the file on this machine."""
-
-    def fetch(self, moved: TransferFile, made: Future[Any], path: str) -> str:
-        """Copy a file to a path of the script's choice."""
+    def arrived(self, moved: TransferFile) -> None: ...
+    def holder(self, moved: TransferFile, but: Any = None) -> Any: ...
+    def here(self, moved: TransferFile) -> str: ...
+    def fetch(self, moved: TransferFile, made: Future[Any], path: str) -> str: ...

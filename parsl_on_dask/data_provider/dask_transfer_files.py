@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import threading
@@ -17,8 +16,6 @@ from parsl_on_dask.python_internals.futures import forget_callbacks
 from parsl_on_dask.remote import scratch
 from parsl_on_dask.remote.chunks import describe, wait_for
 from parsl_on_dask.remote.placing import place
-
-logger = logging.getLogger("parsl.data_provider.dask_transfer")
 
 
 class OutputFuture(Future[Any]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Generator
 from concurrent.futures import CancelledError, Future
@@ -15,8 +14,6 @@ from parsl_on_dask.lanes.callbacks import Callbacks, PoliteFuture, when_done
 from parsl_on_dask.lanes.dask_protocol import DaskProtocol
 from parsl_on_dask.lanes.values import just
 from parsl_on_dask.python_internals.futures import forget_callbacks
-
-logger = logging.getLogger("parsl.app.futures")
 
 
 class DataFuture(PoliteFuture[File], PlainFuture[File], DaskProtocol[File]):

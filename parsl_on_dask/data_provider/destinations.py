@@ -21,14 +21,9 @@ class Destination:
 
     It is shared by the calls that use it until the last of them is done; the next call after that gets it anew.
 
-    Attributes
-    ----------
-    url : str
-        Where it comes from, or goes to.
-    path : str
-        Where it is for the apps.
-    version : str
-        Names this file of this time, for :func:`~parsl_on_dask.remote.placing.place`.
+    - `url`: where it comes from, or goes to.
+    - `path`: where it is for the apps.
+    - `version`: names this file of this time, for :func:`~parsl_on_dask.remote.placing.place`.
     """
 
     def __init__(self, url: str, path: str) -> None:
@@ -124,8 +119,7 @@ class Manager(Protocol):
     destinations: Destinations
     dfk: Kernel
 
-    def at_end(self, step: Callable[[], None]) -> None:
-        """Have a clean-up done when the kernel's begins."""
+    def at_end(self, step: Callable[[], None]) -> None: ...
 
 
 def local_path(dm: Manager, executor: str, file: File, name: str | None = None) -> str:

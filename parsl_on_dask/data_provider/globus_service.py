@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from parsl_on_dask.errors import OptionalModuleMissing
-from parsl_on_dask.remote.placing import place
+from parsl_on_dask.remote.sidefiles import write_private
 
 logger = logging.getLogger("parsl.data_provider.globus")
 
@@ -28,10 +28,7 @@ LOOK, LONGEST_LOOK = 1.0, 15.0
 def sdk() -> Any:
     """The module ``globus_sdk``.
 
-    Raises
-    ------
-    OptionalModuleMissing
-        When it is not installed.
+    Raises OptionalModuleMissing when it is not installed.
     """
     try:
         import globus_sdk
@@ -45,10 +42,7 @@ def sdk() -> Any:
 def get_input(prompt: str) -> str:
     """Ask whoever sits in front of the terminal.
 
-    Raises
-    ------
-    PermissionError
-        When there is nobody to be asked.
+    Raises PermissionError when there is nobody to be asked.
     """
     if sys.stdin is None or not sys.stdin.isatty():
         raise PermissionError(
@@ -76,12 +70,8 @@ class Globus:
     def init(cls) -> None:
         """Log in, unless that was done; asks in the terminal when there are no tokens.
 
-        Raises
-        ------
-        OptionalModuleMissing
-            When ``globus_sdk`` is not installed.
-        PermissionError
-            When there are no tokens, and no terminal.
+        Raises OptionalModuleMissing when ``globus_sdk`` is not installed. Raises PermissionError when there are no
+        tokens, and no terminal.
         """
         with cls._lock:
             if cls.authorizer is None:
@@ -98,14 +88,9 @@ class Globus:
     ) -> None:
         """Have one file transferred, and wait for it.
 
-        Parameters
-        ----------
-        src_ep, dst_ep : str
-            Ids of the endpoints.
-        src_path, dst_path : str
-            Paths on them.
-        timeout : float, optional
-            Seconds after which the transfer is cancelled. Default: none.
+        - `src_ep`, `dst_ep`: ids of the endpoints.
+        - `src_path`, `dst_path`: paths on them.
+        - `timeout`: seconds after which the transfer is cancelled. Default: none.
 
         Raises
         ------
@@ -195,12 +180,8 @@ def _known_tokens() -> dict[str, Any] | None:
 
 
 def _keep_tokens(tokens: dict[str, Any]) -> None:
-    def write(part: str) -> None:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
-            json.dump(tokens, f)
-
     try:
         os.makedirs(os.path.dirname(token_file()), mode=0o700, exist_ok=True)
-        place(token_file(), write)
+        write_private(token_file(), json.dumps(tokens))
     except OSError as e:
         logger.warning("The tokens could not be kept, so you will be asked again: %s", e)

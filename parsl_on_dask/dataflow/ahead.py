@@ -41,10 +41,7 @@ LEADERS = 32
 class Ahead:
     """Offers waiting tasks to the lanes.
 
-    Attributes
-    ----------
-    held : set of int
-        Ids of the tasks that wait here, as their calls could not be sent ahead: those worth another offer.
+    - `held`: ids of the tasks that wait here, as their calls could not be sent ahead: those worth another offer.
     """
 
     def __init__(self, flow: Flow) -> None:

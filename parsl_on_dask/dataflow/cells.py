@@ -40,11 +40,7 @@ def watch(kernel: CellsKernel) -> None:
 class Cells:
     """Looks after the cells of an IPython shell for as long as a kernel is used.
 
-    Parameters
-    ----------
-    kernel : DataFlowKernel
-    events
-        Those of the shell.
+    - `events`: those of the shell.
     """
 
     def __init__(self, kernel: CellsKernel, events: Any) -> None:
@@ -74,11 +70,7 @@ class Cells:
 def end_calls(kernel: CellsKernel, first: int) -> str:
     """End the tasks of a cell that are not done, the latest first; returns what is to be said of it.
 
-    Parameters
-    ----------
-    kernel : DataFlowKernel
-    first : int
-        The id of the first of them.
+    - `first`: the id of the first of them.
     """
     tasks = list(kernel.tasks.values())
     earlier = with_inputs(task for task in tasks if task.id < first)

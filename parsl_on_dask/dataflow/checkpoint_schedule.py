@@ -40,10 +40,7 @@ class Ended(NamedTuple):
 def period_of(text: Any) -> int:
     """Seconds of an "HH:MM:SS".
 
-    Raises
-    ------
-    ConfigurationError
-        When it is missing, or is not one.
+    Raises ConfigurationError when it is missing, or is not one.
 
     Examples
     --------
@@ -84,22 +81,15 @@ class Settings(Protocol):
     def durability(self) -> str:
         """What they have to outlive."""
 
-    def checkpoint(self) -> None:
-        """Write what is to be written now."""
+    def checkpoint(self) -> None: ...
 
 
 class CheckpointSchedule:
     """Reads and writes the checkpoints of one run.
 
-    Parameters
-    ----------
-    memoizer : Settings
-        Started.
+    - `memoizer`: started.
 
-    Raises
-    ------
-    BadCheckpoint
-        When a listed directory holds no checkpoint.
+    Raises BadCheckpoint when a listed directory holds no checkpoint.
     """
 
     def __init__(self, memoizer: Settings) -> None:

@@ -17,13 +17,8 @@ logger = logging.getLogger("parsl.dataflow.dflow")
 class StateCounts:
     """Moves tasks from one state to the next, and counts them.
 
-    Attributes
-    ----------
-    of_tasks : dict of States to int
-    of_apps : dict of str to list of int
-        The same for each app, by the number of the state.
-    lock : threading.Lock
-        Held while a state and its counts change.
+    - `of_apps`: the same as `of_tasks` for each app, by the number of the state.
+    - `lock`: held while a state and its counts change.
     """
 
     def __init__(self) -> None:

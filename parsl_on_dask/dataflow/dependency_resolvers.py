@@ -66,10 +66,6 @@ def _with_subclasses(cls: type) -> type | None:
     return next((base for base in _CONTAINERS if issubclass(cls, base)), None)
 
 
-def _is_future(cls: type) -> bool:
-    return issubclass(cls, Future)
-
-
 def _is_to_wait_for(cls: type) -> bool:
     return issubclass(cls, Future) and cls is not FinishedFuture
 
@@ -305,18 +301,10 @@ def _unwrap_shallow(argument: object) -> object:
     return peeked(argument) if isinstance(argument, Future) else argument
 
 
-def _gather_deep(argument: object) -> list[Future[Any]]:
-    return _gather(argument, _with_subclasses)
-
-
 def _unwrap_deep(argument: object) -> object:
     if _with_subclasses(type(argument)) is None:
         return _unwrap_shallow(argument)
-    return _Copier(_with_subclasses, _is_future, lambda value: value).copy(argument)
-
-
-def _gather_default(argument: object) -> list[Future[Any]]:
-    return _gather(argument, _exact)
+    return _Copier(_with_subclasses, lambda cls: issubclass(cls, Future), lambda value: value).copy(argument)
 
 
 def _unwrap_default(argument: object) -> object:
@@ -332,13 +320,13 @@ SHALLOW_DEPENDENCY_RESOLVER = DependencyResolver(
 """Futures given directly are replaced by their values; those inside containers are passed on as they are."""
 
 DEEP_DEPENDENCY_RESOLVER = DependencyResolver(
-    traverse_to_gather=_gather_deep,
+    traverse_to_gather=lambda argument: _gather(argument, _with_subclasses),
     traverse_to_unwrap=_unwrap_deep,
 )
 """Futures in lists, tuples, sets and dicts (also as keys), at any depth, are replaced by their values, too."""
 
 DEFAULT_DEPENDENCY_RESOLVER = DependencyResolver(
-    traverse_to_gather=_gather_default,
+    traverse_to_gather=lambda argument: _gather(argument, _exact),
     traverse_to_unwrap=_unwrap_default,
 )
 """What ``Config(dependency_resolver=None)`` means: all futures in lists, tuples, sets and dicts are waited for.

@@ -67,10 +67,8 @@ class Flow:
     def admit(self, record: TaskRecord, depends: Sequence[Future[Any]], light: bool = False) -> None:
         """Launch a new task when its dependencies are done.
 
-        Parameters
-        ----------
-        light : bool
-            Whether nothing that the caller may change is among the arguments, so that they can be looked at later.
+        - `light`: whether nothing that the caller may change is among the arguments, so that they can be looked at
+          later.
         """
         record.depends = depends
         waiting = [f for f in depends if not f.done()] if depends else depends

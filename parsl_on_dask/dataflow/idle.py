@@ -16,8 +16,7 @@ SETTLING = 0.002
 class Moving(Protocol):
     """What moves tasks."""
 
-    def moves(self) -> bool:
-        """Whether it does so now."""
+    def moves(self) -> bool: ...
 
 
 def wait_for_tasks(tasks: Mapping[int, TaskRecord]) -> None:

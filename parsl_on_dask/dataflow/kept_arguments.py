@@ -43,10 +43,7 @@ _HEAP = 1 << 9
 class Dropped:
     """Stands in a record for an argument that nobody keeps any more; whoever uses it is told so.
 
-    Parameters
-    ----------
-    kind : str
-        The class of the argument.
+    - `kind`: the class of the argument.
     """
 
     __slots__ = ("_kind",)

@@ -41,15 +41,9 @@ class TooLarge(Exception):
 class KeptCalls:
     """Keeps the failed calls of one run.
 
-    Parameters
-    ----------
-    run_dir : str
-    per_call, per_run : float
-        Megabytes.
-    executors : mapping
-        Those of the run, by label.
-    began : Surroundings
-        What there was when the kernel started: workers keep that.
+    - `per_call`, `per_run`: megabytes.
+    - `executors`: those of the run, by label.
+    - `began`: what there was when the kernel started: workers keep that.
     """
 
     def __init__(

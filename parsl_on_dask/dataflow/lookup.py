@@ -41,18 +41,10 @@ class Recalled(LightFuture[Any]):
 class Lookup:
     """Finds the recorded results of calls, and reads them, here or on a worker.
 
-    Parameters
-    ----------
-    recording : Recording
-    elsewhere : callable
-        Calls a function with arguments in a thread that may wait.
-    copies : bool
-        Whether what is found is recorded again, so that the newest directory holds all that its run used.
+    - `elsewhere`: calls a function with arguments in a thread that may wait.
+    - `copies`: whether what is found is recorded again, so that the newest directory holds all that its run used.
 
-    Attributes
-    ----------
-    unusable : set of str
-        Keys of results that are recorded, and cannot be read.
+    - `unusable`: keys of results that are recorded, and cannot be read.
     """
 
     def __init__(self, recording: Recording, elsewhere: Callable[..., None], copies: bool) -> None:

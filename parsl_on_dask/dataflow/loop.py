@@ -15,10 +15,7 @@ from typing import Any
 class Loop:
     """Runs steps, those of each thread one after the other.
 
-    Parameters
-    ----------
-    broken : callable
-        Gets the first argument of a step that raised something, and what it raised.
+    - `broken`: gets the first argument of a step that raised something, and what it raised.
 
     Examples
     --------
@@ -41,10 +38,7 @@ class Loop:
     def soon(self, step: Callable[..., None], *args: Any) -> None:
         """Do a step now, or, inside a step, after the current one. The first of the arguments is the task's record.
 
-        Raises
-        ------
-        KeyboardInterrupt
-            When a step raised it, and all steps that follow have been done.
+        Raises KeyboardInterrupt when a step raised it, and all steps that follow have been done.
         """
         me = get_ident()
         work = self._work.get(me)

@@ -41,17 +41,10 @@ class Kernel(TasksKernel, Protocol):
     def config(self) -> Config:
         """Its configuration."""
 
-    def default_std_autopath(self, taskrecord: TaskRecord, kw: str) -> str:
-        """The path that AUTO_LOGNAME stands for."""
-
-    def forget(self, record: TaskRecord) -> None:
-        """Drop a finished task's record."""
-
-    def labels(self) -> Sequence[str]:
-        """Labels of the executors that apps can choose."""
-
-    def set_state(self, record: TaskRecord, state: States, new: bool = False) -> bool:
-        """Change a task's state. False when it has ended."""
+    def default_std_autopath(self, taskrecord: TaskRecord, kw: str) -> str: ...
+    def forget(self, record: TaskRecord) -> None: ...
+    def labels(self) -> Sequence[str]: ...
+    def set_state(self, record: TaskRecord, state: States, new: bool = False) -> bool: ...
 
 
 class Flow(Protocol):
@@ -67,17 +60,10 @@ class Flow(Protocol):
     def launch(self, record: TaskRecord) -> None:
         """Start a try."""
 
-    def lane_done(self, call: Call, outcome: Outcome) -> None:
-        """Take a lane's answer."""
-
-    def complete(self, record: TaskRecord, state: States, value: Any) -> None:
-        """Give a task its result."""
-
-    def cancel(self, record: TaskRecord, error: BaseException | None = None) -> bool:
-        """Cancel a task that nobody has begun, or let it fail."""
-
-    def complete_failure(self, record: TaskRecord, state: States, error: BaseException) -> None:
-        """Let a task fail."""
+    def lane_done(self, call: Call, outcome: Outcome) -> None: ...
+    def complete(self, record: TaskRecord, state: States, value: Any) -> None: ...
+    def cancel(self, record: TaskRecord, error: BaseException | None = None) -> bool: ...
+    def complete_failure(self, record: TaskRecord, state: States, error: BaseException) -> None: ...
 
 
 class Run(Kernel, SeenKernel, Protocol):
@@ -93,18 +79,14 @@ class Run(Kernel, SeenKernel, Protocol):
     workflow_version: str
 
     @property
-    def executors(self) -> Mapping[str, Any]:
-        """The executors, by label."""
+    def executors(self) -> Mapping[str, Any]: ...
 
     @property
     def flow(self) -> Flow:
         """What moves its tasks."""
 
-    def cleanup(self) -> None:
-        """Shut everything down."""
-
-    def log_task_states(self) -> None:
-        """Log how many tasks are in each state."""
+    def cleanup(self) -> None: ...
+    def log_task_states(self) -> None: ...
 
     def wait_until_idle(self) -> None:
         """Wait until nothing is left to do."""

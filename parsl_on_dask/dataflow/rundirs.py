@@ -15,15 +15,9 @@ def make_rundir(path: str | os.PathLike[str]) -> str:
     are not numbers are passed over. Processes that start at the same time each get a directory of their own.
     (Parsl's names, "Run directory" in behaviour and layout.)
 
-    Parameters
-    ----------
-    path : str or PathLike
-        The directory of all runs, ``Config.run_dir``. Made if it is missing.
+    - `path`: the directory of all runs, ``Config.run_dir``. Made if it is missing.
 
-    Raises
-    ------
-    OSError
-        When no directory can be made there.
+    Raises OSError when no directory can be made there.
 
     Examples
     --------

@@ -37,10 +37,8 @@ def resident_of(kernel: Run, info: dict[str, Any]) -> Any:
     A kernel that takes up what an earlier life of its script has left goes on with that run, for monitoring: by its
     ``info``, too.
 
-    Raises
-    ------
-    ConfigurationError
-        When an executor that is to stay cannot, or what an earlier life of the script has left does not fit.
+    Raises ConfigurationError when an executor that is to stay cannot, or what an earlier life of the script has left
+    does not fit.
     """
     config, everywhere = kernel.config, overrides.linger_override()
     if everywhere is None and config.linger is None and not any(getattr(e, "linger", None) for e in config.executors):
@@ -59,10 +57,7 @@ def resident_of(kernel: Run, info: dict[str, Any]) -> Any:
 def start_executor(kernel: Run, executor: Any) -> None:
     """Tell an executor about its run, and start it.
 
-    Raises
-    ------
-    ExecutorError
-        When it cannot be started.
+    Raises ExecutorError when it cannot be started.
     """
     kind = runinfo.type_name(executor)
     extra = {"parsl.executor.label": executor.label, "parsl.executor.type": kind}

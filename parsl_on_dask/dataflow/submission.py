@@ -21,12 +21,8 @@ from parsl_on_dask.lanes.failures import each_its_own
 def choose_executor(executors: str | Sequence[str], known: Sequence[str], number: int) -> str:
     """The label of the executor of a new task; of several, one at random.
 
-    Raises
-    ------
-    ValueError
-        When ``executors`` is neither "all" nor a list.
-    ConfigurationError
-        When the kernel has none.
+    Raises ValueError when ``executors`` is neither "all" nor a list. Raises ConfigurationError when the kernel has
+    none.
     """
     if isinstance(executors, str):
         if executors.lower() != "all":

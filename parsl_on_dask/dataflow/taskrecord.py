@@ -137,14 +137,9 @@ class TasksKernel(Protocol):
     run_id: str
 
     @property
-    def executors(self) -> Mapping[str, Any]:
-        """The executors, by label."""
-
-    def cancel_task(self, record: TaskRecord, running: bool = False) -> bool:
-        """Cancel a task that has not been begun, or is ``running``."""
-
-    def submit_internal(self, func: Callable[..., Any], args: Sequence[Any]) -> LightFuture[Any]:
-        """Make a task that runs in this process."""
+    def executors(self) -> Mapping[str, Any]: ...
+    def cancel_task(self, record: TaskRecord, running: bool = False) -> bool: ...
+    def submit_internal(self, func: Callable[..., Any], args: Sequence[Any]) -> LightFuture[Any]: ...
 
 
 class TaskRecord(MutableMapping[str, Any]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,6 @@ from parsl_on_dask.utils import AtomicIDCounter
 if TYPE_CHECKING:
     from parsl_on_dask.jobs.node_hours import NodeHours
 
-logger = logging.getLogger("parsl.executors.lane_executor")
 
 _SETTINGS = (
     "working_dir",

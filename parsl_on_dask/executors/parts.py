@@ -21,28 +21,15 @@ class Lane(Protocol):
     def close(self, wait: bool = False) -> None:
         """End what was started for it."""
 
-    def node_hours(self) -> NodeHours | None:
-        """What its blocks asked for and used."""
-
-    def cannot_end(self) -> str:
-        """Why calls that run cannot be ended with their workers; "" where they can."""
-
-    def outstanding(self) -> int:
-        """Number of calls taken and not yet done."""
-
-    def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
-        """Give blocks back."""
-
-    def scale_out(self, blocks: int = 1) -> list[str]:
-        """Ask for more blocks."""
-
-    def status(self) -> dict[str, JobStatus]:
-        """State of each block."""
+    def node_hours(self) -> NodeHours | None: ...
+    def cannot_end(self) -> str: ...
+    def outstanding(self) -> int: ...
+    def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]: ...
+    def scale_out(self, blocks: int = 1) -> list[str]: ...
+    def status(self) -> dict[str, JobStatus]: ...
 
     def submit_call(
         self, function: Callable[..., Any], spec: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Future[Any]:
-        """Submit a call without a kernel."""
+    ) -> Future[Any]: ...
 
-    def workers(self) -> list[dict[str, Any]]:
-        """The workers there are."""
+    def workers(self) -> list[dict[str, Any]]: ...

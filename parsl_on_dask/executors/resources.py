@@ -88,9 +88,7 @@ class ResourceExecutor(HighThroughputExecutor):
     def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
         """Raise for keys or values that cannot be used.
 
-        Raises
-        ------
-        InvalidResourceSpecification
+        Raises InvalidResourceSpecification.
         """
         refuse_keys(self, resource_specification, self.keys)
         for name, value in (resource_specification or {}).items():

@@ -31,12 +31,8 @@ _JOBS = ("nodes_per_block", "walltime", "launcher", "worker_init", "cores_per_no
 class StandIn(DaskExecutor):
     """A :class:`DaskExecutor` that runs the calls of another executor.
 
-    Parameters
-    ----------
-    executor : LaneExecutor
-        Whose place it takes. Shape and number of its blocks are kept; threads become as many workers a node.
-    override : ClusterOverride
-        With ``jobqueue``.
+    - `executor`: whose place it takes. Shape and number of its blocks are kept; threads become as many workers a node.
+    - `override`: with ``jobqueue``.
     """
 
     def __init__(self, executor: Any, override: ClusterOverride) -> None:

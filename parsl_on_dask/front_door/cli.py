@@ -92,33 +92,19 @@ examples:
 class Invocation:
     """A command line, understood.
 
-    Attributes
-    ----------
-    kind
-        What ``target`` is: the path of a script, the name of a module, code, or nothing (standard input, and the
-        commands, which run no program).
-    target
-        The script, module or code.
-    args
-        The program's own arguments, ``sys.argv[1:]`` of the script; or those of the command.
-    cluster
-        What ``--scheduler``, ``--scheduler-file`` or ``--jobqueue`` say.
-    progress
-        Whether bars show how far the program's tasks are.
-    dialect
-        The release of Parsl whose defaults hold, as ``--dialect`` says.
-    linger
-        Seconds that blocks outlive the script, as ``--linger`` says.
-    detach
-        Whether the program goes on without the terminal.
-    in_job
-        The batch system in whose job the program runs; ``""`` for the one that is there.
-    name
-        What that run is called.
-    config_name
-        The section of jobqueue.yaml for that job.
-    words
-        The command line without what says where the program itself runs.
+    - `kind`: what ``target`` is: the path of a script, the name of a module, code, or nothing (standard input, and the
+      commands, which run no program).
+    - `target`: the script, module or code.
+    - `args`: the program's own arguments, ``sys.argv[1:]`` of the script; or those of the command.
+    - `cluster`: what ``--scheduler``, ``--scheduler-file`` or ``--jobqueue`` say.
+    - `progress`: whether bars show how far the program's tasks are.
+    - `dialect`: the release of Parsl whose defaults hold, as ``--dialect`` says.
+    - `linger`: seconds that blocks outlive the script, as ``--linger`` says.
+    - `detach`: whether the program goes on without the terminal.
+    - `in_job`: the batch system in whose job the program runs; ``""`` for the one that is there.
+    - `name`: what that run is called.
+    - `config_name`: the section of jobqueue.yaml for that job.
+    - `words`: the command line without what says where the program itself runs.
     """
 
     kind: Kind
@@ -138,10 +124,7 @@ class Invocation:
 def parse(argv: Sequence[str]) -> Invocation:
     """Read a command line; explain and leave with exit code 2 when it makes no sense.
 
-    Parameters
-    ----------
-    argv
-        The words after ``python -m parsl_on_dask``.
+    - `argv`: the words after ``python -m parsl_on_dask``.
 
     Raises
     ------

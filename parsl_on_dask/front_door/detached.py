@@ -51,12 +51,8 @@ def start(call: Invocation) -> int:
 def new_record(call: Invocation, **what: Any) -> RunRecord:
     """Make the record of a run, and its empty log.
 
-    Raises
-    ------
-    OSError
-        When there is no place for the log or the record.
-    ValueError
-        When the name is taken, or is none.
+    Raises OSError when there is no place for the log or the record. Raises ValueError when the name is taken, or is
+    none.
     """
     if call.kind == "script" and not os.path.exists(call.target):
         raise ValueError(f"can't open file {call.target!r}: there is no such file in {os.getcwd()}")

@@ -46,10 +46,7 @@ def start(call: Invocation) -> int:
 def system_here() -> str:
     """The batch system whose commands are here.
 
-    Raises
-    ------
-    ConfigurationError
-        When there is none, or more than one.
+    Raises ConfigurationError when there is none, or more than one.
     """
     found = [name for name, commands in _COMMANDS.items() if all(map(shutil.which, commands))]
     if len(found) == 1:

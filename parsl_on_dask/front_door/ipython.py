@@ -12,10 +12,7 @@ __all__ = ["load_ipython_extension", "unload_ipython_extension"]
 def load_ipython_extension(ipython: Any) -> None:
     """Install the import alias; IPython calls this for ``%load_ext parsl_on_dask``.
 
-    Parameters
-    ----------
-    ipython
-        The running ``InteractiveShell``. Nothing in it is changed.
+    - `ipython`: the running ``InteractiveShell``. Nothing in it is changed.
 
     Raises
     ------
@@ -28,9 +25,6 @@ def load_ipython_extension(ipython: Any) -> None:
 def unload_ipython_extension(ipython: Any) -> None:
     """Remove the import alias; IPython calls this for ``%unload_ext parsl_on_dask``.
 
-    Parameters
-    ----------
-    ipython
-        The running ``InteractiveShell``. A loaded kernel stays loaded.
+    - `ipython`: the running ``InteractiveShell``. A loaded kernel stays loaded.
     """
     alias.uninstall()

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from parsl_on_dask.common import run_records
 from parsl_on_dask.common.run_records import RunRecord
-from parsl_on_dask.front_door.keeper import LOOK, Keeper, keeper_command
+from parsl_on_dask.front_door.keeper import LOOK, Keeper, keep, keeper_command
 from parsl_on_dask.providers.allocation import allocation_here, end_of
 
 #: What a record says of a script that its batch system has ended: the job may be run again.
@@ -156,12 +156,7 @@ class JobKeeper(Keeper):
 
 def main(words: Sequence[str]) -> int:
     """Keep the run of the record at a path, in one of its lives."""
-    record = run_records.read_at(words[0])
-    if record is None:
-        print(f"parsl_on_dask: there is no record {words[0]}", file=sys.stderr)
-        return 2
-    code = JobKeeper(record, int(words[1])).run()
-    return code if code >= 0 else 128 - code
+    return keep(words[0], lambda record: JobKeeper(record, int(words[1])))
 
 
 if __name__ == "__main__":

@@ -24,10 +24,7 @@ _TAKEN_ALONG = ("PYTHONPATH", "DASK_CONFIG", "XDG_STATE_HOME", "PARSL_ON_DASK_DI
 def provider_of(record: RunRecord) -> BatchProvider:
     """What asks for the jobs of a run, by the settings of jobqueue.yaml.
 
-    Raises
-    ------
-    ConfigurationError
-        When the batch system is not known, or its settings cannot be used.
+    Raises ConfigurationError when the batch system is not known, or its settings cannot be used.
     """
     from parsl_on_dask.launchers.launchers import SimpleLauncher
     from parsl_on_dask.providers.jobqueue import provider_from_jobqueue

@@ -28,12 +28,7 @@ TRIES = 60
 
 
 class Keeper:
-    """Keeps one run, in the process that calls :meth:`run`.
-
-    Parameters
-    ----------
-    record : RunRecord
-    """
+    """Keeps one run, in the process that calls :meth:`run`."""
 
     #: Whether the script is in a session of its own.
     own_session = True
@@ -191,19 +186,23 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+def keep(path: str, make: Callable[[RunRecord], Keeper], started: Callable[[], None] = lambda: None) -> int:
+    """Keep the run of the record at a path. Returns an exit code."""
+    record = run_records.read_at(path)
+    if record is None:
+        print(f"parsl_on_dask: there is no record {path}", file=sys.stderr)
+        return 2
+    code = make(record).run(started)
+    return code if code >= 0 else 128 - code
+
+
 def main(words: Sequence[str]) -> int:
     """Keep the run of the record at a path. Standard output is closed when the script has been started."""
-    record = run_records.read_at(words[0])
-    if record is None:
-        print(f"parsl_on_dask: there is no record {words[0]}", file=sys.stderr)
-        return 2
 
     def started() -> None:
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nowhere, 1)
+        os.dup2(os.open(os.devnull, os.O_RDWR), 1)
 
-    code = Keeper(record).run(started)
-    return code if code >= 0 else 128 - code
+    return keep(words[0], Keeper, started)
 
 
 if __name__ == "__main__":

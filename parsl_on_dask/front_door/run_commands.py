@@ -59,10 +59,7 @@ def _run(kind: str, options: argparse.Namespace) -> int:
 def chosen_of(records: Sequence[RunRecord], names: Sequence[str]) -> list[RunRecord]:
     """The runs that names stand for; without names, the newest one of this directory, which is said.
 
-    Raises
-    ------
-    UnknownRun
-        When there is none.
+    Raises UnknownRun when there is none.
     """
     if names:
         return [run_records.find(name, records) for name in names]

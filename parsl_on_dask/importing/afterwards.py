@@ -17,12 +17,9 @@ _wanted: dict[str, list[Callable[[], None]]] = {}
 def when_imported(name: str, function: Callable[[], None]) -> None:
     """Call a function when a package was imported: now, if it is there.
 
-    Parameters
-    ----------
-    name : str
-        A top-level package that is installed.
-    function : callable
-        Called once however often it is given, by the thread that imports the package, which has to wait for it.
+    - `name`: a top-level package that is installed.
+    - `function`: called once however often it is given, by the thread that imports the package, which has to wait for
+      it.
 
     Examples
     --------

@@ -109,14 +109,10 @@ def install(name: str = "parsl", force: bool = False) -> None:
 
     Calling it again is harmless.
 
-    Parameters
-    ----------
-    name
-        The top-level name that becomes an alias.
-    force
-        Also when a package of that name is already imported. Its modules leave ``sys.modules`` (and
-        come back with :func:`uninstall`); classes and functions that a program has already taken from
-        it stay what they are, and mixing them with this package's does not work.
+    - `name`: the top-level name that becomes an alias.
+    - `force`: also when a package of that name is already imported. Its modules leave ``sys.modules`` (and come back
+      with :func:`uninstall`); classes and functions that a program has already taken from it stay what they are, and
+      mixing them with this package's does not work.
 
     Raises
     ------
@@ -163,10 +159,7 @@ def uninstall(name: str = "parsl") -> None:
 
     Quiet when there is no alias of that name. Modules that a program holds stay usable.
 
-    Parameters
-    ----------
-    name
-        The name given to :func:`install`.
+    - `name`: the name given to :func:`install`.
     """
     finder = _finder(name)
     if finder is None:
@@ -209,11 +202,8 @@ def environment() -> dict[str, str]:
 def install_from_environment(environ: Mapping[str, str] | None = None) -> list[str]:
     """Install the aliases that the parent process had, and return their names.
 
-    Parameters
-    ----------
-    environ
-        Where to look for ``PARSL_ON_DASK_ALIAS``; this process's environment by default. Its value is
-        a comma-separated list of names; ``1`` stands for ``parsl``.
+    - `environ`: where to look for ``PARSL_ON_DASK_ALIAS``; this process's environment by default. Its value is a
+      comma-separated list of names; ``1`` stands for ``parsl``.
 
     Raises
     ------

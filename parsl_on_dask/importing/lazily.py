@@ -21,13 +21,9 @@ def lazily(
     Submodules need no mention. In Parsl they are all there after ``import parsl``, so scripts write
     ``parsl.data_provider.files.File`` without another import.
 
-    Parameters
-    ----------
-    package : str
-        The package that offers the names, as ``__name__`` gives it.
-    names : mapping of str to str, optional
-        Name to the place that has it, relative to this package: ``"module"`` when it has the same name there, else
-        ``"module:name"``.
+    - `package`: the package that offers the names, as ``__name__`` gives it.
+    - `names`: name to the place that has it, relative to this package: ``"module"`` when it has the same name there,
+      else ``"module:name"``.
 
     Returns
     -------
@@ -66,10 +62,7 @@ def lazily(
 def by_name(place: str) -> Any:
     """Import something of this package: what a room below finds in one above, or what is needed late.
 
-    Parameters
-    ----------
-    place : str
-        ``"module:name"``, the module below this package.
+    - `place`: ``"module:name"``, the module below this package.
 
     Examples
     --------

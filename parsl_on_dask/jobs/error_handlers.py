@@ -59,14 +59,10 @@ def default_error_handler(executor: HasBlocks, status: Mapping[str, JobStatus], 
         if _failures(ordered) == len(ordered) >= max(1, getattr(executor.provider, "init_blocks", 1)):
             executor.set_bad_state_and_fail_all(_summary(status.values()))
         return
-    newest = list(takewhile(_failed_soon, reversed(ordered)))
+    newest = list(takewhile(lambda job: job.state in _FAILURES and (job.served or 0.0) < YOUNG, reversed(ordered)))
     rounds = {number if job.trial is None else -1 - job.trial for number, job in enumerate(newest)}
     if len(rounds) >= threshold or (newest and newest[0].refused):
         executor.set_bad_state_and_fail_all(_summary(reversed(newest)))
-
-
-def _failed_soon(job: JobStatus) -> bool:
-    return job.state in _FAILURES and (job.served or 0.0) < YOUNG
 
 
 def simple_error_handler(executor: HasBlocks, status: Mapping[str, JobStatus], threshold: int = 3) -> None:

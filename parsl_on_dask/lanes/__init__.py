@@ -19,17 +19,10 @@ if TYPE_CHECKING:
 def open_lane(executor: LaneExecutor) -> Lane:
     """Start what an executor describes and return the lane to it.
 
-    Parameters
-    ----------
-    executor : LaneExecutor
-        Its ``kind`` says which lane it takes: ``threads``, ``processes`` or ``existing``.
+    - `executor`: its ``kind`` says which lane it takes: ``threads``, ``processes`` or ``existing``.
 
-    Raises
-    ------
-    ExecutorError
-        When the cluster cannot be started or reached.
-    ConfigurationError
-        When the command line says that everything runs in a place where it cannot.
+    Raises ExecutorError when the cluster cannot be started or reached. Raises ConfigurationError when the command line
+    says that everything runs in a place where it cannot.
     """
     from parsl_on_dask.common.overrides import cluster_override
     from parsl_on_dask.importing.afterwards import when_imported

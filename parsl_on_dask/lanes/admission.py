@@ -42,12 +42,8 @@ class Grant:
 def needs(spec: Mapping[str, Any], capacity: Mapping[str, float]) -> Amounts:
     """How much of a node a call takes.
 
-    Parameters
-    ----------
-    spec : mapping
-        Its resource specification.
-    capacity : mapping
-        What the node has in all.
+    - `spec`: its resource specification.
+    - `capacity`: what the node has in all.
 
     Examples
     --------
@@ -85,12 +81,8 @@ class _Taken:
 class Group:
     """Calls that wait for the same.
 
-    Attributes
-    ----------
-    spec : mapping
-        The resource specification of the first of them, which stands for all.
-    waiting : list
-        A heap of rank, number and call: what goes first is the lowest.
+    - `spec`: the resource specification of the first of them, which stands for all.
+    - `waiting`: a heap of rank, number and call: what goes first is the lowest.
     """
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
@@ -113,11 +105,8 @@ class AdmissionControl:
     placing looks at each group, not at each call; and at no further one when no node has as much left as any of them
     asks for at least. A group that found no room is looked at again when some was freed.
 
-    Attributes
-    ----------
-    share : callable
-        Says of the first call of a group, and the number of those that wait there, how many calls of the same function
-        may run one after the other on what that call gets.
+    - `share`: says of the first call of a group, and the number of those that wait there, how many calls of the same
+      function may run one after the other on what that call gets.
     """
 
     def __init__(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import abc
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from parsl_on_dask.common import interrupts
 from parsl_on_dask.common.raising import PlainFuture
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.base import ParslExecutor
@@ -15,6 +17,7 @@ from parsl_on_dask.lanes.callbacks import PoliteFuture
 
 if TYPE_CHECKING:
     from parsl_on_dask.jobs.node_hours import NodeHours
+    from parsl_on_dask.lanes.packing import Packer
 
 
 class CallFuture(PoliteFuture[Any], PlainFuture[Any]):
@@ -154,6 +157,52 @@ class Lane(abc.ABC):
 
         self.submit(Call(getattr(function, "__name__", "call"), function, args, kwargs, spec, done))
         return future
+
+
+class ClientLane(Lane):
+    """A lane whose workers are other processes, to which a client of Dask's leads.
+
+    - `live`: the calls that were submitted and are not done.
+    - `lost`: why the cluster, or this lane, can run no more calls.
+    """
+
+    remote = True
+    client: Any
+    packer: Packer
+
+    def __init__(self, executor: Any) -> None:
+        self.executor = executor
+        self.label = executor.label
+        self.live: dict[int, Call] = {}
+        self.closing = False
+        self.left = False
+        self.lost: BaseException | None = None
+
+    def withdraw(self, call: Call) -> None:
+        self.live.pop(call.number, None)
+
+    def outstanding(self) -> int:
+        return len(self.live)
+
+    def knows(self, function: Callable[..., Any]) -> bool:
+        return self.packer.knows(function)
+
+    def accepts(self, value: Any) -> bool:
+        from parsl_on_dask.lanes.values import RemoteValue
+
+        return isinstance(value, RemoteValue) and value.client is self.client
+
+    def end_error(self) -> BaseException:
+        """The error of calls that come when it is over."""
+        from parsl_on_dask.lanes.failures import each_its_own
+
+        return self.closed_error() if self.lost is None else each_its_own(self.lost)
+
+    def finish_all(self) -> None:
+        """Wait until all calls are done, or will not be."""
+        idle = threading.Event()
+        while self.outstanding() and self.lost is None and not interrupts.came():
+            idle.wait(0.005)
 
 
 def plain(value: Any) -> Any:

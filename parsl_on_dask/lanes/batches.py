@@ -132,15 +132,12 @@ class BatchLane(RemoteLane):
         return not self.closing
 
     def ahead_size(self) -> int:
-        """Number of calls that were prepared ahead and not submitted yet."""
         return len(self.calls_ahead.calls)
 
     def prepare(self, call: Call) -> None:
         """Pack a call that is to go ahead, with promises among its arguments.
 
-        Raises
-        ------
-        SerializationError
+        Raises SerializationError.
         """
         call.number = next(self.numbers)
         call.promises = True
@@ -152,7 +149,6 @@ class BatchLane(RemoteLane):
             pickling.hurry = before
 
     def follow(self, call: Call, leaders: Sequence[Call]) -> bool:
-        """Send a prepared call after its leaders. False when one of these has a follower already."""
         if not self.calls_ahead.add(call, leaders):
             return False
         self.inbox.put(("follow", call))
@@ -270,7 +266,6 @@ class BatchLane(RemoteLane):
         self.queues.add(call, first=True)
 
     def finish(self, call: Call, outcome: Outcome) -> None:
-        """Give a call its outcome, unless it has one."""
         if self.calls_ahead.end(call, outcome) is Stage.DONE:
             self._deliver(call, outcome)
 

@@ -28,21 +28,12 @@ def bundle(
 ) -> bytes:
     """Pack calls for the worker (:class:`~parsl_on_dask.remote.runner.Bundle`).
 
-    Parameters
-    ----------
-    lane : Sender
-    shift : str
-        Id of the Dask task.
-    calls : sequence of Call
-        They refer to the same values, if to any.
-    feed : bool
-        Whether more calls may be sent after them.
-    need : float
-        Seconds that the job of the worker has to last.
-    adopt : int
-        Number of the only call, if that has run already and its value is to be taken; else 0.
-    holder : str
-        Address of the worker that has this value.
+    - `shift`: id of the Dask task.
+    - `calls`: they refer to the same values, if to any.
+    - `feed`: whether more calls may be sent after them.
+    - `need`: seconds that the job of the worker has to last.
+    - `adopt`: number of the only call, if that has run already and its value is to be taken; else 0.
+    - `holder`: address of the worker that has this value.
     """
     first = calls[0]
     return dumps(
@@ -90,17 +81,9 @@ def give_to_dask(
 ) -> list[Any]:
     """Make a Dask task of each bundle, in one message; returns their Dask futures.
 
-    Parameters
-    ----------
-    lane : Sender
-    bundles : sequence of bytes
-    refs : sequence of sequence of RemoteValue
-        The values on the cluster that the calls of each bundle refer to.
-    keys : sequence of str
-    spec : mapping
-        The resource specification of all calls.
-    workers : sequence of str, optional
-        Addresses of those that should have the tasks, if ``spec`` does not say so.
+    - `refs`: the values on the cluster that the calls of each bundle refer to.
+    - `spec`: the resource specification of all calls.
+    - `workers`: addresses of those that should have the tasks, if ``spec`` does not say so.
 
     Raises
     ------

@@ -20,48 +20,27 @@ _AHEAD = (Stage.AHEAD, Stage.AHEAD_SENT, Stage.EARLY)
 class Call:
     """One try of one task, ready to run.
 
-    Parameters
-    ----------
-    name : str
-        The app's name, for error texts and the dashboard.
-    function : callable or None
-        None when it was packed elsewhere.
-    args, kwargs
-        With all futures replaced by their values; values that stay on a cluster are
-        :class:`~parsl_on_dask.lanes.values.RemoteValue`.
-    spec : mapping
-        The resource specification.
-    done : callable
-        Called once as ``done(call, outcome)``, on a thread of the lane.
-    owner
-        Whatever ``done`` needs to know; the lane does not look at it.
+    - `name`: the app's name, for error texts and the dashboard.
+    - `function`: None when it was packed elsewhere.
+    - `args`, `kwargs`: with all futures replaced by their values; values that stay on a cluster are
+      :class:`~parsl_on_dask.lanes.values.RemoteValue`.
+    - `spec`: the resource specification.
+    - `done`: called once as ``done(call, outcome)``, on a thread of the lane.
+    - `owner`: whatever ``done`` needs to know; the lane does not look at it.
 
-    Attributes
-    ----------
-    stage : Stage
-        How far it is. Changed by :meth:`step` only.
-    leaders : sequence of Call
-        Those whose values it waits for.
-    follower : Call or None
-        One that waits for this one.
-    promises : bool
-        Whether its payload has promises in it.
-    early : Outcome or None
-        Its outcome, when that came before it was submitted.
-    uncharged : int
-        How often it was sent again because its worker had gone.
-    unwanted : bool
-        Whether it is to be ended, also if it runs.
-    function_key : str
-        Names the function to workers: a digest of its pickle.
-    packed : bytes or None
-        That pickle, which all calls of the function share, until the call is done.
-    shift
-        The shift that it was sent to.
-    own : bool
-        Whether nobody else can see the values on the cluster that it takes, so that it may have them without a copy.
-    waited : bool
-        Whether it waited for others: then it goes first, so that what was begun gets finished.
+    - `stage`: how far it is. Changed by :meth:`step` only.
+    - `leaders`: those whose values it waits for.
+    - `follower`: one that waits for this one.
+    - `promises`: whether its payload has promises in it.
+    - `early`: its outcome, when that came before it was submitted.
+    - `uncharged`: how often it was sent again because its worker had gone.
+    - `unwanted`: whether it is to be ended, also if it runs.
+    - `function_key`: names the function to workers: a digest of its pickle.
+    - `packed`: that pickle, which all calls of the function share, until the call is done.
+    - `shift`: the shift that it was sent to.
+    - `own`: whether nobody else can see the values on the cluster that it takes, so that it may have them without a
+      copy.
+    - `waited`: whether it waited for others: then it goes first, so that what was begun gets finished.
     """
 
     __slots__ = (
@@ -132,10 +111,7 @@ class Call:
     def step(self, move: Move) -> Stage | None:
         """Make a move. Returns the stage that it led to; None when it came too late, and changed nothing.
 
-        Raises
-        ------
-        IllegalMove
-            When the move does not exist from the present stage.
+        Raises IllegalMove when the move does not exist from the present stage.
         """
         with stages.lock:
             try:
@@ -160,10 +136,7 @@ class Call:
 def step_all(calls: Iterable[Call], move: Move) -> list[Call]:
     """Have several calls make a move at once. Returns those for which it did not come too late.
 
-    Raises
-    ------
-    IllegalMove
-        When the move does not exist from the present stage of one.
+    Raises IllegalMove when the move does not exist from the present stage of one.
     """
     moved = []
     with stages.lock:
@@ -195,18 +168,10 @@ class PickledError(Exception):
 class Outcome:
     """What became of a call: a value, or an error.
 
-    Attributes
-    ----------
-    value
-        The result; a :class:`~parsl_on_dask.lanes.values.RemoteValue` when it stayed on its worker.
-    large : Large or None
-        Where the value is, while Dask does not have it (:class:`~parsl_on_dask.lanes.large_results.Large`).
-    error : BaseException or None
-    worker : str
-        Name of the worker that ran the call, "" when none did.
-    host : str
-    began, ended : float
-        Seconds since the epoch, by the worker's clock; 0.0 when unknown.
+    - `value`: the result; a :class:`~parsl_on_dask.lanes.values.RemoteValue` when it stayed on its worker.
+    - `large`: where the value is, while Dask does not have it (:class:`~parsl_on_dask.lanes.large_results.Large`).
+    - `worker`: name of the worker that ran the call, "" when none did.
+    - `began`, `ended`: seconds since the epoch, by the worker's clock; 0.0 when unknown.
     """
 
     __slots__ = ("began", "ended", "error", "host", "large", "value", "worker")

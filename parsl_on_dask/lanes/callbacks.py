@@ -62,10 +62,7 @@ class Callbacks:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything has been called, except what the calling thread is at. False when time is up first.
 
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds; None waits for ever.
+        - `timeout`: seconds; None waits for ever.
         """
         me = threading.get_ident()
         with self._changed:

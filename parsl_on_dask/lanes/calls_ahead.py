@@ -19,10 +19,7 @@ class CallsAhead:
     A submission comes from any thread, and what happens to a call that was sent is seen by the lane's thread. Which
     of them comes first is decided by the call's stage; what belongs to a stage is changed under the same lock.
 
-    Parameters
-    ----------
-    live : dict of int to Call
-        The calls that were submitted, which get those that arrive.
+    - `live`: the calls that were submitted, which get those that arrive.
     """
 
     def __init__(self, live: dict[int, Call]) -> None:

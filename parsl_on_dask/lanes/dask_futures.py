@@ -46,16 +46,9 @@ _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
 def dask_future_of(future: Any, client: Client | None = None) -> DaskFuture[Any]:
     """The Dask future that stands for a future of ours on a client's cluster. Does not wait.
 
-    Parameters
-    ----------
-    future : AppFuture or DataFuture
-    client : distributed.Client, optional
-        Default: the one whose method is asking, or else Dask's default client.
+    - `client`: default: the one whose method is asking, or else Dask's default client.
 
-    Raises
-    ------
-    TypeError
-        When there is no client.
+    Raises TypeError when there is no client.
     """
     client = client or calling_client() or default_client()
     if client is None:
@@ -128,10 +121,7 @@ def reduced(future: Any) -> tuple[Any, ...] | None:
 
     None elsewhere, and when there is nothing to wait for.
 
-    Raises
-    ------
-    TypeError
-        When Dask would not find the future in what it is given.
+    Raises TypeError when Dask would not find the future in what it is given.
     """
     if _embeds(future):
         return None

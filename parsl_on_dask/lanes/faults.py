@@ -19,18 +19,11 @@ class Faults:
     An app whose calls fail everywhere now and then is at fault itself. A node is blamed when all calls of an app fail
     there for a while, and nearly none elsewhere. Used by a lane's thread only.
 
-    Parameters
-    ----------
-    place_of : callable
-        The node of a worker, by name; None where nodes cannot be told apart.
-    blame : callable
-        Called with a node and the reason.
+    - `place_of`: the node of a worker, by name; None where nodes cannot be told apart.
+    - `blame`: called with a node and the reason.
 
-    Attributes
-    ----------
-    suspected : dict
-        By app, for those of which a call has failed, then by node: how many calls failed since the last one that
-        succeeded, failed, succeeded.
+    - `suspected`: by app, for those of which a call has failed, then by node: how many calls failed since the last one
+      that succeeded, failed, succeeded.
 
     Examples
     --------

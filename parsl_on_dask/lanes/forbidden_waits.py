@@ -29,10 +29,7 @@ def never_wait_here(what: str) -> None:
 def check_may_wait(future: Future[Any], timeout: float | None = None) -> None:
     """Refuse to wait for a future on a thread that moves futures on.
 
-    Raises
-    ------
-    WouldWaitForItself
-        When the calling thread is one of those, and the future not done.
+    Raises WouldWaitForItself when the calling thread is one of those, and the future not done.
     """
     if _names and timeout != 0:
         what = _names.get(threading.current_thread())

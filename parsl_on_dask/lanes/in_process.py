@@ -54,16 +54,10 @@ def worker_here() -> Worker | None:
 class InProcessDask:
     """A Dask cluster in this process whose tasks run on the threads of a lane.
 
-    Parameters
-    ----------
-    label : str
-        Of the executor.
-    pool : Pool
-        The threads. It has to take functions without arguments.
-    calls : mapping of int to Call
-        What the threads are at: calls, by the threads' ids.
-    closed_error : callable
-        Makes the error of those that ask when the lane was closed.
+    - `label`: of the executor.
+    - `pool`: the threads. It has to take functions without arguments.
+    - `calls`: what the threads are at: calls, by the threads' ids.
+    - `closed_error`: makes the error of those that ask when the lane was closed.
     """
 
     def __init__(
@@ -85,10 +79,7 @@ class InProcessDask:
     def client(self) -> Client:
         """A client of it.
 
-        Raises
-        ------
-        ExecutorError
-            When the lane was closed.
+        Raises ExecutorError when the lane was closed.
         """
         return self._parts()[1]
 

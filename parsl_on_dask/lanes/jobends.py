@@ -60,12 +60,8 @@ def _pause() -> Launch:
 class Where(NamedTuple):
     """Where the calls of a queue may go.
 
-    Attributes
-    ----------
-    addresses : list of str
-        Of workers, those with the most time left first; none when the calls have to wait.
-    more_may_come : bool
-        Whether no worker has enough time, and the calls are to be tried all the same.
+    - `addresses`: of workers, those with the most time left first; none when the calls have to wait.
+    - `more_may_come`: whether no worker has enough time, and the calls are to be tried all the same.
     """
 
     addresses: list[str]
@@ -81,14 +77,9 @@ class BatchLane(parts.Lane, Protocol):
 class EndingWorker:
     """A worker in a job that ends.
 
-    Attributes
-    ----------
-    leaving : bool
-        Whether it takes no more calls.
-    paused : bool
-        Whether Dask gives it no more tasks.
-    told : bool
-        Whether its batch system has said that the end is near.
+    - `leaving`: whether it takes no more calls.
+    - `paused`: whether Dask gives it no more tasks.
+    - `told`: whether its batch system has said that the end is near.
     """
 
     __slots__ = ("address", "end", "going", "leaving", "name", "paused", "told", "useless")
@@ -107,10 +98,7 @@ class EndingWorker:
 class JobEnds:
     """What a lane knows about the ends of its workers' jobs. Used by the lane's thread.
 
-    Attributes
-    ----------
-    near : bool
-        Whether some worker may have too little time for some call.
+    - `near`: whether some worker may have too little time for some call.
     """
 
     def __init__(self, lane: BatchLane) -> None:

@@ -44,11 +44,7 @@ _WARNS_FROM = "distributed.admin.large-graph-warning-threshold"
 class LargeArguments:
     """The large arguments of one lane's calls.
 
-    Parameters
-    ----------
-    label : str
-        Of the lane's executor.
-    client : distributed.Client
+    - `label`: of the lane's executor.
     """
 
     def __init__(self, label: str, client: Client) -> None:

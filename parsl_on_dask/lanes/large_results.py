@@ -22,17 +22,11 @@ URGENT = 1e12
 class Large(NamedTuple):
     """Where a large result is.
 
-    Attributes
-    ----------
-    shift : Shift
-        The shift in which its call ran.
-    fed : bool
-        Whether the call was sent to that shift while it ran. Such a call is no part of the Dask task, which therefore
-        can neither hold the value nor make it again.
-    address : str
-        Of the worker.
-    size : int
-        In bytes.
+    - `shift`: the shift in which its call ran.
+    - `fed`: whether the call was sent to that shift while it ran. Such a call is no part of the Dask task, which
+      therefore can neither hold the value nor make it again.
+    - `address`: of the worker.
+    - `size`: in bytes.
     """
 
     shift: Shift
@@ -48,14 +42,9 @@ class BatchLane(parts.Lane, Protocol):
     dispatcher: Dispatcher
     packer: Packer
 
-    def here(self) -> bool:
-        """Whether this is the lane's thread."""
-
-    def end(self, call: Call, outcome: Outcome) -> None:
-        """Tell a call's owner what became of it."""
-
-    def end_error(self) -> BaseException:
-        """The error of calls that come when it is over."""
+    def here(self) -> bool: ...
+    def end(self, call: Call, outcome: Outcome) -> None: ...
+    def end_error(self) -> BaseException: ...
 
 
 class LargeResults:

@@ -24,14 +24,9 @@ GOODBYE = 1.0
 class Link:
     """A connection to one worker.
 
-    Attributes
-    ----------
-    ready : bool
-        Whether calls can be sent.
-    failed : bool
-        Whether it could not be made.
-    known : dict of str to None
-        Keys of the functions that the worker has called last, in the order in which they became known.
+    - `ready`: whether calls can be sent.
+    - `failed`: whether it could not be made.
+    - `known`: keys of the functions that the worker has called last, in the order in which they became known.
     """
 
     def __init__(self, address: str) -> None:
@@ -53,14 +48,9 @@ class Link:
 class Links:
     """The connections of one lane, by worker address.
 
-    Parameters
-    ----------
-    client : distributed.Client
-    topic : str
-        Names the lane to the workers.
-    deliver : callable
-        Called in the client's event loop as ``deliver(kind, item)``: ``("event", message)`` for what a worker sends,
-        ``("linked", link)`` and ``("unlinked", link)``.
+    - `topic`: names the lane to the workers.
+    - `deliver`: called in the client's event loop as ``deliver(kind, item)``: ``("event", message)`` for what a worker
+      sends, ``("linked", link)`` and ``("unlinked", link)``.
     """
 
     def __init__(self, client: Client, topic: str, deliver: Callable[[str, Any], None]) -> None:

@@ -29,14 +29,9 @@ logger = logging.getLogger("parsl.lanes.mpi_lane")
 class NodePool(AdmissionControl):
     """The blocks, which of their nodes nobody has, and the calls that wait for some.
 
-    Attributes
-    ----------
-    names : dict
-        The nodes of each block. A block is a tuple with its id here.
-    slots : dict
-        How many calls each block runs at a time.
-    may : callable
-        Says whether a call may go to a block now.
+    - `names`: the nodes of each block. A block is a tuple with its id here.
+    - `slots`: how many calls each block runs at a time.
+    - `may`: says whether a call may go to a block now.
 
     Examples
     --------
@@ -119,10 +114,7 @@ def _look() -> Launch:
 class MpiLane(ResourceLane):
     """Sends a call when a block has as many nodes as it wants, and tells it which.
 
-    Parameters
-    ----------
-    executor : MPIExecutor
-        Or a ``HighThroughputExecutor`` with ``enable_mpi_mode=True``.
+    - `executor`: or a ``HighThroughputExecutor`` with ``enable_mpi_mode=True``.
     """
 
     admission: NodePool

@@ -32,12 +32,8 @@ _STORES = frozenset({dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]})
 def warn_of_changes(function: Any, where: str) -> None:
     """Warn, once for each, of the global variables that the function of an app changes.
 
-    Parameters
-    ----------
-    function : callable
-        Looked at if it is written in Python, and its source is there.
-    where : str
-        What it is going to run on.
+    - `function`: looked at if it is written in Python, and its source is there.
+    - `where`: what it is going to run on.
     """
     function = inspect.unwrap(function) if hasattr(function, "__wrapped__") else function
     if type(function) is not FunctionType or not _may_change(function):

@@ -34,5 +34,4 @@ class Lane(Sender, Protocol):
     queues: Queues
     shifts: dict[str, Shift]
 
-    def finish(self, call: Call, outcome: Outcome) -> None:
-        """Give a call its outcome, unless it has one."""
+    def finish(self, call: Call, outcome: Outcome) -> None: ...

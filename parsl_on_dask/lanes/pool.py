@@ -19,13 +19,8 @@ class Pool:
     Threads start when there is work. One that waits for something may leave its place to another one, and come back;
     that is what ``distributed.secede`` and ``rejoin`` ask for.
 
-    Parameters
-    ----------
-    places : int
-    prefix : str
-        How the names of the threads begin.
-    take : callable
-        Gets each item. Should raise nothing.
+    - `prefix`: how the names of the threads begin.
+    - `take`: gets each item. Should raise nothing.
     """
 
     def __init__(self, places: int, prefix: str, take: Callable[[Any], None]) -> None:

@@ -20,18 +20,13 @@ class BatchLane(Protocol):
     preference: Preference | None
     shifts: dict[str, Shift]
 
-    def workers(self) -> list[dict[str, Any]]:
-        """The workers there are."""
+    def workers(self) -> list[dict[str, Any]]: ...
 
 
 class Preference:
     """Asks a selector. Used by the lane's thread only.
 
-    Parameters
-    ----------
-    lane : BatchLane
-    selector : ManagerSelector
-        As in Parsl, the last of its order is the first that is given a call.
+    - `selector`: as in Parsl, the last of its order is the first that is given a call.
     """
 
     def __init__(self, lane: BatchLane, selector: Any) -> None:

@@ -50,13 +50,9 @@ class _Times:
 class Queues:
     """The calls that wait for Dask.
 
-    Parameters
-    ----------
-    executor
-        Its ``max_batch`` is honoured.
-    shifts : bool
-        Whether calls of up to :data:`ALONE` take turns in shifts. Somebody else's scheduler is shown each long call, so
-        that it can ask for workers.
+    - `executor`: its ``max_batch`` is honoured.
+    - `shifts`: whether calls of up to :data:`ALONE` take turns in shifts. Somebody else's scheduler is shown each long
+      call, so that it can ask for workers.
     """
 
     def __init__(self, executor: LaneExecutor, shifts: bool = False) -> None:

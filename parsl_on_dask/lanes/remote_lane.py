@@ -16,18 +16,17 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import open_cluster
 from parsl_on_dask.clusters.badnodes import REST
 from parsl_on_dask.clusters.client_plugins import enter, topic_of
-from parsl_on_dask.common import interrupts
 from parsl_on_dask.dask_internals.unpickling import survive_exits
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.lane_executor import LaneExecutor
-from parsl_on_dask.lanes.base import Lane
+from parsl_on_dask.lanes.base import ClientLane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dask_noise import is_ours
 from parsl_on_dask.lanes.failures import as_exception, each_its_own
@@ -35,7 +34,7 @@ from parsl_on_dask.lanes.faults import Faults
 from parsl_on_dask.lanes.forbidden_waits import never_wait_here
 from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.stages import FINISH, SUBMIT, Stage
-from parsl_on_dask.lanes.values import RemoteValue, pickling
+from parsl_on_dask.lanes.values import pickling
 from parsl_on_dask.lanes.worker_control import hold, resume
 
 if TYPE_CHECKING:
@@ -49,23 +48,13 @@ TICK = 1.0
 SETTLED = 0.005
 
 
-class RemoteLane(Lane):
-    """A lane to the workers of a Dask cluster.
-
-    Attributes
-    ----------
-    live : dict of int to Call
-        The calls that were submitted and are not done.
-    lost : BaseException or None
-        Why the cluster, or this lane, can run no more calls.
-    """
+class RemoteLane(ClientLane):
+    """A lane to the workers of a Dask cluster."""
 
     executor: LaneExecutor
-    remote = True
 
     def __init__(self, executor: LaneExecutor) -> None:
-        self.executor = executor
-        self.label = executor.label
+        super().__init__(executor)
         self.cluster = open_cluster(executor)
         self.client = self.cluster.client
         is_ours(getattr(self.client, "scheduler_comm", None))  # which the client has let go of when its end is told of
@@ -78,14 +67,10 @@ class RemoteLane(Lane):
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         # on workers that are shared a number has to mean one call of all lanes
         self.numbers = itertools.count(1 if self.cluster.started_here else random.getrandbits(40) << 20)
-        self.live: dict[int, Call] = {}
         self.unwanted: dict[int, Call] = {}
         self.rested = threading.Event()
         self.faults = Faults(self.cluster.machine_of, self._blame)
-        self.closing = False
-        self.left = False
         self.asleep = False
-        self.lost: BaseException | None = None
         self.thread = threading.Thread(target=self._loop, name=f"parsl-lane-{self.label}", daemon=True)
 
     def begin(self) -> None:
@@ -156,9 +141,6 @@ class RemoteLane(Lane):
             return False
         return True
 
-    def withdraw(self, call: Call) -> None:
-        self.live.pop(call.number, None)
-
     def cannot_end(self) -> str:
         return self.cluster.cannot_end()
 
@@ -182,21 +164,12 @@ class RemoteLane(Lane):
             self.finish(call, Outcome(error=as_exception("AppKilled", (call.name,))))
         return call.unwanted
 
-    def outstanding(self) -> int:
-        return len(self.live)
-
-    def knows(self, function: Callable[..., Any]) -> bool:
-        return self.packer.knows(function)
-
     def running(self) -> dict[str, int]:
         return Counter(app for _, app in self.working())
 
     def workers(self) -> list[dict[str, Any]]:
         running = Counter(worker for worker, _ in self.working())
         return [{**worker, "tasks": running[worker["name"]]} for worker in self.cluster.workers()]
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, RemoteValue) and value.client is self.client
 
     def status(self) -> dict[str, Any]:
         return self.cluster.status()
@@ -253,9 +226,7 @@ class RemoteLane(Lane):
         if self.left:
             return
         if wait:
-            idle = threading.Event()
-            while self.outstanding() and self.lost is None and not interrupts.came():
-                idle.wait(0.005)
+            self.finish_all()
         self.closing = True
         self.rested.set()
         self.inbox.put(("close", None))
@@ -360,10 +331,6 @@ class RemoteLane(Lane):
                 self.finish(call, Outcome(error=each_its_own(error)))
             except Exception:  # the others must end all the same
                 logger.exception("Lane %s: call %s could not be ended", self.label, call.number)
-
-    def end_error(self) -> BaseException:
-        """The error of calls that come when it is over."""
-        return self.closed_error() if self.lost is None else each_its_own(self.lost)
 
     def finish(self, call: Call, outcome: Outcome) -> None:
         """Give a call its outcome, unless it has one."""

@@ -42,10 +42,7 @@ class Clock:
     A process that was stopped for a while finds the reports of that time in its sockets when it goes on. By this clock
     hardly any time has passed.
 
-    Parameters
-    ----------
-    now : callable
-        The time in seconds.
+    - `now`: the time in seconds.
 
     Examples
     --------
@@ -81,11 +78,8 @@ class BatchLane(parts.Lane, Protocol):
     large_results: LargeResults
     links: Links
 
-    def again(self, call: Call) -> None:
-        """Let a call wait again that was sent and not run."""
-
-    def take_note(self, call: Call, outcome: Outcome) -> None:
-        """Count what became of a call on its worker."""
+    def again(self, call: Call) -> None: ...
+    def take_note(self, call: Call, outcome: Outcome) -> None: ...
 
 
 class Reports:
@@ -295,13 +289,8 @@ hands_on = False
 def outcome_of_report(report: tuple[Any, ...], name: str, worker: str, host: str) -> Outcome:
     """What a report about a call that ran tells: its value, unless that has stayed on its worker, or its error.
 
-    Parameters
-    ----------
-    report : tuple
-        ``VALUE``, ``KEPT`` or ``ERROR``, see :mod:`parsl_on_dask.remote.runner`.
-    name : str
-        Of the app.
-    worker, host : str
+    - `report`: ``VALUE``, ``KEPT`` or ``ERROR``, see :mod:`parsl_on_dask.remote.runner`.
+    - `name`: of the app.
     """
     kind, _, data, began, ended = report
     outcome = Outcome(worker=worker, host=host, began=began, ended=ended)

@@ -77,10 +77,7 @@ class _AdmittedQueues(Queues):
 class ResourceLane(BatchLane):
     """Sends calls when a node has what they ask for.
 
-    Parameters
-    ----------
-    executor : WorkQueueExecutor or TaskVineExecutor
-        Its ``node_resources`` may say what a node has; the rest is measured there.
+    - `executor`: its ``node_resources`` may say what a node has; the rest is measured there.
     """
 
     executor: HighThroughputExecutor

@@ -11,30 +11,17 @@ from parsl_on_dask.lanes.links import Link
 class Shift:
     """Calls that are with Dask as one task: a shift, from the client's side.
 
-    Attributes
-    ----------
-    calls : dict of int to Call
-        Those that have not reported yet.
-    initial : set of int
-        Numbers of those that are part of the Dask task itself.
-    feed : bool
-        Whether more calls can be sent after it.
-    keeps : bool
-        Whether large values stay in its result.
-    over : bool
-        Whether its Dask task has ended.
-    ended : str
-        How: Dask's status of it.
-    held : list of int
-        Numbers of its calls that are done as soon as Dask has their large results.
-    place : str
-        Address of the worker that it was meant for, when not every one would do.
-    since : float
-        When it was heard of last, by :func:`time.monotonic`; 0.0 before that.
-    next : int
-        Number of the call that waits behind a long one; 0 when none does.
-    stuck : bool
-        Whether the call that it runs takes so long that the calls behind it were handed back.
+    - `calls`: those that have not reported yet.
+    - `initial`: numbers of those that are part of the Dask task itself.
+    - `feed`: whether more calls can be sent after it.
+    - `keeps`: whether large values stay in its result.
+    - `over`: whether its Dask task has ended.
+    - `ended`: how: Dask's status of it.
+    - `held`: numbers of its calls that are done as soon as Dask has their large results.
+    - `place`: address of the worker that it was meant for, when not every one would do.
+    - `since`: when it was heard of last, by :func:`time.monotonic`; 0.0 before that.
+    - `next`: number of the call that waits behind a long one; 0 when none does.
+    - `stuck`: whether the call that it runs takes so long that the calls behind it were handed back.
     """
 
     __slots__ = (

@@ -42,16 +42,10 @@ logger = logging.getLogger("parsl.lanes.simple")
 class Sent:
     """A call that is with Dask.
 
-    Attributes
-    ----------
-    id : str
-        Of its Dask task.
-    begun : bool
-        Whether its worker has said that it begins.
-    outcome : Outcome or None
-        What its worker has reported.
-    size : int or None
-        Bytes of its result, if that has stayed on the worker.
+    - `id`: of its Dask task.
+    - `begun`: whether its worker has said that it begins.
+    - `outcome`: what its worker has reported.
+    - `size`: bytes of its result, if that has stayed on the worker.
     """
 
     def __init__(self, call: Call) -> None:

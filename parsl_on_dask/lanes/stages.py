@@ -49,13 +49,8 @@ class Stage(IntEnum):
 class Move:
     """What may happen to a try.
 
-    Parameters
-    ----------
-    name : str
-    ends : dict of Stage to Stage
-        The stages that it starts from, and where each of them leads.
-    late : set of Stage
-        The stages in which it comes too late, and changes nothing.
+    - `ends`: the stages that it starts from, and where each of them leads.
+    - `late`: the stages in which it comes too late, and changes nothing.
     """
 
     __slots__ = ("ends", "name")
@@ -145,10 +140,7 @@ if hasattr(os, "register_at_fork"):
 def end_of(stage: Stage, move: Move) -> Stage | None:
     """Where a move leads from a stage; None when it comes too late.
 
-    Raises
-    ------
-    IllegalMove
-        When it should never be asked for there.
+    Raises IllegalMove when it should never be asked for there.
 
     Examples
     --------

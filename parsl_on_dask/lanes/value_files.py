@@ -68,14 +68,9 @@ def _load() -> Launch:
 def keep_on_worker(value: RemoteValue, directory: str, probe: str, key: str) -> Future[Any]:
     """Have the worker that holds a value write it to a file, at once, whatever calls it runs.
 
-    Parameters
-    ----------
-    directory : str
-        The checkpoint directory.
-    probe : str
-        A file that is seen where the directory is shared.
-    key : str
-        The call's key.
+    - `directory`: the checkpoint directory.
+    - `probe`: a file that is seen where the directory is shared.
+    - `key`: the call's key.
 
     Returns
     -------

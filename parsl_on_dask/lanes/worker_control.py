@@ -17,21 +17,13 @@ class Lane(Protocol):
     """A lane, as programs that drive its executor see it."""
 
     @property
-    def client(self) -> Client:
-        """Dask's client."""
+    def client(self) -> Client: ...
 
     @property
-    def cluster(self) -> Cluster:
-        """The cluster that it leads to."""
-
-    def end_shifts(self, addresses: Collection[str]) -> None:
-        """Have Dask tasks that wait for more calls on some workers end."""
-
-    def later(self, name: str, step: Callable[[Any], None], item: Any) -> None:
-        """Have ``step(item)`` done by a thread of the lane's."""
-
-    def workers(self) -> list[dict[str, Any]]:
-        """The workers there are."""
+    def cluster(self) -> Cluster: ...
+    def end_shifts(self, addresses: Collection[str]) -> None: ...
+    def later(self, name: str, step: Callable[[Any], None], item: Any) -> None: ...
+    def workers(self) -> list[dict[str, Any]]: ...
 
 
 @cache
@@ -54,12 +46,8 @@ def _pause() -> Launch:
 def hold(lane: Lane, workers: Collection[dict[str, Any]]) -> None:
     """Give workers no more calls; what they run goes on.
 
-    Parameters
-    ----------
-    lane : Lane
-        The lane to them.
-    workers : collection of dict
-        As the lane's ``workers()`` gives them.
+    - `lane`: the lane to them.
+    - `workers`: as the lane's ``workers()`` gives them.
     """
     lane.cluster.leaving = {*lane.cluster.leaving, *[worker["name"] for worker in workers]}
     addresses = [worker["address"] for worker in workers]

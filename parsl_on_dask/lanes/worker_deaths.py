@@ -50,15 +50,9 @@ def over_limit(call: Call, worker: str, host: str, end: End) -> BaseException:
 def story_of(call: Call, cluster: Cluster, worker: str, why: str) -> str:
     """What ran on a dead worker, and what became of it.
 
-    Parameters
-    ----------
-    call : Call
-        What it ran.
-    cluster : Cluster
-    worker : str
-        Its name.
-    why : str
-        How its process ended, or why the call is not run again, if it was the end of a job that ended the worker.
+    - `call`: what it ran.
+    - `worker`: its name.
+    - `why`: how its process ended, or why the call is not run again, if it was the end of a job that ended the worker.
     """
     block = cluster.block_of(worker)
     ran = f"it ran {_task_of(call)}"

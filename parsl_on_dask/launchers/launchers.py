@@ -54,12 +54,8 @@ def command_file(command: str, script_dir: str, job: str, forward: bool = False)
     if forward and not command.rstrip().endswith(("&", ";")):
         command = _script(f"{command.rstrip()} &", *_PASS_ON).rstrip()
     text = _script(f"cat > {path} << COMMAND_OF_A_TASK", command, "COMMAND_OF_A_TASK", f"chmod a+x {path}")
-    return _find_script_dir(script_dir) + text, path
-
-
-def _find_script_dir(script_dir: str) -> str:
-    """Shell text that sets SCRIPT_DIR: where the directory of the submitting machine is not, to nothing."""
-    return _script(f'SCRIPT_DIR="{script_dir}"', '[[ -d $SCRIPT_DIR ]] || SCRIPT_DIR=""')
+    # where the directory of the submitting machine is not, there is none
+    return _script(f'SCRIPT_DIR="{script_dir}"', '[[ -d $SCRIPT_DIR ]] || SCRIPT_DIR=""') + text, path
 
 
 # Where batch systems say which nodes a job has, and how these are listed.
@@ -91,9 +87,6 @@ class SimpleLauncher(Launcher):
     >>> SimpleLauncher()("dask worker", 1, 1)
     'dask worker'
     """
-
-    def __init__(self, debug: bool = True) -> None:
-        super().__init__(debug=debug)
 
     def __call__(self, command: str, tasks_per_node: int, nodes_per_block: int, script_dir: str = "") -> str:
         return command

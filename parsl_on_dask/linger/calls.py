@@ -30,20 +30,11 @@ NOWHERE = ("", "", 0.0, 0.0)
 class Calls:
     """The calls that a resident has.
 
-    Parameters
-    ----------
-    executors : mapping
-        Those that are started, by label.
-    recorder : Recorder
-    tell : callable
-        Sends a message to the script that is here, if one is.
-    elsewhere : callable
-        Calls a function with arguments in a thread that may wait.
+    - `executors`: those that are started, by label.
+    - `tell`: sends a message to the script that is here, if one is.
+    - `elsewhere`: calls a function with arguments in a thread that may wait.
 
-    Attributes
-    ----------
-    succeeded, failed : Counter of str
-        How many calls of each app have ended.
+    - `succeeded`, `failed`: how many calls of each app have ended.
     """
 
     def __init__(

@@ -36,22 +36,11 @@ class ResidentGone(ParslError):
 class ResidentClient:
     """A connection to a resident.
 
-    Parameters
-    ----------
-    wire : Wire
-    run_dir : str
-    run : dict
-    first : int
-        Calls of this life have higher numbers. 0 in the first life.
+    - `first`: calls of this life have higher numbers. 0 in the first life.
 
-    Attributes
-    ----------
-    run : dict
-        What monitoring calls the run.
-    again : bool
-        Whether an earlier life of the script has started it.
-    leaving : bool
-        Whether the script goes without a goodbye, so that the resident stays.
+    - `run`: what monitoring calls the run.
+    - `again`: whether an earlier life of the script has started it.
+    - `leaving`: whether the script goes without a goodbye, so that the resident stays.
     """
 
     def __init__(self, wire: Wire, run_dir: str, run: dict[str, Any], first: int = 0) -> None:
@@ -113,9 +102,7 @@ class ResidentClient:
     def tell(self, *message: Any) -> None:
         """Send a message.
 
-        Raises
-        ------
-        ResidentGone
+        Raises ResidentGone.
         """
         try:
             self.wire.send(message)

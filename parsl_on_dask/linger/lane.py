@@ -5,24 +5,20 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 import cloudpickle
 
-from parsl_on_dask.clusters.base import close_client
-from parsl_on_dask.common import interrupts
+from parsl_on_dask.clusters.base import close_client, connected
 from parsl_on_dask.dask_internals.clients import future_of
-from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
-from parsl_on_dask.lanes.base import Lane
+from parsl_on_dask.lanes.base import ClientLane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dask_noise import is_ours
-from parsl_on_dask.lanes.failures import each_its_own
 from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.reports import outcome_of_report
 from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT, Stage
@@ -35,45 +31,28 @@ from parsl_on_dask.remote.execution import VALUE as VALUE_REPORT
 
 logger = logging.getLogger("parsl.linger.lane")
 
+T = TypeVar("T")
 
-class KeptLane(Lane):
+
+class KeptLane(ClientLane):
     """A lane whose other end is in a process that outlives the script.
 
     A call that is submitted is handed over at once, so ``cancel()`` comes too late for it; ``kill()`` does not.
 
-    Parameters
-    ----------
-    executor : LaneExecutor
-    resident : ResidentClient
-
-    Raises
-    ------
-    ExecutorError
-        When the executor cannot be started there.
+    Raises ExecutorError when the executor cannot be started there.
     """
 
-    remote = True
     kept = True
 
     def __init__(self, executor: Any, resident: ResidentClient) -> None:
-        self.executor = executor
-        self.label = executor.label
+        super().__init__(executor)
         self.resident = resident
-        self.closing = False
-        self.left = False
-        self.lost: ResidentGone | None = None
-        self.live: dict[int, Call] = {}
         self._last: dict[str, Any] = {"status": {}, "node_hours": None}
         self._questions: dict[str, Future[Any]] = {}
         self._watch: Any = None
         described = cloudpickle.dumps(_portable(executor))
         place = resident.ask("open", self.label, described, records.description(executor), timeout=None)
-        from distributed import Client
-
-        self.client: Any = Client(
-            place["address"], security=place["security"], set_as_default=False, name=f"parsl-{self.label}"
-        )
-        shorten(self.client)
+        self.client = connected(self.label, place["address"], place["security"])
         is_ours(getattr(self.client, "scheduler_comm", None))
         self.parsl_page = place["started_here"]
         self.packer = Packer(self.label, self.client, executor.inline_limit)
@@ -95,7 +74,7 @@ class KeptLane(Lane):
             self.live.pop(call.number, None)
             return
         if self.closing:
-            self._finish(call, Outcome(error=self._end_error()))
+            self._finish(call, Outcome(error=self.end_error()))
             return
         self.resident.expect(call.number, self._hear)
         self._send(call)
@@ -106,7 +85,10 @@ class KeptLane(Lane):
         about: tuple[Any, ...] = ()
         if key:
             about = (call.name, task.get("cache_identity") or "name", task.get("key_parts") or ())
-        refs = [self._ref(value) for value in call.refs]
+        refs = []
+        for value in call.refs:
+            number = _numbers.get(value, 0)
+            refs.append((number, None if number else value.future.key, value.item, value.size))
         resident = self.resident
         assert call.packed is not None
         try:
@@ -130,10 +112,6 @@ class KeptLane(Lane):
         except Exception as e:
             self._finish(call, Outcome(error=ExecutorError(self.executor, f"its call cannot be handed over: {e}")))
 
-    def _ref(self, value: RemoteValue) -> tuple[int, Any, int | None, int]:
-        number = _numbers.get(value, 0)
-        return (number, None if number else value.future.key, value.item, value.size)
-
     def _hear(self, kind: str, number: int, *rest: Any) -> None:
         """Take an outcome. On the thread that reads what the resident says."""
         call = self.live.get(number)
@@ -155,10 +133,9 @@ class KeptLane(Lane):
         self, call: Call, number: int, what: str, data: Any, about: tuple[Any, ...], *stored: bool | None
     ) -> None:
         worker, host, began, ended = about
-        if what == VALUE:
-            outcome = outcome_of_report((VALUE_REPORT, number, data, began, ended), call.name, worker, host)
-        elif what == ERROR:
-            outcome = outcome_of_report((ERROR_REPORT, number, data, began, ended), call.name, worker, host)
+        if what in (VALUE, ERROR):
+            kind = VALUE_REPORT if what == VALUE else ERROR_REPORT
+            outcome = outcome_of_report((kind, number, data, began, ended), call.name, worker, host)
         elif what == FAILED:
             outcome = Outcome(error=cloudpickle.loads(data), worker=worker, host=host, began=began, ended=ended)
         else:
@@ -180,9 +157,6 @@ class KeptLane(Lane):
         call.step(FINISH)
         call.end(outcome)
 
-    def withdraw(self, call: Call) -> None:
-        self.live.pop(call.number, None)
-
     def kill(self, call: Call) -> bool:
         if call.number not in self.live or self.lost is not None:
             return False
@@ -192,24 +166,17 @@ class KeptLane(Lane):
             return False
         return True
 
-    def outstanding(self) -> int:
-        return len(self.live)
-
-    def knows(self, function: Callable[..., Any]) -> bool:
-        return self.packer.knows(function)
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, RemoteValue) and value.client is self.client
-
     # -- what the resident knows ---------------------------------------------------------------------------------
 
-    def _asked(self, method: str, default: Any, *arguments: Any) -> Any:
+    def _asked(self, method: str, default: T, *arguments: Any) -> T:
         if self.left or self.lost is not None:
-            return self._last.get(method, default)
+            last: T = self._last.get(method, default)
+            return last
         try:
             if self._in_loop():
                 return self._last_heard(method, default, *arguments)
-            return self.resident.ask("lane", self.label, method, *arguments)
+            answer: T = self.resident.ask("lane", self.label, method, *arguments)
+            return answer
         except (ResidentGone, TimeoutError, LookupError):  # it ends, or the executor there does
             return default
 
@@ -220,26 +187,24 @@ class KeptLane(Lane):
         except RuntimeError:
             return False
 
-    def _last_heard(self, method: str, default: Any, *arguments: Any) -> Any:
+    def _last_heard(self, method: str, default: T, *arguments: Any) -> T:
         """The answer to the question before this one, if there is one by now."""
         question = self._questions.get(method)
         if question is None or question.done():
             self._questions[method] = self.resident.question("lane", self.label, method, *arguments)
             if question is not None:
                 self._last[method] = question.result()
-        return self._last.get(method, default)
+        last: T = self._last.get(method, default)
+        return last
 
     def running(self) -> dict[str, int] | None:
-        found: dict[str, int] = self._asked("running", {}) or {}
-        return Counter(found)
+        return Counter(self._asked("running", {}) or {})
 
     def workers(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._asked("workers", [])
-        return found
+        return self._asked("workers", [])
 
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._asked("status", {})
-        return found
+        return self._asked("status", {})
 
     def node_hours(self) -> Any:
         return self._asked("node_hours", None)
@@ -254,12 +219,10 @@ class KeptLane(Lane):
         return set(self._asked("ending_blocks", ()))
 
     def scale_out(self, blocks: int = 1) -> list[str]:
-        found: list[str] = self._asked("scale_out", [], blocks)
-        return found
+        return self._asked("scale_out", [], blocks)
 
     def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
-        found: list[str] = self._asked("scale_in", [], blocks, among)
-        return found
+        return self._asked("scale_in", [], blocks, among)
 
     @property
     def watch(self) -> Any:
@@ -282,9 +245,6 @@ class KeptLane(Lane):
 
     # -- the end -------------------------------------------------------------------------------------------------
 
-    def _end_error(self) -> BaseException:
-        return self.closed_error() if self.lost is None else each_its_own(self.lost)
-
     def _lose(self, error: ResidentGone) -> None:
         if self.closing:
             return
@@ -294,14 +254,13 @@ class KeptLane(Lane):
 
     def _fail_all(self) -> None:
         for call in list(self.live.values()):
-            self._finish(call, Outcome(error=self._end_error()))
+            self._finish(call, Outcome(error=self.end_error()))
 
     def close(self, wait: bool = False) -> None:
         if self.left:
             return
         if wait:
-            while self.live and self.lost is None and not interrupts.came():
-                time.sleep(0.005)
+            self.finish_all()
         self.closing = True
         if not self.resident.leaving:
             for method in ("status", "node_hours"):

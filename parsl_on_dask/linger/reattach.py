@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import socket
 import subprocess
@@ -23,8 +22,6 @@ from parsl_on_dask.linger import records
 from parsl_on_dask.linger.client import ANSWER, ResidentClient, say
 from parsl_on_dask.linger.wire import Wire
 
-logger = logging.getLogger("parsl.linger.reattach")
-
 #: Seconds for a resident to start.
 START = 120.0
 #: What a Config says about scaling.
@@ -39,10 +36,7 @@ _started: list[subprocess.Popen[bytes]] = []
 def seconds_of(config: Any, override: float | None) -> float | None:
     """For how long what a Config describes stays when its script dies; None when nothing does.
 
-    Raises
-    ------
-    ConfigurationError
-        When it cannot stay.
+    Raises ConfigurationError when it cannot stay.
     """
     everywhere = wish_of(config, override)
     wishes = [s for e in config.executors if (s := getattr(e, "linger", None)) is not None]
@@ -69,10 +63,7 @@ def wish_of(config: Any, override: float | None) -> float | None:
 def stays(executor: Any, everywhere: float | None) -> bool:
     """Whether an executor is kept by a resident.
 
-    Raises
-    ------
-    ConfigurationError
-        When it was to be, and ends with the script.
+    Raises ConfigurationError when it was to be, and ends with the script.
     """
     if getattr(executor, "kind", "threads") == "threads" or not hasattr(executor, "linger"):
         return False
@@ -90,21 +81,11 @@ def stays(executor: Any, everywhere: float | None) -> bool:
 def resident_for(config: Any, run_dir: str, linger: float, run: dict[str, Any]) -> ResidentClient:
     """The resident of a run: the one that an earlier life of this script has left, or a new one.
 
-    Parameters
-    ----------
-    config : Config
-    run_dir : str
-    linger : float
-        Seconds.
-    run : dict
-        What monitoring calls this run; :attr:`ResidentClient.run` is what it was called in its first life.
+    - `linger`: seconds.
+    - `run`: what monitoring calls this run; :attr:`ResidentClient.run` is what it was called in its first life.
 
-    Raises
-    ------
-    ConfigurationError
-        When there is one, and this script does not fit it.
-    ExecutorError
-        When none can be started.
+    Raises ConfigurationError when there is one, and this script does not fit it. Raises ExecutorError when none can be
+    started.
     """
     global _loaded
     script = records.script(_loaded)
@@ -190,12 +171,8 @@ def _attached(config: Any, path: str, record: dict[str, Any], linger: float) -> 
 def knock(record: dict[str, Any], **words: Any) -> tuple[socket.socket, dict[str, Any]]:
     """Connect to a resident of this machine.
 
-    Parameters
-    ----------
-    record : dict
-        See :mod:`parsl_on_dask.linger.records`.
-    **words
-        ``pid`` of a script that comes back and its ``linger``, or ``ask``.
+    - `record`: see :mod:`parsl_on_dask.linger.records`.
+    - `**words`: ``pid`` of a script that comes back and its ``linger``, or ``ask``.
 
     Returns
     -------
@@ -255,7 +232,7 @@ def _start(config: Any, run_dir: str, script: list[str], linger: float, run: dic
         "script": script,
         "linger": linger,
         "run": run,
-        "recording": _recording(memoizer, config, run_dir),
+        "recording": _recording(memoizer, run_dir),
         "scaling": {name: getattr(config, name) for name in _SCALING},
         "override": cluster_override(),
         "sys_path": sys.path,
@@ -270,7 +247,7 @@ def _start(config: Any, run_dir: str, script: list[str], linger: float, run: dic
     return client
 
 
-def _recording(memoizer: Any, config: Any, run_dir: str) -> tuple[str, bool, bool]:
+def _recording(memoizer: Any, run_dir: str) -> tuple[str, bool, bool]:
     """Where the resident records, so that it is where the memoizer would, if that writes results as they come."""
     place = os.path.join(run_dir, "checkpoint")
     if isinstance(memoizer, BasicMemoizer) and memoizer.checkpoint_mode == "task_exit":

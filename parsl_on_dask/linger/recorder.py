@@ -17,13 +17,8 @@ logger = logging.getLogger("parsl.linger.recorder")
 class Recorder:
     """A checkpoint directory that a resident writes to.
 
-    Parameters
-    ----------
-    directory : str
-    sync : bool
-        Whether a result is on disk before anybody hears of it.
-    parsl_layout : bool
-        Whether Parsl's ``tasks.pkl`` is written, too.
+    - `sync`: whether a result is on disk before anybody hears of it.
+    - `parsl_layout`: whether Parsl's ``tasks.pkl`` is written, too.
     """
 
     checkpoint_files: Sequence[Any] | None = ()

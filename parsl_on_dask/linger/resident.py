@@ -57,12 +57,9 @@ QUESTIONS = frozenset(
 class Resident:
     """The lanes of a run.
 
-    Parameters
-    ----------
-    spec : dict
-        ``run_dir``, ``script`` (its name and arguments), ``linger`` (seconds), ``run`` (what monitoring calls it),
-        ``recording`` (arguments of
-        :class:`~parsl_on_dask.linger.recorder.Recorder`), ``scaling`` (attributes of a Config), ``override``.
+    - `spec`: ``run_dir``, ``script`` (its name and arguments), ``linger`` (seconds), ``run`` (what monitoring calls
+      it), ``recording`` (arguments of :class:`~parsl_on_dask.linger.recorder.Recorder`), ``scaling`` (attributes of a
+      Config), ``override``.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -166,7 +163,8 @@ class Resident:
                 return {"refused": "its time is up, and it ends"}
             if self.visit is not None:
                 return {"refused": "taken", "pid": self.visit.pid, "since": self.visit.since}
-            self.visit = _reserved(pid)
+            stand_in: Any = SimpleNamespace(pid=pid, since=time.time(), send=lambda *_: None, look=lambda: False)
+            self.visit = stand_in
             self.visits += 1
             self.linger = self.shown.record["linger"] = linger
             logger.info("Process %s takes this up", pid)
@@ -327,11 +325,6 @@ class Resident:
         yield "threads", lambda: self.workers.shutdown(wait=False)
         yield "the checkpoint", self.recorder.close
         yield "temporary files", lambda: scratch.remove(self.scratch)
-
-
-def _reserved(pid: int) -> Any:
-    """Stands for the visit of a script that is let in."""
-    return SimpleNamespace(pid=pid, since=time.time(), send=lambda *_: None, look=lambda: False)
 
 
 def main(descriptor: int) -> None:

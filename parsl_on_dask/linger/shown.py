@@ -23,14 +23,8 @@ logger = logging.getLogger("parsl.linger.shown")
 class Shown:
     """What others see of a resident.
 
-    Parameters
-    ----------
-    run_dir : str
-    script : list of str
-        Its name and arguments.
-    socket : str
-    linger : float
-        Seconds.
+    - `script`: its name and arguments.
+    - `linger`: seconds.
     """
 
     def __init__(self, run_dir: str, script: list[str], socket: str, linger: float) -> None:
@@ -77,10 +71,7 @@ class Shown:
     def beat(self, calls: Calls, executors: Mapping[str, Any]) -> None:
         """Give a sign of life; while no script is here also how far the calls are.
 
-        Raises
-        ------
-        FileNotFoundError
-            When the run's directory, or the record in it, was removed.
+        Raises FileNotFoundError when the run's directory, or the record in it, was removed.
         """
         try:
             os.utime(os.path.join(self.run_dir, records.FILE))

@@ -21,20 +21,12 @@ RECORDED = ("recorded", True)
 class Work:
     """A call, and who waits for it.
 
-    Attributes
-    ----------
-    key : str
-        "" when it has none.
-    about : tuple
-        What is recorded beside the value: name of the app, identity, parts of the key.
-    call : Call or None
-        The try on its lane.
-    numbers : list of int
-        By what numbers the script that is here knows it.
-    recording : bool
-        Whether it is done, and its value is being recorded.
-    orphan : bool
-        Whether the script that made it has gone, and no other one has asked for it since.
+    - `key`: "" when it has none.
+    - `about`: what is recorded beside the value: name of the app, identity, parts of the key.
+    - `call`: the try on its lane.
+    - `numbers`: by what numbers the script that is here knows it.
+    - `recording`: whether it is done, and its value is being recorded.
+    - `orphan`: whether the script that made it has gone, and no other one has asked for it since.
     """
 
     __slots__ = ("about", "call", "key", "label", "numbers", "orphan", "recording")
@@ -52,16 +44,10 @@ class Work:
 class Table:
     """The calls of one resident. Every method is one step under its lock.
 
-    Parameters
-    ----------
-    send : callable
-        Takes a number, a key and an outcome for the script that is here. Called under the lock, so that nothing is
-        sent to a script that did not ask for it; it must not block.
+    - `send`: takes a number, a key and an outcome for the script that is here. Called under the lock, so that nothing
+      is sent to a script that did not ask for it; it must not block.
 
-    Attributes
-    ----------
-    joined, new : int
-        Calls of the script that is here that were found here, and that were not.
+    - `joined`, `new`: calls of the script that is here that were found here, and that were not.
     """
 
     def __init__(self, send: Callable[[int, str, tuple[Any, ...]], None]) -> None:

@@ -36,10 +36,7 @@ def packed(value: Any) -> bytes:
 class Wire:
     """One end of a connection.
 
-    Parameters
-    ----------
-    connection : socket.socket
-        It belongs to the wire from now on.
+    - `connection`: it belongs to the wire from now on.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -50,10 +47,7 @@ class Wire:
     def send(self, message: tuple[Any, ...]) -> None:
         """Send a message. From any thread.
 
-        Raises
-        ------
-        OSError
-            When the other end has gone.
+        Raises OSError when the other end has gone.
         """
         data = pickle.dumps(message, 5)
         head = _SIZE.pack(len(data))

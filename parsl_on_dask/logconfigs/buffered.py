@@ -23,10 +23,7 @@ _SIMPLE = (str, int, float, bool, type(None))
 class BufferedFileHandler(logging.Handler):
     """Writes records to a file, from a thread of its own.
 
-    Parameters
-    ----------
-    filename : str or PathLike
-        Lines are appended.
+    - `filename`: lines are appended.
 
     Examples
     --------

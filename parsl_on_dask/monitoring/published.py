@@ -31,14 +31,9 @@ _lock = threading.Lock()
 class Standing(NamedTuple):
     """How far a run is.
 
-    Attributes
-    ----------
-    apps
-        Counts of the tasks of each app.
-    blocks
-        Number of blocks by state, ``"running"`` and ``"pending"``.
-    passed
-        Seconds since the kernel was loaded.
+    - `apps`: counts of the tasks of each app.
+    - `blocks`: number of blocks by state, ``"running"`` and ``"pending"``.
+    - `passed`: seconds since the kernel was loaded.
     """
 
     apps: Sequence[AppCounts]

@@ -90,10 +90,7 @@ def _numbers(depends: Any) -> tuple[int, ...]:
 def read(run_dir: str) -> Iterator[Row]:
     """The tries that a run has written so far.
 
-    Raises
-    ------
-    FileNotFoundError
-        When it writes none.
+    Raises FileNotFoundError when it writes none.
     """
     with open(os.path.join(run_dir, FILE), "rb") as file:
         while True:

@@ -60,18 +60,11 @@ OLD_DEFAULTS: Mapping[str, Mapping[str, tuple[Was, ...]]] = {
 def parse(text: str, source: str = VARIABLE) -> Release | None:
     """Read the name of a release; None is the newest.
 
-    Parameters
-    ----------
-    text : str
-        ``"1.0.0"``, ``"1.1.0"``, ``"1.2.0"``, a day such as ``"2024.12.30"``, or ``"newest"``. A day on which there
-        was no release means the last one before it.
-    source : str
-        Where the text comes from, for the error. Default ``PARSL_ON_DASK_DIALECT``.
+    - `text`: ``"1.0.0"``, ``"1.1.0"``, ``"1.2.0"``, a day such as ``"2024.12.30"``, or ``"newest"``. A day on which
+      there was no release means the last one before it.
+    - `source`: where the text comes from, for the error. Default ``PARSL_ON_DASK_DIALECT``.
 
-    Raises
-    ------
-    ConfigurationError
-        When it names no release; the text lists what can be written.
+    Raises ConfigurationError when it names no release; the text lists what can be written.
 
     Examples
     --------
@@ -90,10 +83,7 @@ def parse(text: str, source: str = VARIABLE) -> Release | None:
 def release() -> Release | None:
     """Return the release whose defaults hold, by the environment; None is the newest.
 
-    Raises
-    ------
-    ConfigurationError
-        When the environment names none.
+    Raises ConfigurationError when the environment names none.
     """
     text = os.environ.get(VARIABLE)
     return parse(text) if text else None

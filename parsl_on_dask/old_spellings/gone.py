@@ -16,18 +16,12 @@ _PACKAGE = __name__.partition(".")[0]
 class Gone(NamedTuple):
     """What was in a module.
 
-    Attributes
-    ----------
-    names : str
-        The names that have no meaning here, with blanks between them.
-    instead : str
-        What to use instead of them.
-    there : mapping of str to str
-        The names that work, and where they are: ``"module:name"`` relative to this package.
-    moved : bool
-        Whether Parsl has these at another place today, which is reported when they are used.
-    same : str
-        A module of this package that has all of the names, under another path; what is set on one is set on the other.
+    - `names`: the names that have no meaning here, with blanks between them.
+    - `instead`: what to use instead of them.
+    - `there`: the names that work, and where they are: ``"module:name"`` relative to this package.
+    - `moved`: whether Parsl has these at another place today, which is reported when they are used.
+    - `same`: a module of this package that has all of the names, under another path; what is set on one is set on the
+      other.
     """
 
     names: str = ""

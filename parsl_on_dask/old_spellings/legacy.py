@@ -55,16 +55,10 @@ def warn_once(key: str, message: str, stacklevel: int = 3, category: type[Warnin
 
     The warning points at the nearest calling line outside this package, however deep the call came in.
 
-    Parameters
-    ----------
-    key : str
-        Names the spelling; a key that was reported before is silent.
-    message : str
-        What was written and what to write today.
-    stacklevel : int
-        How many frames to go up at the least, counted as :func:`warnings.warn` does. Default 3.
-    category : type of Warning
-        Default :class:`ParslDeprecationWarning`.
+    - `key`: names the spelling; a key that was reported before is silent.
+    - `message`: what was written and what to write today.
+    - `stacklevel`: how many frames to go up at the least, counted as :func:`warnings.warn` does. Default 3.
+    - `category`: default :class:`ParslDeprecationWarning`.
     """
     if not first_time(key):
         return
@@ -98,16 +92,10 @@ def note_unused(
 ) -> None:
     """Report those arguments of an object that have no effect and are not the default.
 
-    Parameters
-    ----------
-    owner : str
-        The class, for the texts.
-    described : object
-        Keeps its arguments as attributes.
-    defaults : mapping of str to object
-        The arguments without effect.
-    why : str
-        What is said of them.
+    - `owner`: the class, for the texts.
+    - `described`: keeps its arguments as attributes.
+    - `defaults`: the arguments without effect.
+    - `why`: what is said of them.
     """
     for name, default in defaults.items():
         if getattr(described, name) != default:
@@ -138,10 +126,7 @@ def renamed(owner: str, old: str, new: str, before: Any, today: Any) -> Any:
     before, today : object
         What was given by them; :data:`MISSING` when nothing was.
 
-    Raises
-    ------
-    TypeError
-        When neither or both are given.
+    Raises TypeError when neither or both are given.
 
     Examples
     --------
@@ -161,12 +146,8 @@ def renamed(owner: str, old: str, new: str, before: Any, today: Any) -> Any:
 def moved(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     """Make a module ``__getattr__`` for names that have moved elsewhere.
 
-    Parameters
-    ----------
-    module : str
-        The module that had the names, as ``__name__`` gives it.
-    names : mapping of str to str
-        Old name to new place, ``"package.module:name"`` relative to this package.
+    - `module`: the module that had the names, as ``__name__`` gives it.
+    - `names`: old name to new place, ``"package.module:name"`` relative to this package.
 
     Returns
     -------

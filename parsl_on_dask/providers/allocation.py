@@ -33,14 +33,9 @@ _IDS = {
 class Allocation(NamedTuple):
     """A job that a script runs in.
 
-    Attributes
-    ----------
-    system : str
-        ``"Slurm"``, ``"PBS"``, ``"LSF"``, ``"Flux"``, ``"GridEngine"``, ``"OAR"`` or ``"Cobalt"``.
-    job : str
-        Its id; ``""`` if it has none.
-    nodes : list of str
-        Each once.
+    - `system`: ``"Slurm"``, ``"PBS"``, ``"LSF"``, ``"Flux"``, ``"GridEngine"``, ``"OAR"`` or ``"Cobalt"``.
+    - `job`: its id; ``""`` if it has none.
+    - `nodes`: each once.
     """
 
     system: str
@@ -61,10 +56,7 @@ def system_here() -> str:
 def allocation_here() -> Allocation | None:
     """The job that this process is in; None when it is in none.
 
-    Raises
-    ------
-    OSError
-        When its nodes cannot be found out.
+    Raises OSError when its nodes cannot be found out.
     """
     system = system_here()
     if not system:

@@ -14,18 +14,12 @@ MOST = 100
 class ArrayWay(NamedTuple):
     """How a batch system has job arrays.
 
-    Attributes
-    ----------
-    option : str
-        The option that asks for one, with the ``{first}`` and the ``{last}`` index; ``""`` where the name says it.
-    path : str
-        What the system puts the index in the place of, in the paths of stdout and stderr.
-    variable : str
-        Environment variable in which a job finds its index.
-    first : int
-        The lowest index.
-    element : callable
-        Makes the id of one job from that of the array and its index.
+    - `option`: the option that asks for one, with the ``{first}`` and the ``{last}`` index; ``""`` where the name says
+      it.
+    - `path`: what the system puts the index in the place of, in the paths of stdout and stderr.
+    - `variable`: environment variable in which a job finds its index.
+    - `first`: the lowest index.
+    - `element`: makes the id of one job from that of the array and its index.
     """
 
     option: str

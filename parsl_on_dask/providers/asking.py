@@ -145,12 +145,8 @@ class AskingProvider(ClusterProvider):
     def watch(self, job_id: str, job_name: str = "") -> None:
         """Let :meth:`status` know a job, too, that something else submitted.
 
-        Parameters
-        ----------
-        job_id : str
-            The batch system's id.
-        job_name : str
-            Name for people.
+        - `job_id`: the batch system's id.
+        - `job_name`: name for people.
         """
         if job_id not in self.resources:
             self.resources[job_id] = {

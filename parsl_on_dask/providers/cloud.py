@@ -104,7 +104,6 @@ class CloudProvider(ExecutionProvider, RepresentationMixin):
 
     @property
     def label(self) -> str:
-        """Name of the kind of provider."""
         return self.extra
 
     @property

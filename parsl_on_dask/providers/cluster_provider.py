@@ -96,7 +96,6 @@ class ClusterProvider(ExecutionProvider):
 
     @property
     def label(self) -> str:
-        """Name of the kind of provider."""
         return self._label
 
     def execute_wait(self, cmd: str, timeout: float | None = None) -> tuple[int, str, str]:
@@ -133,7 +132,6 @@ class ClusterProvider(ExecutionProvider):
         """Bring the states of all jobs in ``resources`` up to date."""
 
     def status(self, job_ids: Sequence[Any]) -> list[JobStatus]:
-        """Return the states of jobs, in the order of their ids."""
         if job_ids:
             self._status()
         return [self.resources[job_id]["status"] for job_id in job_ids]

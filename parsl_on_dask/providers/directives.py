@@ -37,12 +37,8 @@ class Directive(NamedTuple):
 def directives_of(value: Any, mark: str = "") -> list[str]:
     """Directives in any of the forms that YAML files have them in, without the system's mark in front.
 
-    Parameters
-    ----------
-    value : str, mapping, sequence or None
-        Lines of text, options by name, or a list of either. An option without a value has none in YAML, too.
-    mark : str
-        What stands in front of a directive in a script, for those that were written with it.
+    - `value`: lines of text, options by name, or a list of either. An option without a value has none in YAML, too.
+    - `mark`: what stands in front of a directive in a script, for those that were written with it.
 
     Examples
     --------
@@ -70,10 +66,7 @@ def _option(name: str, value: Any) -> str:
 def attributes_of(value: Any) -> dict[str, Any]:
     """HTCondor's submit attributes, by name, in any of the forms that YAML files have them in.
 
-    Raises
-    ------
-    ValueError
-        For text that is no ``name = value``.
+    Raises ValueError for text that is no ``name = value``.
 
     Examples
     --------
@@ -96,12 +89,8 @@ def attributes_of(value: Any) -> dict[str, Any]:
 def limit_in(system: str, directives: Iterable[str]) -> str | None:
     """The time limit that directives tell a batch system, as it is written there; of several the last.
 
-    Parameters
-    ----------
-    system : str
-        dask-jobqueue's name of it.
-    directives : iterable of str
-        Without the system's mark in front.
+    - `system`: dask-jobqueue's name of it.
+    - `directives`: without the system's mark in front.
 
     Examples
     --------

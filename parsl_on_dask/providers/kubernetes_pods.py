@@ -27,13 +27,8 @@ def resources_of(provider: Any) -> dict[str, Any]:
 def shape(provider: Any, pod: dict[str, Any], command: str) -> None:
     """Put a provider's arguments into the description of a pod with one container, which runs a shell command.
 
-    Parameters
-    ----------
-    provider : KubernetesProvider
-    pod : dict
-        The ``spec`` of a pod.
-    command : str
-        What runs after ``worker_init``.
+    - `pod`: the ``spec`` of a pod.
+    - `command`: what runs after ``worker_init``.
     """
     [container] = pod["containers"]
     container.update(command=["/bin/bash", "-c"], args=[f"{provider.worker_init}\n{command}"])
@@ -65,13 +60,9 @@ def describe_pod(provider: Any, pod_name: str, job_id: str, command: str) -> dic
 def as_model(client: Any, kind: str, described: Any) -> Any:
     """Make an object of a type of ``kubernetes.client`` from its description; subclasses of the provider rely on it.
 
-    Parameters
-    ----------
-    client : module
-        ``kubernetes.client``.
-    kind : str
-        A type as the attribute ``openapi_types`` of the client's classes spells it: ``"V1Pod"``, ``"list[V1Volume]"``.
-    described : Any
+    - `client`: ``kubernetes.client``.
+    - `kind`: a type as the attribute ``openapi_types`` of the client's classes spells it: ``"V1Pod"``,
+      ``"list[V1Volume]"``.
     """
     if kind.lower().startswith("list["):  # spelt in two ways by versions of the client
         return [as_model(client, kind[5:-1], one) for one in described]

@@ -113,7 +113,6 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
 
     @property
     def status_polling_interval(self) -> int:
-        """Seconds between two queries of the states of jobs."""
         return 5
 
     def submit(self, command: str, tasks_per_node: int, job_name: str = "parsl.localprovider") -> str:
@@ -224,7 +223,6 @@ class LocalProvider(ExecutionProvider, RepresentationMixin):
     # -- looking after jobs --------------------------------------------------------------------
 
     def status(self, job_ids: Sequence[Any]) -> list[JobStatus]:
-        """Return the states of jobs, in the order of their ids."""
         return [self._look(self.resources[job_id]) for job_id in job_ids]
 
     def cancel(self, job_ids: Sequence[Any]) -> list[bool]:

@@ -83,10 +83,7 @@ def note() -> str:
 def choice(arguments: str) -> str:
     """A shell text that chooses a node's Python and becomes it.
 
-    Parameters
-    ----------
-    arguments : str
-        What follows the Python, as shell text.
+    - `arguments`: what follows the Python, as shell text.
     """
     version = sys.version_info[:2]
     probe = (

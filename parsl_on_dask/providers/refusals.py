@@ -9,16 +9,10 @@ from enum import Enum
 class Refusal(Enum):
     """Why a submission failed.
 
-    Attributes
-    ----------
-    NO_ANSWER
-        The batch system could not be reached, or was too busy. The same submission may succeed later.
-    FULL
-        It has as many jobs of this user as it takes. The same submission may succeed when one of them has ended.
-    FINAL
-        It will not take such a job: account, partition, quality of service, size.
-    UNKNOWN
-        Nothing that is known here.
+    - `NO_ANSWER`: the batch system could not be reached, or was too busy. The same submission may succeed later.
+    - `FULL`: it has as many jobs of this user as it takes. The same submission may succeed when one of them has ended.
+    - `FINAL`: it will not take such a job: account, partition, quality of service, size.
+    - `UNKNOWN`: nothing that is known here.
     """
 
     NO_ANSWER = "no answer"
@@ -67,12 +61,8 @@ _OF_ONE_JOB = ("perjob", "pernode", "maxwall", "mincpu", "mingres", "minmemory",
 def refusal_of(error: BaseException, alive: bool = False) -> Refusal:
     """What it means that a submission raised ``error``.
 
-    Parameters
-    ----------
-    error : BaseException
-    alive : bool
-        Whether there are other jobs of the same executor. Some systems say the same of too many jobs and of too large
-        ones; without others, it is taken for the latter.
+    - `alive`: whether there are other jobs of the same executor. Some systems say the same of too many jobs and of too
+      large ones; without others, it is taken for the latter.
 
     Examples
     --------

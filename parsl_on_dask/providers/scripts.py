@@ -38,20 +38,11 @@ _JOINED = re.compile(r"-j\s*(y|yes|oe)\b")
 class JobScript(Protocol):
     """The job of a block, as providers see it."""
 
-    def text(self) -> str:
-        """The script."""
-
-    def body(self) -> str:
-        """What comes behind the head of the script."""
-
-    def become_array(self, way: ArrayWay, bodies: Sequence[str]) -> None:
-        """Stand for several jobs."""
-
-    def start_command(self, path: str) -> str:
-        """Shell text that submits the script at ``path``."""
-
-    def id_in(self, out: str) -> str | None:
-        """Find the job's id in what the submit command wrote."""
+    def text(self) -> str: ...
+    def body(self) -> str: ...
+    def become_array(self, way: ArrayWay, bodies: Sequence[str]) -> None: ...
+    def start_command(self, path: str) -> str: ...
+    def id_in(self, out: str) -> str | None: ...
 
 
 class ScriptProvider(AskingProvider, RepresentationMixin):

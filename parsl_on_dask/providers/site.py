@@ -48,46 +48,28 @@ class Site:
 
     Where they come from: dask-jobqueue's ``jobqueue.yaml``.
 
-    Attributes
-    ----------
-    config_name : str
-        The section of the configuration.
-    name : str or None
-        First part of the names of jobs.
-    python : str or None
-        Shell words that run the workers' Python: a path, or a command such as ``"apptainer exec image.sif python"``.
-    interface : str or None
-        Network interface of scheduler and workers, for example ``"ib0"``.
-    local_directory : str or None
-        Fast storage on the nodes, for what workers keep on disk; variables in it are the nodes'.
-    death_timeout : float or None
-        Seconds after which a worker that finds no scheduler gives up.
-    cores : int or None
-        Cores of a node that workers use.
-    processes : int or None
-        Worker processes on a node, as dask-jobqueue would start them.
-    memory : int or None
-        Bytes of a node that workers use.
-    job_cores : int or None
-        Cores that the batch system is asked for, where these are not ``cores``: ``job-cpu`` of Slurm, ``ncpus`` of LSF.
-    job_memory : str, int or None
-        The same of memory, as it is written: ``job-mem`` of Slurm, ``mem`` (bytes) of LSF.
-    queue, account, walltime, shebang, resource_spec, log_directory : str or None
-        ``account`` is the project on systems that call it so; ``walltime`` is in the system's own form.
-    prologue : tuple of str
-        Shell lines before the workers start.
-    directives : tuple of str
-        More directives, without the system's mark in front. Empty for HTCondor, which has ``attributes``.
-    attributes : mapping
-        HTCondor's submit attributes.
-    skip : tuple of str
-        Directives that contain one of these are left out.
-    worker : WorkerOptions
-        What ``worker-extra-args`` say.
-    others : mapping
-        Every other setting, by its name in the file.
-    settings : mapping
-        All settings together, by dask-jobqueue's names of today, for its own job classes.
+    - `config_name`: the section of the configuration.
+    - `name`: first part of the names of jobs.
+    - `python`: shell words that run the workers' Python: a path, or a command such as ``"apptainer exec image.sif
+      python"``.
+    - `interface`: network interface of scheduler and workers, for example ``"ib0"``.
+    - `local_directory`: fast storage on the nodes, for what workers keep on disk; variables in it are the nodes'.
+    - `death_timeout`: seconds after which a worker that finds no scheduler gives up.
+    - `cores`: cores of a node that workers use.
+    - `processes`: worker processes on a node, as dask-jobqueue would start them.
+    - `memory`: bytes of a node that workers use.
+    - `job_cores`: cores that the batch system is asked for, where these are not ``cores``: ``job-cpu`` of Slurm,
+      ``ncpus`` of LSF.
+    - `job_memory`: the same of memory, as it is written: ``job-mem`` of Slurm, ``mem`` (bytes) of LSF.
+    - `queue`, `account`, `walltime`, `shebang`, `resource_spec`, `log_directory`: ``account`` is the project on systems
+      that call it so; ``walltime`` is in the system's own form.
+    - `prologue`: shell lines before the workers start.
+    - `directives`: more directives, without the system's mark in front. Empty for HTCondor, which has ``attributes``.
+    - `attributes`: HTCondor's submit attributes.
+    - `skip`: directives that contain one of these are left out.
+    - `worker`: what ``worker-extra-args`` say.
+    - `others`: every other setting, by its name in the file.
+    - `settings`: all settings together, by dask-jobqueue's names of today, for its own job classes.
     """
 
     config_name: str
@@ -153,21 +135,13 @@ def read_site(
 ) -> Site:
     """Read the settings of a site.
 
-    Parameters
-    ----------
-    system : str
-        dask-jobqueue's name of the batch system, for example ``"slurm"``.
-    config_name : str, optional
-        Section to read, where it is not named as the system. What it leaves out is as dask-jobqueue ships it.
-    given : mapping, optional
-        Settings that win over those of the configuration.
-    defaults : bool
-        Whether what nobody wrote is as dask-jobqueue ships it, rather than nothing.
+    - `system`: dask-jobqueue's name of the batch system, for example ``"slurm"``.
+    - `config_name`: section to read, where it is not named as the system. What it leaves out is as dask-jobqueue ships
+      it.
+    - `given`: settings that win over those of the configuration.
+    - `defaults`: whether what nobody wrote is as dask-jobqueue ships it, rather than nothing.
 
-    Raises
-    ------
-    ConfigurationError
-        When there is no such section, or a setting cannot be understood.
+    Raises ConfigurationError when there is no such section, or a setting cannot be understood.
     """
     settings = _section(system, config_name, defaults)
     over = _today({_key(k): v for k, v in (given or {}).items() if v is not None})

@@ -23,14 +23,9 @@ def check_walltime(owner: str, walltime: Any) -> None:
 def seconds(walltime: Any, pair: int = 60, single: int = 60) -> int | None:
     """Return the seconds of a walltime in any of the forms that batch systems take, None for one that has no end.
 
-    Parameters
-    ----------
-    walltime : str, int or None
-        ``D-HH:MM:SS``, ``HH:MM:SS``, ``D-HH:MM``, ``D-HH``, two numbers or one.
-    pair : int
-        Seconds of one unit of the first of two numbers: 60 for ``MM:SS`` (the default), 3600 for ``HH:MM``.
-    single : int
-        Seconds of a unit of a number that stands alone. Default 60: minutes.
+    - `walltime`: ``D-HH:MM:SS``, ``HH:MM:SS``, ``D-HH:MM``, ``D-HH``, two numbers or one.
+    - `pair`: seconds of one unit of the first of two numbers: 60 for ``MM:SS`` (the default), 3600 for ``HH:MM``.
+    - `single`: seconds of a unit of a number that stands alone. Default 60: minutes.
 
     Examples
     --------

@@ -47,23 +47,13 @@ class WorkerOptions:
 
     Where they come from: the options of ``dask worker``.
 
-    Attributes
-    ----------
-    resources : mapping
-        Dask's abstract resources that a worker process offers.
-    lifetime : float or None
-        Seconds after which workers take no more calls and leave.
-    stagger : float
-        Seconds by which that is more or less, by chance, for each worker.
-    preload : tuple of str
-        Modules, files or texts that are run in each worker when it starts.
-    preload_argv : tuple of str
-        Words that these are given.
-    interface, local_directory : str or None
-    death_timeout : float or None
-        As the settings of these names, over which they win.
-    threads, processes : int or None
-        Of a process, and of a node.
+    - `resources`: Dask's abstract resources that a worker process offers.
+    - `lifetime`: seconds after which workers take no more calls and leave.
+    - `stagger`: seconds by which that is more or less, by chance, for each worker.
+    - `preload`: modules, files or texts that are run in each worker when it starts.
+    - `preload_argv`: words that these are given.
+    - `death_timeout`: as the settings of these names, over which they win.
+    - `threads`, `processes`: of a process, and of a node.
     """
 
     resources: Mapping[str, float] = field(default_factory=dict)
@@ -81,15 +71,10 @@ class WorkerOptions:
 def worker_options(given: str | Iterable[Any] | None) -> WorkerOptions:
     """Read ``worker-extra-args``.
 
-    Parameters
-    ----------
-    given : str, iterable or None
-        Options, each with its value or apart from it; put together they are words of a shell's, as with dask-jobqueue.
+    - `given`: options, each with its value or apart from it; put together they are words of a shell's, as with
+      dask-jobqueue.
 
-    Raises
-    ------
-    ValueError
-        For an option that workers of blocks do not have, and for a value that cannot be read.
+    Raises ValueError for an option that workers of blocks do not have, and for a value that cannot be read.
 
     Examples
     --------

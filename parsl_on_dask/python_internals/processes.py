@@ -13,10 +13,7 @@ def send_to_spawned_processes(more: Callable[[], Mapping[str, Any]]) -> None:
     more entries are added; the child ignores entries that it does not know. There is no public way to be earlier than
     the import of ``__main__``.
 
-    Parameters
-    ----------
-    more : callable
-        Returns the entries, each time that a process is spawned. A second call of this function is ignored.
+    - `more`: returns the entries, each time that a process is spawned. A second call of this function is ignored.
     """
     from multiprocessing import spawn
 

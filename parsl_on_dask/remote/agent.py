@@ -86,12 +86,8 @@ class ReportWriter(CommWriter):
 
     `name`: the client's name for the connection.
 
-    Attributes
-    ----------
-    unread : deque of bytes
-        Messages that the client has not acknowledged.
-    first : int
-        The number of the first of them.
+    - `unread`: messages that the client has not acknowledged.
+    - `first`: the number of the first of them.
     """
 
     def __init__(self, comm: Any, name: str) -> None:
@@ -169,30 +165,19 @@ def _handler(worker: Any) -> Any:
 class Shift(Protocol):
     """A shift that is sent calls while it runs."""
 
-    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]], patience: float) -> bool:
-        """Take more calls. False when the shift is over."""
-
-    def give_back(self) -> None:
-        """Hand back the calls that wait."""
+    def add(self, calls: list[CallData], functions: dict[str, tuple[str, bytes]], patience: float) -> bool: ...
+    def give_back(self) -> None: ...
 
 
 class Agent:
     """The worker's end of one lane.
 
-    Attributes
-    ----------
-    connected : bool
-        Whether the client has a connection to this worker.
-    shifts : dict
-        The lane's shifts that run here, by id.
-    functions : dict
-        Name, function and size of those that were called last, by key.
-    users : int
-        How many shifts and connections need it.
-    muted : bool
-        Whether nobody is there any more to be told anything.
-    results : dict
-        The last small results of calls, pickled: calls that were sent after these may take them.
+    - `connected`: whether the client has a connection to this worker.
+    - `shifts`: the lane's shifts that run here, by id.
+    - `functions`: name, function and size of those that were called last, by key.
+    - `users`: how many shifts and connections need it.
+    - `muted`: whether nobody is there any more to be told anything.
+    - `results`: the last small results of calls, pickled: calls that were sent after these may take them.
     """
 
     def __init__(self, worker: Any, topic: str) -> None:

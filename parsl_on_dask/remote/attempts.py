@@ -18,10 +18,7 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.
 class FetchBroken(OSError):
     """The connection ended before the file did.
 
-    Attributes
-    ----------
-    pause : float
-        Seconds that the server asks for before the next attempt.
+    - `pause`: seconds that the server asks for before the next attempt.
     """
 
     pause = 0.0

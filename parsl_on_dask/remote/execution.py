@@ -74,11 +74,8 @@ class Agent(Protocol):
     def function(self, key: str) -> tuple[str, Any, int] | None:
         """A function that was sent before, with its name and size."""
 
-    def have(self, key: str, name: str, function: Any, size: int) -> None:
-        """Remember a function."""
-
-    def keep(self, number: int, data: bytes) -> None:
-        """Remember a small result."""
+    def have(self, key: str, name: str, function: Any, size: int) -> None: ...
+    def keep(self, number: int, data: bytes) -> None: ...
 
 
 class Execution:

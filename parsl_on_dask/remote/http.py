@@ -62,10 +62,7 @@ def download(url: str, part: str, timeout: float, retries: int) -> None:
 class Transfer:
     """The attempts to fetch one file.
 
-    Attributes
-    ----------
-    coding : str
-        How the server has encoded the file, although nobody asked for it.
+    - `coding`: how the server has encoded the file, although nobody asked for it.
     """
 
     def __init__(self, url: str, timeout: float) -> None:

@@ -24,14 +24,9 @@ EXTENDED = 5.0
 class JobEnd(NamedTuple):
     """The end of a job, by :func:`time.monotonic`; infinite where there is none.
 
-    Attributes
-    ----------
-    stop : float
-        No call begins after this.
-    last : float
-        Calls should have ended by this.
-    end : float
-        The job is killed.
+    - `stop`: no call begins after this.
+    - `last`: calls should have ended by this.
+    - `end`: the job is killed.
     """
 
     stop: float

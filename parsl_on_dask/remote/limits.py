@@ -24,12 +24,8 @@ LOOK = 0.25
 class Limits:
     """What the running calls of some workers are allowed.
 
-    Parameters
-    ----------
-    memory : int
-        Bytes that each worker may have whatever it runs; 0 for no limit.
-    clock : callable
-        Says the time, as :func:`time.monotonic` does.
+    - `memory`: bytes that each worker may have whatever it runs; 0 for no limit.
+    - `clock`: says the time, as :func:`time.monotonic` does.
     """
 
     def __init__(self, memory: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,10 +38,7 @@ class Limits:
     def look(self, journals: Mapping[int, str]) -> None:
         """Look at all workers, and end those that have to be.
 
-        Parameters
-        ----------
-        journals : mapping
-            The journal's path for each worker's process id.
+        - `journals`: the journal's path for each worker's process id.
         """
         for pid in self.readers.keys() - journals.keys():
             del self.readers[pid]

@@ -93,10 +93,18 @@ def look() -> dict[str, Any]:
             error = f"{type(e).__name__}: {e}"
     else:
         nodes = [socket.gethostname()]
+    return {"system": system, "nodes": nodes, "error": error, "open_mpi": is_open_mpi(mpiexec_version())}
+
+
+def mpiexec_version() -> str:
+    """What the ``mpiexec`` that is found says of itself; "" when there is none."""
     try:
         done = subprocess.run(["mpiexec", "--version"], capture_output=True, text=True, timeout=20)
-        version = done.stdout
+        return done.stdout + done.stderr
     except (OSError, subprocess.SubprocessError):
-        version = ""
-    open_mpi = re.search("open.?(mpi|rte)", version, re.IGNORECASE) is not None
-    return {"system": system, "nodes": nodes, "error": error, "open_mpi": open_mpi}
+        return ""
+
+
+def is_open_mpi(version: str) -> bool:
+    """Whether it is Open MPI's."""
+    return re.search("open.?(mpi|rte)|prrte", version, re.IGNORECASE) is not None

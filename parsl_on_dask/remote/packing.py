@@ -48,7 +48,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _with_its_file}, *cloudpickle.Pickler.dispatch_table.maps)
 
     def reducer_override(self, obj: Any) -> Any:
-        """How to pickle an object; ``NotImplemented`` leaves that to its class."""
         if _has_no_module(obj):
             return function_by_value(self, obj)
         return super().reducer_override(obj)

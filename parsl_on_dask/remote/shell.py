@@ -29,13 +29,9 @@ TICK = 0.25
 def run_bash(func: Callable[..., str], /, *args: Any, **kwargs: Any) -> int:
     """Call a bash app's function for the command line, and run it with ``/bin/bash``.
 
-    Parameters
-    ----------
-    func : callable
-        The app's function, which returns the command line.
-    *args, **kwargs
-        Its arguments. Of the keywords `stdout` and `stderr` say where output goes, `walltime` how many
-        seconds the command may take, and `outputs` which files must be there afterwards.
+    - `func`: the app's function, which returns the command line.
+    - `*args`, `**kwargs`: its arguments. Of the keywords `stdout` and `stderr` say where output goes, `walltime` how
+      many seconds the command may take, and `outputs` which files must be there afterwards.
 
     Returns
     -------
@@ -113,10 +109,6 @@ def is_bash(func: Any) -> bool:
 
 class Checked(Wrapper):
     """A function after which the files of its keyword ``outputs`` have to be there.
-
-    Parameters
-    ----------
-    func : callable
 
     Raises
     ------
@@ -211,11 +203,7 @@ def _size(stream: IO[Any]) -> int:
 def last_lines(path: str, begin: int = 0) -> list[str]:
     """The last lines of a text file, at most :data:`LINES` of at most :data:`WIDTH` characters.
 
-    Parameters
-    ----------
-    path : str
-    begin : int, optional
-        What stands before this byte does not count.
+    - `begin`: what stands before this byte does not count.
     """
     try:
         with open(path, "rb") as file:

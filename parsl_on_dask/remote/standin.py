@@ -15,10 +15,7 @@ class FinishedFuture(Future):  # type: ignore[type-arg]
     their places: ``[f.result() for f in futures]`` works, and so does ``[x for part in futures for x in part]``.
     ``concurrent.futures.wait`` and ``as_completed`` accept it.
 
-    Parameters
-    ----------
-    value
-        The result of the future.
+    - `value`: the result of the future.
 
     Examples
     --------

@@ -162,16 +162,10 @@ async def answer(worker: Any, topic: str, message: Message) -> Message:
 class Depot:
     """The files of one exchange on one worker.
 
-    Attributes
-    ----------
-    files : dict
-        Path and description of each file, by key.
-    orders : dict
-        What tasks wait for, by key.
-    last_contact : float
-        When the client was last heard of.
-    held : int
-        How many connections of the client say that it is there.
+    - `files`: path and description of each file, by key.
+    - `orders`: what tasks wait for, by key.
+    - `last_contact`: when the client was last heard of.
+    - `held`: how many connections of the client say that it is there.
     """
 
     def __init__(self, worker: Any, topic: str, base: str | None) -> None:

@@ -70,10 +70,7 @@ def over_class() -> type[WalltimeOver]:
 def checked_seconds(name: str, walltime: Any) -> float:
     """A walltime as a number of seconds. Infinity is no limit; with 0 or less it is over before the call begins.
 
-    Raises
-    ------
-    TypeError
-        When it is no number, or NaN.
+    Raises TypeError when it is no number, or NaN.
 
     >>> checked_seconds("simulate", 3)
     3.0
@@ -91,11 +88,7 @@ def checked_seconds(name: str, walltime: Any) -> float:
 class timeout(Wrapper):
     """Limit how long a function runs.
 
-    Parameters
-    ----------
-    f : callable
-    seconds : float
-        With 0 or less the function is not called at all.
+    - `seconds`: with 0 or less the function is not called at all.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import pytest
 
 from parsl_on_dask.clusters.blocknode import own_folder
 from parsl_on_dask.clusters.blockspec import node_spec, workers_of_node
-from parsl_on_dask.executors import DaskExecutor
+from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor
 from parsl_on_dask.remote.jobend import DRAIN, JOB_END
 
 
@@ -34,6 +34,13 @@ def workers(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> list[dict[str, 
     executor.run_dir = "/nowhere"
     spec = {**node_spec(executor, "0", [], None, "", True), "began": time.time()}
     return workers_of_node(spec, "node", "/logs")
+
+
+@pytest.mark.parametrize(("cores", "count"), [(0.1, 80), (0.3, 26), (1, 8), (3, 2)])
+def test_there_are_as_many_workers_as_the_executor_says(monkeypatch, cores, count):
+    """Also of a tenth of a core, where 8 // 0.1 is 79."""
+    assert HighThroughputExecutor(cores_per_worker=cores).workers_per_node_for(8) == count
+    assert len(workers(monkeypatch, cores_per_worker=cores)) == count
 
 
 def test_workers_leave_at_the_end_of_their_lifetimes_not_all_at_once(monkeypatch):

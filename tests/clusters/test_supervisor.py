@@ -17,7 +17,8 @@ from tests.helpers import eventually
 def test_one_that_says_nothing_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("parsl_on_dask.clusters.supervisor.START_TIMEOUT", 0.1)
     executor: Any = SimpleNamespace(label="silent", run_dir=str(tmp_path))
-    supervisor = Supervisor(executor, str(tmp_path), "0")
+    cluster: Any = SimpleNamespace(executor=executor, error=None, closed=False)
+    supervisor = Supervisor(cluster, str(tmp_path), "0")
     supervisor.stderr = str(tmp_path / "none")
     path = str(tmp_path / "silent.sock")
     supervisor.listener = socket.socket(socket.AF_UNIX)

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from parsl_on_dask.clusters.base import End
-from parsl_on_dask.clusters.block import Block
-from parsl_on_dask.clusters.remains import Remains
+from parsl_on_dask.clusters.block import Block, Remains
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from parsl_on_dask.lanes.worker_deaths import describe_death, worker_lost
 

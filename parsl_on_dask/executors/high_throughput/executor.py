@@ -17,7 +17,7 @@ from parsl_on_dask.executors.high_throughput.legacy import removed_arguments
 from parsl_on_dask.executors.high_throughput.manager_selector import ManagerSelector, RandomManagerSelector
 from parsl_on_dask.executors.high_throughput.mpi_prefix_composer import validate_resource_spec
 from parsl_on_dask.executors.old_names import read_or_called
-from parsl_on_dask.executors.specifications import check_memory, refuse_keys
+from parsl_on_dask.executors.specifications import check_memory, refuse_keys, room
 from parsl_on_dask.executors.status_handling import BlockErrorHandler, BlockProviderExecutor
 from parsl_on_dask.launchers.launchers import SimpleLauncher
 from parsl_on_dask.old_spellings.dialect import old_defaults
@@ -280,37 +280,24 @@ heartbeat_period, poll_period, address_probe_timeout
         ConfigurationError
             When there is room for none.
         """
-        room = math.floor(cores / self.cores_per_worker)
-        if self.mem_per_worker and mem_gb is not None:
-            room = min(room, math.floor(mem_gb / self.mem_per_worker))
-        if room < 1:
+        count = self._room(cores, mem_gb)
+        if count < 1:
             memory = "" if mem_gb is None else f" and {mem_gb:g} GB"
             raise ConfigurationError(
                 f"Executor {self.label}: a node with {cores} cores{memory} has no room for a worker with "
                 f"cores_per_worker={self.cores_per_worker:g}, mem_per_worker={self.mem_per_worker}. "
                 "Write smaller numbers."
             )
-        return int(self._capped(room))
+        return int(count)
 
     @property
     def workers_per_node(self) -> int:
         """Workers on a node as far as provider and arguments tell before there is a node, at least 1."""
-        room: float = math.inf
-        cores = slots_of(self.provider)
-        memory = getattr(self.provider, "mem_per_node", None)
-        if cores is not None:
-            room = math.floor(cores / self.cores_per_worker)
-        if memory is not None and self.mem_per_worker:
-            room = min(room, math.floor(memory / self.mem_per_worker))
-        capped = self._capped(room)
-        return 1 if capped == math.inf else int(capped)
+        count = self._room(slots_of(self.provider), getattr(self.provider, "mem_per_node", None))
+        return 1 if count == math.inf else int(count)
 
-    def _capped(self, room: float) -> float:
-        if self.max_workers_per_node:
-            room = min(room, self.max_workers_per_node)
-        if self.available_accelerators:
-            room = min(room, len(self.available_accelerators))
-        return room
+    def _room(self, cores: float | None, memory_gb: float | None) -> float:
+        return room({**vars(self), "accelerators": self.available_accelerators}, cores, memory_gb)
 
     def validate_resource_spec(self, resource_specification: Mapping[str, Any] | None) -> None:
         """Raise for anything but ``priority`` and ``memory``. In MPI mode other keys are known.

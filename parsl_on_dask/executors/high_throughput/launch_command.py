@@ -54,17 +54,10 @@ _OPTIONS = {
 def prefix(owner: str, launch_cmd: str) -> str:
     """Return what stands in front of Parsl's worker pool, to be put in front of ours.
 
-    Parameters
-    ----------
-    owner : str
-        The executor's class, for the error.
-    launch_cmd : str
+    - `owner`: the executor's class, for the error.
 
-    Raises
-    ------
-    ConfigurationError
-        When another program is started, when something follows it, or when its options say what the executor's
-        arguments should.
+    Raises ConfigurationError when another program is started, when something follows it, or when its options say what
+    the executor's arguments should.
 
     Examples
     --------

@@ -26,10 +26,7 @@ _MPI_MODE = {
 def removed_arguments(owner: str, arguments: dict[str, Any]) -> None:
     """Report the old spellings that were given, and put what they mean in the place of today's arguments.
 
-    Raises
-    ------
-    ConfigurationError
-        When one has no meaning here, or contradicts today's spelling.
+    Raises ConfigurationError when one has no meaning here, or contradicts today's spelling.
     """
     mpi_mode = arguments["enable_mpi_mode"]
     for name, text in _TEXTS.items():

@@ -41,14 +41,9 @@ class FailedTask:
 class CommonRoot:
     """Failures with the same root, or with roots that differ in nothing but their numbers.
 
-    Attributes
-    ----------
-    root : FailedTask
-        The first one.
-    equals : list of FailedTask
-        The other roots.
-    followers : list of FailedTask
-        Tasks that were not run because of one of them.
+    - `root`: the first one.
+    - `equals`: the other roots.
+    - `followers`: tasks that were not run because of one of them.
     """
 
     root: FailedTask

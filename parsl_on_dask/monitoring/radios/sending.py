@@ -10,8 +10,7 @@ from parsl_on_dask.remote import monitor
 class Inbox(Protocol):
     """Where messages of a run are put."""
 
-    def put(self, message: Any) -> None:
-        """Record a message."""
+    def put(self, message: Any) -> None: ...
 
 
 #: Those of the hubs of this process that take messages, the last one opened at the end.

@@ -29,15 +29,9 @@ if TYPE_CHECKING:
 class BlockJob(Job):
     """Base of the jobs that providers submit: mixed in before one of dask-jobqueue's job classes.
 
-    Parameters
-    ----------
-    provider : BatchProvider
-    name : str
-        Name of the job, and first part of the names of its files.
-    command : str
-        What runs on each node.
-    tasks_per_node : int
-        Copies of it on each node.
+    - `name`: name of the job, and first part of the names of its files.
+    - `command`: what runs on each node.
+    - `tasks_per_node`: copies of it on each node.
     """
 
     #: what stands in front of a directive
