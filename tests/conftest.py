@@ -83,6 +83,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # what a shell starts in the background is deaf to Ctrl-C, and so is what that starts; some tests try it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()  # nothing of what is collected goes away before the end
     config.option.loadscopereorder = False  # files with few tests are not the short ones, which are to come last
     # what the command line names is run; without that, it is the core suite

@@ -16,7 +16,6 @@ import os
 import re
 import select
 import shlex
-import signal
 import socket
 import struct
 import subprocess
@@ -144,9 +143,6 @@ class Popen(subprocess.Popen[Any]):
             self._order["cwd"] = os.path.abspath(options.get("cwd") or os.getcwd())
             self._order["environment"] = environment
             self._order["session"] = bool(options.get("start_new_session"))
-        elif words[:1] == [sys.executable]:
-            # where the tests run in the background, a shell has them and their children ignore Ctrl-C
-            options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         super().__init__(args, **options)
 
     def _execute_child(self, *args: Any) -> None:

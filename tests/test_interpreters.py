@@ -55,8 +55,7 @@ def alike(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """What the command gives; it is the same from a fresh interpreter."""
     command = [sys.executable, *words]
     options.update(capture_output=True, text=True, timeout=100)
-    # where the tests run in the background, this process ignores Ctrl-C
-    fresh = subprocess.run(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
+    fresh = subprocess.run(command, **options)
     forked = interpreters.run(command, **options)
     assert forked.stdout.splitlines() == fresh.stdout.splitlines()
     assert (forked.stderr, forked.returncode) == (fresh.stderr, fresh.returncode)

@@ -89,9 +89,7 @@ def record_of(tmp_path: Path, run: str = "000") -> dict[str, Any]:
     return found
 
 
-def killed_with_calls(
-    life: Life, tmp_path: Path, calls: str = "[once(i) for i in range(1, 5)]", **options: Any
-) -> int:
+def killed_with_calls(life: Life, tmp_path: Path, calls: str = "[once(i) for i in range(1, 5)]", **options: Any) -> int:
     """Kill a script while two of its calls run; returns the pid of what stays."""
     first = life(f"load(); calls = {calls}; say('called'); time.sleep(60)", **options)
     first.said("called")
