@@ -67,13 +67,15 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"parsl-on-dask {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["versions.js"]
 html_show_sourcelink = False
 html_copy_source = False
 html_sidebars = {"index": []}
+html_context = {"default_mode": "auto"}  # light or dark, as the browser says
 html_theme_options = {
     "logo": {"text": f"parsl-on-dask {release}"},
     "navbar_align": "left",
-    "navbar_end": ["theme-switcher"],
+    "navbar_end": ["versions", "theme-switcher"],
     "header_links_before_dropdown": 6,
     "show_toc_level": 1,
     "navigation_with_keys": False,

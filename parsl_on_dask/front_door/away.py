@@ -17,8 +17,8 @@ def add_options(parser: CommandParser) -> None:
     parser.add_argument(
         "--linger",
         metavar="TIME",
-        help="how long blocks and running calls stay when the program is killed, for it to find them again: 90 "
-        "(seconds), 30m or 2h. Default: what its Config says",
+        help="how long blocks and running calls stay when the program is killed, until it is started again: 90 "
+        "(seconds), 30m or 2h. Default: what the program's Config says",
     )
     group = parser.add_argument_group("a program that goes on without this terminal")
     group.add_argument("--detach", action="store_true", help="give the terminal back at once, and print the run's name")
@@ -28,8 +28,8 @@ def add_options(parser: CommandParser) -> None:
         const="",
         metavar="=SYSTEM",
         help="run the program itself in a batch job, with the settings of jobqueue.yaml, for sites that end what runs "
-        "on login nodes; before its walltime ends it is asked for again. Default: --jobqueue's system, or the one "
-        "whose commands are there",
+        "on login nodes; before the walltime ends, another job is requested. Default: --jobqueue's system, or the "
+        "one whose commands are there",
     )
     group.add_argument("--name", metavar="NAME", help="the name of that run. Default: the script's, with four digits")
 

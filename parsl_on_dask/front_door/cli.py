@@ -55,7 +55,7 @@ Run a Parsl script, unchanged, on Dask: in the script "import parsl", and the im
 parsl.x, mean parsl_on_dask. Otherwise it runs as "python script.py args..." would."""
 
 EPILOG = """\
-what to run, and everything after it belongs to the program:
+what to run (everything after it belongs to the program):
   script.py args...   a Python file, or a folder or zip file with a __main__.py
   -m module args...   a module or package, as "python -m" does
   -c code args...     code from the command line, as "python -c" does
@@ -64,9 +64,9 @@ what to run, and everything after it belongs to the program:
 
 runs that go on without this terminal, as --detach and --in-job start them:
   ps [--all] [--json]                  show them: state, since when, progress, blocks
-  logs [-f] [NAME]                     what a run has written; with -f also what it writes
+  logs [-f] [NAME]                     print what a run has written; with -f, until it ends
   attach [NAME]                        show its progress live; Ctrl-C leaves it
-  stop [--now] [NAME]                  end it as Ctrl-C would; with --now at once
+  stop [--now] [NAME]                  end it as Ctrl-C would; with --now, at once
   wait [NAME...]                       wait for its end, with the exit code of its script
 
 or, instead of running something:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +22,8 @@ BY_SYSTEM = "the batch system has ended it"
 NO_OTHER = "the time of its job was up, and it got no other one"
 #: Seconds before the end of a job at which a script that did not end when it was told to is killed.
 LAST = 10.0
+#: How a script ends that was told to by a batch system, and seconds for its keeper to hear of that, too.
+TERMINATED, HEARD = (-signal.SIGTERM, 128 + signal.SIGTERM), 5.0
 #: Seconds for asking for a job.
 PATIENCE = 120.0
 
@@ -66,6 +71,15 @@ class JobKeeper(Keeper):
         if self.next_job:
             self._ask("cancel", self.next_job)
         self.write_end(code, self.why if self.ending and not self.stopped else "")
+        return code
+
+    def wait(self) -> int:
+        code = super().wait()
+        if code in TERMINATED:  # a batch system tells all processes of a job, and this one may hear of it last
+            until = time.monotonic() + HEARD
+            while not self.ending and (rest := until - time.monotonic()) > 0:
+                if select.select([self.wake], [], [], rest)[0]:
+                    os.read(self.wake, 512)
         return code
 
     def _turn(self) -> bool:

@@ -12,14 +12,14 @@ from parsl_on_dask.common.command_line import CommandParser
 from parsl_on_dask.common.run_records import RunRecord, UnknownRun
 
 _ABOUT = {
-    "ps": "Show the runs of yours that go on without a terminal, those of the run directory here, and what has ended.",
+    "ps": "Show your runs that go on without a terminal, those of the run directory here, and those that have ended.",
     "logs": "Print what a run has written.",
     "attach": "Show the progress of a run while it runs, and what it writes meanwhile. Ctrl-C leaves it.",
     "stop": "End a run as Ctrl-C would, and wait until it has cleaned up.",
-    "wait": "Wait for the end of a run's script. The exit code is that of the script, and 128 and the number of a "
-    "signal that has killed it; of several runs the first that is not 0.",
+    "wait": "Wait for the end of a run's script. The exit code is that of the script, or 128 plus the number of the "
+    "signal that killed it; for several runs, it is the first exit code that is not 0.",
 }
-_NAME = "The beginning of a name is enough where there is one such run. Without a name it is the newest run that was "
+_NAME = "The beginning of a name is enough if only one run has it. Without a name, it is about the newest run that was "
 _NAME += "started in this directory."
 
 

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def bundle(
-    lane: Sender, shift: str, calls: Sequence[Call], feed: bool = False, need: float = 0.0, adopt: int = 0
+    lane: Sender,
+    shift: str,
+    calls: Sequence[Call],
+    feed: bool = False,
+    need: float = 0.0,
+    adopt: int = 0,
+    holder: str = "",
 ) -> bytes:
     """Pack calls for the worker (:class:`~parsl_on_dask.remote.runner.Bundle`).
 
@@ -35,6 +41,8 @@ def bundle(
         Seconds that the job of the worker has to last.
     adopt : int
         Number of the only call, if that has run already and its value is to be taken; else 0.
+    holder : str
+        Address of the worker that has this value.
     """
     first = calls[0]
     return dumps(
@@ -46,6 +54,7 @@ def bundle(
             "inline": lane.executor.inline_limit,
             "feed": feed,
             "adopt": adopt,
+            "holder": holder,
             "once": lane.cluster.scratch,
             "slurm": lane.cluster.trusts_slurm,
             "need": need,

@@ -63,7 +63,7 @@ class LargeResults:
 
     The value of a call that was part of a Dask task is that task's result. For the value of any other call Dask gets a
     task of its own: on the worker that has the value it takes that, on another one, if the worker has died, it runs the
-    call again.
+    call again. Dask may give it to another one also because that is idle, which then gives it back.
     """
 
     def __init__(self, lane: BatchLane) -> None:
@@ -139,7 +139,7 @@ class LargeResults:
             shift = Shift(uuid.uuid4().hex, call.name, False)
             future = self.lane.client.submit(
                 launch(),
-                self.lane.dispatcher.bundle(shift, [call], False, adopt=number),
+                self.lane.dispatcher.bundle(shift, [call], False, adopt=number, holder=large.address),
                 [ref.future for ref in call.refs],
                 key=key_of(call.name, shift.id),
                 workers=[large.address],

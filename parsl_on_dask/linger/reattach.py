@@ -30,6 +30,8 @@ START = 120.0
 #: What a Config says about scaling.
 _SCALING = ("strategy", "strategy_period", "max_idletime")
 
+#: How many Configs of this process have had their resident.
+_loaded = 0
 #: Processes that were started and outlive this one, kept from complaining about that.
 _started: list[subprocess.Popen[bytes]] = []
 
@@ -104,8 +106,15 @@ def resident_for(config: Any, run_dir: str, linger: float, run: dict[str, Any]) 
     ExecutorError
         When none can be started.
     """
-    runs = os.path.dirname(run_dir)
-    for path, record in records.find(runs, records.script()):
+    global _loaded
+    script = records.script(_loaded)
+    found = _found(config, os.path.dirname(run_dir), script, linger) or _start(config, run_dir, script, linger, run)
+    _loaded += 1
+    return found
+
+
+def _found(config: Any, runs: str, script: list[str], linger: float) -> ResidentClient | None:
+    for path, record in records.find(runs, script):
         name = os.path.relpath(path)
         if config.reattach is False:
             say(f"an earlier run of this script is still there, {name}, and is left alone; {_how_to_end(record)}")
@@ -113,7 +122,7 @@ def resident_for(config: Any, run_dir: str, linger: float, run: dict[str, Any]) 
         found = _attached(config, path, record, linger)
         if found is not None:
             return found
-    return _start(config, run_dir, linger, run)
+    return None
 
 
 def _how_to_end(record: dict[str, Any]) -> str:
@@ -222,7 +231,7 @@ def _line(connection: socket.socket) -> bytes:
     return line
 
 
-def _start(config: Any, run_dir: str, linger: float, run: dict[str, Any]) -> ResidentClient:
+def _start(config: Any, run_dir: str, script: list[str], linger: float, run: dict[str, Any]) -> ResidentClient:
     ours, theirs = socket.socketpair()
     wire = Wire(ours)
     client = ResidentClient(wire, run_dir, run)
@@ -243,7 +252,7 @@ def _start(config: Any, run_dir: str, linger: float, run: dict[str, Any]) -> Res
     memoizer = config.memoizer
     spec = {
         "run_dir": run_dir,
-        "script": records.script(),
+        "script": script,
         "linger": linger,
         "run": run,
         "recording": _recording(memoizer, config, run_dir),

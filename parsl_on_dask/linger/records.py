@@ -32,14 +32,18 @@ def versions() -> dict[str, str]:
     return found
 
 
-def script() -> list[str]:
-    """What names the script that runs: its file and its arguments; of a notebook its path, or else its folder."""
+def script(load: int) -> list[str]:
+    """What names the script that runs, and which of its Configs it loads, the first one being 0.
+
+    A script is named by its file and its arguments, and a notebook by its path, or else its folder. Cells run in any
+    order, so that all Configs of a notebook are one.
+    """
     notebook = os.environ.get("JPY_SESSION_NAME")
     if notebook or "ipykernel" in sys.modules:
         return ["notebook", notebook or os.getcwd()]
     name = sys.argv[0] if sys.argv else ""
     path = os.path.realpath(name) if os.path.exists(name) else f"{os.getcwd()}:{name}"
-    return [path, *sys.argv[1:]]
+    return [path, *sys.argv[1:], *[f"(load {load + 1})"] * bool(load)]
 
 
 def description(executor: Any) -> str:

@@ -55,6 +55,7 @@ class Bundle(TypedDict):
     feed: bool
     careful: bool
     adopt: int
+    holder: str
     once: str
     slurm: bool
     need: float

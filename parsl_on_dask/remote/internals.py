@@ -11,6 +11,9 @@ from typing import Any
 
 import cloudpickle
 
+#: Seconds for the scheduler to answer.
+ANSWER = 30.0
+
 
 def connections() -> list[Any]:
     """The connections of this process to other Dask processes: distributed keeps them for its own tests only."""
@@ -28,6 +31,13 @@ def listening_sockets(server: Any) -> Iterator[Any]:
 def has_unsent(worker: Any) -> bool:
     """Whether a Dask worker has something for its scheduler that it has not sent: the buffer of its next message."""
     return bool(getattr(getattr(worker, "batched_stream", None), "buffer", None))
+
+
+def is_there(worker: Any, address: str) -> bool:
+    """Whether a Dask worker's scheduler has another worker: its connection to the scheduler. In a task's thread."""
+    from distributed.utils import sync
+
+    return bool(sync(worker.loop, worker.scheduler.ncores, workers=[address], callback_timeout=ANSWER))
 
 
 def function_by_value(pickler: cloudpickle.Pickler, function: Any) -> Any:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from . import journal
 from .agent import Agent, agent_of
 from .execution import ERROR, HANDED_BACK, HOST, KEPT, STARTED, VALUE, Bundle, CallData, Execution
+from .internals import is_there
 from .jobend import end_of_this_job
 from .monitor import monitor_of
 from .packing import dumps, loads
@@ -115,6 +116,7 @@ class Shift(Execution):
         self.flushed = 0.0
         self.brisk = False
         self.reports: list[tuple[Any, ...]] = []
+        self.holder = bundle["holder"]
         if self.adopts and bundle["adopt"] in agent.large:
             self.kept[bundle["adopt"]] = agent.large.pop(bundle["adopt"])
             self.todo.clear()
@@ -142,6 +144,8 @@ class Shift(Execution):
         return calls
 
     def run(self) -> dict[int, Any]:
+        if self.adopts and self.todo and self.is_held_elsewhere():
+            self.leave_it()
         now = time.monotonic()
         refused = now > self.stop or now > self.last
         if refused and not self.ran:
@@ -177,9 +181,17 @@ class Shift(Execution):
 
         The client could do that only if it was known that Dask does not recompute one of their values.
         """
+        self.agent.send(self.message([self.started(now)]))
+        self.leave_it()
+
+    def is_held_elsewhere(self) -> bool:
+        """Whether the value that is to be taken is on another worker, from which Dask has stolen this task."""
+        return self.holder != self.worker.address and is_there(self.worker, self.holder)
+
+    def leave_it(self) -> NoReturn:
+        """Have Dask give this task to a worker anew, after a moment."""
         from distributed import Reschedule
 
-        self.agent.send(self.message([self.started(now)]))
         time.sleep(REFUSAL)
         raise Reschedule
 
@@ -200,7 +212,10 @@ class Shift(Execution):
             if not self.todo:
                 return None
             self.began = time.monotonic()
-            if self.began < self.stop or self.todo[0][0] in self.initial:
+            # a call is not done before Dask has its large result, and that takes this slot
+            if not (self.agent.large and self.is_in_the_way()) and (
+                self.began < self.stop or self.todo[0][0] in self.initial
+            ):
                 return self.todo.popleft()
         self.end()
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import time
@@ -11,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import LocalCluster
 
-from parsl_on_dask import python_app
+import parsl_on_dask as parsl
+from parsl_on_dask import Config, python_app
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
+from parsl_on_dask.executors import DaskExecutor
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from parsl_on_dask.lanes.large_results import LargeResults
-from tests.helpers import WAIT, append, eventually, text_of
+from tests.helpers import WAIT, append, eventually, hold, text_of
 
 SIZE = 1_000_000
 
@@ -111,6 +115,54 @@ def test_a_value_that_is_lost_before_dask_has_it_is_a_failed_try(
         # Dask may have given the task to another worker at once, which then ran the call: no failed try
         assert text_of(log) == "xx"
         assert made.task_record.fail_count in (0, 1)
+
+
+def test_a_call_runs_once_when_dask_gives_its_value_to_an_idle_worker(
+    tmp_path: Path, gate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that has the value is busy when Dask is to take it, so that Dask's work stealing gets at it."""
+    adopt = LargeResults._adopt
+    withheld: list[tuple[LargeResults, Any, Any]] = []
+    monkeypatch.setattr(LargeResults, "_adopt", lambda *words: withheld.append(words))
+    started = str(tmp_path / "started")
+    workers: dict[str, Any] = {"threads_per_worker": 1, "processes": False, "protocol": "tcp", "host": "127.0.0.1"}
+    with (
+        LocalCluster(n_workers=1, dashboard_address=":0", **workers) as cluster,
+        parsl.load(Config([DaskExecutor(cluster=cluster)], run_dir=str(tmp_path / "runinfo"))) as kernel,
+    ):
+        for i in itertools.count():
+            log = str(tmp_path / f"log{i}")
+
+            @python_app
+            def large(
+                log: str, i: int = i
+            ) -> Any:  # of an app whose results are known to be large, none is sent to a shift
+                append(log)
+                return b"x" * SIZE
+
+            made = fed(lambda: large(log))  # noqa: B023
+            eventually(lambda: withheld or made.done(), "it has run")  # noqa: B023
+            if withheld:  # else it was a Dask task of its own this time
+                break
+        busy = python_app(hold)(started, gate)
+        eventually(lambda: os.path.exists(started), "its worker is busy")
+        (words,) = withheld
+        lane(kernel).later("adopt", lambda _: adopt(*words), None)
+        address = words[2].address
+
+        def at() -> str:
+            """Where Dask has the task that takes the value."""
+            found = [task for key, task in cluster.scheduler.tasks.items() if key.startswith("large")]
+            return found[-1].processing_on.address if found and found[-1].processing_on else ""
+
+        eventually(lambda: at() == address, "Dask has the task")
+        cluster.scale(2)
+        eventually(lambda: at() not in ("", address), "the idle worker has stolen it")
+        eventually(lambda: at() == address, "and has given it back")
+        Path(gate).touch()
+        assert len(made.result(WAIT)) == SIZE
+        busy.result(WAIT)
+    assert text_of(log) == "x"
 
 
 def _is_dead(pid: int) -> bool:

@@ -217,6 +217,18 @@ def test_a_job_that_is_run_again_by_its_batch_system(jobs: Jobs) -> None:
     assert run_records.state_of(jobs.record("run")).text == "ended with exit code 0"
 
 
+def test_the_script_hears_of_the_end_of_its_job_first(jobs: Jobs) -> None:
+    """A batch system tells all processes of a job, in any order."""
+    first = jobs.job(1)
+    jobs.lives(1)
+    script = int(jobs.log("run").split()[1])
+    os.kill(script, signal.SIGTERM)
+    eventually(lambda: not os.path.exists(f"/proc/{script}"), "the keeper has seen its end")
+    first.send_signal(signal.SIGTERM)
+    first.wait(WAIT)
+    assert run_records.state_of(jobs.record("run")).text == f"killed by SIGTERM; {BY_SYSTEM}"
+
+
 def test_the_job_before_is_lost(jobs: Jobs) -> None:
     first = jobs.job(1)
     jobs.lives(1)

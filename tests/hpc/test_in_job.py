@@ -164,6 +164,7 @@ def test_a_job_that_is_cancelled_and_one_that_is_run_again(slurm: Slurm, folder:
     [job] = slurm.running()
     folder.says(name, f"job {job.id}")
     slurm.call("scontrol", "requeue", job.id)
+    slurm.hasten(job.id)
     eventually(lambda: folder.log(name).count(f"job {job.id}") == 2, "it begins again", 200)
     folder.open()
     folder.call("wait", name)

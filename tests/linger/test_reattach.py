@@ -215,6 +215,22 @@ def test_another_script_takes_nothing_up(life: Life, tmp_path: Path) -> None:
     assert alive(pid)
 
 
+def test_each_load_of_a_script_takes_up_its_own(life: Life, tmp_path: Path) -> None:
+    text = "load(); say(once(0).result()); parsl.clear(); load(); calls = [once(1)]; say('called'); "
+    first = life(text + "time.sleep(60)")
+    first.said("called")
+    eventually(lambda: began(tmp_path) == [0, 1], "the second load's call runs")
+    first.process.kill()
+    first.process.wait()
+    eventually(lambda: record_of(tmp_path, "001")["name"], "what stays has noticed")
+    second = life(text + "say(calls[0].result())")
+    second.said("called")
+    (tmp_path / "gate").touch()
+    assert second.ends() == 0, second.stderr
+    assert began(tmp_path) == [0, 1]
+    assert second.stderr.count("another life of run") == 1
+
+
 def test_a_child_that_the_script_has_forked_is_not_the_script(life: Life, tmp_path: Path) -> None:
     first = life("load(); child = os.fork() or time.sleep(600); say(child); os.kill(os.getpid(), signal.SIGKILL)")
     first.ends()

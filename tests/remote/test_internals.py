@@ -45,6 +45,12 @@ def test_has_unsent(cluster: LocalCluster) -> None:
     assert not internals.has_unsent(object())
 
 
+def test_is_there(cluster: LocalCluster) -> None:
+    (worker,) = cluster.workers.values()
+    assert internals.is_there(worker, worker.address)
+    assert not internals.is_there(worker, "tcp://127.0.0.1:1")
+
+
 def test_function_by_value() -> None:
     namespace: dict[str, Any] = {}
     exec("def double(x):\n    return 2 * x", namespace)
