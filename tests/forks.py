@@ -96,6 +96,8 @@ def serve(listener: socket.socket) -> None:
             order = json.loads(link.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL))
             pid = os.fork()
             if pid == 0:
+                for one in (listener, link, *owners.values()):
+                    one.detach()  # else it closes, when it goes, what has its number by then
                 become(order, files)
             owners[pid] = link
             for number in files:
