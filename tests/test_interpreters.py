@@ -129,7 +129,7 @@ def test_what_only_a_fresh_one_has_is_given_to_one(words: list[str], environment
 
 def test_files_that_are_passed_on_stay_open() -> None:
     program = "import os, sys; [os.write(int(number), b'here') for number in sys.argv[1:]]"
-    pipes = [os.pipe() for _ in range(12)]  # among them numbers of files of the forking process
+    pipes = [os.pipe() for _ in range(3)]
     writing = [write for _, write in pipes]
     done = interpreters.run([sys.executable, "-c", program, *map(str, writing)], pass_fds=writing)
     assert done.returncode == 0
