@@ -132,6 +132,15 @@ class ResidentClient:
         Exception
             What the question raised there.
         """
+        return self.question(what, *arguments).result(timeout)
+
+    def question(self, what: str, *arguments: Any) -> Future[Any]:
+        """Ask something; returns the future of the answer.
+
+        Raises
+        ------
+        ResidentGone
+        """
         number = next(self._numbers)
         answer: Future[Any] = CheckedFuture()
         with self._lock:
@@ -139,7 +148,7 @@ class ResidentClient:
                 raise self.gone
             self._asked[number] = answer
         self.tell("ask", number, what, *arguments)
-        return answer.result(timeout)
+        return answer
 
     def prepare(self, memoizer: Any) -> None:
         """Have a memoizer use what the resident has recorded."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import logging
 import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from typing import Any
 
 import cloudpickle
@@ -62,6 +64,7 @@ class KeptLane(Lane):
         self.lost: ResidentGone | None = None
         self.live: dict[int, Call] = {}
         self._last: dict[str, Any] = {"status": {}, "node_hours": None}
+        self._questions: dict[str, Future[Any]] = {}
         self._watch: Any = None
         described = cloudpickle.dumps(_portable(executor))
         place = resident.ask("open", self.label, described, records.description(executor), timeout=None)
@@ -204,9 +207,27 @@ class KeptLane(Lane):
         if self.left or self.lost is not None:
             return self._last.get(method, default)
         try:
+            if self._in_loop():
+                return self._last_heard(method, default, *arguments)
             return self.resident.ask("lane", self.label, method, *arguments)
         except (ResidentGone, TimeoutError, LookupError):  # it ends, or the executor there does
             return default
+
+    def _in_loop(self) -> bool:
+        """Whether this is the event loop of Dask's client, for which the thread may wait that would hear an answer."""
+        try:
+            return asyncio.get_running_loop() is self.client.loop.asyncio_loop
+        except RuntimeError:
+            return False
+
+    def _last_heard(self, method: str, default: Any, *arguments: Any) -> Any:
+        """The answer to the question before this one, if there is one by now."""
+        question = self._questions.get(method)
+        if question is None or question.done():
+            self._questions[method] = self.resident.question("lane", self.label, method, *arguments)
+            if question is not None:
+                self._last[method] = question.result()
+        return self._last.get(method, default)
 
     def running(self) -> dict[str, int] | None:
         found: dict[str, int] = self._asked("running", {}) or {}

@@ -41,12 +41,16 @@ class Result:
         return f"python -m tests.chaos --seed {self.seed} --executor {self.executor} --fault {self.fault}"
 
 
-def cells(executors: list[str], faults: list[str]) -> list[tuple[str, str]]:
+def cells(executors: list[str], faults: list[str], linger: float = 0.0) -> list[tuple[str, str]]:
     """Which faults happen on which executors."""
+    if linger:
+        executors = [executor for executor in executors if executor != "threads"]
+    else:
+        faults = [fault for fault in faults if not FAULTS[fault].lingers]
     return [(executor, fault) for fault in faults for executor in executors if executor in FAULTS[fault].executors]
 
 
-def try_seed(seed: int, executor: str, fault: str, into: Path, steps: int) -> Result:
+def try_seed(seed: int, executor: str, fault: str, into: Path, steps: int, linger: float = 0.0) -> Result:
     """Run a seed in a process of its own; the directory stays when something was wrong."""
     directory = into / f"{seed}-{executor}-{fault}"
     shutil.rmtree(directory, ignore_errors=True)
@@ -54,7 +58,17 @@ def try_seed(seed: int, executor: str, fault: str, into: Path, steps: int) -> Re
     began = time.monotonic()
     with open(directory / "driver.txt", "wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.driver", str(seed), executor, fault, str(directory), str(steps)],
+            [
+                sys.executable,
+                "-m",
+                "tests.chaos.driver",
+                str(seed),
+                executor,
+                fault,
+                str(directory),
+                str(steps),
+                str(linger),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -99,13 +113,16 @@ def main() -> int:
     parser.add_argument("--executor", action="append", choices=[*EXECUTORS, "slurm"], help="may be given several times")
     parser.add_argument("--fault", action="append", choices=[*FAULTS], help="may be given several times")
     parser.add_argument("--steps", type=int, default=12, help="calls in a workflow")
+    parser.add_argument(
+        "--linger", type=float, default=0.0, help="seconds for which executors stay; default: not at all"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no seed after so many")
     parser.add_argument("--into", type=Path, help="where directories of seeds go; those that fail stay")
     parser.add_argument("--table", type=Path, help="a file for the table")
     options = parser.parse_args()
     into = (options.into or Path(tempfile.mkdtemp(prefix="chaos-"))).resolve()
-    chosen = cells(options.executor or [*EXECUTORS], options.fault or [*FAULTS])
+    chosen = cells(options.executor or [*EXECUTORS], options.fault or [*FAULTS], options.linger)
     if not chosen:
         parser.error("that fault cannot happen on that executor")
     seeds = [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
@@ -114,7 +131,7 @@ def main() -> int:
 
     def in_time(seed: int) -> Result | None:
         late = time.monotonic() > until
-        return None if late else try_seed(seed, *chosen[seed % len(chosen)], into, options.steps)
+        return None if late else try_seed(seed, *chosen[seed % len(chosen)], into, options.steps, options.linger)
 
     with ThreadPoolExecutor(options.jobs) as pool:
         for future in as_completed([pool.submit(in_time, seed) for seed in seeds]):

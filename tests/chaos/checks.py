@@ -58,8 +58,9 @@ def values(
 def runs(path: Path, run: int, seen: Seen, plan: dict[str, Any], fault: Fault) -> list[str]:
     """Whether each call ran once per try, and what was found not at all."""
     wrong = []
-    lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+    lines = _lines(path)
     counted = Counter(line[1] for line in lines if line[0] == str(run))
+    ever = Counter(line[1] for line in lines) if plan["linger"] else counted
     for step in (Step(**step) for step in plan["steps"]):
         names = [f"{step.name}.0", f"{step.name}.1"] if step.kind == "join" else [step.name]
         for name in names:
@@ -73,9 +74,26 @@ def runs(path: Path, run: int, seen: Seen, plan: dict[str, Any], fault: Fault) -
             if seen.ended.get(name, {}).get("memo") and counted[name]:
                 wrong.append(f"{name} was found, and ran all the same")
             result = seen.results.get(name, {})
-            if "digest" in result and step.kind != "bash" and not counted[name] and not seen.ended[name]["memo"]:
+            if "digest" in result and step.kind != "bash" and not ever[name] and not seen.ended[name]["memo"]:
                 wrong.append(f"{name} has a value, and did not run")
     return wrong
+
+
+def lives(path: Path, plan: dict[str, Any], fault: Fault) -> list[str]:
+    """Whether each call with a key ran once in all lives of a script whose executors have stayed."""
+    if fault.kills or fault.loses or fault.resends or not fault.records or fault.twice:
+        return []
+    counted = Counter(line[1] for line in _lines(path))
+    wrong = []
+    for step in (Step(**step) for step in plan["steps"]):
+        if step.cached and step.kind in ("python", "list", "join"):
+            names = [f"{step.name}.0", f"{step.name}.1"] if step.kind == "join" else [step.name]
+            wrong += [f"{name} ran {counted[name]} times in all lives" for name in names if counted[name] > 1]
+    return wrong
+
+
+def _lines(path: Path) -> list[list[str]]:
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def found(before: Seen, after: Seen, plan: dict[str, Any], killed: bool) -> list[str]:

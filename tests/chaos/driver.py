@@ -54,9 +54,11 @@ class Trial:
         Where everything of it goes.
     steps : int
         Number of calls.
+    linger : float
+        Seconds for which executors stay when the script dies.
     """
 
-    def __init__(self, seed: int, executor: str, fault: str, directory: Path, steps: int) -> None:
+    def __init__(self, seed: int, executor: str, fault: str, directory: Path, steps: int, linger: float = 0.0) -> None:
         self.seed, self.executor, self.directory = seed, executor, directory
         self.fault: Fault = FAULTS[fault]
         self.rng = random.Random(f"fault {seed}")
@@ -70,7 +72,7 @@ class Trial:
         for name in ("files", "site", "tmp", "work", "cluster"):
             (directory / name).mkdir(parents=True)
         shutil.copy(HERE / "sabotage.py", directory / "site" / "sitecustomize.py")
-        self.plan = workflow.plan_of(seed, directory, executor, steps)
+        self.plan = workflow.plan_of(seed, directory, executor, steps, linger)
         self.steps = [workflow.Step(**step) for step in self.plan["steps"]]
         self.oracle = workflow.serially(self.steps)
 
@@ -106,6 +108,7 @@ class Trial:
         environment = {
             **os.environ,
             TAG: self.tag,
+            workflow.RUN: str(run),
             "TMPDIR": str(self.directory / "tmp"),
             "PYTHONPATH": str(self.directory / "site"),
             "CHAOS_SABOTAGE": "null",
@@ -118,7 +121,7 @@ class Trial:
             open(self.directory / f"err-{run}.txt", "wb") as err,
         ):
             return subprocess.Popen(
-                [sys.executable, "-m", "parsl_on_dask", str(HERE / "workflow.py"), str(plan), str(run)],
+                [sys.executable, "-m", "parsl_on_dask", str(HERE / "workflow.py"), str(plan)],
                 cwd=self.directory / "work",
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -153,6 +156,14 @@ class Trial:
         while not found and time.monotonic() < deadline and self.client.is_running():
             time.sleep(0.02)
             found = which()
+        return found
+
+    def residents(self) -> list[psutil.Process]:
+        found = []
+        for process in tagged(self.tag):
+            with suppress(psutil.Error):
+                if any("linger.resident" in arg for arg in process.cmdline()):
+                    found.append(process)
         return found
 
     def _forked(self, in_job: bool, scheduler: bool = False) -> list[psutil.Process]:
@@ -257,7 +268,11 @@ class Trial:
         wrong = checks.ends(seen, code, fault, ran, stderr)
         wrong += checks.values(seen, self.oracle, fallible, fault, self.plan, cut)
         wrong += checks.runs(self.directory / "runs.log", run, seen, self.plan, fault)
+        if self.plan["linger"] and run == 1:
+            wrong += checks.lives(self.directory / "runs.log", self.plan, self.fault)
         wrong += checks.logs(self.directory, run)
+        if self.plan["linger"] and run == 0 and code != 0:  # what stays is for the next run
+            return wrong
         wrong += self.gone(run)
         killed = self.fault.kills or min(code, self.code) < 0
         # on threads nobody is left to remove anything but the next run
@@ -285,9 +300,9 @@ class Trial:
             self.cluster.wait()
 
 
-def main(seed: int, executor: str, fault: str, directory: Path, steps: int) -> None:
+def main(seed: int, executor: str, fault: str, directory: Path, steps: int, linger: float) -> None:
     """Run one seed; what was wrong goes to ``verdict.json``."""
-    trial = Trial(seed, executor, fault, directory, steps)
+    trial = Trial(seed, executor, fault, directory, steps, linger)
     try:
         wrong = trial.run()
     except BaseException as e:
@@ -301,4 +316,4 @@ def main(seed: int, executor: str, fault: str, directory: Path, steps: int) -> N
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]), int(sys.argv[5]))
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]), int(sys.argv[5]), float(sys.argv[6]))

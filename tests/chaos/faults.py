@@ -50,6 +50,8 @@ class Fault:
         Whether calls that run are sent a second time, as nobody knows what became of them.
     at_start : bool
         Whether what :mod:`tests.chaos.sabotage` was told begins to go wrong before the script starts.
+    lingers : bool
+        Whether it can happen only where executors stay when the script dies.
     """
 
     act: Act
@@ -62,6 +64,7 @@ class Fault:
     twice: bool = False
     resends: bool = False
     at_start: bool = False
+    lingers: bool = False
 
 
 def nothing(trial: Trial, rng: random.Random) -> int:
@@ -168,6 +171,14 @@ FAULTS: dict[str, Fault] = {
         loses=True,
     ),
     "scheduler-stop": Fault(stops(lambda trial: trial.schedulers()), APART),
+    "resident-kill": Fault(
+        lambda trial, rng: send(trial.some(trial.residents), signal.SIGKILL),
+        APART,
+        client="any",
+        kills=True,
+        loses=True,
+        lingers=True,
+    ),
     "any-stop": Fault(stops(lambda trial: trial.processes(), rounds=4)),
     "agents-close": Fault(goes_wrong, APART, order=sabotage("agents", chance=0.7)),
     "all-connections-close": Fault(

@@ -1,6 +1,6 @@
 """The workflow that is run, and the same workflow in plain Python.
 
-As a script, ``python -m parsl_on_dask workflow.py PLAN RUN``, it runs the workflow that a plan (a JSON file) describes.
+As a script, ``python -m parsl_on_dask workflow.py PLAN``, it runs the workflow that a plan (a JSON file) describes.
 What happens is written to side logs, line by line, each of which is on disk before anything goes on: which calls ran
 (by the calls themselves, in ``runs.log``), and what the script saw of their futures (in ``seen-RUN.log``).
 """
@@ -21,6 +21,8 @@ SIZES = {0: 3, 10: 6, 1000: 4, 50_000: 2, 200_000: 3, 1_000_000: 3, 10_000_000: 
 """How many bytes a value may have, and how often; 0 stands for a digest, which is a text."""
 LARGE = 60_000
 """Values of more bytes than this are large ones, which stay on workers."""
+RUN = "CHAOS_RUN"
+"""The variable with the number of a run."""
 MOST = 60_000_000
 """Bytes that the values of a workflow have together, at the most."""
 
@@ -267,6 +269,7 @@ def load(plan: dict[str, Any]) -> Any:
             retries=plan["retries"],
             run_dir=plan["runinfo"],
             strategy="none",
+            linger=plan["linger"] or None,
             memoizer=BasicMemoizer(checkpoint_mode="task_exit", durability=plan["durability"]),
         )
     )
@@ -289,13 +292,14 @@ def executor_of(plan: dict[str, Any]) -> Any:
     return HighThroughputExecutor(max_workers_per_node=3, address="127.0.0.1", provider=provider)
 
 
-def plan_of(seed: int, directory: Path, executor: str, steps: int, address: str = "") -> dict[str, Any]:
+def plan_of(seed: int, directory: Path, executor: str, steps: int, linger: float = 0.0) -> dict[str, Any]:
     """What a run of a seed is to be."""
     rng = random.Random(f"plan {seed}")
     return {
         "seed": seed,
         "executor": executor,
-        "address": address,
+        "address": "",
+        "linger": linger,
         "retries": rng.choice([0, 3]),
         "durability": rng.choice(["process", "sync"]),
         "runs": str(directory / "runs.log"),
@@ -307,4 +311,5 @@ def plan_of(seed: int, directory: Path, executor: str, steps: int, address: str 
 
 
 if __name__ == "__main__":
-    Workflow(json.loads(Path(sys.argv[1]).read_text()), int(sys.argv[2])).run()
+    # in the environment, since a script with other arguments would be another script
+    Workflow(json.loads(Path(sys.argv[1]).read_text()), int(os.environ[RUN])).run()
