@@ -83,7 +83,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # what a shell starts in the background is deaf to Ctrl-C, and so is what that starts; some tests try it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()  # nothing of what is collected goes away before the end
+    config.option.loadscopereorder = False  # files with few tests are not the short ones, which are to come last
     # what the command line names is run; without that, it is the core suite
     if hasattr(config, "workerinput"):
         config.option.core = config.workerinput["core"]
@@ -91,7 +94,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.core = not config.option.everything
     config.addinivalue_line("markers", "extended: not part of the core suite, which pytest runs when nothing is named")
     config.addinivalue_line("markers", "timeout: seconds after which pytest-timeout ends the test")
-    config.addinivalue_line("markers", "xdist_group: tests that one process runs, when several share the work")
     os.environ[SESSION_TAG] = uuid.uuid4().hex
     if config.getoption("dask_on_threads"):
         start_with_dask()
@@ -135,8 +137,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     # what a test module defines travels by value: no worker can import the module
     if item.get_closest_marker("timeout") is None:
         item.add_marker(pytest.mark.timeout(180))
-    # a module's kernel, or its batch system, is started once
-    item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     if item.nodeid.startswith(EXTENDED):
         item.add_marker(pytest.mark.extended)
     module = getattr(item, "module", None)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import importlib
 import io
+import itertools
 import json
 import os
 import random
@@ -48,6 +50,9 @@ IMPORTED = (
     "parsl_on_dask.executors",
     "parsl_on_dask.lanes.batches",
     "parsl_on_dask.lanes.threads",
+    "parsl_on_dask.linger.lane",
+    "parsl_on_dask.linger.reattach",
+    "parsl_on_dask.linger.resident",
     "parsl_on_dask.providers",
     "tornado.platform.asyncio",
 )
@@ -87,10 +92,12 @@ def serve(listener: socket.socket) -> None:
             reap(owners)
         if listener in ready:
             link, _ = listener.accept()
-            head, files, _, _ = socket.recv_fds(link, 4, 3)
+            head, files, _, _ = socket.recv_fds(link, 4, 16)
             order = json.loads(link.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL))
             pid = os.fork()
             if pid == 0:
+                for one in (listener, link, *owners.values()):
+                    one.detach()  # else it closes, when it goes, what has its number by then
                 become(order, files)
             owners[pid] = link
             for number in files:
@@ -122,9 +129,11 @@ def become(order: dict[str, Any], files: list[int]) -> NoReturn:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in range(3):
-        os.dup2(files[number], number)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    wanted = (0, 1, 2, *order["kept"])
+    for number, copy in zip(wanted, [fcntl.fcntl(file, fcntl.F_DUPFD, max(wanted) + 1) for file in files], strict=True):
+        os.dup2(copy, number)
+    for number, following in itertools.pairwise((*wanted, os.sysconf("SC_OPEN_MAX"))):
+        os.closerange(number + 1, following)
     os.chdir(order["cwd"])
     environment = order["environment"]
     show(environment)

@@ -1,7 +1,7 @@
 """Interpreters for scripts that tests start: forked from a process that has imported Dask and the package already.
 
 :func:`run` and :class:`Popen` are called as those of :mod:`subprocess`. What begins with ``sys.executable`` and asks
-for nothing that only a fresh interpreter can give becomes a fork: it has the folder, environment, arguments, pipes and
+for nothing that only a fresh interpreter can give becomes a fork: it has the folder, environment, arguments, files and
 session that it was given, signals at their defaults, and a ``__main__`` of its own. It takes a tenth of the time.
 
 Tests about imports, the start of interpreters, or hash seeds call :mod:`subprocess` itself.
@@ -16,7 +16,6 @@ import os
 import re
 import select
 import shlex
-import signal
 import socket
 import struct
 import subprocess
@@ -144,9 +143,6 @@ class Popen(subprocess.Popen[Any]):
             self._order["cwd"] = os.path.abspath(options.get("cwd") or os.getcwd())
             self._order["environment"] = environment
             self._order["session"] = bool(options.get("start_new_session"))
-        elif words[:1] == [sys.executable]:
-            # where the tests run in the background, a shell has them and their children ignore Ctrl-C
-            options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         super().__init__(args, **options)
 
     def _execute_child(self, *args: Any) -> None:
@@ -157,7 +153,8 @@ class Popen(subprocess.Popen[Any]):
         pipes = args[10:16]
         asked = zip((pipes[0], pipes[3], pipes[5]), range(3), strict=True)
         try:
-            self.pid, self._ends = fork(self._order, [own if own != -1 else usual for own, usual in asked])
+            kept = self._order["kept"] = sorted(args[4])
+            self.pid, self._ends = fork(self._order, [*(own if own != -1 else usual for own, usual in asked), *kept])
             self._child_created = True
         finally:
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
@@ -217,10 +214,11 @@ def run(
 
 
 def warm_starts() -> None:
-    """Have those processes forked, too, that this process starts for local blocks, and to check a file."""
+    """Have those processes forked, too, that this process starts for local blocks and `linger`, and to check a file."""
     from parsl_on_dask.check import command
     from parsl_on_dask.clusters import supervisor
+    from parsl_on_dask.linger import reattach
 
     stand_in = SimpleNamespace(**{**vars(subprocess), "Popen": Popen})
-    for module in (command, supervisor):
+    for module in (command, supervisor, reattach):
         module.subprocess = stand_in  # type: ignore[attr-defined]

@@ -55,8 +55,7 @@ def alike(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """What the command gives; it is the same from a fresh interpreter."""
     command = [sys.executable, *words]
     options.update(capture_output=True, text=True, timeout=100)
-    # where the tests run in the background, this process ignores Ctrl-C
-    fresh = subprocess.run(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
+    fresh = subprocess.run(command, **options)
     forked = interpreters.run(command, **options)
     assert forked.stdout.splitlines() == fresh.stdout.splitlines()
     assert (forked.stderr, forked.returncode) == (fresh.stderr, fresh.returncode)
@@ -126,3 +125,15 @@ def test_what_only_a_fresh_one_has_is_given_to_one(words: list[str], environment
     program = "import sys; print('dask' in sys.modules)"
     done = interpreters.run([sys.executable, *words, program], env={**os.environ, **environment}, capture_output=True)
     assert done.stdout == b"False\n"
+
+
+def test_files_that_are_passed_on_stay_open() -> None:
+    program = "import os, sys; [os.write(int(number), b'here') for number in sys.argv[1:]]"
+    pipes = [os.pipe() for _ in range(3)]
+    writing = [write for _, write in pipes]
+    done = interpreters.run([sys.executable, "-c", program, *map(str, writing)], pass_fds=writing)
+    assert done.returncode == 0
+    for read, write in pipes:
+        assert os.read(read, 4) == b"here"
+        os.close(read)
+        os.close(write)

@@ -98,9 +98,13 @@ def test_a_job_script_has_it_inside_of_the_launcher() -> None:
 @pytest.mark.parametrize(
     ("before", "provider"),
     [
-        ("env MADE=here ", lambda: LocalProvider()),
+        pytest.param("env MADE=here ", lambda: LocalProvider(), marks=pytest.mark.extended),
         ("export MADE=here; ", lambda: LocalProvider(worker_init="export MADE=nowhere")),
-        ("env MADE=here ", lambda: LocalProvider(launcher=WrappedLauncher("env MADE=nowhere"))),
+        pytest.param(
+            "env MADE=here ",
+            lambda: LocalProvider(launcher=WrappedLauncher("env MADE=nowhere")),
+            marks=pytest.mark.extended,
+        ),
         ("export MADE=here && ", lambda: ShellProvider()),
     ],
     ids=["local", "shell text", "launcher", "batch"],

@@ -109,7 +109,7 @@ def test_values_of_all_sizes_around_the_limit() -> None:
 
 
 def test_large_values_are_let_go(config_name: str, kernel: Any) -> None:
-    """Workers do not keep the results of futures that nobody holds: 40 times 50 MB would not fit."""
+    """Workers do not keep the results of futures that nobody holds: 20 times 50 MB would be seen."""
 
     @python_app
     def resident() -> int:
@@ -126,7 +126,7 @@ def test_large_values_are_let_go(config_name: str, kernel: Any) -> None:
         return int(x.nbytes)
 
     before = max(f.result(WAIT) for f in [resident() for _ in range(8)])
-    for i in range(40):
+    for i in range(20):
         assert size(block(i)).result(WAIT) == SIZE
     after = max(f.result(WAIT) for f in [resident() for _ in range(8)])
     assert after - before < 12 * SIZE

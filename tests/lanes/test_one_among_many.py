@@ -19,7 +19,7 @@ from tests.lanes.traffic import Traffic, occupied, short_calls
 
 CONFIG = {"initialize_logging": False, "retries": 0}
 #: How many calls there are, and which of them misbehaves.
-MANY, ODD = 200, 100
+MANY, ODD = 100, 50
 DEADLY = ("exits", "is killed")
 
 

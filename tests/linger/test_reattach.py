@@ -89,9 +89,9 @@ def record_of(tmp_path: Path, run: str = "000") -> dict[str, Any]:
     return found
 
 
-def killed_with_calls(life: Life, tmp_path: Path, calls: str = "[once(i) for i in range(1, 5)]") -> int:
+def killed_with_calls(life: Life, tmp_path: Path, calls: str = "[once(i) for i in range(1, 5)]", **options: Any) -> int:
     """Kill a script while two of its calls run; returns the pid of what stays."""
-    first = life(f"load(); calls = {calls}; say('called'); time.sleep(60)")
+    first = life(f"load(); calls = {calls}; say('called'); time.sleep(60)", **options)
     first.said("called")
     eventually(lambda: len(began(tmp_path)) + len(began(tmp_path, "plain")) >= 2, "two calls run")
     first.process.kill()
@@ -143,7 +143,7 @@ def test_calls_without_a_key_run_again_and_those_that_wait_do_not_twice(life: Li
 
 
 def test_a_script_that_an_exception_ends_leaves_its_executors(life: Life, tmp_path: Path) -> None:
-    first = life("load(); once(0).result(); say(os.getpid()); 1 / 0")
+    first = life("load(); once(0).result(); say(os.getpid()); 1 / 0", fresh=True)
     assert first.ends() == 1
     assert alive(record_of(tmp_path)["process"][0])
     second = life("load(); say(once(0).result())")
@@ -405,7 +405,7 @@ def test_only_its_owner_can_read_the_key(life: Life, tmp_path: Path) -> None:
 
 def test_a_script_that_dies_before_its_resident_is_there_leaves_nothing(life: Life, tmp_path: Path) -> None:
     only = life(
-        "import subprocess\n"
+        "from parsl_on_dask.linger.reattach import subprocess\n"
         "start = subprocess.Popen\n"
         "def dying(*args, **options):\n"
         "    start(*args, **options)\n"
@@ -441,7 +441,7 @@ def test_workers_that_die_while_nobody_is_here_are_replaced(life: Life, tmp_path
 
 @pytest.mark.extended
 def test_a_cluster_that_broke_down_while_nobody_was_here_is_started_again(life: Life, tmp_path: Path) -> None:
-    pid = killed_with_calls(life, tmp_path)
+    pid = killed_with_calls(life, tmp_path, fresh=True)
     for process in psutil.Process(pid).children(recursive=True):
         process.kill()
     record = record_of(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 
 from parsl_on_dask import File, bash_app, join_app, python_app
 from tests import kernels
-from tests.helpers import eventually
+from tests.helpers import eventually, hold
 from tests.monitoring.runs import Record, when
 
 WARM = True
@@ -73,7 +73,9 @@ def joined(n):
 
 
 @pytest.fixture(scope="module")
-def run(make_config: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+def run(
+    make_config: Callable[..., Any], config_name: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SimpleNamespace]:
     """A run with some of everything, and its record."""
     from parsl_on_dask.monitoring import MonitoringHub
 
@@ -100,7 +102,8 @@ def run(make_config: Callable[..., Any], tmp_path_factory: pytest.TempPathFactor
         calls.again = remembered(5)
         record = Record(folder / "runinfo" / "monitoring.db", kernel.run_id)
         # while it runs
-        calls.live = whoami(5)
+        gate = folder / "gate"
+        calls.live = python_app(hold)(str(folder / "started"), str(gate))
         eventually(
             lambda: [
                 row for row in record.rows("status", task_id=calls.live.tid) if row["task_status_name"] == "running"
@@ -114,8 +117,11 @@ def run(make_config: Callable[..., Any], tmp_path_factory: pytest.TempPathFactor
         for future in vars(calls).values():
             if future is not calls.live:
                 future.exception()
+        if config_name == "threads":  # they are waited for
+            gate.touch()
     finally:
         kernels.unload()
+    gate.touch()
     yield SimpleNamespace(
         calls=calls, record=record, kernel=kernel, folder=folder, before=before, after=datetime.now(), pid=pid
     )
@@ -278,9 +284,6 @@ def test_nodes_and_blocks(run: SimpleNamespace, config_name: str) -> None:
         assert blocks == []
 
 
-def test_what_was_cut_off_by_the_end_has_an_end(run: SimpleNamespace) -> None:
-    tid = run.calls.live.tid
-    if run.calls.live.exception() is None:  # threads are waited for
-        assert run.record.states(tid)[-1] == (0, "exec_done")
-    else:
-        assert run.record.states(tid)[-1] == (0, "failed")
+def test_what_was_cut_off_by_the_end_has_an_end(run: SimpleNamespace, config_name: str) -> None:
+    end = "exec_done" if config_name == "threads" else "failed"
+    assert run.record.states(run.calls.live.tid)[-1] == (0, end)
