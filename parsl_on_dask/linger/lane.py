@@ -77,7 +77,16 @@ class KeptLane(ClientLane):
             self._finish(call, Outcome(error=self.end_error()))
             return
         self.resident.expect(call.number, self._hear)
-        self._send(call)
+        self._hand_over(call)
+
+    def _hand_over(self, call: Call) -> None:
+        """Send a call when Dask has the values that it takes: the resident asks for them by another connection."""
+        for value in call.refs:
+            if value not in _numbers and value.future.status == "pending":
+                value.future.add_done_callback(lambda _: self._hand_over(call))
+                return
+        if call.number in self.live:
+            self._send(call)
 
     def _send(self, call: Call) -> None:
         task = call.owner

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
+from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.linger.lane import KeptLane
 
 
@@ -33,3 +35,48 @@ def test_in_the_event_loop_of_dasks_client_nothing_waits() -> None:
     questions[0].set_result({"app": 2})
     assert asyncio.run(ask()) == {"app": 2}
     assert len(questions) == 2
+
+
+class Value:
+    """A value of the script's that is on its way to Dask."""
+
+    def __init__(self) -> None:
+        self.future = self
+        self.status = "pending"
+        self.heard: list[Callable[[Any], None]] = []
+
+    def add_done_callback(self, function: Callable[[Any], None]) -> None:
+        self.heard.append(function)
+
+    def comes(self) -> None:
+        self.status = "finished"
+        self.heard.pop()(self)
+
+
+def test_a_call_is_handed_over_when_dask_has_what_it_takes() -> None:
+    sent: list[Call] = []
+    lane = KeptLane.__new__(KeptLane)
+    lane._send = sent.append  # type: ignore[method-assign]
+    one, other = Value(), Value()
+    call = Call("app", None, (), {}, {}, lambda call, outcome: None, None)
+    call.number, call.refs = 7, (one, other)  # type: ignore[assignment]
+    lane.live = {7: call}
+    lane._hand_over(call)
+    one.comes()
+    assert not sent
+    other.comes()
+    assert sent == [call]
+
+
+def test_a_call_that_has_ended_meanwhile_is_not_handed_over() -> None:
+    sent: list[Call] = []
+    lane = KeptLane.__new__(KeptLane)
+    lane._send = sent.append  # type: ignore[method-assign]
+    value = Value()
+    call = Call("app", None, (), {}, {}, lambda call, outcome: None, None)
+    call.number, call.refs = 7, (value,)  # type: ignore[assignment]
+    lane.live = {7: call}
+    lane._hand_over(call)
+    lane.live.clear()
+    value.comes()
+    assert not sent
