@@ -317,7 +317,7 @@ class AutoCancelTimer(threading.Timer):
         self.start()
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> None:  # named as in Parsl
         self.cancel()
 
 

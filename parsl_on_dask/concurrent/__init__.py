@@ -73,7 +73,7 @@ class ParslPoolExecutor(Executor, AbstractContextManager["ParslPoolExecutor"]):
 
             self._dfk = DataFlowKernelLoader.load(config)
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> None:  # named as in Parsl
         if self._owns_kernel:
             self.shutdown(wait=True)
 
