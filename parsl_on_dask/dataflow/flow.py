@@ -178,7 +178,7 @@ class Flow:
     def hand_over(self, record: TaskRecord, executor: Any, lane: Lane | None, refs: tuple[Any, ...]) -> None:
         """Give a try to its executor."""
         kernel = self.kernel
-        spec = record.resource_specification
+        spec = record.resource_specification or {}
         if lane is None:  # an executor of somebody else's making
             if record.step(SUBMIT) is None or record.step(CLAIM) is None:  # cancelled meanwhile
                 return
@@ -200,9 +200,9 @@ class Flow:
         present = record.current_try
         if isinstance(present, Call):  # it went ahead; its arguments are there only now
             call = present
-            call.args, call.kwargs = record.args, record.kwargs
+            call.args, call.kwargs = record.args, record.kwargs or {}
         else:
-            call = Call(record.func_name, func, record.args, record.kwargs, spec, self.lane_done, record)
+            call = Call(record.func_name, func, record.args, record.kwargs or {}, spec, self.lane_done, record)
             record.lane = lane
             if not record.take(call, Stage.LAUNCHING):  # cancelled meanwhile
                 return

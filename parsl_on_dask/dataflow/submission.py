@@ -12,6 +12,7 @@ from parsl_on_dask.common.call_options import CallOptions
 from parsl_on_dask.common.task_errors import RunStopped
 from parsl_on_dask.dataflow import arguments, exits
 from parsl_on_dask.dataflow.futures import AppFuture, record_of
+from parsl_on_dask.dataflow.kept_arguments import NOTHING
 from parsl_on_dask.dataflow.parts import Kernel
 from parsl_on_dask.dataflow.taskrecord import TaskRecord
 from parsl_on_dask.errors import ConfigurationError, NoDataFlowKernelError
@@ -48,9 +49,9 @@ def new_record(
     record.func = func
     record.func_name = getattr(func, "__name__", None) or type(func).__name__
     record.args = args
-    record.kwargs = dict(kwargs)
+    record.kwargs = dict(kwargs) if kwargs else NOTHING
     record.executor = executor
-    record.resource_specification = kwargs.get("parsl_resource_specification") or {}
+    record.resource_specification = kwargs.get("parsl_resource_specification") or NOTHING
     record.invoked = time()
     future: AppFuture[Any] = AppFuture(record)
     record.app_fu = future
