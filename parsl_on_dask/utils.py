@@ -163,8 +163,20 @@ def wtime_to_minutes(time_string: str) -> int:
     return total
 
 
+class _OfConstructor:
+    """The signature of a class: that of ``__init__``, where some versions of Python show that of ``__new__``."""
+
+    def __get__(self, instance: object, owner: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        signature = inspect.signature(owner.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
 class SaysWhatItTakes:
     """Has a class say what to write instead of an argument that it does not take."""
+
+    __signature__ = _OfConstructor()
 
     # Arguments of the past, which are not proposed, and are shown only when they were given.
     _legacy_arguments: ClassVar[frozenset[str]] = frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -172,3 +173,17 @@ def test_a_configuration_imports_nothing_heavy():
         "print([m for m in ('dask', 'distributed', 'numpy', 'psutil', 'requests') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_a_class_shows_the_parameters_of_its_constructor() -> None:
+    """Some versions of Python show those of ``__new__``, where a class has both. An instance has its own."""
+
+    class Site(RepresentationMixin):
+        def __init__(self, name: str, nodes: int = 1) -> None:
+            self.name, self.nodes = name, nodes
+
+        def __call__(self, command: str) -> str:
+            return command
+
+    assert list(inspect.signature(Site).parameters) == ["name", "nodes"]
+    assert list(inspect.signature(Site("theta")).parameters) == ["command"]
