@@ -67,7 +67,8 @@ def _distribution(requirement: str, scratch: Path) -> Path:
             zipped.extractall(unpacked)
     else:
         with tarfile.open(archive) as packed:
-            packed.extractall(unpacked, filter="data")
+            # which the first releases of a Python do not have
+            packed.extractall(unpacked, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     (only,) = unpacked.iterdir()
     return only
 

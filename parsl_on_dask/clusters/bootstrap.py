@@ -22,6 +22,7 @@ from parsl_on_dask.common.by_value import Launch, by_value
 
 #: Modules below ``parsl_on_dask`` that workers get, in the order in which they can be executed.
 MODULES = (
+    "remote.lasting",
     "remote.internals",
     "remote.packing",
     "remote.serialized",
@@ -64,7 +65,7 @@ MODULES = (
 )
 
 #: Those of them that their nannies get.
-FOR_NANNIES = ("remote.journal", "remote.reaper", "remote.usage", "remote.limits", "remote.guard")
+FOR_NANNIES = ("remote.lasting", "remote.journal", "remote.reaper", "remote.usage", "remote.limits", "remote.guard")
 
 #: Part of the keys of our Dask tasks, by which they are known on a scheduler.
 KEY_MARK = "-parsl_"

@@ -19,6 +19,7 @@ from . import journal
 from .children import keep_connections
 from .execution import HANDED_BACK, HOST, CallData
 from .internals import has_unsent
+from .lasting import handler
 from .packing import dumps, loads
 
 #: Name of the operation that a client opens a worker's connection with.
@@ -120,7 +121,8 @@ def agent_of(worker: Any, topic: str) -> Iterator[Agent]:
         if agent is None:
             agent = _agents[key] = Agent(worker, topic)
         agent.users += 1
-    worker.handlers.setdefault(OPERATION, _handler(worker))
+    if OPERATION not in worker.handlers:
+        worker.handlers[OPERATION] = handler(_answer, worker)
     keep_connections(worker)
     try:
         yield agent
@@ -150,16 +152,12 @@ def mute(worker: Any, client: str) -> None:
                 agent.mute()
 
 
-def _handler(worker: Any) -> Any:
-    async def handle(comm: Any, topic: str, link: str) -> Any:
-        from distributed.core import Status
+async def _answer(worker: Any, comm: Any, topic: str, link: str) -> Any:
+    from distributed.core import Status
 
-        with agent_of(worker, topic) as agent:
-            await agent.serve(comm, link)
-        return Status.dont_reply
-
-    # distributed looks at the handler's first parameter to see whether it wants the connection
-    return handle
+    with agent_of(worker, topic) as agent:
+        await agent.serve(comm, link)
+    return Status.dont_reply
 
 
 class Shift(Protocol):

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .internals import connections, listening_sockets
+from .lasting import in_children
 
 _sockets: weakref.WeakSet[Any] = weakref.WeakSet()
 _servers: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -29,8 +30,7 @@ def _after_fork() -> None:
     process = os.getpid()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+in_children(_after_fork)
 
 
 def keep_socket(socket: Any) -> None:
@@ -47,9 +47,9 @@ def keep_connections(server: Any) -> None:
 
 def _watch() -> None:
     global _watching
-    if not _watching and hasattr(os, "register_at_fork"):
+    if not _watching:
         _watching = True
-        os.register_at_fork(after_in_child=_let_go)
+        in_children(_let_go)
 
 
 def _let_go() -> None:

@@ -7,9 +7,10 @@ dies with the worker; then it ends those groups. It goes away when no command ha
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
+
+from .lasting import in_children
 
 #: Seconds without a command after which the reaper ends.
 LINGER = 1.0
@@ -37,8 +38,7 @@ class Reaper:
 
     def __init__(self) -> None:
         self._begin()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forked)
+        in_children(self._forked)
 
     def _begin(self) -> None:
         self._lock = threading.Lock()

@@ -28,6 +28,7 @@ from typing import Any
 
 from .chunks import Message, PeerError, WorkerConnection, describe, from_thread, pull, read, write_piece
 from .errors import Failure
+from .lasting import handler
 from .placing import place
 from .wrapping import TransferWrapper, marked
 
@@ -111,21 +112,18 @@ def depot_of(worker: Any, topic: str, base: str | None = None) -> Depot:
             depot = _depots.get(key)
             if depot is None:
                 depot = _depots[key] = Depot(worker, topic, base)
-        worker.handlers.setdefault(OPERATION, _handler(worker))
+        if OPERATION not in worker.handlers:
+            worker.handlers[OPERATION] = handler(_handle, worker)
     return depot
 
 
-def _handler(worker: Any) -> Any:
-    async def handle(comm: Any, topic: str, message: Message) -> Any:
-        if message["do"] == "hold":
-            from distributed.core import Status
+async def _handle(worker: Any, comm: Any, topic: str, message: Message) -> Any:
+    if message["do"] == "hold":
+        from distributed.core import Status
 
-            await hold(worker, topic, comm)
-            return Status.dont_reply
-        return await answer(worker, topic, message)
-
-    # distributed looks at the handler's first parameter to see whether it wants the connection
-    return handle
+        await hold(worker, topic, comm)
+        return Status.dont_reply
+    return await answer(worker, topic, message)
 
 
 async def hold(worker: Any, topic: str, comm: Any) -> None:

@@ -60,8 +60,8 @@ def on_worker(dask_worker: Any) -> dict[str, list[str]]:
     import sys
     import threading
 
-    # the homes of users' base classes
-    stay = [
+    # the homes of users' base classes, and what Python and Dask keep for ever
+    stay = ["_parsl_on_dask_lasting"] + [
         f"parsl_on_dask{rest}"
         for rest in ("", ".data_provider", ".data_provider.files", ".serialize", ".serialize.base")
     ]
