@@ -52,7 +52,7 @@ sys.meta_path.insert(0, Nothing())
 for package in ("parsl_on_dask", "parsl_on_dask.remote"):
     sys.modules[package] = types.ModuleType(package)
     sys.modules[package].__path__ = []
-for name in ("errors", "reaper", "wrapping", "journal", "walltime", "shell", "apps"):
+for name in ("errors", "lasting", "reaper", "wrapping", "journal", "walltime", "shell", "apps"):
     module = types.ModuleType("parsl_on_dask.remote." + name)
     module.__package__ = "parsl_on_dask.remote"
     sys.modules[module.__name__] = module
