@@ -64,7 +64,22 @@ class System(Protocol):
         """End everything that `start` began."""
 
 
-class ParslSystem:
+class StandardFutures:
+    """What is the same for every system whose futures are those of the standard library."""
+
+    def result(self, future: Any) -> Any:
+        return future.result()
+
+    def gather(self, futures: Sequence[Any]) -> list[Any]:
+        return [future.result() for future in futures]
+
+    def wait(self, futures: Sequence[Any]) -> None:
+        import concurrent.futures
+
+        concurrent.futures.wait(futures)
+
+
+class ParslSystem(StandardFutures):
     """Parsl, or something that is used like it: the same lines run on both."""
 
     def __init__(self, module: str, kind: str, log: bool) -> None:
@@ -132,17 +147,6 @@ class ParslSystem:
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
         return self.app(fn)(*args)
-
-    def result(self, future: Any) -> Any:
-        return future.result()
-
-    def gather(self, futures: Sequence[Any]) -> list[Any]:
-        return [future.result() for future in futures]
-
-    def wait(self, futures: Sequence[Any]) -> None:
-        import concurrent.futures
-
-        concurrent.futures.wait(futures)
 
     def scheduler_port(self) -> int | None:
         lane = getattr(self._parsl.dfk().executors["bench"], "lane", None)
@@ -299,7 +303,7 @@ class RaySystem(OtherSystem):
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
-class ExecutorlibSystem(OtherSystem):
+class ExecutorlibSystem(StandardFutures, OtherSystem):
     """executorlib on this machine, with workers that stay."""
 
     module = MODULES["executorlib"]
@@ -314,17 +318,6 @@ class ExecutorlibSystem(OtherSystem):
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Any:
         return self._executor.submit(fn, *args)
-
-    def result(self, future: Any) -> Any:
-        return future.result()
-
-    def gather(self, futures: Sequence[Any]) -> list[Any]:
-        return [future.result() for future in futures]
-
-    def wait(self, futures: Sequence[Any]) -> None:
-        import concurrent.futures
-
-        concurrent.futures.wait(futures)
 
     def stop(self) -> None:
         self._executor.shutdown()

@@ -12,12 +12,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from parsl_on_dask.checkpoint.policy import FILE_POLICIES, IDENTITIES, FilePolicy, Identity
+from parsl_on_dask.common.constructors import SaysWhatItTakes
 from parsl_on_dask.dataflow.checkpoint_schedule import CheckpointSchedule, Ended, period_of
 from parsl_on_dask.dataflow.lookup import Recalled
 from parsl_on_dask.dataflow.old_memo import OldMemoizer, ParslsCheckpointing
 from parsl_on_dask.errors import ConfigurationError, TypeCheckError
 from parsl_on_dask.importing.lazily import lazily
-from parsl_on_dask.utils import SaysWhatItTakes
 
 if TYPE_CHECKING:
     from parsl_on_dask.checkpoint.entry import Entry

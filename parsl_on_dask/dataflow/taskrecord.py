@@ -283,8 +283,6 @@ class TaskRecord(MutableMapping[str, Any]):
                 break
         if not self.kwargs:
             self.kwargs = NOTHING
-        if not self.resource_specification:
-            self.resource_specification = NOTHING
         if self.depends and type(self.depends) is not Depended:
             self.depends = Depended(map(weakref.ref, self.depends))
         self.joins = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import select
 import signal
 import subprocess
 import sys
@@ -78,8 +76,7 @@ class JobKeeper(Keeper):
         if code in TERMINATED:  # a batch system tells all processes of a job, and this one may hear of it last
             until = time.monotonic() + HEARD
             while not self.ending and (rest := until - time.monotonic()) > 0:
-                if select.select([self.wake], [], [], rest)[0]:
-                    os.read(self.wake, 512)
+                self.rest(rest)
         return code
 
     def _turn(self) -> bool:

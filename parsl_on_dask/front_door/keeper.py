@@ -90,8 +90,12 @@ class Keeper:
                 act()
             self._look()
             rest = LOOK if self.alarm is None else max(0.0, min(LOOK, self.alarm[0] - time.monotonic()))
-            if select.select([self.wake], [], [], rest)[0]:
-                os.read(self.wake, 512)
+            self.rest(rest)
+
+    def rest(self, seconds: float) -> None:
+        """Wait for a signal, so many seconds at the most."""
+        if select.select([self.wake], [], [], seconds)[0]:
+            os.read(self.wake, 512)
 
     def _look(self) -> None:
         if time.monotonic() - self._beaten >= run_records.BEAT:

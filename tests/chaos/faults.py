@@ -95,6 +95,10 @@ def to_workers(number: int, share: str) -> Act:
     return act
 
 
+def to_all(which: Callable[[Trial], list[psutil.Process]], number: int) -> Act:
+    return lambda trial, rng: send(trial.some(lambda: which(trial)), number)
+
+
 def stops(which: Callable[[Trial], list[psutil.Process]], rounds: int = 1) -> Act:
     """Stop one of some processes for a while, several times."""
 
@@ -149,14 +153,14 @@ FAULTS: dict[str, Fault] = {
     "worker-int": Fault(to_workers(signal.SIGINT, "one"), APART, kills=True),
     "worker-stop": Fault(stops(lambda trial: trial.workers()), APART),
     "supervisor-kill": Fault(
-        lambda trial, rng: send(trial.some(trial.supervisors), signal.SIGKILL),
+        to_all(lambda trial: trial.supervisors(), signal.SIGKILL),
         ("processes", "slurm"),
         client="any",
         kills=True,
         loses=True,
     ),
     "supervisor-term": Fault(
-        lambda trial, rng: send(trial.some(trial.supervisors), signal.SIGTERM),
+        to_all(lambda trial: trial.supervisors(), signal.SIGTERM),
         ("processes",),
         client="any",
         kills=True,
@@ -164,7 +168,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "supervisor-stop": Fault(stops(lambda trial: trial.supervisors()), ("processes", "slurm")),
     "scheduler-kill": Fault(
-        lambda trial, rng: send(trial.some(trial.schedulers), signal.SIGKILL),
+        to_all(lambda trial: trial.schedulers(), signal.SIGKILL),
         APART,
         client="any",
         kills=True,
@@ -172,7 +176,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "scheduler-stop": Fault(stops(lambda trial: trial.schedulers()), APART),
     "resident-kill": Fault(
-        lambda trial, rng: send(trial.some(trial.residents), signal.SIGKILL),
+        to_all(lambda trial: trial.residents(), signal.SIGKILL),
         APART,
         client="any",
         kills=True,
