@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,6 +45,20 @@ def need(command: str) -> None:
         lacking(f"no {command} here; install it, as root: bash ci/slurm/install")
 
 
+@contextmanager
+def up(system: str) -> Iterator[str]:
+    """The folder of a batch system that ``ci/<system>/up`` starts; it is stopped afterwards."""
+    # the path of a socket may have 107 characters, so it is not pytest's folder
+    parent = tempfile.mkdtemp(prefix=f"{system}-")
+    directory = os.path.join(parent, "s")
+    began = subprocess.run(["bash", CI / system / "up", directory], capture_output=True, text=True, timeout=120)
+    if began.returncode:
+        pytest.fail(f"no {system} came up: {began.stderr[-3000:]}", pytrace=False)
+    yield directory
+    subprocess.run(["bash", CI / system / "down", directory], check=True, timeout=120)
+    os.rmdir(parent)
+
+
 @pytest.fixture(scope="session")
 def slurm_conf(nothing_left_behind: None) -> Iterator[str]:
     """Path of the configuration of a Slurm that runs; SLURM_CONF names it for everything this process starts."""
@@ -59,15 +74,9 @@ def slurm_conf(nothing_left_behind: None) -> Iterator[str]:
         lacking(f"no Slurm here ({', '.join(missing)}); install it, as root: bash ci/slurm/install")
     if os.getuid() != 0:
         lacking("a Slurm can be started by root only; start one with: sudo bash ci/slurm/up DIRECTORY")
-    # the path of a socket may have 107 characters, so it is not pytest's folder
-    parent = tempfile.mkdtemp(prefix="slurm-")
-    directory = os.path.join(parent, "s")
-    subprocess.run(["bash", CI / "slurm" / "up", directory], check=True, timeout=120)
-    with pytest.MonkeyPatch.context() as patch:
+    with up("slurm") as directory, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", f"{directory}/slurm.conf")
         yield f"{directory}/slurm.conf"
-    subprocess.run(["bash", CI / "slurm" / "down", directory], check=True, timeout=120)
-    os.rmdir(parent)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import parsl_on_dask as parsl
 from parsl_on_dask.config import Config
 from tests.helpers import WAIT, eventually
-from tests.hpc.conftest import CI, lacking
+from tests.hpc.conftest import lacking, up
 from tests.kernels import unload
 
 
@@ -29,19 +28,13 @@ def started(system: str, required: str) -> Iterator[None]:
     """Start the system with ``ci/<system>/up``; its settings are those of this process until it is stopped."""
     if os.getuid() != 0:
         lacking(f"{system} can be started by root only", required)
-    # the path of a socket may have 107 characters, so it is not pytest's folder
-    parent = tempfile.mkdtemp(prefix=f"{system}-")
-    directory = os.path.join(parent, "s")
-    subprocess.run(["bash", CI / system / "up", directory], check=True, timeout=120)
-    before = dict(line.partition("=")[::2] for line in words("env").splitlines())
-    settings = words("bash", "-c", f". {directory}/environment && env")
-    with pytest.MonkeyPatch.context() as patch:
+    with up(system) as directory, pytest.MonkeyPatch.context() as patch:
+        before = dict(line.partition("=")[::2] for line in words("env").splitlines())
+        settings = words("bash", "-c", f". {directory}/environment && env")
         for name, _, value in (line.partition("=") for line in settings.splitlines()):
             if name.isidentifier() and name not in ("_", "SHLVL") and before.get(name) != value:
                 patch.setenv(name, value)
         yield
-    subprocess.run(["bash", CI / system / "down", directory], check=True, timeout=120)
-    os.rmdir(parent)
 
 
 @contextmanager
