@@ -147,7 +147,6 @@ class DataFlowKernel:
                 take_all(steps_back(self, close_bad_executors, e))
             except BaseException:  # what the steps met is in the log, and the caller is told why there was no start
                 logger.debug("the start could not be undone in full")
-            self._ended.set()
             self._end_logging()
             raise
         exits.watch(self, clean_up=not disable_cleanup)

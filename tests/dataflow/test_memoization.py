@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ def app(x: Any) -> Any:
 
 
 def task(x: Any, memoize: bool = True) -> Any:
-    found = TaskRecord(id=0, func=app, args=(x,), kwargs={}, memoize=memoize, ignore_for_cache=[])
+    found = TaskRecord(id=0, func=app, func_name="app", args=(x,), kwargs={}, memoize=memoize, ignore_for_cache=[])
     found.app_fu = Future()  # type: ignore[assignment]
     return found
 
@@ -104,6 +106,22 @@ def test_an_equal_call_under_way_is_waited_for(memoizer: BasicMemoizer) -> None:
     assert memoizer.check_memo(second) is first["app_fu"]
     first["app_fu"].cancel()
     assert memoizer.check_memo(second) is None
+
+
+def test_closing_records_what_is_left_and_ends_the_timer(tmp_path: Path) -> None:
+    before = {*threading.enumerate()}
+    memoizer = BasicMemoizer(checkpoint_mode="periodic", checkpoint_period="10:00:00")
+    memoizer.start(run_dir=str(tmp_path), config_run_dir=str(tmp_path))
+    first = task(1)
+    assert memoizer.check_memo(first) is None
+    memoizer.update_memo_result(first, 10)
+    memoizer.close()
+    assert {*threading.enumerate()} <= before
+    again = BasicMemoizer(checkpoint_files=[str(tmp_path / "checkpoint")])
+    again.start(run_dir=str(tmp_path), config_run_dir=str(tmp_path))
+    known = again.check_memo(task(1))
+    assert known is not None and known.result() == 10
+    again.close()
 
 
 @pytest.mark.parametrize("files", [None, [], [[]], ["runinfo/000/checkpoint"]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from parsl_on_dask.dataflow.futures import AppFuture
 from parsl_on_dask.dataflow.states import States
 from parsl_on_dask.dataflow.taskrecord import FIELDS, TaskRecord
 
@@ -49,3 +50,13 @@ def test_a_copy_is_a_plain_dict() -> None:
     task.try_id = 9
     assert type(copied) is dict and copied["try_id"] == 0
     assert set(copied) <= set(FIELDS)
+
+
+def test_the_record_of_a_finished_task_has_its_future_for_whoever_asks_that_for_it() -> None:
+    task = record()
+    task.app_fu = future = AppFuture[int](task)
+    task.let_go()
+    assert "app_fu" not in task, "the two would hold each other"
+    assert future.task_record["app_fu"] is future
+    del future
+    assert "app_fu" not in task

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import parsl_on_dask as parsl
 from parsl_on_dask import bash_app, python_app
 from parsl_on_dask.dataflow.memoization import id_for_memo
 from tests.helpers import WAIT, append, text_of
@@ -96,6 +97,16 @@ def test_an_app_without_cache_always_runs(log: str) -> None:
     for _ in range(3):
         app(log).result(WAIT)
     assert text_of(log) == "xxx"
+
+
+def test_automatic_names_of_streams_make_no_difference(log: str) -> None:
+    @bash_app(cache=True)
+    def noted(path: str, stdout: Any = parsl.AUTO_LOGNAME) -> str:
+        return f"echo -n x >> {path}; echo out"
+
+    first, again = [(f.result(WAIT), f)[1] for f in (noted(log), noted(log))]
+    assert text_of(log) == "x" and again.task_status() == "memo_done"
+    assert text_of(first.stdout) == "out\n"
 
 
 def test_same_arguments_of_another_app(log: str) -> None:

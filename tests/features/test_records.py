@@ -15,6 +15,7 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask import bash_app, python_app
+from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.dataflow.states import FINAL_FAILURE_STATES, FINAL_STATES, States
 from tests.helpers import WAIT, eventually, text_of
 
@@ -121,6 +122,18 @@ def test_records_leave_the_kernel_when_done(load: Callable[..., Any]) -> None:
     blocker.set_result(1)
     waiting.result(WAIT)
     assert not kernel.tasks
+
+
+def test_a_memoizer_finds_the_future_in_a_record_that_it_has_kept(load: Callable[..., Any]) -> None:
+    class Keeping(BasicMemoizer):
+        def check_memo(self, task: Any) -> None:
+            kept.append(task)
+
+    kept: list[Any] = []
+    load(memoizer=Keeping())
+    future = value(1)
+    assert future.result(WAIT) == 1
+    assert kept[0]["app_fu"] is future
 
 
 def test_records_are_kept_without_garbage_collection(load: Callable[..., Any]) -> None:
