@@ -37,7 +37,10 @@ SEEN = [
     *(f"tests/features/test_{n}.py" for n in ("dependencies", "futures", "callbacks", "joins", "retries", "memo")),
     *(f"tests/features/test_{n}.py" for n in ("failures", "ahead", "options", "flow_control", "interleavings")),
     *(f"tests/features/test_{n}.py" for n in ("records", "retry_handlers", "several_executors", "large_values")),
-    *(f"tests/features/test_{n}.py" for n in ("values_changed_in_place", "odd_exceptions", "tracebacks", "fan_in")),
+    *(
+        f"tests/features/test_{n}.py"
+        for n in ("values_changed_in_place", "odd_exceptions", "arguments_taken", "fan_in")
+    ),
     *(f"tests/lanes/test_{n}.py" for n in ("differential", "promises", "worker_deaths")),
     *(f"tests/lifetime/test_{n}.py" for n in ("load", "clear", "interrupted_ends")),
 ]
@@ -52,7 +55,7 @@ MORE = {
         *(f"tests/features/test_{n}.py" for n in ("worker_loss", "lost_values", "walltime", "bare_executors")),
         *(
             f"tests/features/test_{n}.py"
-            for n in ("dask_things", "dask_functions", "serialisation", "lane_end", "changed_globals")
+            for n in ("dask_things", "dask_functions", "serialisation", "tracebacks", "changed_globals")
         ),
     ],
 }
