@@ -67,6 +67,15 @@ def test_an_exit_code_is_explained(code: int, note: str) -> None:
         assert note in error.__notes__[0]
 
 
+def test_where_to_look_is_told_only_if_nothing_is_quoted() -> None:
+    plain, quoting = (
+        as_exception("BashExitFailure", ("sort", 126, *quoted)) for quoted in ((), ({"stderr": ("err", ["no"])},))
+    )
+    if hasattr(plain, "__notes__"):
+        assert "stdout= and stderr=" in plain.__notes__[0]
+        assert quoting.__notes__ == ["126 is a command that may not be run."]
+
+
 def test_an_exception_comes_with_its_frames_and_causes() -> None:
     def inner() -> None:
         raise KeyError("inner")
