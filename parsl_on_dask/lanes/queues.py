@@ -39,12 +39,11 @@ Key = tuple[Any, ...]
 class _Times:
     """Running mean of an app's run times, in seconds, and the longest of the last ones."""
 
-    __slots__ = ("longest", "mean", "seen")
+    __slots__ = ("longest", "mean")
 
     def __init__(self) -> None:
         self.mean = 0.0
         self.longest = 0.0
-        self.seen = 0
 
 
 class Queues:
@@ -152,8 +151,7 @@ class Queues:
         elif times.longest > LONG:
             times.longest -= FORGET * (times.longest - seconds)
         seconds = 2 * ALONE if kept else max(seconds, 1e-6)
-        times.mean = seconds if not times.seen else (1 - NEWEST) * times.mean + NEWEST * seconds
-        times.seen += 1
+        times.mean = seconds if not times.mean else (1 - NEWEST) * times.mean + NEWEST * seconds
 
     def clear(self) -> None:
         self.waiting.clear()

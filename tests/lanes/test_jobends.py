@@ -59,6 +59,13 @@ def test_as_long_as_every_worker_has_time_for_every_call_nothing_is_asked(world:
     assert lane.ends.any_soon
 
 
+def test_long_calls_are_looked_after_earlier(world: World) -> None:
+    lane = world.lane()
+    known(lane, 100.0)
+    ends(lane, addresses(world)[0], 100.0 * SPARE + 0.1, 100.0 * SPARE + 0.1, 200.0)
+    assert lane.ends.any_soon
+
+
 def test_calls_go_where_they_have_the_time(world: World) -> None:
     lane = world.lane()
     short, long = addresses(world)

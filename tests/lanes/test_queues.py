@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from parsl_on_dask.lanes.call import Call
-from parsl_on_dask.lanes.queues import ALONE, LONG, TARGET, TIMES_KEPT, Queues
+from parsl_on_dask.lanes.queues import ALONE, LONG, SPARE, TARGET, TIMES_KEPT, Queues
 
 
 def queues(**options: Any) -> Queues:
@@ -59,6 +61,27 @@ def test_where_shifts_cost_nothing_more_only_very_long_calls_travel_alone() -> N
         filled(waiting, 3)
         waiting.learn(call(), seconds, kept=False)
         assert [alone for _, alone in waiting.heads()] == [expected]
+
+
+def test_a_mean_follows_the_newest_times() -> None:
+    waiting = queues()
+    for seconds in (0.5, 1.0, 1.0):
+        waiting.learn(call(), seconds, kept=False)
+    assert waiting.mean_of("f") == pytest.approx(0.68)
+
+
+def test_a_long_time_is_forgotten_slowly() -> None:
+    waiting = queues()
+    waiting.learn(call(), 10.0, kept=False)
+    waiting.learn(call(), 5.0, kept=False)
+    assert waiting.need_of("f") == waiting.longest_need() == pytest.approx(9.9 * SPARE)
+
+
+def test_nothing_waits_when_all_calls_have_failed() -> None:
+    waiting = queues()
+    filled(waiting, 3)
+    waiting.clear()
+    assert not waiting.size and not list(waiting.heads())
 
 
 def test_calls_with_a_specification_have_a_queue_of_their_own() -> None:
