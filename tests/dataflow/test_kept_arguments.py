@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.dataflow.kept_arguments import Dropped, is_small, loose_args, loose_kwargs
+from parsl_on_dask.dataflow.kept_arguments import Depended, Dropped, is_small, loose_args, loose_kwargs
 from parsl_on_dask.remote.standin import FinishedFuture
 
 
@@ -91,6 +92,20 @@ def test_what_stands_for_large_arguments() -> None:
     assert repr(shown[4]) == "<an argument that was released, a str>"
     assert kwargs.shown()["held"] is held and type(kwargs.shown()["dropped"]) is Dropped
     assert kwargs["stdout"] == "o" * 100_000, "which futures have as an attribute"
+
+
+def test_what_stands_for_parts_of_large_arguments() -> None:
+    held = np.zeros(100_000)
+    parts = loose_args(([held, [1, 2], [held], FinishedFuture(held)],)).shown()[0]
+    assert parts[0] is held and parts[1] == [1, 2] and parts[3].result() is held
+    assert type(parts[2]) is Dropped, "an inner list that is not small"
+
+
+def test_futures_that_a_task_has_waited_for_are_shown_while_somebody_has_them() -> None:
+    first, second = Future[int](), Future[int]()
+    depended = Depended(map(weakref.ref, (first, second)))
+    del first
+    assert depended.shown() == [second]
 
 
 @pytest.mark.parametrize("use", [len, list, bool, float, lambda x: x[0], lambda x: x + 1, lambda x: x.shape])

@@ -68,8 +68,13 @@ def test_what_cannot_be_pickled_fails_as_ever(load: Any) -> None:
     assert not kept(kernel) and not getattr(caught.value, "__notes__", [])
 
 
+@join_app
+def broken_join() -> Any:
+    raise ValueError("before it called anything")
+
+
 def test_only_what_failed_itself_is_kept(load: Any) -> None:
     kernel = load()
     joined = join(1)
-    failing(joined, after(joined))
+    failing(joined, after(joined), broken_join())
     assert len(kept(kernel)) == 1

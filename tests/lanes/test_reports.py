@@ -98,7 +98,8 @@ def test_a_report_that_cannot_be_dealt_with_ends_its_own_call_alone() -> None:
 
     lane = SimpleNamespace(shifts={}, live={1: calls[0], 2: calls[1]}, queues=SimpleNamespace(learn=learn))
     lane.finish = lambda call, outcome: ended.append((call.number, type(outcome.error)))
-    lane.large_results = SimpleNamespace(fail=lambda number, error: None)
+    failed: list[int] = []
+    lane.large_results = SimpleNamespace(fail=lambda number, error: failed.append(number))
     lane.dispatcher = SimpleNamespace(rests=lambda shift: None, ended=lambda shift: None)
     lane.take_note = lambda call, outcome: None
     batch = lane.shifts["b"] = Shift("b", "app", feed=True)
@@ -106,6 +107,26 @@ def test_a_report_that_cannot_be_dealt_with_ends_its_own_call_alone() -> None:
     value = (module.VALUE, b"\x80\x04K\x01.", 0.0, 0.1)
     Reports(lane).read(("b", "w", "a", "h", 1, [(value[0], n, *value[1:]) for n in (1, 2)]))  # type: ignore[arg-type]
     assert ended == [(1, ZeroDivisionError), (2, type(None))]
+    assert failed == [1], "also if it waited for its large result already"
+
+
+def test_what_was_sent_later_is_sent_again_when_dask_runs_a_shift_on_another_worker() -> None:
+    again: list[int] = []
+    lane = SimpleNamespace(shifts={}, ends=SimpleNamespace(places={}), links=SimpleNamespace(to=lambda address: None))
+    lane.dispatcher = SimpleNamespace(rests=lambda shift: None)
+    lane.again = lambda call: again.append(call.number)
+    calls = [Call("app", print, (), {}, {}, print) for _ in range(2)]
+    for number, call in enumerate(calls, 1):
+        call.number = number
+    shift = lane.shifts["b"] = Shift("b", "app", feed=True)
+    shift.begin_with(calls[:1])
+    reports = Reports(lane)  # type: ignore[arg-type]
+    reports.read(("b", "first", "a", "h", 1, [(module.STARTED,)]))
+    shift.calls[2] = calls[1]
+    reports.read(("b", "first", "a", "h", 2, [(module.STARTED,)]))
+    assert again == [] and list(shift.calls) == [1, 2]
+    reports.read(("b", "second", "a", "h", 1, [(module.STARTED,)]))
+    assert again == [2] and list(shift.calls) == [1]
 
 
 @pytest.fixture(params=[True, False], ids=["ours", "theirs"])
