@@ -48,7 +48,7 @@ MORE = {
     "dataflow": [
         *(f"tests/features/test_{n}.py" for n in ("staging", "bash", "resolvers", "replay", "limits")),
         *(f"tests/checkpoint/test_{n}.py" for n in ("runs", "policies", "large")),
-        "tests/app",
+        *("tests/app", "tests/monitoring/test_rows.py"),
     ],
     "lanes": [
         *(f"tests/lanes/test_{n}.py" for n in ("dask_noise", "dask_futures", "threads_and_dask", "large_arguments")),
@@ -57,6 +57,7 @@ MORE = {
             f"tests/features/test_{n}.py"
             for n in ("dask_things", "dask_functions", "serialisation", "tracebacks", "changed_globals")
         ),
+        "tests/checkpoint/test_large.py",
     ],
 }
 OTHER = {

@@ -12,7 +12,7 @@ import pytest
 
 from parsl_on_dask import join_app, python_app
 from parsl_on_dask.dataflow.errors import DependencyError, JoinError
-from tests.helpers import WAIT
+from tests.helpers import WAIT, eventually
 
 WARM = True
 
@@ -59,6 +59,7 @@ def test_an_empty_list() -> None:
 def test_a_foreign_future() -> None:
     foreign: concurrent.futures.Future[str] = concurrent.futures.Future()
     future = join(lambda: foreign)
+    eventually(lambda: future.task_status() == "joining", "its body has returned")
     assert not future.done()
     foreign.set_result("joined")
     assert future.result(WAIT) == "joined"
@@ -101,20 +102,20 @@ def test_deep_recursion() -> None:
 
 
 @pytest.mark.parametrize(
-    "make, kind",
+    "make, kind, hint",
     [
-        (lambda: (value(1), value(2)), "tuple"),
-        (lambda: 5, "int"),
-        (lambda: None, "NoneType"),
-        (lambda: [value(1), 5], "list"),
+        (lambda: (value(1), value(2)), "tuple", "return list(...) of it"),
+        (lambda: 5, "int", "make 'join' a python_app"),
+        (lambda: None, "NoneType", "make 'join' a python_app"),
+        (lambda: [value(1), 5], "list", "class 'list'>"),
     ],
     ids=["tuple", "int", "None", "list with a plain value"],
 )
-def test_anything_else_is_refused(make: Any, kind: str) -> None:
+def test_anything_else_is_refused(make: Any, kind: str, hint: str) -> None:
     with pytest.raises(TypeError) as caught:
         join(make).result(WAIT)
     assert "join_app body must return a Future or list of Futures, got " in str(caught.value)
-    assert kind in str(caught.value)
+    assert kind in str(caught.value) and str(caught.value).endswith(hint)
 
 
 def test_a_body_that_raises() -> None:
@@ -134,7 +135,7 @@ def test_a_joined_future_that_fails() -> None:
         future.result(WAIT)
     error = caught.value
     assert isinstance(error.__cause__, ValueError)
-    assert error.task_id == future.tid
+    assert error.task_id == future.tid and future.task_record["fail_count"] == 1
     [(cause, description)] = error.dependent_exceptions_tids
     assert isinstance(cause, ValueError) and description == f"task {inner[0].tid}"
     assert f"task {inner[0].tid}" in str(error) and f"task {future.tid}" in str(error)
