@@ -1,8 +1,9 @@
 """Changes one thing at a time in a room, and looks whether tests notice: ``python -m ci.mutation dataflow lanes``.
 
 What is changed (a comparison, a condition, a constant, a statement that is left out) is drawn by a seed. It happens in
-a copy of the package. First the room's tests in one process run; if these pass, some of what users see on threads and
-processes. What no test has noticed is printed as rows of a table: the place, what stood there, and what stands there.
+a copy of the package. First the module's own tests and the room's run in one process; if these pass, some of what users
+see on threads and processes. What no test has noticed is printed as rows of a table: the place, what stood there, and
+what stands there.
 """
 
 from __future__ import annotations

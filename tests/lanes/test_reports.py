@@ -51,8 +51,9 @@ def test_a_process_that_was_stopped_does_not_take_calls_for_lost() -> None:
     assert lost == ["b"]
 
 
-def test_what_a_dead_worker_has_left_is_read_once() -> None:
-    left: list[Any] = [(7, [])]
+def ended_shift(last: Any, dask: Any) -> tuple[list[Any], list[int]]:
+    """What becomes of calls 7 and 8 when their Dask task ends: those that end, with their errors; those sent again."""
+    left = [last] if last else []
     ended: list[tuple[int, Any]] = []
     again: list[int] = []
     cluster = SimpleNamespace(
@@ -70,10 +71,19 @@ def test_what_a_dead_worker_has_left_is_read_once() -> None:
         call.number = number
     shift = lane.shifts["b"] = Shift("b", "app", feed=True)
     shift.begin_with(calls)
+    Reports(lane).ended(shift, dask)  # type: ignore[arg-type]
+    return ended, again
+
+
+def test_what_a_dead_worker_has_left_is_read_once() -> None:
     killed = KilledWorker("b", SimpleNamespace(name="w", address="tcp://127.0.0.1:1"))
-    Reports(lane).ended(shift, SimpleNamespace(status="error", exception=lambda: killed))  # type: ignore[arg-type]
+    ended, again = ended_shift((7, []), SimpleNamespace(status="error", exception=lambda: killed))
     assert ended == [(7, WorkerLost)], "the call that ran is charged with it"
     assert again == [8]
+
+
+def test_calls_of_a_task_that_dask_has_lost_are_sent_again_at_once() -> None:
+    assert ended_shift(None, SimpleNamespace(status="lost")) == ([], [7, 8])
 
 
 def test_time_passes_as_usual_in_a_process_that_runs() -> None:
