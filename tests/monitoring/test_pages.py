@@ -418,6 +418,7 @@ def test_parsl_visualize_has_parsls_arguments(monitored: Path) -> None:
     assert done.returncode == 2 and "this machine only" in done.stderr and "ssh -L" in done.stderr
 
 
+@pytest.mark.extended
 def test_visualize_without_a_database_says_what_to_do(tmp_path: Path) -> None:
     done = command("visualize", cwd=tmp_path)
     assert done.returncode == 1 and "Traceback" not in done.stderr
