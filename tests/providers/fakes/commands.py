@@ -67,10 +67,11 @@ def sbatch(arguments: list[str]) -> None:
     options = directives(arguments[-1], "#SBATCH")
     if last(options, "--partition") == "closed":
         refuse("sbatch: error: invalid partition specified: closed", 1)
-    minutes = int(last(options, "--time"))
+    limit = last(options, "--time")
+    seconds = clock(limit) if ":" in limit else int(limit) * 60
     if last(options, "--array"):
         paths = last(options, "--output"), last(options, "--error")
-        what = last(options, "--job-name"), arguments[-1], *paths, walltime(minutes * 60)
+        what = last(options, "--job-name"), arguments[-1], *paths, walltime(seconds)
         first = system.submit_array(last(options, "--array"), "%a", "SLURM_ARRAY_TASK_ID", *what)
         print(f"Submitted batch job {first.number}")
         return
@@ -79,7 +80,7 @@ def sbatch(arguments: list[str]) -> None:
         arguments[-1],
         last(options, "--output"),
         last(options, "--error"),
-        walltime(minutes * 60),
+        walltime(seconds),
         SLURM_JOB_NAME=last(options, "--job-name"),
     )
     cluster = last(options, "--clusters")
