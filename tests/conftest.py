@@ -54,18 +54,24 @@ EXTENDED = (
     *("tests/benchmark/", "tests/benchmarks/", "tests/chaos/", "tests/conformance/", "tests/hpc/", "tests/programs/"),
     "tests/release/test_build.py",
     # blocks of nodes, each with interpreters of its own; how they are asked for is core
-    *(f"tests/clusters/test_{name}.py" for name in ("draining", "notice", "pythons")),
-    # notebooks, whole examples
-    *("tests/front_door/test_notebook.py", "tests/examples/"),
+    *(f"tests/clusters/test_{name}.py" for name in ("allocated", "block_trouble", "blocks", "draining", "hosts")),
+    *(f"tests/clusters/test_{name}.py" for name in ("notice", "pythons")),
+    "tests/executors/test_mpi.py",
+    # commands of batch systems, notebooks, whole examples
+    *("tests/providers/test_batch.py", "tests/front_door/test_notebook.py", "tests/examples/"),
     # killed at many moments; the ends of several interpreters
     *("tests/checkpoint/test_durability.py", "tests/common/test_late_threads.py"),
     *("tests/features/test_walltime_of_jobs.py", "tests/lanes/test_blocks_come_and_go.py"),
-    # workers that share no disk
-    "tests/data_provider/test_dask_transfer_isolated.py",
-    # odd requests, a browser, a database, a real Parsl
-    *("tests/monitoring/test_pages_browser.py", "tests/monitoring/test_postgres.py"),
+    # servers of S3, SSH and others; workers that share no disk
+    *("tests/data_provider/test_fsspec_staging.py", "tests/data_provider/test_dask_transfer_isolated.py"),
+    # pages, a browser, a database, a real Parsl
+    *(
+        "tests/clusters/test_dask_page.py",
+        "tests/monitoring/test_pages_browser.py",
+        "tests/monitoring/test_postgres.py",
+    ),
     *("tests/checkpoint/test_parsl_itself.py", "tests/monitoring/test_parsl_itself.py"),
-    "tests/monitoring/test_pages_odd.py",
+    *(f"tests/monitoring/test_{name}.py" for name in ("pages", "pages_odd", "report", "robust")),
 )
 """Folders and files whose tests are not part of the core suite; single ones are marked ``extended``."""
 
