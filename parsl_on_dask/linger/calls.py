@@ -151,14 +151,16 @@ class Calls:
             self._numbers += 1
             number = self._numbers
             self._values[number] = value
+        # before the script hears of it: if that ends everything, what is on its way to the disk is waited for
+        keeping = self._recorder.put_large(work.key, work.about, value) if work.key else None
         outcome = (KEPT, (number, value.future.key, value.item, value.size), about, None)
-        if not self.table.ended(work, outcome, recording=bool(work.key)):
+        if not self.table.ended(work, outcome, recording=keeping is not None):
             self.release(number)
-        if work.key:
-            self._recorder.put_large(work.key, work.about, value, lambda stored: self._recorded(work, value, stored))
+        if keeping is not None:
+            keeping.add_done_callback(lambda _: self._recorded(work, value))
 
-    def _recorded(self, work: Work, value: RemoteValue, stored: bool) -> None:
-        if stored:
+    def _recorded(self, work: Work, value: RemoteValue) -> None:
+        if self._recorder.has(work.key):
             self.table.recorded(work, RECORDED)
             return
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from parsl_on_dask.checkpoint.recording import Recording
@@ -46,16 +47,20 @@ class Recorder:
             return False
         return True
 
-    def put_large(self, key: str, about: tuple[Any, ...], value: RemoteValue, then: Callable[[bool], None]) -> None:
-        """Have a value on the cluster recorded; ``then`` is told whether it is."""
+    def put_large(self, key: str, about: tuple[Any, ...], value: RemoteValue) -> Future[Any]:
+        """Have a value on the cluster recorded; completed when that was done, or could not be done."""
         app, identity, parts = about
         try:
-            done = self._schedule.keep(Ended(key, app, identity, parts, value), value)
+            return self._schedule.keep(Ended(key, app, identity, parts, value), value)
         except Exception as e:
             logger.error("A result of app %s cannot be recorded in %s: %r", app, self.directory, e)
-            then(False)
-        else:
-            done.add_done_callback(lambda _: then(self._recording.store.find(key) is not None))
+            refused: Future[Any] = Future()
+            refused.set_result(None)
+            return refused
+
+    def has(self, key: str) -> bool:
+        """Whether a value has been recorded."""
+        return self._recording.store.find(key) is not None
 
     def get(self, key: str) -> bytes | None:
         """The pickle of a value that was recorded here; None when it cannot be had."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,24 @@ def test_a_large_value_that_nobody_waits_for_is_let_go(desk: Desk) -> None:
     del awaited, dropped
     gc.collect()
     assert [end() is None for end in ends] == [False, True]
+
+
+def test_a_large_value_is_on_its_way_to_the_disk_before_the_script_hears_of_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script may end everything as soon as it hears, and the end waits for what is on its way."""
+    order: list[str] = []
+    writing: Future[Any] = Future()
+
+    def keep_on_worker(*_: Any) -> Future[Any]:
+        order.append("on its way")
+        return writing
+
+    monkeypatch.setattr("parsl_on_dask.lanes.value_files.keep_on_worker", keep_on_worker)
+    desk.calls._tell = lambda *message: order.append(message[2])
+    value = RemoteValue("htex", object(), type("Future", (), {"key": "key"})(), None, 10)  # type: ignore[arg-type]
+    desk.call(1, KEY)
+    done(desk, Outcome(value))
+    assert order == ["on its way", "kept"]
+    writing.set_exception(OSError("no space"))
+    desk.recorder.settle()
