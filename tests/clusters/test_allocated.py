@@ -71,7 +71,6 @@ LAUNCHERS = {
 }
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("starter", ["srun", "mpiexec", "jsrun"])
 def test_a_local_provider_with_a_launcher(
     starter: str, load: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -95,7 +94,6 @@ def test_a_local_provider_with_a_launcher(
     assert name == starter and options[options.index(number) + 1] == "2"
 
 
-@pytest.mark.extended
 def test_blocks_come_and_go(load: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of two blocks of one node is on a node of its own, whatever it was told of the other one."""
     Job(tmp_path, monkeypatch, "PBS", "mpiexec")
@@ -115,7 +113,6 @@ def test_blocks_come_and_go(load: Callable[[Any], Any], tmp_path: Path, monkeypa
     }
 
 
-@pytest.mark.extended
 def test_a_job_that_is_about_to_end(
     load: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +131,6 @@ def test_a_job_that_is_about_to_end(
     assert executor.scale_out_facade(1) == ["2"], "the job was given more time"
 
 
-@pytest.mark.extended
 def test_more_nodes_than_there_are(load: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(tmp_path, monkeypatch, "Slurm")
     job.command("srun", "#!/bin/bash\necho More processors requested than permitted >&2; exit 1\n")
@@ -152,7 +148,6 @@ STARTS = {
 }
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("starter", STARTS)
 def test_hosts_of_the_allocation(
     starter: str, load: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -177,7 +172,6 @@ def test_hosts_of_the_allocation(
     assert [word for word in first if word in expected] == expected
 
 
-@pytest.mark.extended
 def test_all_nodes_are_a_block(load: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(tmp_path, monkeypatch, "Slurm", "srun")
     executor = load(DaskExecutor(hosts="allocation", max_workers_per_node=1))
@@ -186,7 +180,6 @@ def test_all_nodes_are_a_block(load: Callable[[Any], Any], tmp_path: Path, monke
     assert "--nodelist=n1,n2" in job.started()[0]
 
 
-@pytest.mark.extended
 def test_a_launcher_of_the_users_own_choice(
     load: Callable[[Any], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,7 +246,6 @@ def test_check_says_where_workers_will_be(tmp_path: Path, monkeypatch: pytest.Mo
     assert "here it is in none" in plan(nodes_per_block=2, launcher=SrunLauncher()).becomes
 
 
-@pytest.mark.extended
 def test_idle_nodes_are_told_of(
     load: Callable[[Any], Any], caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

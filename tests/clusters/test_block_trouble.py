@@ -22,7 +22,6 @@ from tests.helpers import Script, eventually
 __all__ = ["start"]
 
 
-@pytest.mark.extended
 def test_a_failing_worker_init(start: Start) -> None:
     kernel, executor, _ = start("simple", provider={"worker_init": "echo module not found >&2; exit 3"})
     with pytest.raises(BadStateException) as raised:
@@ -41,7 +40,6 @@ def test_a_rejected_submission(start: Start) -> None:
     assert "invalid partition" in str(executor.executor_exception)
 
 
-@pytest.mark.extended
 def test_a_rejected_block_among_others(start: Start) -> None:
     kernel, executor, jobs = start()
     assert seen(kernel)
@@ -53,7 +51,6 @@ def test_a_rejected_block_among_others(start: Start) -> None:
     assert seen(kernel)
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("blocks", [0, 1], ids=["the only block", "another block"])
 @pytest.mark.parametrize(
     "said",
@@ -93,7 +90,6 @@ def test_a_block_that_is_held_back_is_given_back(start: Start) -> None:
     assert {s.state for s in executor.status().values()} == {JobState.SCALED_IN} and not jobs.resources
 
 
-@pytest.mark.extended
 def test_blocks_that_die_young_slow_down_the_next_ones(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     """Ten at a time may be asked for, and all of them die: that is not done again and again."""
     kernel, executor, jobs = start(
@@ -112,7 +108,6 @@ def test_blocks_that_die_young_slow_down_the_next_ones(start: Start, caplog: pyt
     assert [f.result(120) for f in waiting]
 
 
-@pytest.mark.extended
 def test_ones_own_error_handler(start: Start) -> None:
     told: list[dict[str, JobStatus]] = []
     kernel, executor, jobs = start(
@@ -126,7 +121,6 @@ def test_ones_own_error_handler(start: Start) -> None:
     assert kernel.submit(where).result(60)[0] == "1"
 
 
-@pytest.mark.extended
 def test_jobs_that_die_at_once_are_not_submitted_in_haste(start: Start) -> None:
     kernel, _, jobs = start(
         "simple",
@@ -142,7 +136,6 @@ def test_jobs_that_die_at_once_are_not_submitted_in_haste(start: Start) -> None:
     assert waiting.result(60)
 
 
-@pytest.mark.extended
 def test_a_queue_that_never_starts_jobs(start: Start) -> None:
     kernel, executor, jobs = start("simple", provider={"hold": True, "max_blocks": 3})
     waiting = [kernel.submit(where) for _ in range(50)]
@@ -160,7 +153,6 @@ def test_pending_blocks_are_given_back_when_idle(start: Start) -> None:
     eventually(lambda: jobs.left() == [], "its job is cancelled")
 
 
-@pytest.mark.extended
 def test_bursts(start: Start) -> None:
     kernel, _, jobs = start("simple", provider={"init_blocks": 0, "max_blocks": 2}, max_workers_per_node=1)
     for _ in range(2):
@@ -171,7 +163,6 @@ def test_bursts(start: Start) -> None:
     assert len(jobs.resources) == 3
 
 
-@pytest.mark.extended
 def test_a_provider_that_fails_and_is_slow(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     kernel, executor, jobs = start()
     assert seen(kernel)
@@ -185,7 +176,6 @@ def test_a_provider_that_fails_and_is_slow(start: Start, caplog: pytest.LogCaptu
     jobs.status_delay = 0.0
 
 
-@pytest.mark.extended
 def test_the_scheduler_dies(start: Start) -> None:
     kernel, executor, jobs = start()
     assert seen(kernel)
@@ -232,7 +222,6 @@ time.sleep(300) if sys.argv[1] == "wait" else sys.exit(1 / 0 if sys.argv[1] == "
 """
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("way", ["kill", "ctrl-c", "raise", "exit"])
 def test_however_a_script_ends_its_jobs_end(script: Any, way: str) -> None:
     root = str(Path(parsl.__file__).parent.parent)
@@ -249,7 +238,6 @@ def test_however_a_script_ends_its_jobs_end(script: Any, way: str) -> None:
         assert (run.directory / "cancelled").read_text().split() == ["1000", "1001"]
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("keys", ["keys are left", "nothing is left"])
 def test_a_job_that_starts_after_its_script_was_killed_ends(
     keys: str, start: Start, monkeypatch: pytest.MonkeyPatch

@@ -60,7 +60,6 @@ def seen(kernel: Any, count: int = 60) -> set[tuple[str, ...]]:
     return {f.result(60) for f in [kernel.submit(where) for _ in range(count)]}
 
 
-@pytest.mark.extended
 def test_start_files_of_an_earlier_run_are_replaced(tmp_path: Path) -> None:
     """Executors that are started without a kernel use the same directory each time."""
     executor = HighThroughputExecutor(
@@ -77,7 +76,6 @@ def test_start_files_of_an_earlier_run_are_replaced(tmp_path: Path) -> None:
         executor.shutdown()
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize(("nodes", "encrypted"), [(1, True), (2, False)], ids=["tls", "plain"])
 def test_every_node_of_a_block_works(start: Start, nodes: int, encrypted: bool) -> None:
     others = own_children()
@@ -116,7 +114,6 @@ def nothing_listens_off_loopback(processes: set[psutil.Process]) -> None:
                     assert connection.laddr.ip == "127.0.0.1", (process, connection)
 
 
-@pytest.mark.extended
 def test_blocks_are_asked_for_at_load_and_not_waited_for(start: Start) -> None:
     kernel, executor, jobs = start(provider={"init_blocks": 3, "hold": True})
     eventually(lambda: len(jobs.resources) == 3, "three jobs were submitted")
@@ -147,7 +144,6 @@ def test_scaling_out_and_in_by_hand(start: Start) -> None:
     assert {block for block, *_ in seen(kernel)} == {"0"}
 
 
-@pytest.mark.extended
 def test_only_blocks_that_have_been_idle_for_long_are_given_back(start: Start, gate: str, tmp_path: Path) -> None:
     kernel, executor, _ = start(provider={"init_blocks": 2}, max_workers_per_node=1)
     eventually(lambda: len(executor.lane.workers()) == 2, "two blocks of one worker", 60)
@@ -162,7 +158,6 @@ def test_only_blocks_that_have_been_idle_for_long_are_given_back(start: Start, g
     assert managers[busy.result()] == (1, False)
 
 
-@pytest.mark.extended
 def test_a_script_that_ends_during_a_submission(start: Start) -> None:
     kernel, _, jobs = start(provider={"init_blocks": 2, "submit_delay": 1.0})
     kernel.cleanup()
@@ -174,7 +169,6 @@ def big() -> Any:
     return bytes(1_000_000)
 
 
-@pytest.mark.extended
 def test_values_survive_the_end_of_their_block(start: Start) -> None:
     kernel, executor, _ = start(provider={"init_blocks": 2}, max_workers_per_node=1, inline_limit=1000)
     eventually(lambda: len(executor.lane.workers()) == 2, "two blocks of one worker", 60)
@@ -186,7 +180,6 @@ def test_values_survive_the_end_of_their_block(start: Start) -> None:
     assert all(len(f.result(60)) == 1_000_000 for f in kept)
 
 
-@pytest.mark.extended
 def test_a_busy_block_stays_when_another_one_is_idle(start: Start, gate: str, tmp_path: Path) -> None:
     kernel, executor, _ = start(provider={"init_blocks": 2}, max_workers_per_node=1)
     eventually(lambda: len(executor.lane.workers()) == 2, "two blocks of one worker", 60)
@@ -208,7 +201,6 @@ def hold_and_tell(started: str, gate: str) -> str:
     return os.environ["PARSL_WORKER_BLOCK_ID"]
 
 
-@pytest.mark.extended
 def test_a_lost_block_is_replaced(start: Start) -> None:
     kernel, executor, jobs = start("simple", provider={"max_blocks": 1}, config={"retries": 2})
     assert seen(kernel)
@@ -230,7 +222,6 @@ def die(marker: str) -> str:
     return os.environ["PARSL_WORKER_RANK"]
 
 
-@pytest.mark.extended
 def test_a_killed_worker_is_replaced_and_costs_its_call_only(start: Start, tmp_path: Path) -> None:
     kernel, executor, _ = start(max_workers_per_node=1)
     runs = tmp_path / "runs"
@@ -244,7 +235,6 @@ def test_a_killed_worker_is_replaced_and_costs_its_call_only(start: Start, tmp_p
     eventually(lambda: [w["name"][-2:] for w in executor.lane.workers()] == [".1"], "there is a new worker")
 
 
-@pytest.mark.extended
 def test_a_worker_that_a_call_ends_without_an_error_is_replaced(start: Start) -> None:
     kernel, executor, _ = start(max_workers_per_node=1)
     with pytest.raises(WorkerLost):
@@ -268,7 +258,6 @@ def note(path: str, number: int) -> int:
     return number
 
 
-@pytest.mark.extended
 def test_the_scheduler_in_the_first_block(start: Start) -> None:
     kernel, executor, jobs = start(provider={"init_blocks": 2, "nodes_per_block": 2}, scheduler_in_job=True)
     assert executor.lane.cluster.scheduler.supervisor is None
@@ -281,13 +270,11 @@ def test_the_scheduler_in_the_first_block(start: Start) -> None:
     assert jobs.left() == []
 
 
-@pytest.mark.extended
 def test_a_scheduler_in_a_job_that_fails(start: Start) -> None:
     with pytest.raises(parsl.errors.ExecutorError, match=r"(?s)exit code 3.*module not found"):
         start(provider={"worker_init": "echo module not found >&2; exit 3"}, scheduler_in_job=True)
 
 
-@pytest.mark.extended
 def test_a_scheduler_in_a_job_ends_without_its_client(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from parsl_on_dask.clusters import block_scheduler
 
@@ -304,7 +291,6 @@ def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize(
     ("jobs", "options", "ends"),
     [
@@ -328,7 +314,6 @@ def test_workers_know_when_their_job_ends(start: Start, jobs: Any, options: Any,
         assert began + seconds - 2 < float(found[f"PARSL_ON_DASK_{name}"]) < time.time() + seconds + 1
 
 
-@pytest.mark.extended
 def test_workers_for_a_node_are_counted_on_the_node(start: Start) -> None:
     kernel, executor, _ = start(
         provider={"worker_init": "export PARSL_CORES=7 PARSL_MEMORY_GB=10"},
@@ -342,7 +327,6 @@ def test_workers_for_a_node_are_counted_on_the_node(start: Start) -> None:
     assert executor.lane.slots_per_block() == 3
 
 
-@pytest.mark.extended
 def test_accelerators_and_affinity(start: Start) -> None:
     kernel, executor, _ = start(available_accelerators=["4", "7"], cpu_affinity="list:0:0", max_workers_per_node=None)
     eventually(lambda: len(executor.lane.workers()) == 2, "a worker for each", 60)
@@ -360,7 +344,6 @@ def placed() -> dict[str, str]:
     return {**os.environ, "cpus": str(sorted(os.sched_getaffinity(0)))}
 
 
-@pytest.mark.extended
 def test_the_port_for_workers(start: Start) -> None:
     import socket
 
@@ -372,7 +355,6 @@ def test_the_port_for_workers(start: Start) -> None:
     assert seen(kernel)
 
 
-@pytest.mark.extended
 def test_without_an_address_nodes_try_all_there_are(start: Start) -> None:
     kernel, executor, _ = start(address=None)
     host, port = executor.lane.client.scheduler.address.removeprefix("tls://").split(":")

@@ -19,7 +19,7 @@ pytest.importorskip("bokeh", reason="pip install bokeh")
 CONFIG = {"initialize_logging": False}
 
 
-@pytest.fixture(scope="module", params=["threads", pytest.param("processes", marks=pytest.mark.extended)])
+@pytest.fixture(scope="module", params=["threads", "processes"])
 def config_name(request: pytest.FixtureRequest) -> str:
     """Existing clusters have dashboards of their own."""
     name: str = request.param
@@ -74,7 +74,6 @@ def test_the_scheduler_is_told_how_the_tasks_are(kernel: Any, gate: str) -> None
     eventually(lambda: row("hold") == (6, 0, 0, 0, 0) and row("fail") == (0, 0, 0, 0, 1), "all have ended")
 
 
-@pytest.mark.extended
 def test_the_page_in_a_browser(kernel: Any, gate: str, tmp_path: Path) -> None:
     held = [hold(gate) for _ in range(6)]
     with browser() as chromium:

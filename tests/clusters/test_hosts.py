@@ -74,7 +74,6 @@ def node() -> tuple[str, str]:
     return os.environ["PARSL_WORKER_BLOCK_ID"], os.environ["SSH_CONNECTION"].split()[2]
 
 
-@pytest.mark.extended
 @needs_sshd
 @pytest.mark.timeout(180)
 def test_each_host_is_a_block(ssh_options: list[str], tmp_path: Path) -> None:
@@ -103,7 +102,6 @@ def test_each_host_is_a_block(ssh_options: list[str], tmp_path: Path) -> None:
     eventually(lambda: not left(), "nothing of ours runs on the hosts")
 
 
-@pytest.mark.extended
 @needs_sshd
 @pytest.mark.timeout(180)
 def test_a_python_that_is_not_there(ssh_options: list[str], tmp_path: Path) -> None:
@@ -116,7 +114,6 @@ def test_a_python_that_is_not_there(ssh_options: list[str], tmp_path: Path) -> N
         kernel.submit(node).result(60)
 
 
-@pytest.mark.extended
 @needs_sshd
 @pytest.mark.timeout(180)
 def test_a_host_that_does_not_answer(tmp_path: Path) -> None:
@@ -139,7 +136,6 @@ def test_wrong_hosts(hosts: Any) -> None:
         HostsProvider(hosts)
 
 
-@pytest.mark.extended
 @needs_sshd
 def test_the_environment_that_is_activated_over_there(ssh_options: list[str], tmp_path: Path) -> None:
     """Its packages are taken, and none of the script's."""

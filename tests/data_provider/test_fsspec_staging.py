@@ -89,7 +89,6 @@ def ssh(request: pytest.FixtureRequest, ssh_port_and_key: dict[str, Any]) -> tup
 # -- S3 ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("separate", [False, True], ids=["in the task", "separate"])
 def test_s3_in_and_out(load: Any, s3: Any, bucket: Any, separate: bool) -> None:
     work = load("s3", s3, separate=separate)
@@ -106,7 +105,6 @@ def test_s3_in_and_out(load: Any, s3: Any, bucket: Any, separate: bool) -> None:
         assert not list(work.iterdir()), "the copies were removed"
 
 
-@pytest.mark.extended
 def test_separate_tasks_are_seen(load: Any, s3: Any, bucket: Any) -> None:
     import parsl_on_dask as parsl
 
@@ -116,7 +114,6 @@ def test_separate_tasks_are_seen(load: Any, s3: Any, bucket: Any) -> None:
     assert parsl.dfk().task_count == 3
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("config_name", ["processes"], indirect=True, scope="module")
 def test_large_objects(load: Any, s3: Any, bucket: Any) -> None:
     """Which s3fs sends in parts."""
@@ -136,7 +133,6 @@ def test_large_objects(load: Any, s3: Any, bucket: Any) -> None:
     assert bucket.cat("bucket/copy.bin") == data
 
 
-@pytest.mark.extended
 def test_equal_names_in_different_places_are_different_files(load: Any, s3: Any, bucket: Any) -> None:
     load("s3", s3)
     bucket.pipe({"bucket/one/data.txt": b"1", "bucket/two/data.txt": b"2"})
@@ -151,7 +147,6 @@ def test_equal_names_in_different_places_are_different_files(load: Any, s3: Any,
     assert bucket.cat("bucket/b.txt") == b"12"
 
 
-@pytest.mark.extended
 def test_wrong_credentials_are_said_so(load: Any, s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
@@ -161,7 +156,6 @@ def test_wrong_credentials_are_said_so(load: Any, s3: Any, monkeypatch: pytest.M
         read(File("s3://bucket/x")).result(WAIT)
 
 
-@pytest.mark.extended
 def test_missing_objects_and_buckets(load: Any, s3: Any, bucket: Any) -> None:
     work = load("s3", s3)
     with pytest.raises(StagingError, match=r"s3://bucket/none cannot be staged in .*no such file.*app 'read'"):
@@ -175,7 +169,6 @@ def test_missing_objects_and_buckets(load: Any, s3: Any, bucket: Any) -> None:
     assert not list(work.iterdir())
 
 
-@pytest.mark.extended
 def test_a_missing_output_is_not_sent(load: Any, s3: Any, bucket: Any) -> None:
     work = load("s3", s3)
 
@@ -188,7 +181,6 @@ def test_a_missing_output_is_not_sent(load: Any, s3: Any, bucket: Any) -> None:
     assert not bucket.exists("bucket/never.txt") and not list(work.iterdir())
 
 
-@pytest.mark.extended
 def test_output_streams_of_a_failed_app_are_sent(load: Any, s3: Any, bucket: Any) -> None:
     load("s3", s3)
 
@@ -201,7 +193,6 @@ def test_output_streams_of_a_failed_app_are_sent(load: Any, s3: Any, bucket: Any
     assert b"the reason" in bucket.cat("bucket/err.txt") and not bucket.exists("bucket/half.txt")
 
 
-@pytest.mark.extended
 def test_nobody_answers(load: Any) -> None:
     need("s3fs", install="s3fs")
     from tests.data_provider.fsspec_servers import free_port
@@ -216,7 +207,6 @@ def test_nobody_answers(load: Any) -> None:
 # -- SSH -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.extended
 def test_ssh_in_and_out(load: Any, ssh: Any, tmp_path: Path) -> None:
     base, options = ssh
     work = load(list(options), options)
@@ -233,7 +223,6 @@ def test_ssh_in_and_out(load: Any, ssh: Any, tmp_path: Path) -> None:
     assert not list(work.iterdir())
 
 
-@pytest.mark.extended
 def test_ssh_large_files_are_never_seen_half(load: Any, ssh: Any, tmp_path: Path) -> None:
     base, options = ssh
     load(list(options), options)
@@ -285,7 +274,6 @@ def test_names_that_lead_elsewhere_are_refused(load: Any, url: str) -> None:
         upper(inputs=["x"], outputs=[File(url)])
 
 
-@pytest.mark.extended
 def test_equal_urls_in_flight_are_fetched_once(load: Any, files: Path, config_name: str) -> None:
     log = files / "log"
     load("counting", keep=False) if _register_counting(str(log), config_name) else pytest.skip("own class, own process")

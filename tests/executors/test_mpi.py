@@ -129,7 +129,6 @@ class TestOneBlock:
             assert first["PARSL_LAUNCHER_OPTIONS"] == "-v" and "PARSL_LAUNCHER_OPTIONS" not in second
             assert second["PARSL_NUM_NODES"] == "1"
 
-    @pytest.mark.extended
     def test_calls_at_a_time_have_different_nodes(self, block):
         app = parsl.python_app(nodes_of)
         spans = [f.result(WAIT) for f in [app(0.1 * (i % 3), **asks(1 + i % 3)) for i in range(24)]]
@@ -145,14 +144,12 @@ class TestOneBlock:
             most = max(most, len(taken))
         assert most > 1
 
-    @pytest.mark.extended
     def test_it_runs_no_more_than_max_workers_per_block(self, block):
         app = parsl.python_app(nodes_of)
         pids = {f.result(WAIT)[3] for f in [app(0.2, **asks(1)) for _ in range(8)]}
         assert len(pids) == 2
         assert sum(m["worker_count"] for m in block.connected_managers()) == 2 == block.workers_per_node
 
-    @pytest.mark.extended
     def test_calls_for_the_fewest_nodes_go_first(self, block):
         app = parsl.python_app(nodes_of)
         first = app(1.0, **asks(4))
@@ -169,7 +166,6 @@ class TestOneBlock:
         large = double(b"x" * 1_000_000, **asks(1))
         assert len(double(large, **asks(1)).result(WAIT)) == 4_000_000
 
-    @pytest.mark.extended
     def test_many_short_calls(self, block):
         app = parsl.python_app(nodes_of)
         futures = [app(0.0, **asks((1, 2, 4)[i % 3])) for i in range(100)]
@@ -188,7 +184,6 @@ class TestOneBlock:
             block.submit(variables, {})
 
 
-@pytest.mark.extended
 def test_open_mpis_mpiexec_gets_its_own_options(mpi, tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "mpiexec").write_text("#!/bin/sh\necho 'mpiexec (OpenRTE) 4.1.4'\n")
@@ -201,7 +196,6 @@ def test_open_mpis_mpiexec_gets_its_own_options(mpi, tmp_path):
 # ---------------------------------------------------------------- blocks and workers that come and go
 
 
-@pytest.mark.extended
 def test_each_block_has_its_own_nodes(mpi):
     executor, _ = mpi(nodes=2, workers=2, provider={"init_blocks": 2, "max_blocks": 2})
     eventually(lambda: len(executor.connected_blocks()) == 2, "both blocks have workers", WAIT)
@@ -215,7 +209,6 @@ def test_each_block_has_its_own_nodes(mpi):
     assert {block for block, _ in seen} == {"0", "1"}
 
 
-@pytest.mark.extended
 def test_a_call_that_fails_or_dies_gives_its_nodes_back(mpi):
     mpi(nodes=2, workers=2)
 
@@ -236,7 +229,6 @@ def test_a_call_that_fails_or_dies_gives_its_nodes_back(mpi):
     assert len(parsl.python_app(nodes_of)(0.0, **asks(2)).result(WAIT)[0]) == 2
 
 
-@pytest.mark.extended
 def test_a_block_that_goes_is_made_up_for(mpi):
     executor, _ = mpi(nodes=2, workers=1, provider={"init_blocks": 2, "max_blocks": 2}, retries=2)
     eventually(lambda: len(executor.connected_blocks()) == 2, "both blocks have workers", WAIT)
@@ -248,7 +240,6 @@ def test_a_block_that_goes_is_made_up_for(mpi):
     assert all(len(f.result(WAIT)[0]) == 2 for f in futures)
 
 
-@pytest.mark.extended
 def test_a_worker_that_dies_is_replaced_and_its_call_runs_again(mpi):
     executor, _ = mpi(nodes=2, workers=1, retries=1)
     app = parsl.python_app(nodes_of)
@@ -260,7 +251,6 @@ def test_a_worker_that_dies_is_replaced_and_its_call_runs_again(mpi):
     assert len(nodes) == 2 and after != pid
 
 
-@pytest.mark.extended
 def test_a_block_whose_job_ends_gets_no_call_that_cannot_end(mpi, tmp_path):
     """One of two blocks has little time left: nothing begins there that would not be done."""
     ends = f"mkdir {tmp_path}/taken 2>/dev/null && export PARSL_ON_DASK_JOB_END=$(($(date +%s) + 12))"
@@ -276,7 +266,6 @@ def test_a_block_whose_job_ends_gets_no_call_that_cannot_end(mpi, tmp_path):
     assert max(left) == float("inf")
 
 
-@pytest.mark.extended
 def test_blocks_of_a_batch_system(tmp_path, caplog):
     """Only the first node of a block has workers, and nobody is warned of the others."""
     (tmp_path / "nodes").write_text("n1\nn2\n")
@@ -307,7 +296,6 @@ exec sh -c "$*"
 """
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize(
     ("package", "programs", "options"),
     [
@@ -356,7 +344,6 @@ def test_programs_run_on_the_nodes_of_their_calls(mpi, tmp_path, package, progra
 # ---------------------------------------------------------------- what cannot be
 
 
-@pytest.mark.extended
 def test_without_a_batch_system_a_block_is_this_machine(tmp_path):
     executor = MPIExecutor(max_workers_per_block=2)
     with parsl.load(parsl.Config(executors=[executor], run_dir=str(tmp_path))):
@@ -367,7 +354,6 @@ def test_without_a_batch_system_a_block_is_this_machine(tmp_path):
             app(**asks(2)).result(WAIT)
 
 
-@pytest.mark.extended
 def test_a_list_of_nodes_that_cannot_be_read(tmp_path):
     provider = LocalProvider(worker_init=f"export PBS_NODEFILE={tmp_path}/gone", launcher=SimpleLauncher())
     with (
@@ -439,7 +425,6 @@ def test_launchers_that_are_refused():
         MPIExecutor(max_workers_per_block=0)
 
 
-@pytest.mark.extended
 def test_the_command_line_cannot_put_other_workers_in_its_place(tmp_path):
     before = set_cluster_override(ClusterOverride(address="tcp://127.0.0.1:1"))
     try:
@@ -452,7 +437,6 @@ def test_the_command_line_cannot_put_other_workers_in_its_place(tmp_path):
 # ---------------------------------------------------------------- the old spelling, and the rest
 
 
-@pytest.mark.extended
 def test_the_mode_of_the_other_executor(mpi):
     with pytest.warns(ParslDeprecationWarning, match=r"is now MPIExecutor\(\)"):
         executor, _ = mpi(

@@ -63,9 +63,7 @@ def test_the_list_has_all_runs_the_latest_first(site: SimpleNamespace) -> None:
 
 
 @pytest.mark.parametrize("tab", TABS)
-@pytest.mark.parametrize(
-    "run", [MIXED, *(pytest.param(run, marks=pytest.mark.extended) for run in (LARGE, CHAIN, RUNNING))]
-)
+@pytest.mark.parametrize("run", [MIXED, LARGE, CHAIN, RUNNING])
 def test_every_page_of_every_run_is_there(site: SimpleNamespace, run: str, tab: str) -> None:
     page = get(f"{site.base}/run/{run}{tab}")
     assert "</html>" in page and "could not be made" not in page
@@ -132,7 +130,6 @@ def test_live_news_of_a_running_run(site: SimpleNamespace) -> None:
     assert len(gantt["rows"]) == 4 and len({len(column) for column in gantt["columns"].values()}) == 1
 
 
-@pytest.mark.extended
 def test_a_growing_database_is_followed(tmp_path: Path) -> None:
     path = tmp_path / "monitoring.db"
     writer = Writer(path, "r1", "grow.py", datetime.now())
@@ -174,7 +171,6 @@ def test_other_names_of_this_machine_are_refused(site: SimpleNamespace) -> None:
     connection.close()
 
 
-@pytest.mark.extended
 def test_texts_of_the_workflow_are_not_markup(tmp_path: Path) -> None:
     path = tmp_path / "monitoring.db"
     bad = "<script>alert(1)</script>"
@@ -239,7 +235,6 @@ def test_an_unknown_run_or_task_is_said(site: SimpleNamespace) -> None:
     assert refused(f"{site.base}/nonsense")[0] == 404
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("table", ["resource", "node", "block", "try", "status"])
 def test_a_database_without_a_table_is_shown(tmp_path: Path, table: str) -> None:
     path = tmp_path / "monitoring.db"
@@ -253,7 +248,6 @@ def test_a_database_without_a_table_is_shown(tmp_path: Path, table: str) -> None
             assert "</html>" in get(f"{pages.link}run/{MIXED}{tab}")
 
 
-@pytest.mark.extended
 def test_columns_of_other_versions_may_be_missing(tmp_path: Path) -> None:
     path = tmp_path / "monitoring.db"
     mixed_run(path, datetime(2026, 3, 9), MIXED)
@@ -307,7 +301,6 @@ def test_bars_of_one_worker_do_not_overlap(monitored: Path) -> None:
     assert sum(bar.failed for bar in made.bars) == 5
 
 
-@pytest.mark.extended
 def test_many_bars_become_few_and_failures_stay(monitored: Path) -> None:
     run = Reader(Database(f"sqlite:///{monitored}")).run(LARGE)
     made = chart(run, most=3000)
@@ -315,7 +308,6 @@ def test_many_bars_become_few_and_failures_stay(monitored: Path) -> None:
     assert sum(bar.count for bar in made.bars if bar.failed) == 6
 
 
-@pytest.mark.extended
 def test_graphs_of_many_tasks_are_small(monitored: Path) -> None:
     run = Reader(Database(f"sqlite:///{monitored}")).run(LARGE)
     drawn = by_app(run)
@@ -378,7 +370,6 @@ def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.extended
 def test_visualize_says_where_and_serves(monitored: Path) -> None:
     process = interpreters.Popen(
         [sys.executable, "-m", "parsl_on_dask", "visualize", "--port", "0"],
@@ -397,7 +388,6 @@ def test_visualize_says_where_and_serves(monitored: Path) -> None:
         process.stdout.close()
 
 
-@pytest.mark.extended
 def test_parsl_visualize_has_parsls_arguments(monitored: Path) -> None:
     program = [sys.executable, "-m", "parsl_on_dask.monitoring.visualization.app"]
     process = interpreters.Popen(
@@ -418,7 +408,6 @@ def test_parsl_visualize_has_parsls_arguments(monitored: Path) -> None:
     assert done.returncode == 2 and "this machine only" in done.stderr and "ssh -L" in done.stderr
 
 
-@pytest.mark.extended
 def test_visualize_without_a_database_says_what_to_do(tmp_path: Path) -> None:
     done = command("visualize", cwd=tmp_path)
     assert done.returncode == 1 and "Traceback" not in done.stderr

@@ -20,7 +20,6 @@ def reader(monitored: Path) -> Reader:
     return Reader(Database(f"sqlite:///{monitored}"))
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("run", [MIXED, LARGE, CHAIN, RUNNING])
 def test_a_report_fetches_nothing(reader: Reader, run: str, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
@@ -48,7 +47,6 @@ def test_it_has_everything(reader: Reader, tmp_path: Path) -> None:
         assert words in text
 
 
-@pytest.mark.extended
 def test_a_large_run_keeps_the_tasks_that_matter(
     reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +69,6 @@ def test_the_run_is_chosen_by_directory_id_or_date(reader: Reader, monitored: Pa
         report.choose(reader, run="003")
 
 
-@pytest.mark.extended
 def test_the_command(monitored: Path, tmp_path: Path) -> None:
     done = command("report", str(monitored.parent / "004"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -55,7 +55,6 @@ def recorded(record: Record) -> int:
     return len([row for row in record.rows("status") if row["task_status_name"] == "exec_done"])
 
 
-@pytest.mark.extended
 def test_a_locked_database_is_waited_for(run: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
     _, record = run()
     calls()
@@ -70,7 +69,6 @@ def test_a_locked_database_is_waited_for(run: Callable[..., Any], caplog: pytest
     assert "is written again" in caplog.text
 
 
-@pytest.mark.extended
 def test_the_begin_of_a_call_survives_a_lock(run: Callable[..., Any], tmp_path: Path, caplog: Any) -> None:
     @python_app
     def hold(gate):
@@ -97,7 +95,6 @@ def test_the_begin_of_a_call_survives_a_lock(run: Callable[..., Any], tmp_path: 
     assert record.on_worker(held.tid) == [(0, "running"), (0, "running_ended")]
 
 
-@pytest.mark.extended
 def test_a_database_that_stays_locked_costs_its_records_and_a_warning(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +114,6 @@ def test_a_database_that_stays_locked_costs_its_records_and_a_warning(
     assert recorded(record) == 0
 
 
-@pytest.mark.extended
 def test_only_so_many_records_wait(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "LIMIT", 50)
     _, record = run()
@@ -150,7 +146,6 @@ def test_a_database_that_is_deleted_is_made_anew(run: Callable[..., Any]) -> Non
     assert record.one("workflow")["tasks_completed_count"] == 30
 
 
-@pytest.mark.extended
 @pytest.mark.skipif(os.geteuid() != 0, reason="a full disk is a small file system, which only root can mount")
 def test_a_full_disk(load: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "LAST_CHANCE", 0.5)
@@ -222,7 +217,6 @@ while True:
 """
 
 
-@pytest.mark.extended
 def test_kill_of_the_script_leaves_a_readable_database(script: Callable[..., Script]) -> None:
     run = script(KILLED)
     run.said("ready", 90)

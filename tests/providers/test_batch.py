@@ -76,7 +76,6 @@ def until(provider, job, wanted):
     return provider.status([job])[0]
 
 
-@pytest.mark.extended
 @all_systems
 def test_a_job_that_ends_well(make, system, tmp_path):
     _, provider = make(system, worker_init="export GREETING=hello")
@@ -118,7 +117,6 @@ def test_a_job_is_cancelled(make, system, tmp_path):
     assert len(fake.calls()) == calls
 
 
-@pytest.mark.extended
 @all_systems
 def test_jobs_wait_and_are_held(make, system):
     fake, provider = make(system)
@@ -152,7 +150,6 @@ def test_a_system_that_is_not_there(tmp_path, monkeypatch):
         provider.submit("true", 1)
 
 
-@pytest.mark.extended
 @all_systems
 def test_while_the_system_does_not_answer_states_stand(make, system, caplog):
     fake, provider = make(system)
@@ -170,7 +167,6 @@ def test_while_the_system_does_not_answer_states_stand(make, system, caplog):
     until(provider, job, JobState.CANCELLED)
 
 
-@pytest.mark.extended
 @all_systems
 def test_a_slow_system_is_given_cmd_timeout(make, system, caplog):
     fake, provider = make(system)
@@ -184,7 +180,6 @@ def test_a_slow_system_is_given_cmd_timeout(make, system, caplog):
         provider.submit("true", 1)
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("system", [name for name in PROVIDERS if name != "condor"])  # which has a history
 def test_a_forgotten_job_is_known_by_its_exit_code(make, system):
     fake, provider = make(system)
@@ -196,7 +191,6 @@ def test_a_forgotten_job_is_known_by_its_exit_code(make, system):
     until(provider, good, JobState.COMPLETED)
 
 
-@pytest.mark.extended
 @all_systems
 def test_a_job_ends_at_its_walltime(make, system):
     walltime = {"jobqueue": {"walltime": "00:01:00"}} if system in ("oar", "moab") else {"walltime": "00:01:00"}
@@ -214,7 +208,6 @@ def test_a_job_ends_at_its_walltime(make, system):
     until(provider, job, JobState.TIMEOUT)
 
 
-@pytest.mark.extended
 @all_systems
 def test_one_command_asks_after_all_jobs(make, system):
     fake, provider = make(system)
@@ -237,7 +230,6 @@ def test_long_lists_of_jobs_are_divided(make):
     assert len(fake.calls()) - before == 2
 
 
-@pytest.mark.extended
 @all_systems
 def test_cancelling_one_that_has_ended_cancels_the_others(make, system):
     fake, provider = make(system)
@@ -248,7 +240,6 @@ def test_cancelling_one_that_has_ended_cancels_the_others(make, system):
     until(provider, running, JobState.CANCELLED)
 
 
-@pytest.mark.extended
 def test_a_submission_that_does_not_return_is_found(make):
     fake, provider = make("slurm")
     fake.set("linger", 100)
@@ -346,7 +337,6 @@ def test_jobs_of_an_array_are_told_apart_and_end_alone(make, system, tmp_path):
         assert status.stdout.splitlines()[0] == f"hello {number} {name}"
 
 
-@pytest.mark.extended
 @with_arrays
 def test_jobs_of_an_array_that_wait_are_cancelled_alone(make, system):
     fake, provider = make(system)
