@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from .internals import connections, listening_sockets
 from .lasting import in_children
+
+#: Seconds that a child may take to write what is in its streams.
+LAST_WORDS = 5.0
 
 _sockets: weakref.WeakSet[Any] = weakref.WeakSet()
 _servers: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -91,11 +96,17 @@ def leave(error: BaseException | None) -> None:
     elif error is not None:
         code = 1
     try:
-        if code and not isinstance(error, SystemExit):
+        # a lock of a stream stays taken here, if another thread of the parent had it
+        last_words = threading.Thread(target=_say, args=(error if code else None,), daemon=True)
+        last_words.start()
+        last_words.join(LAST_WORDS)
+    finally:
+        os._exit(code & 0xFF)
+
+
+def _say(error: BaseException | None) -> None:
+    with suppress(Exception):  # nobody reads it any more
+        if error is not None and not isinstance(error, SystemExit):
             traceback.print_exception(error)
         sys.stdout.flush()
         sys.stderr.flush()
-    except Exception:  # nobody reads them any more
-        pass
-    finally:
-        os._exit(code & 0xFF)

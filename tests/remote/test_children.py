@@ -1,14 +1,19 @@
-"""What forked children have of their parent's connections."""
+"""What forked children have of their parent's connections and streams."""
 
 from __future__ import annotations
 
 import os
+import select
+import signal
 import socket
 import sys
+import threading
 
 import pytest
 
+from parsl_on_dask.remote import children
 from parsl_on_dask.remote.children import keep_socket
+from tests.helpers import eventually
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -39,6 +44,34 @@ def test_a_child_lets_go_of_the_sockets_that_were_named() -> None:
         os.waitpid(pid, 0)
         for each in (theirs, others, peer):
             each.close()
+
+
+def test_a_child_ends_although_another_thread_of_its_parent_was_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock of the stream stays taken in the child."""
+    monkeypatch.setattr(children, "LAST_WORDS", 0.1)
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as reader, os.fdopen(write, "w") as stream:
+        writes = threading.Thread(target=stream.write, args=("x" * 1_000_000,))
+        writes.start()
+        # the pipe is full: the thread waits with the lock
+        eventually(lambda: not select.select([], [stream], [], 0)[1], "the thread is writing")
+        monkeypatch.setattr(sys, "stdout", stream)
+        pid = os.fork()
+        if pid == 0:
+            children.leave(None)
+        ended: list[tuple[int, int]] = []
+        try:
+            eventually(lambda: ended.append(os.waitpid(pid, os.WNOHANG)) or ended[-1] != (0, 0), "the child has ended")
+        finally:
+            if ended[-1] == (0, 0):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            read_all = threading.Thread(target=reader.read, args=(1_000_000,))
+            read_all.start()
+            writes.join()
+            stream.close()
+            read_all.join()
+        assert os.waitstatus_to_exitcode(ended[-1][1]) == 0
 
 
 def test_dask_still_has_a_set_of_its_connections() -> None:
