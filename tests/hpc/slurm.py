@@ -71,7 +71,17 @@ class Slurm:
         """Have a job begin now that was put back into the queue, where Slurm leaves it for two minutes."""
         eventually(lambda: self.jobs("PENDING"), "the job waits")
         eventually(lambda: not self.jobs("COMPLETING"), "its processes have gone")
-        self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+        def begun() -> bool:
+            facts = self.facts(job)
+            if facts["JobState"] == "PENDING":  # Slurm puts it off once more when the last of its processes has gone
+                self.call("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
+            return facts["JobState"] == "RUNNING"
+
+        try:
+            eventually(begun, "the job runs again", 100)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.facts(job)}") from None
 
     def node(self, name: str, state: str) -> None:
         """Take a node away (DOWN), or out of use for new jobs (DRAIN)."""

@@ -165,7 +165,10 @@ def test_a_job_that_is_cancelled_and_one_that_is_run_again(slurm: Slurm, folder:
     folder.says(name, f"job {job.id}")
     slurm.call("scontrol", "requeue", job.id)
     slurm.hasten(job.id)
-    eventually(lambda: folder.log(name).count(f"job {job.id}") == 2, "it begins again", 200)
+    try:
+        eventually(lambda: folder.log(name).count(f"job {job.id}") == 2, "it begins again")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; its log:\n{folder.log(name)}") from None
     folder.open()
     folder.call("wait", name)
     assert folder.log(name).endswith("done\n")
