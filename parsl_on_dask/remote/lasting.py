@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
-from types import MethodType, ModuleType
+from types import ModuleType
 from typing import Any
 
 _NAME = "_parsl_on_dask_lasting"
@@ -51,10 +51,12 @@ def _module() -> Any:
 
 
 def in_children(function: Callable[[], None]) -> None:
-    """Have a function called in each child that this process forks, for as long as something else has the function."""
+    """Have a function called in each child that this process forks, for as long as something else has the function.
+
+    A bound method is made anew whenever somebody looks, so nobody has it.
+    """
     references = _module().references
-    kind = weakref.WeakMethod if isinstance(function, MethodType) else weakref.ref
-    references.append(kind(function, references.remove))
+    references.append(weakref.ref(function, references.remove))
 
 
 def handler(function: Callable[..., Any], worker: Any) -> Callable[..., Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import weakref
+from functools import partial
 
 from .lasting import in_children
 
@@ -33,12 +35,19 @@ for p in "${!g[@]}"; do kill -KILL -- "-$p"; done
 """
 
 
+def _forked(reference: weakref.ref[Reaper]) -> None:
+    reaper = reference()
+    if reaper is not None:
+        reaper.let_go()
+
+
 class Reaper:
     """Guard of this process's commands."""
 
     def __init__(self) -> None:
         self._begin()
-        in_children(self._forked)
+        self._hook = partial(_forked, weakref.ref(self))
+        in_children(self._hook)
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
@@ -47,7 +56,8 @@ class Reaper:
         self._groups: set[int] = set()
         self._timer: threading.Timer | None = None
 
-    def _forked(self) -> None:
+    def let_go(self) -> None:
+        """Leave the commands to the process that this one was forked from."""
         # a copy of the writing end would keep the parent's death from being noticed
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
