@@ -24,41 +24,40 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
+
+
+def files(room: str, names: str) -> list[str]:
+    """The files of tests with these names."""
+    return [f"tests/{room}/test_{name}.py" for name in names.split()]
+
+
 FAST = {
     "dataflow": ["tests/dataflow", "parsl_on_dask/dataflow", "tests/lanes/test_model.py"],
     "lanes": [
-        *(f"tests/lanes/test_{n}.py" for n in ("dispatch", "links", "simple_steps", "units", "calls_ahead", "jobends")),
-        *(f"tests/lanes/test_{n}.py" for n in ("reports", "remote_lane", "admission", "packing", "stages", "pool")),
-        *(f"tests/lanes/test_{n}.py" for n in ("queues", "faults", "preference", "failures", "traceback_frames")),
-        *(f"tests/lanes/test_{n}.py" for n in ("simple", "mpi_lane", "callbacks", "forbidden_waits", "model")),
+        *files("lanes", "dispatch links simple_steps units calls_ahead jobends reports remote_lane admission packing"),
+        *files("lanes", "stages pool queues faults preference failures traceback_frames simple mpi_lane callbacks"),
+        *files("lanes", "forbidden_waits model"),
         *("tests/remote/test_runner.py", "parsl_on_dask/lanes"),
     ],
 }
 SEEN = [
-    *(f"tests/features/test_{n}.py" for n in ("dependencies", "futures", "callbacks", "joins", "retries", "memo")),
-    *(f"tests/features/test_{n}.py" for n in ("failures", "ahead", "options", "flow_control", "interleavings")),
-    *(f"tests/features/test_{n}.py" for n in ("records", "retry_handlers", "several_executors", "large_values")),
-    *(
-        f"tests/features/test_{n}.py"
-        for n in ("values_changed_in_place", "odd_exceptions", "arguments_taken", "fan_in")
-    ),
-    *(f"tests/lanes/test_{n}.py" for n in ("differential", "promises", "worker_deaths")),
-    *(f"tests/lifetime/test_{n}.py" for n in ("load", "clear", "interrupted_ends")),
+    *files("features", "dependencies futures callbacks joins retries memo failures ahead options flow_control"),
+    *files("features", "interleavings records retry_handlers several_executors large_values values_changed_in_place"),
+    *files("features", "odd_exceptions arguments_taken fan_in"),
+    *files("lanes", "differential promises worker_deaths"),
+    *files("lifetime", "load clear interrupted_ends"),
 ]
 MORE = {
     "dataflow": [
-        *(f"tests/features/test_{n}.py" for n in ("staging", "bash", "resolvers", "replay", "limits")),
-        *(f"tests/checkpoint/test_{n}.py" for n in ("runs", "policies", "large")),
+        *files("features", "staging bash resolvers replay limits"),
+        *files("checkpoint", "runs policies large"),
         *("tests/app", "tests/monitoring/test_rows.py"),
     ],
     "lanes": [
-        *(f"tests/lanes/test_{n}.py" for n in ("dask_noise", "dask_futures", "threads_and_dask", "large_arguments")),
-        *(f"tests/features/test_{n}.py" for n in ("worker_loss", "lost_values", "walltime", "bare_executors")),
-        *(
-            f"tests/features/test_{n}.py"
-            for n in ("dask_things", "dask_functions", "serialisation", "tracebacks", "changed_globals")
-        ),
-        "tests/checkpoint/test_large.py",
+        *files("lanes", "dask_noise dask_futures threads_and_dask large_arguments"),
+        *files("features", "worker_loss lost_values walltime bare_executors dask_things dask_functions serialisation"),
+        *files("features", "tracebacks changed_globals"),
+        *files("checkpoint", "large"),
     ],
 }
 OTHER = {
