@@ -57,7 +57,7 @@ def needs(spec: Mapping[str, Any], capacity: Mapping[str, float]) -> Amounts:
     if not any(kind in named for kind in _SHARED):
         return {**{kind: capacity[kind] for kind in KINDS}, **named}
     share = max(named[kind] / capacity[kind] if capacity[kind] else 0.0 for kind in named)
-    rest = {kind: capacity[kind] * min(1.0, share) for kind in _SHARED}
+    rest = {kind: capacity[kind] * share for kind in _SHARED}
     return {**rest, "gpus": 0, **named}
 
 
@@ -74,8 +74,6 @@ class _Taken:
             self.amounts[kind] = self.amounts.get(kind, 0.0) + sign * amount
         self.names = self.names | set(grant.names) if sign > 0 else self.names - set(grant.names)
         self.count += sign
-        if not self.count:  # rather than what is left of sums of fractions
-            self.amounts.clear()
 
 
 class Group:
@@ -186,7 +184,7 @@ class AdmissionControl:
             return False
         taken = self._taken[grant.node]
         taken.add(grant, -1)
-        if not taken.count:
+        if not taken.count:  # rather than what is left of sums of fractions
             del self._taken[grant.node]
         self._freed = True
         return True
@@ -232,8 +230,6 @@ class AdmissionControl:
         if everybody:
             for head in unfit:
                 heapq.heappush(self._heads, head)
-        else:
-            self._untried.update(key for _, _, key in heads)
         return placed
 
     def _refuse(self, keys: Iterable[Any]) -> None:
@@ -241,7 +237,7 @@ class AdmissionControl:
         for key in keys if self.capacity else ():
             group = self.groups.get(key)
             if group is not None and not any(self.could(group, node) for node in self.capacity):
-                self._never += [entry[2] for entry in sorted(group.waiting, key=lambda entry: entry[:2])]
+                self._never += [entry[2] for entry in sorted(group.waiting)]
                 self.waiting -= len(group.waiting)
                 del self.groups[key]
 

@@ -57,8 +57,9 @@ def test_unnamed_resources_are_given_in_proportion():
 
 
 def test_the_highest_priority_goes_first_and_equals_in_order():
-    admission = admission_with(calls({"priority": 1}, {"priority": 5}, {"priority": 5}, {}), a=NODE, b=NODE)
-    assert placed(admission) == [1, 2]
+    made = calls({}, {"priority": 1}, {"priority": 5}, {"priority": 5}, {"priority": 0})
+    admission = admission_with(made, a=NODE, b=NODE, c=NODE, d=NODE)
+    assert placed(admission) == [2, 3, 1, 0]
 
 
 def test_one_that_comes_back_goes_before_its_equals():
@@ -77,7 +78,8 @@ def test_the_emptiest_node_is_taken():
 def test_cancelled_calls_get_nothing():
     made = calls({}, {})
     made[0].step(CANCEL)
-    assert placed(admission_with(made, a=NODE)) == [1]
+    admission = admission_with(made, a=NODE)
+    assert placed(admission) == [1] and not admission.waiting
 
 
 def test_calls_that_were_sent_and_not_run_are_not_taken_for_cancelled():
@@ -93,15 +95,37 @@ def test_what_no_node_has_is_told_apart_from_what_is_taken_now():
     assert placed(admission) == [0]
     assert [call.number for call in admission.impossible()] == [1]
     assert admission.waiting == 1
+    assert admission.impossible() == []
+    assert admission.release(made[0])
+    assert placed(admission) == [2] and not admission.waiting
+
+
+def test_what_no_node_has_is_told_in_its_order():
+    made = calls(*[{"cores": 5}] * 3)
+    admission = admission_with(made[:2], a=NODE)
+    admission.wait(made[2], first=True)
+    assert placed(admission) == []
+    assert [call.number for call in admission.impossible()] == [2, 0, 1]
 
 
 def test_nodes_that_go_take_their_grants_along():
     made = calls({}, {})
     admission = admission_with(made, a=NODE)
+    admission.gpus["a",] = ("4",)
     admission.place()
     admission.nodes([("b",)])
+    assert not admission.capacity and not admission.gpus
     admission.capacity["b",] = NODE
     assert placed(admission) == [1]
+
+
+def test_what_has_nothing_gives_nothing_back():
+    made = calls({}, {})
+    admission = admission_with(made, a=NODE)
+    assert placed(admission) == [0]
+    assert admission.release(made[1]) is False
+    assert admission.release(made[0]) is True
+    assert admission.release(made[0]) is False
 
 
 def test_without_nodes_nothing_is_placed_and_nothing_impossible():
@@ -120,6 +144,18 @@ def test_gpus_are_given_by_name_and_taken_back():
     admission.release(made[0])
     assert placed(admission) == [2]
     assert admission.granted[2].names == ("4",)
+
+
+def test_who_asks_for_no_gpus_gets_none():
+    admission = admission_with(calls({"cores": 1}, {"cores": 2, "gpus": 0}), a={**NODE, "gpus": 3})
+    assert placed(admission) == [0, 1]
+    assert not admission.granted[0].names and not admission.granted[1].names
+    assert admission.left(("a",)) == {"cores": 1, "memory": 250, "disk": 250, "gpus": 3}
+
+
+def test_where_there_are_no_gpus_to_ask_for_none_is_to_ask_for_nothing():
+    admission = admission_with(calls({"cores": 1, "gpus": 0}, {"cores": 3}), a=NODE)
+    assert placed(admission) == [0, 1]
 
 
 def test_gpus_without_names_are_counted():
@@ -178,7 +214,7 @@ def test_calls_of_a_function_may_follow_each_other_on_one_share():
     admission.share = lambda call, waiting: asked.append((call.number, waiting)) or 3
     assert placed(admission) == [0, 1, 2]
     assert asked == [(0, 7)]
-    assert not admission.release(made[1]) and not admission.release(made[0])
+    assert admission.release(made[1]) is admission.release(made[0]) is False
     assert placed(admission) == []
     assert admission.release(made[2]), "the last one gives it back"
     assert placed(admission) == [3], "what comes next is another function"
@@ -216,3 +252,49 @@ def test_fractions_add_up():
     for call in made:
         admission.release(call)
     assert admission.left(("a",)) == NODE
+
+
+def test_what_comes_later_is_placed_without_anything_having_been_freed():
+    small, large = {"cores": 1, "memory": 1, "disk": 1}, {"cores": 2, "memory": 1, "disk": 1}
+    made = calls({"cores": 2}, small, small, {"cores": 2}, large, {**large, "priority": 2, "gpus": 0})
+    admission = admission_with(made[:1], a=NODE)
+    assert placed(admission) == [0]
+    admission.wait(made[1])
+    admission.wait(made[2])
+    assert placed(admission) == [1, 2], "all of a group, at once"
+    for call in made[:3]:
+        admission.release(call)
+    assert placed(admission) == []
+    admission.wait(made[3])
+    assert placed(admission) == [3]
+    admission.wait(made[4])
+    admission.wait(made[5])
+    assert placed(admission) == [5], "the highest priority goes first"
+
+
+def test_those_that_come_back_again_and_again_keep_the_order():
+    low, high = {"cores": 4}, {"cores": 4, "memory": 1, "priority": 1}
+    made = calls(low, *[high] * 200)
+    admission = admission_with(made[:1], a=NODE)
+    for call in made[1:]:
+        admission.wait(call, first=True)
+    running, order = [], []
+    while admission.waiting:
+        running = [call for call, _ in admission.place()]
+        order += [call.number for call in running]
+        for call in running:
+            admission.release(call)
+    assert order == [*range(200, 0, -1), 0]
+
+
+def test_when_all_has_failed_everything_is_free():
+    made = calls({}, {"cores": 1}, {"cores": 5}, {})
+    admission = admission_with(made[:3], a=NODE)
+    assert placed(admission) == [0]
+    admission.clear()
+    assert not admission.waiting and not admission.granted and admission.left(("a",)) == NODE
+    assert placed(admission) == [] and admission.impossible() == []
+    admission.wait(made[3])
+    assert placed(admission) == [3]
+    admission.release(made[3])
+    assert placed(admission) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from parsl_on_dask.common.app_errors import AppTimeout, BashExitFailure, RemoteException
 from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.executors.high_throughput.errors import AppExit, WorkerLost
-from parsl_on_dask.lanes.failures import as_exception, each_its_own, from_failure, unpack_error
+from parsl_on_dask.lanes.failures import DAEMONIC, as_exception, each_its_own, from_failure, unpack_error
 from parsl_on_dask.remote.errors import Failure, pack_error
 from parsl_on_dask.serialize.errors import DeserializationError, SerializationError
 
@@ -31,6 +32,17 @@ class Unpicklable(Exception):
 
     def __reduce__(self) -> Any:
         raise TypeError("not me")
+
+
+class Bare(Exception):
+    """Its text is made of what does not travel."""
+
+    def __init__(self, *, code: Any) -> None:
+        super().__init__()
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"code {self.code.name}"
 
 
 def packed(error: BaseException) -> BaseException:
@@ -57,23 +69,30 @@ def test_a_failure_becomes_the_class_that_it_names(kind: str, args: Any, cls: ty
     assert type(packed(Failure(kind, *args))) is cls
 
 
+def notes_of(error: BaseException) -> str:
+    """The notes of an exception. Python has them from 3.11 on."""
+    if sys.version_info < (3, 11):
+        pytest.skip("this Python has no notes")
+    return "\n".join(getattr(error, "__notes__", []))
+
+
 @pytest.mark.parametrize(
     ("code", "note"),
     [(126, "may not be run"), (127, "was not found"), (-9, "Signal 9 ended it"), (2, "What the command wrote")],
 )
 def test_an_exit_code_is_explained(code: int, note: str) -> None:
     error = as_exception("BashExitFailure", ("sort", code))
-    if hasattr(error, "__notes__"):
-        assert note in error.__notes__[0]
+    assert note in notes_of(error)
+    assert "stdout= and stderr=" in notes_of(error)
 
 
 def test_where_to_look_is_told_only_if_nothing_is_quoted() -> None:
     plain, quoting = (
         as_exception("BashExitFailure", ("sort", 126, *quoted)) for quoted in ((), ({"stderr": ("err", ["no"])},))
     )
-    if hasattr(plain, "__notes__"):
-        assert "stdout= and stderr=" in plain.__notes__[0]
-        assert quoting.__notes__ == ["126 is a command that may not be run."]
+    assert "stdout= and stderr=" in notes_of(plain)
+    assert notes_of(quoting) == "126 is a command that may not be run."
+    assert not getattr(as_exception("BashExitFailure", ("sort", 2, {"stderr": ("err", ["no"])})), "__notes__", [])
 
 
 def test_an_exception_comes_with_its_frames_and_causes() -> None:
@@ -124,6 +143,24 @@ def test_what_cannot_travel_is_shown_as_text() -> None:
     broken["parts"] = b"nonsense"
     error = unpack_error(broken)
     assert type(error) is RemoteException and "text" in str(error)
+
+
+def test_one_that_cannot_say_here_what_it_is_is_shown_as_text() -> None:
+    class Code:
+        name = "seven"
+
+        def __reduce__(self) -> Any:
+            raise TypeError("not me")
+
+    error = packed(Bare(code=Code()))
+    assert type(error) is RemoteException and "code seven" in str(error)
+
+
+def test_why_a_worker_may_have_no_children_is_explained() -> None:
+    for error, explained in ((AssertionError(DAEMONIC), True), (AssertionError("x"), False), (OSError(DAEMONIC), False)):
+        again = packed(error)
+        assert type(again) is type(error)
+        assert (len(notes_of(again)) > 0) is explained
 
 
 def test_a_pickle_that_is_no_exception_is_not_raised() -> None:

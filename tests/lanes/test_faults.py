@@ -24,6 +24,49 @@ def test_a_node_on_which_all_calls_fail_is_blamed_once() -> None:
     assert blamed[0] == "n1" and set(blamed) == {"n1"}
 
 
+def test_so_many_have_to_fail_there_and_so_many_to_succeed_elsewhere() -> None:
+    def fail(node: str, times: int) -> None:
+        for _ in range(times):
+            found.failed(f"{node}-0", "app", "OSError")
+
+    def work(node: str, times: int) -> None:
+        for _ in range(times):
+            found.worked(f"{node}-0", "app")
+
+    found, blamed = faults()
+    fail("n1", ENOUGH - 1)
+    work("n2", ENOUGH)
+    assert not blamed
+    fail("n1", 1)
+    assert blamed == ["n1"]
+
+    found, blamed = faults()
+    fail("n1", 1)
+    work("n1", 3)  # which is not elsewhere
+    fail("n1", ENOUGH)
+    work("n2", ENOUGH - 1)
+    assert not blamed
+    work("n2", 1)
+    assert blamed == ["n1"]
+
+    found, blamed = faults()
+    fail("n3", 1)
+    fail("n1", ENOUGH)
+    work("n2", 9)
+    assert not blamed
+    work("n2", 1)
+    assert blamed == ["n1"], "a tenth may fail elsewhere"
+
+    found, blamed = faults()
+    fail("n3", 1)
+    fail("n2", 1)
+    fail("n1", ENOUGH)
+    work("n2", 19)
+    assert not blamed
+    work("n2", 1)
+    assert blamed == ["n1"]
+
+
 def test_an_app_that_fails_everywhere_is_at_fault_itself() -> None:
     found, blamed = faults()
     for _ in range(50):

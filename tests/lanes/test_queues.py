@@ -48,11 +48,11 @@ def test_a_batch_holds_a_bounded_amount_of_work() -> None:
 
 
 def test_long_calls_and_those_with_large_results_travel_alone() -> None:
-    for seconds, kept in ((2 * LONG, False), (0.0001, True)):
+    for seconds, kept, expected in ((2 * LONG, False, True), (0.0001, True, True), (LONG, False, False)):
         waiting = queues()
         filled(waiting, 3)
         waiting.learn(call(), seconds, kept=kept)
-        assert [alone for _, alone in waiting.heads()] == [True]
+        assert [alone for _, alone in waiting.heads()] == [expected]
 
 
 def test_where_shifts_cost_nothing_more_only_very_long_calls_travel_alone() -> None:
@@ -75,6 +75,14 @@ def test_a_long_time_is_forgotten_slowly() -> None:
     waiting.learn(call(), 10.0, kept=False)
     waiting.learn(call(), 5.0, kept=False)
     assert waiting.need_of("f") == waiting.longest_need() == pytest.approx(9.9 * SPARE)
+
+
+def test_of_a_function_that_was_not_called_nothing_is_known() -> None:
+    waiting = queues()
+    assert waiting.longest_need() == waiting.need_of("f") == waiting.mean_of("f") == 0.0
+    waiting.learn(call(), 0.01, kept=False)
+    assert waiting.longest_need() == waiting.need_of("f") == pytest.approx(0.01 * SPARE)
+    assert waiting.need_of("g") == 0.0
 
 
 def test_nothing_waits_when_all_calls_have_failed() -> None:
@@ -126,6 +134,15 @@ def test_calls_that_waited_go_before_all_others_in_the_order_in_which_they_got_r
     assert [c.function_key for c in taken[:3]] in (["second", "third", "second"], ["second", "second", "third"])
     assert [c.number for c in taken if c.function_key == "second"] == [3, 5]
     assert {c.function_key for c in taken[3:]} == {"first", "other"}
+
+
+def test_of_those_that_waited_the_app_that_got_ready_last_goes_first() -> None:
+    waiting = queues()
+    for name in ("step 1", "step 2", "step 3"):
+        made = call(name)
+        made.waited = True
+        waiting.add(made)
+    assert [key[0] for key, _ in waiting.heads()] == ["step 3", "step 2", "step 1"], "what is nearest to its end"
 
 
 def test_the_run_times_that_are_remembered_are_bounded() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from parsl_on_dask.clusters.base import End
 from parsl_on_dask.clusters.block import Block, Remains
-from parsl_on_dask.executors.high_throughput.errors import WorkerLost
+from parsl_on_dask.common.app_errors import AppKilled, AppTimeout
+from parsl_on_dask.executors.high_throughput.errors import MemoryLimitExceeded, WorkerLost
 from parsl_on_dask.lanes.worker_deaths import describe_death, worker_lost
 
 GIB = 2**30
@@ -19,7 +20,7 @@ GIB = 2**30
 
 @pytest.mark.parametrize(
     ("peak", "workers", "out"),
-    [(7.5, 1, True), (2.0, 1, False), (2.0, 4, True), (2.0, 2, False)],
+    [(7.5, 1, True), (2.0, 1, False), (2.0, 4, True), (2.0, 2, False), (1.0, 1, False)],
 )
 def test_memory_may_have_run_out_when_the_workers_together_came_near_the_limit(
     peak: float, workers: int, out: bool
@@ -61,6 +62,24 @@ def test_the_story_names_app_task_and_block() -> None:
     assert note_of(7, cluster, why) == f"it ran app 'mesh', task 7, in block 2; {why}"
     bare = FakeCluster(None, None)
     assert note_of(None, bare).startswith("it ran app 'mesh'; how its process ended is not known here")
+
+
+@pytest.mark.parametrize(
+    ("over", "kind", "text"),
+    [
+        (("walltime", 0, 3.0), AppTimeout, "App mesh exceeded walltime: 3 seconds"),
+        (("walltime", 0, 0.5), AppTimeout, "App mesh exceeded walltime: 0.5 seconds"),
+        (("kill", 0, 0), AppKilled, "mesh"),
+        (("memory", 3 * GIB, 2**29), MemoryLimitExceeded, "task 7 had 3.0 GiB of memory, and was allowed 512 MiB"),
+    ],
+)
+def test_what_ended_a_worker_for_its_call_is_the_calls_error(over: Any, kind: type, text: str) -> None:
+    what, used, allowed = over
+    cluster: Any = FakeCluster(None, End("signal SIGKILL", over=what, used=used, allowed=allowed))
+    outcome = worker_lost(call(7), cluster, "w", "node7")
+    assert type(outcome.error) is kind and text in str(outcome.error)
+    assert (outcome.worker, outcome.host) == ("w", "node7")
+    assert type(worker_lost(call(7), cluster, "w", "node7", "its job ended").error) is WorkerLost
 
 
 def test_an_end_that_can_be_read_once_is_told(tmp_path: Path) -> None:
