@@ -59,8 +59,7 @@ class Dispatcher:
 
     def rests(self, shift: Shift) -> None:
         """Take note that a shift waits for calls, so that it need not be looked for among many."""
-        if shift.open and not shift.calls:
-            self.idle[shift.id] = shift
+        self.idle[shift.id] = shift
 
     def ended(self, shift: Shift) -> None:
         """Forget a shift."""
@@ -106,7 +105,8 @@ class Dispatcher:
                         self._send([self.lane.queues.take(key, self.lane.queues.max_batch)], False)
                         placed = True
                     elif room > 0:
-                        self._send_each(self.lane.queues.take(key, min(room, TOGETHER)))
+                        # those with the same wishes go to the scheduler in one message
+                        self._send([[call] for call in self.lane.queues.take(key, min(room, TOGETHER))], False)
                         placed = True
                     continue
                 count = min(self.lane.queues.portion(key, self._spread(key, slots)), self._allowed())
@@ -216,14 +216,6 @@ class Dispatcher:
         quick = int(TARGET / mean) if 0 < mean < LONG else 0
         return int(self.lane.executor.in_flight or 2 * slots + 2 + min(TOGETHER, quick))
 
-    def _send_each(self, calls: list[Call]) -> None:
-        """Make a Dask task of each call; those with the same wishes go to the scheduler in one message."""
-        if calls[0].spec:
-            for call in calls:
-                self._send([[call]], False)
-        else:
-            self._send([[call] for call in calls], False)
-
     def _send_to_one(self, key: Any, where: Where) -> bool:
         """Send a call to the worker that should have it, if one has nothing to do."""
         address = self.lane.ends.free(where) if self._allowed() else ""
@@ -238,15 +230,15 @@ class Dispatcher:
             where = self.lane.preference.where()  # a worker that waits for more is not given it for that alone
         if where is None and (shift := self._idle()) is not None:
             return shift
-        best, load = None, 0.0
+        best = None
         for shift in self._some() if where is None else self.lane.open_shifts.values():
             if not shift.open or (where is not None and shift.link.address not in where.addresses):  # type: ignore[union-attr]
                 continue
             waiting = len(shift.calls)
             if waiting and (not known or known > LONG or waiting >= 2 * count or waiting * known > 2 * TARGET):
                 continue
-            if best is None or waiting < load:
-                best, load = shift, waiting
+            if best is None or waiting < len(best.calls):
+                best = shift
         return best
 
     def _idle(self) -> Shift | None:

@@ -157,7 +157,11 @@ def test_one_that_cannot_say_here_what_it_is_is_shown_as_text() -> None:
 
 
 def test_why_a_worker_may_have_no_children_is_explained() -> None:
-    for error, explained in ((AssertionError(DAEMONIC), True), (AssertionError("x"), False), (OSError(DAEMONIC), False)):
+    for error, explained in (
+        (AssertionError(DAEMONIC), True),
+        (AssertionError("x"), False),
+        (OSError(DAEMONIC), False),
+    ):
         again = packed(error)
         assert type(again) is type(error)
         assert (len(notes_of(again)) > 0) is explained
