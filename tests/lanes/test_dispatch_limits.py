@@ -183,7 +183,7 @@ def test_calls_that_share_what_the_first_was_granted_are_one_task(ours: World) -
     for number in range(3, 9):
         calls(lane, 2, grant=number)
     lane.go()
-    assert len(groups(ours)) == 4, "two for each slot, and two more"
+    assert groups(ours) == [3, 2, 2, 2], "two for each slot, and two more"
 
 
 def test_calls_on_one_value_share_a_task(ours: World) -> None:
@@ -234,6 +234,11 @@ def test_a_shift_that_waits_makes_way_only_where_no_slot_is_idle(ours: World) ->
     calls(lane, 1)
     lane.go()
     assert len(groups(ours)) == 2 and not shift.stuck
+    calls(lane, 20)
+    for _ in range(2):
+        lane.go()
+    assert len(groups(ours)) == 1 + 6, "beside the shift, two for each slot, and two more"
+    assert shift.stuck
 
 
 def test_a_shift_that_waits_does_not_make_way_for_what_may_not_be_sent(ours: World) -> None:

@@ -40,18 +40,24 @@ def test_a_process_that_was_stopped_does_not_take_calls_for_lost() -> None:
     batch = Shift("b", "app", feed=True)
     batch.begin_with([Call("app", print, (), {}, {}, print)])
     lane.shifts["b"] = batch
+    for _ in range(10):
+        time.now += 1
+        reports.late()
     reports.ended(batch, SimpleNamespace(status="finished"))
+    time.now += 1
+    reports.late()
+    assert not lost
     time.now += 3600  # SIGSTOP, and an hour later SIGCONT
     reports.late()
     assert not lost, "its reports may be in the sockets"
     while not lost:
         time.now += 1
         reports.late()
-        assert time.now < 3700 + 2 * LATE
+        assert time.now < 3711 + 2 * LATE
     assert lost == ["b"]
 
 
-def ended_shift(last: Any, dask: Any) -> tuple[list[Any], list[int]]:
+def ended_shift(last: Any, dask: Any, client: str = "running") -> tuple[list[Any], list[int]]:
     """What becomes of calls 7 and 8 when their Dask task ends: those that end, with their errors; those sent again."""
     left = [last] if last else []
     ended: list[tuple[int, Any]] = []
@@ -59,12 +65,12 @@ def ended_shift(last: Any, dask: Any) -> tuple[list[Any], list[int]]:
     cluster = SimpleNamespace(
         last_of=lambda _: left.pop() if left else None, end_of=lambda _: None, block_of=lambda _: None
     )
-    lane = SimpleNamespace(client=SimpleNamespace(status="running"), shifts={}, open_shifts={}, cluster=cluster)
+    lane = SimpleNamespace(client=SimpleNamespace(status=client), shifts={}, open_shifts={}, cluster=cluster)
     lane.large_results = SimpleNamespace(shift_ended=lambda shift: None)
     lane.dispatcher = SimpleNamespace(rests=lambda shift: None, ended=lambda shift: None)
     lane.ends = SimpleNamespace(cut_off=lambda shift: False)
     lane.take_note = lambda call, outcome: None
-    lane.finish = lambda call, outcome: ended.append((call.number, type(outcome.error)))
+    lane.finish = lambda call, outcome: ended.append((call.number, type(outcome.error), outcome.worker, outcome.host))
     lane.again = lambda call: again.append(call.number)
     calls = [Call("app", print, (), {}, {}, print) for _ in range(2)]
     for number, call in enumerate(calls, 7):
@@ -72,18 +78,29 @@ def ended_shift(last: Any, dask: Any) -> tuple[list[Any], list[int]]:
     shift = lane.shifts["b"] = Shift("b", "app", feed=True)
     shift.begin_with(calls)
     Reports(lane).ended(shift, dask)  # type: ignore[arg-type]
+    assert bool(lane.shifts) is not bool(ended or again), "it is forgotten when that is settled"
     return ended, again
 
 
 def test_what_a_dead_worker_has_left_is_read_once() -> None:
     killed = KilledWorker("b", SimpleNamespace(name="w", address="tcp://127.0.0.1:1"))
     ended, again = ended_shift((7, []), SimpleNamespace(status="error", exception=lambda: killed))
-    assert ended == [(7, WorkerLost)], "the call that ran is charged with it"
+    assert ended == [(7, WorkerLost, "w", "127.0.0.1")], "the call that ran is charged with it"
     assert again == [8]
 
 
 def test_calls_of_a_task_that_dask_has_lost_are_sent_again_at_once() -> None:
     assert ended_shift(None, SimpleNamespace(status="lost")) == ([], [7, 8])
+
+
+def test_while_the_scheduler_is_gone_nothing_is_known_of_them() -> None:
+    assert ended_shift(None, SimpleNamespace(status="lost"), client="closed") == ([], [])
+
+
+def test_a_worker_in_this_process_is_where_its_address_says() -> None:
+    killed = KilledWorker("b", SimpleNamespace(name=3, address="inproc://10.0.0.1/1/2"))
+    assert module.whereabouts(killed) == ("3", "10.0.0.1")
+    assert module.whereabouts(KilledWorker("b", SimpleNamespace(name="w", address="somewhere")))[1] == "somewhere"
 
 
 def test_time_passes_as_usual_in_a_process_that_runs() -> None:
@@ -251,7 +268,7 @@ def test_what_waits_behind_a_long_call_is_handed_back(world: World) -> None:
         heard(world, lane)
     [batch] = [b for b in lane.shifts.values() if b.started]
     assert batch.stuck and list(batch.calls) == [calls[0].number]
-    assert not batch.open
+    assert not batch.open and not batch.next
     assert {call.stage for call in calls[1:]} <= {Stage.READY, Stage.SENT}
     assert not any(call.uncharged for call in calls), "that is no loss"
     worker.finish()
@@ -337,3 +354,83 @@ def test_the_cluster_forgets_a_task_when_dask_has_no_reason_to_run_it_again(worl
         world.time.pass_by(module.RELEASE + 1)
         lane.tick()
         assert len(forgotten) == 1
+
+
+@pytest.mark.parametrize("batching", [True, False])
+def test_the_cluster_does_not_forget_a_task_whose_value_is_there(world: World, batching: bool) -> None:
+    lane = world.lane(batching, inline_limit=100)
+    forgotten: list[str] = []
+    lane.cluster.done_with = forgotten.append
+    world.scheduler.add_worker()
+    call = call_of("app", operator.mul, b"x", 1000)
+    lane.submit(call)
+    world.settle(lane)
+    lane.tick()
+    world.time.pass_by(module.RELEASE + 1)
+    lane.tick()
+    assert type(outcome_of(call).value) is RemoteValue and not forgotten
+
+
+@pytest.mark.parametrize("batching", [True, False])
+def test_what_fails_on_a_worker_is_counted_for_its_machine(world: World, batching: bool) -> None:
+    lane = world.lane(batching)
+    counted: list[Any] = []
+    lane.faults.failed = lambda worker, app, error: counted.append((worker, error))
+    lane.faults.worked = lambda worker, app: counted.append((worker, ""))
+    worker = world.scheduler.add_worker()
+    lane.submit(call_of("app", operator.neg, 1))
+    lane.submit(call_of("app", operator.neg, "x"))
+    world.settle(lane)
+    assert counted == [(worker.name, "TypeError")]
+    lane.faults.suspected["app"] = {}
+    lane.submit(call_of("app", operator.neg, 1))
+    world.settle(lane)
+    assert counted[1:] == [(worker.name, "")]
+    counted.clear()
+    call = call_of("app", operator.neg, 1)
+    lane.submit(call)
+    lane.go()
+    if not world.scheduler.assign(worker) and worker.shift is not None:  # the shift of before takes it
+        world.loop.turn(6)
+    worker.begin()
+    worker.take()
+    if world.scheduler.ours:
+        world.scheduler.lose(worker)
+        missed(world, lane)
+        assert counted == [(worker.name, "WorkerLost")] and isinstance(outcome_of(call).error, WorkerLost)
+
+
+def test_what_is_sampled_while_a_call_runs_goes_to_monitoring(world: World) -> None:
+    lane, _, calls = together(world, 2)
+    heard(world, lane)
+    seen: list[Any] = []
+    lane.watch = SimpleNamespace(seen=lambda *what: seen.append(what))
+    [shift] = lane.shifts.values()
+    lane.reports.read((shift.id, "w", "a", "h", 9, [(module.SAMPLES, calls[1].number, "cpu")]))
+    assert seen == [(calls[1], "w", "h", "cpu")]
+    lane.watch = None
+
+
+def test_a_worker_tells_when_its_job_ends(world: World) -> None:
+    lane, worker, _ = together(world, 2)
+    [shift] = lane.shifts.values()
+    for left, end in (((100.0, 200.0, 300.0), 1300.0), ((50.0, 60.0, 70.0), 1070.0), ((), None)):
+        lane.reports.read((shift.id, worker.name, worker.address, "h", 9, [(module.STARTED, *left)]))
+        assert ([place.end.end for place in lane.ends.places.values()] or [None]) == [end]
+
+
+def test_a_function_that_a_worker_has_forgotten_is_sent_again() -> None:
+    with World() as world:
+        lane, worker, calls = together(world, 1)
+        worker.finish()
+        worker.take()
+        heard(world, lane)
+        [shift] = lane.shifts.values()
+        assert shift.open and calls[0].function_key in shift.link.known
+        worker.agent.functions.clear()
+        assert worker.shift is not None
+        worker.shift.functions.clear()
+        again = call_of("app", operator.neg, 5)
+        lane.submit(again)
+        world.settle(lane)
+        assert outcome_of(again).value == -5 and not shift.next and len(RAN) == 2
