@@ -36,7 +36,7 @@ FAST = {
     "lanes": [
         *files("lanes", "dispatch links simple_steps units calls_ahead jobends reports remote_lane admission packing"),
         *files("lanes", "stages pool queues faults preference failures traceback_frames simple mpi_lane callbacks"),
-        *files("lanes", "forbidden_waits model"),
+        *files("lanes", "dispatch_limits large_results resource_lane worker_deaths forbidden_waits model"),
         *("tests/remote/test_runner.py", "parsl_on_dask/lanes"),
     ],
 }
