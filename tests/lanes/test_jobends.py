@@ -281,6 +281,42 @@ def test_calls_that_no_job_is_long_enough_for_are_told_of_once(world: World, cap
     assert "seem to need more time than the jobs of executor fake have (3 s, as far as seen)" in caplog.text
 
 
+def test_how_often_and_how_long_a_call_was_cut_off_is_known(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "parsl.lanes.jobends")
+    lane = world.lane(job_end_reruns=2)
+    call = known(lane, 0.001)
+    lane.ends.length = 3.0
+    alone, together = ({1: call}, {1: call, 2: call})
+
+    def cut(seconds: float, running: bool, calls: Any) -> str:
+        shift = SimpleNamespace(since=world.time.now - seconds, calls=calls, worker="w")
+        return str(lane.ends.again(call, shift, running))
+
+    assert cut(2.3, True, together) == ""
+    assert lane.ends.cut == {call.number: (1, pytest.approx(2.3))} and "more time than" not in caplog.text
+    assert cut(2.5, False, together) == "", "nobody knows how long it ran, if at all"
+    assert lane.ends.cut == {call.number: (2, pytest.approx(2.3))}
+    assert "it has 2 times before" in cut(2.5, False, alone) and not lane.ends.cut
+    assert caplog.text.count("more time than") == 1, "nearly as long as a whole job"
+    assert cut(2.5, False, alone) == ""
+    assert caplog.text.count("more time than") == 1
+
+
+def test_where_a_worker_was_is_known_until_its_calls_are_seen_to(world: World) -> None:
+    lane = world.lane()
+    worker = next(iter(world.scheduler.workers.values()))
+    ends(lane, worker.address, 1.0, 2.0, 3.0)
+    link = SimpleNamespace(address=worker.address)
+    shift = SimpleNamespace(link=link, started=True, calls={1: 1}, place="", over=False, future=None)
+    lane.shifts["b"] = shift
+    world.scheduler.lose(worker)
+    look(lane)
+    assert lane.ends.places
+    del lane.shifts["b"]
+    look(lane)
+    assert not lane.ends.places
+
+
 def test_a_worker_with_free_hands_is_found(world: World) -> None:
     lane = world.lane()
     first, second = addresses(world)
@@ -394,6 +430,10 @@ def test_a_worker_leaves_when_its_values_are_elsewhere_and_nothing_runs_on_it(wo
         turn(lane)
     assert scheduler.asked == ["pause"] * 3
     scheduler.asked.clear()
+    lane.ends.places[address].going = True  # what was asked of it has no answer yet
+    turn(lane)
+    assert not scheduler.asked
+    lane.ends.places[address].going = False
     scheduler.runs = 0
     turn(lane)
     assert scheduler.asked == ["pause", ("retire", True, True, [address])]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import operator
+import pickle
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from parsl_on_dask.executors.errors import InvalidResourceSpecification
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
+from parsl_on_dask.lanes import resource_lane
 from parsl_on_dask.lanes.mpi_lane import MpiLane
 from parsl_on_dask.lanes.resource_lane import ResourceLane
 from parsl_on_dask.lanes.stages import CANCEL
@@ -192,6 +195,42 @@ def test_calls_end_with_their_lane(world: World) -> None:
     assert not lane.admission.waiting and not lane.admission.granted
 
 
+def test_what_a_node_has_is_looked_up_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    look: Any = pickle.loads(resource_lane._measure().blob)
+    listed: list[Any] = []
+
+    def nvidia(command: list[str], **how: Any) -> Any:
+        assert command == ["nvidia-smi", "-L"] and how["text"] and how["check"] and how["capture_output"]
+        if not listed:
+            raise OSError("no such command")
+        return SimpleNamespace(stdout="".join(listed))
+
+    monkeypatch.setattr("subprocess.run", nvidia)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=7 * 2**20 + 1))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=5 * 2**20 + 1))
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
+    for name in ("PARSL_CORES", "PARSL_MEMORY_GB", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    assert look() == ({"cores": 3.0, "memory": 5, "disk": 7, "gpus": 0}, ())
+    listed += ["GPU 0: A100\n", "GPU 1: A100\n"]
+    assert look()[1] == ("0", "1") and look()[0]["gpus"] == 2
+    for visible, gpus in (("4, 7", ("4", "7")), ("", ()), ("-1", ()), ("NoDevFiles", ())):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert look()[1] == gpus
+    monkeypatch.setenv("PARSL_CORES", "2")
+    monkeypatch.setenv("PARSL_MEMORY_GB", "1.5")
+    assert look()[0] == {"cores": 2.0, "memory": 1536.0, "disk": 7, "gpus": 0}
+
+
+def test_a_call_that_was_not_run_waits_again_for_what_it_asked_for(world: World) -> None:
+    lane = opened(world, TurningResourceLane, "a", (NODE, ()))
+    [call] = submit(lane, {"cores": 4})
+    lane.again(call)
+    assert call.spec is not None and lane.admission.granted[call.number].amounts["cores"] == 4
+    world.settle(lane)
+    assert len(outcome_of(call).worker) > 0 and not lane.admission.granted and not lane.asked
+
+
 # -- MPI ---------------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +256,10 @@ def test_a_call_gets_nodes_of_one_block(world: World) -> None:
     world.settle(lane)
     assert [outcome_of(call).value for call in calls[:3]] == [0, -1, -2]
     assert not any(lane.busy().values())
+    [call] = submit(lane, {"num_nodes": 1})
+    lane.again(call)
+    world.settle(lane)
+    assert outcome_of(call).value == 0 and not any(lane.busy().values())
 
 
 def test_what_is_missing_is_said(world: World) -> None:
