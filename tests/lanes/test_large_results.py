@@ -10,6 +10,7 @@ import pytest
 
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from parsl_on_dask.lanes.call import Call, Outcome
+from parsl_on_dask.lanes.queues import ALONE, LONG
 from parsl_on_dask.lanes.stages import PREPARE, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import Promise, loads, loads_with_promises
@@ -88,6 +89,8 @@ def test_a_value_gets_a_task_of_its_own_where_it_is(world: World) -> None:
     assert outcome_of(call).worker == worker.name
     assert [number for _, number, again in RAN if not again].count(call.number) == 1
     assert not lane.large_results.calls and not lane.live
+    means = {times.mean for times in lane.queues.times.values()}
+    assert min(means) < LONG and max(means) > ALONE, "from now on each is a task of its own"
 
 
 def test_a_value_whose_worker_dies_first_is_made_again(world: World) -> None:
