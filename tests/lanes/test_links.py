@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from parsl_on_dask.lanes import links as module
 from parsl_on_dask.lanes.links import REMEMBERED, Link, Links
-from parsl_on_dask.remote.agent import ACKNOWLEDGED, FUNCTIONS_KEPT
-from tests.lanes.fakes import RAN, Worker, World, call_of, outcome_of
+from parsl_on_dask.remote.agent import ACKNOWLEDGED, FUNCTIONS_KEPT, GONE
+from tests.lanes.fakes import RAN, Comm, Worker, World, call_of, outcome_of
 
 
 @pytest.fixture
@@ -181,3 +182,106 @@ def test_shifts_that_have_ended_are_forgotten(world: World) -> None:
     world.settle(lane)
     known = {*lane.dispatcher.idle, *lane.dispatcher.next}
     assert known <= set(lane.open_shifts) and len(lane.open_shifts) <= 1
+
+
+class Other:
+    """What answers at the other end of the connections of links."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.world = world
+        self.told: list[Any] = []
+        self.ends: list[Comm] = []
+        monkeypatch.setattr("distributed.comm.core.connect", self.connect)
+        client: Any = SimpleNamespace(loop=world.loop, connection_args={})
+        self.links = Links(client, "topic", lambda kind, item: self.told.append((kind, item)))
+        self.link = self.links.to("tcp://w:1")
+        self.turn()
+
+    async def connect(self, address: str) -> Comm:
+        mine, theirs = Comm(), Comm()
+        mine.other, theirs.other = theirs, mine
+        self.ends.append(theirs)
+        return mine
+
+    def turn(self) -> None:
+        self.world.loop.turn(8)
+
+    def say(self, *messages: bytes) -> None:
+        self.ends[-1].other.came.put_nowait(list(messages))
+        self.turn()
+
+    def heard(self) -> list[Any]:
+        """What has arrived since it was asked last."""
+        came = self.ends[-1].came
+        return [came.get_nowait() for _ in range(came.qsize())]
+
+
+def test_a_connection_is_told_of_when_it_is_there_and_when_it_has_gone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Other(world, monkeypatch)
+    link = other.link
+    assert other.heard() == [{"op": module.OPERATION, "topic": "topic", "link": link.name, "reply": False}]
+    assert not link.ready and not other.told and not link.failed
+    other.say(b"")
+    assert link.ready and other.told == [("linked", link)]
+    other.say(b"one", b"two")
+    assert other.told[1:] == [("event", b"one"), ("event", b"two")]
+    assert other.links.to("tcp://w:1") is link
+    other.ends[-1].abort()
+    other.turn()
+    assert not link.ready and not link.failed and other.told[3:] == [("unlinked", link)]
+    assert other.links.to("tcp://w:1") is not link, "another one may be made"
+
+
+def test_a_connection_that_ends_before_it_is_there_was_never_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Other(world, monkeypatch)
+    other.say(b"told")
+    mine = other.ends[-1].other
+    other.ends[-1].came.put_nowait(None)
+    mine.came.put_nowait(None)
+    other.turn()
+    assert other.link.failed and mine.closed and other.told == [("event", b"told")]
+    assert other.links.to("tcp://w:1") is other.link, "it is not tried again"
+
+
+def test_reports_are_acknowledged_in_groups_and_when_they_are_large(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Other(world, monkeypatch)
+    other.heard()
+    other.say(b"", *[b"report"] * (ACKNOWLEDGED - 2))
+    assert not other.heard()
+    other.say(b"report")
+    assert other.heard() == [[ACKNOWLEDGED]]
+    other.say(*[b"report"] * (ACKNOWLEDGED - 1))
+    assert not other.heard()
+    other.say(b"report")
+    assert other.heard() == [[2 * ACKNOWLEDGED]]
+    large = b"x" * (module.BYTES_ACKNOWLEDGED // 2)
+    other.say(large)
+    assert not other.heard()
+    other.say(large)
+    assert other.heard() == [[2 * ACKNOWLEDGED + 2]]
+    other.say(large)
+    assert not other.heard()
+
+
+def test_connections_are_given_up_at_the_end_also_those_that_are_being_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Other(world, monkeypatch)
+    other.say(b"")
+    other.heard()
+    making = other.links.to("tcp://v:1")
+    making.comm, making.stream = other.ends[0].other, None
+    other.links.links = {"v": making}
+    other.links.close()
+    other.turn()
+    assert other.ends[0].closed
+    said = Other(world, monkeypatch)
+    said.say(b"")
+    said.heard()
+    said.links.close()
+    said.turn()
+    assert said.heard()[0] == [GONE] and said.ends[-1].closed
