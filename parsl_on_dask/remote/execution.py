@@ -54,8 +54,7 @@ class Bundle(TypedDict):
     inline: int
     feed: bool
     careful: bool
-    adopt: int
-    holder: str
+    adopt: tuple[int, str] | None
     once: str
     slurm: bool
     need: float

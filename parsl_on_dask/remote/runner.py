@@ -97,7 +97,7 @@ class Shift(Execution):
         self.ran = bundle["once"] and os.path.join(bundle["once"], self.id + ".ran")
         self.again = False
         self.todo = deque(self.wanted(bundle["calls"]))
-        self.adopts = bool(bundle["adopt"])
+        self.adopts = bundle["adopt"]
         self.job_end = end_of_this_job(bundle["slurm"])
         self.initial = () if self.job_end is None else {call[0] for call in self.todo}
         # nothing that a shift begins with is given up later: Dask may be at recomputing it
@@ -116,12 +116,11 @@ class Shift(Execution):
         self.flushed = 0.0
         self.brisk = False
         self.reports: list[tuple[Any, ...]] = []
-        self.holder = bundle["holder"]
-        if self.adopts and bundle["adopt"] in agent.large:
-            self.kept[bundle["adopt"]] = agent.large.pop(bundle["adopt"])
+        if self.adopts and self.adopts[0] in agent.large:
+            self.kept[self.adopts[0]] = agent.large.pop(self.adopts[0])
             self.todo.clear()
         # whoever needs a value again needs it from here, whatever its size is now
-        self.owes = self.adopts or self.again
+        self.owes = self.again or self.adopts is not None
         if self.owes:
             self.inline = -1
 
@@ -144,7 +143,7 @@ class Shift(Execution):
         return calls
 
     def run(self) -> dict[int, Any]:
-        if self.adopts and self.todo and self.is_held_elsewhere():
+        if self.adopts and self.todo and self.is_held_elsewhere(self.adopts[1]):
             self.leave_it()
         now = time.monotonic()
         refused = now > self.stop or now > self.last
@@ -184,9 +183,9 @@ class Shift(Execution):
         self.agent.send(self.message([self.started(now)]))
         self.leave_it()
 
-    def is_held_elsewhere(self) -> bool:
+    def is_held_elsewhere(self, holder: str) -> bool:
         """Whether the value that is to be taken is on another worker, from which Dask has stolen this task."""
-        return self.holder != self.worker.address and is_there(self.worker, self.holder)
+        return holder != self.worker.address and is_there(self.worker, holder)
 
     def leave_it(self) -> NoReturn:
         """Have Dask give this task to a worker anew, after a moment."""

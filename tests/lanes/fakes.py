@@ -372,7 +372,7 @@ class Worker:
             return False
         shift, call, self.call = self.shift, self.call, None
         assert shift is not None
-        RAN.append((self, call[0], shift.again or shift.adopts))
+        RAN.append((self, call[0], shift.owes))
         with self.acting():
             report = shift.execute(call)
             if not shift.has_run(report):  # a promise that cannot be kept, or a function that is not known
