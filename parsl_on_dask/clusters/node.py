@@ -59,6 +59,8 @@ class Node:
         self.closing = False
         self.unread = b""
         self.awaited: dict[int, int] = {}
+        #: where workers are, by their processes
+        self.addresses: dict[int, str] = {}
         self.orders_at_death = Orders()
         self.sweep: orphans.Sweep | None = None
         self.limits = limits.Limits(spec.get("memory_limit") or 0)
@@ -201,8 +203,9 @@ class Node:
         address = os.read(pipe, 4096).decode().strip()
         if address:
             pid = next((p for p, w in self.workers.items() if w[0] == number), 0)
-            name = self.name(number, self.workers[pid][1]) if pid else ""
-            self.say({"up": number, "name": name, "pid": pid, "address": address})
+            if pid:
+                self.addresses[pid] = address
+            self.say({"up": number, "pid": pid, "address": address})
         os.close(pipe)
 
     def reap(self) -> None:
@@ -220,8 +223,9 @@ class Node:
             elif pid in self.workers:
                 number, life, since = self.workers.pop(pid)
                 end = self.end_of(number, status, usage) | self.limits.reason(pid)
-                self.say({"died": self.name(number, life), "number": number, "pid": pid, "end": end})
-                self.ended(self.name(number, life), end)
+                name, address = self.name(number, life), self.addresses.pop(pid, "")
+                self.say({"died": name, "address": address, "pid": pid, "end": end})
+                self.ended(name, end)
                 self.sweep = orphans.Sweep(time.monotonic() + GRACE)
                 if not self.closing and not is_leaving(os.environ, trust_slurm=False):
                     self.replace(number, life, time.monotonic() - since, status)

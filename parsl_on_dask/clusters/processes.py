@@ -41,8 +41,7 @@ def scheduler_main(spec: dict[str, Any], tell: Callable[[str], None]) -> None:
 
     async def serve() -> None:
         scheduler = await _listening(settings, spec["security"])
-        if settings.get("announce"):
-            scheduler.add_plugin(_announcer(settings["announce"]))
+        scheduler.add_plugin(_announcer())
         dashboard.attach(scheduler)
         tell(scheduler.address)
         if settings.get("lonely"):
@@ -71,18 +70,18 @@ async def _listening(settings: dict[str, Any], pems: dict[str, str] | None) -> A
                 raise
 
 
-def _announcer(topic: str) -> Any:
-    """A plugin that tells who listens to a topic which workers come and go."""
+def _announcer() -> Any:
+    """A plugin that tells who listens to :data:`TOPIC` which workers come and go."""
     from distributed import SchedulerPlugin
 
     class Announcer(SchedulerPlugin):
         name = "parsl-on-dask-announcer"
 
         def add_worker(self, scheduler: Any, worker: str) -> None:
-            scheduler.log_event(topic, {"came": worker, "as": about(scheduler.workers[worker].identity())})
+            scheduler.log_event(TOPIC, {"came": worker, "as": about(scheduler.workers[worker].identity())})
 
         def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
-            scheduler.log_event(topic, {"went": worker})
+            scheduler.log_event(TOPIC, {"went": worker})
 
     return Announcer()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import Counter
@@ -13,6 +14,8 @@ logger = logging.getLogger("parsl.clusters.roster")
 
 #: Topic on which the scheduler tells which workers come and go.
 TOPIC = "parsl-on-dask-workers"
+#: Names of workers: the block, the node where there are others, the rank.
+_NAME = re.compile(r"-block([^-]+)(?:-((?!block)[^-]+))?-[^-]+$")
 #: Seconds between full lists of workers, should news get lost.
 REFRESH = 30.0
 
@@ -35,11 +38,11 @@ def parts_of(worker: str) -> tuple[str | None, str | None]:
 
     Examples
     --------
-    >>> parts_of("hpc-block7-0b5e1f2a-3"), parts_of("somebody")
-    (('7', '0b5e1f2a'), (None, None))
+    >>> parts_of("hpc-block7-0b5e1f2a-3"), parts_of("here-block0-3"), parts_of("somebody")
+    (('7', '0b5e1f2a'), ('0', None), (None, None))
     """
-    parts = worker.rsplit("-", 3)
-    return (parts[1].removeprefix("block"), parts[2]) if len(parts) == 4 else (None, None)
+    found = _NAME.search(worker)
+    return (None, None) if found is None else (found[1], found[2])
 
 
 def about(identity: dict[str, Any]) -> dict[str, Any]:
