@@ -104,6 +104,10 @@ class BlockCluster(StartedCluster):
     def node_hours(self) -> NodeHours:
         return self.ledger.now()
 
+    def workers_of(self, blocks: Collection[str]) -> dict[str, str]:
+        """Addresses and names of the workers of some blocks."""
+        return {address: worker.name for address, worker in self.roster.members() if worker.block in blocks}
+
     def machine_of(self, worker: str) -> str | None:
         return self.roster.machine_of(worker)
 

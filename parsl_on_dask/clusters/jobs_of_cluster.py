@@ -132,7 +132,7 @@ class ScaledCluster(ExistingCluster):
             for name, job_id in jobs.items():
                 asked.watch(job_id, name)
             self.seen = dict(zip(jobs, asked.status(list(jobs.values())), strict=True))
-            busy = {self.block_of(str(worker["name"])) for worker in list(self.table.values())}
+            busy = {self.block_of(worker.name) for _, worker in self.roster.members()}
             # workers may have come and gone between two looks
             runs = {name for name, seen in self.seen.items() if seen.state is JobState.RUNNING}
             deserted = {name for name in runs.union(self.had_workers) if name in jobs} - busy
@@ -145,8 +145,8 @@ class ScaledCluster(ExistingCluster):
     def _of_blocks(self) -> dict[str, list[str]]:
         """Addresses of the workers of each block."""
         found: dict[str, list[str]] = {name: [] for name in list(self.jobs.worker_spec)}
-        for address, worker in list(self.table.items()):
-            block = self.block_of(str(worker["name"]))
+        for address, worker in self.roster.members():
+            block = self.block_of(worker.name)
             if block in found:
                 found[block].append(address)
         return found

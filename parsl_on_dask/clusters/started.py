@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import abc
 import sys
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster
 from parsl_on_dask.clusters.blockspec import warn_of_idle_nodes
-from parsl_on_dask.clusters.roster import Member, Roster, parts_of
+from parsl_on_dask.clusters.roster import Member
 
 if TYPE_CHECKING:
     from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
@@ -25,10 +24,8 @@ class StartedCluster(Cluster):
     parsl_page = True
 
     def __init__(self, executor: HighThroughputExecutor) -> None:
-        self.executor = executor
+        super().__init__(executor)
         self.provider: Any = executor.provider
-        self.label = executor.label
-        self.roster = Roster(self)
 
     def _begin(self) -> None:
         """Start it, or leave nothing behind."""
@@ -44,43 +41,9 @@ class StartedCluster(Cluster):
     def _start(self) -> None:
         """Start the scheduler, ask for the first blocks, and connect :attr:`client`."""
 
-    def refresh(self) -> None:
-        super().refresh()
-        self.roster.refresh(self.client)
-
-    def slots(self) -> int:
-        return max(1, self.roster.slots)
-
-    def workers(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "address": address,
-                "name": worker.name,
-                "host": worker.host,
-                "pid": worker.pid,
-                "block": worker.block,
-                "node": worker.node,
-                "nthreads": worker.nthreads,
-                "idle": self.idle_seconds(worker.block),
-                "draining": worker.name in self.leaving,
-            }
-            for address, worker in self.roster.members()
-        ]
-
-    def block_of(self, worker: str) -> str | None:
-        return parts_of(worker)[0]
-
-    def workers_of(self, blocks: Collection[str]) -> dict[str, str]:
-        """Addresses and names of the workers of some blocks."""
-        return {address: worker.name for address, worker in self.roster.members() if worker.block in blocks}
-
     def greet(self, worker: Member) -> None:
-        """A worker has come."""
         if worker.python not in (None, PYTHON) and self.error is None:
             self.error = (
                 f"its workers run Python {worker.python}, this script Python {PYTHON}. Functions cannot be sent "
                 "between them: give the provider, or the jobqueue settings, the path of a Python of this version"
             )
-
-    def miss(self) -> None:
-        """The last worker of a block has gone."""
