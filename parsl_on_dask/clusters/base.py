@@ -26,6 +26,8 @@ logger = logging.getLogger("parsl.clusters.base")
 
 #: Seconds that closing a client may take.
 GOODBYE = 5.0
+#: Seconds that workers have for handing values over.
+RETIRE = 10.0
 
 
 class End(NamedTuple):
@@ -193,8 +195,26 @@ class Cluster(abc.ABC):
             with suppress(OSError):
                 os.unlink(os.path.join(self.scratch, shift + ".ran"))
 
-    def retire(self, addresses: Collection[str], seconds: float = 10.0) -> None:  # noqa: B027 (only some can)
-        """Have workers hand their values over and take no new tasks, within some seconds."""
+    def retire(self, addresses: Collection[str], seconds: float = RETIRE, remove: bool = False) -> bool:
+        """Have workers hand their values over and take no new tasks, within some seconds; False if that failed.
+
+        - `remove`: whether the scheduler forgets them then.
+        """
+        client: Any = self.client
+        if not addresses or client.status != "running":
+            return True
+        try:
+            client.sync(
+                client.scheduler.retire_workers,
+                workers=list(addresses),
+                close_workers=False,
+                remove=remove,
+                callback_timeout=seconds,
+            )
+        except Exception as e:  # no time, nobody to hand over to, or the workers have just gone
+            logger.info("Executor %s: workers could not hand over all they have: %r", self.label, e)
+            return False
+        return True
 
     def trouble(self) -> BaseException | None:
         """Why the cluster can no longer run calls, or None when it can."""

@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("parsl.clusters.blocks")
 
-#: Seconds that workers have for handing values over.
-RETIRE = 10.0
 #: A block that would have fewer seconds than this is not asked for.
 USEFUL = 15.0
 
@@ -202,21 +200,6 @@ class BlockCluster(StartedCluster):
 
     def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
         return [block.name for block in self.jobs.give_back(blocks, among)]
-
-    def retire(self, addresses: Collection[str], seconds: float = RETIRE) -> None:
-        client: Any = self.client
-        if not addresses or client.status != "running":
-            return
-        try:
-            client.sync(
-                client.scheduler.retire_workers,
-                workers=list(addresses),
-                close_workers=False,
-                remove=False,
-                callback_timeout=seconds,
-            )
-        except Exception as e:  # no time, nobody to hand over to, or the workers have just gone
-            logger.info("Executor %s: workers could not hand over all they have: %r", self.label, e)
 
     def tell_supervisor(self, message: dict[str, Any]) -> None:
         """Tell the process of the scheduler something, if that is on this machine."""

@@ -7,7 +7,6 @@ nothing off the workers it gives back.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
@@ -192,26 +191,12 @@ class ScaledCluster(ExistingCluster):
             order += [name for name in reversed(workers) if workers[name]]
             gone = [name for name in order if among is None or name in among][:blocks]
             addresses = [address for name in gone for address in workers[name]]
-            if addresses:
-                self._move_off(addresses)
+            if not self.retire(addresses, RETIRE_TIMEOUT, remove=True):
+                logger.warning("results could not be moved off %s", ", ".join(addresses))
             for name in gone:
                 self.ended[name] = JobStatus(JobState.SCALED_IN)
             self._remove(gone)
             return gone
-
-    def _move_off(self, addresses: list[str]) -> None:
-        """Let the workers hand on what they hold, within bounded time."""
-        client: Any = self.client
-
-        async def retire() -> None:
-            await asyncio.wait_for(
-                client.scheduler.retire_workers(workers=addresses, close_workers=False, remove=True), RETIRE_TIMEOUT
-            )
-
-        try:
-            client.sync(retire, callback_timeout=RETIRE_TIMEOUT + 5)
-        except Exception:
-            logger.warning("results could not be moved off %s", ", ".join(addresses), exc_info=True)
 
     def _remove(self, names: Collection[str]) -> None:
         for name in names:

@@ -227,19 +227,25 @@ class Node:
                 self.say({"died": name, "address": address, "pid": pid, "end": end})
                 self.ended(name, end)
                 self.sweep = orphans.Sweep(time.monotonic() + GRACE)
-                if not self.closing and not is_leaving(os.environ, trust_slurm=False):
+                if not self.closing:
                     self.replace(number, life, time.monotonic() - since, status)
             else:
                 self.other_ended(pid, status)
 
     def replace(self, number: int, life: int, lived: float, status: int) -> None:
-        """Start a worker again that ended after so many seconds, unless that has failed too often."""
+        """Start a worker again that ended after so many seconds, unless that has failed too often or is too late."""
+        if self.is_too_late(number):
+            return
         young = lived < INFANCY and os.WIFEXITED(status) and os.WEXITSTATUS(status) == FAILED
         self.failed[number] = self.failed.get(number, 0) + 1 if young else 0
         if self.failed[number] >= FAILED_STARTS:
             self.say({"error": f"worker {self.name(number, life)} failed to start {FAILED_STARTS} times"})
         else:
             self.start_worker(number, life + 1)
+
+    def is_too_late(self, number: int) -> bool:
+        """Whether a worker that is started now would have to leave before it could do anything."""
+        return is_leaving({**os.environ, **self.spec["workers"][number]["env"]}, trust_slurm=False)
 
     def end_of(self, number: int, status: int, usage: Any) -> dict[str, Any]:
         """The fields of an :class:`~parsl_on_dask.clusters.base.End`."""

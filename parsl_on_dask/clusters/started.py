@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import Cluster
 from parsl_on_dask.clusters.blockspec import warn_of_idle_nodes
-from parsl_on_dask.clusters.roster import Member
+from parsl_on_dask.clusters.roster import Member, parts_of
 
 if TYPE_CHECKING:
     from parsl_on_dask.executors.high_throughput.executor import HighThroughputExecutor
@@ -40,6 +40,9 @@ class StartedCluster(Cluster):
     @abc.abstractmethod
     def _start(self) -> None:
         """Start the scheduler, ask for the first blocks, and connect :attr:`client`."""
+
+    def block_of(self, worker: str) -> str | None:
+        return parts_of(worker)[0]
 
     def greet(self, worker: Member) -> None:
         if worker.python not in (None, PYTHON) and self.error is None:
