@@ -131,7 +131,7 @@ class Cluster(abc.ABC):
         return max(1, self.roster.slots)
 
     def workers(self) -> list[dict[str, Any]]:
-        """The workers that the scheduler has told of."""
+        """The workers that the scheduler knows."""
         return [
             {
                 "address": address,
@@ -144,8 +144,12 @@ class Cluster(abc.ABC):
                 "idle": self.idle_seconds(block),
                 "draining": worker.name in self.leaving,
             }
-            for address, worker in self.roster.members()
+            for address, worker in self._members()
         ]
+
+    def _members(self) -> list[tuple[str, Member]]:
+        """The same, by address."""
+        return self.roster.members()
 
     def block_of(self, worker: str) -> str | None:
         """Id of the block that a worker belongs to."""

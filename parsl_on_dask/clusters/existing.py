@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import worker_ends
 from parsl_on_dask.clusters.base import Cluster, End, close_client, connected
+from parsl_on_dask.clusters.roster import Member, about, member_of
 from parsl_on_dask.errors import ConfigurationError, ExecutorError, ParslError
 from parsl_on_dask.remote.guard import can_be_ended
 
@@ -114,6 +115,11 @@ class ExistingCluster(Cluster):
         """Workers have come or gone."""
         self.told = True
         self.roster.ask(self.client)
+
+    def _members(self) -> list[tuple[str, Member]]:
+        # the roster hears of changes half a second late
+        identities = self.client.scheduler_info(n_workers=-1)["workers"]
+        return [(address, member_of(about(known))) for address, known in identities.items()]
 
     def refresh(self) -> None:
         """Ask the scheduler for its workers, unless it tells when they change."""

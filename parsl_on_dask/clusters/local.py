@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
@@ -12,13 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters.base import End, close_client, connected
-from parsl_on_dask.clusters.blockspec import (
-    memory_limit,
-    node_command,
-    prefixed,
-    python_of,
-    write_start_files,
-)
+from parsl_on_dask.clusters.blockspec import memory_limit, node_command, prefixed, python_of, write_start_files
 from parsl_on_dask.clusters.placement import describe_workers, usable_cores
 from parsl_on_dask.clusters.started import StartedCluster
 from parsl_on_dask.clusters.startup import Start, write_archive
@@ -52,7 +47,7 @@ class LocalCluster(StartedCluster):
         super().__init__(executor)
         self.lock = threading.Lock()
         self.blocks: dict[str, _LocalBlock] = {}
-        self.numbers = 0
+        self.names = map(str, itertools.count())
         self.ends: OrderedDict[str, End] = OrderedDict()
         self.news = threading.Condition()
         self.pems: dict[str, str] | None = None
@@ -61,30 +56,25 @@ class LocalCluster(StartedCluster):
 
     def _start(self) -> None:
         wanted = int(self.provider.init_blocks)
-        keeper = self._prepare("0" if wanted else None)
-        keeper.launch()
+        keeper = self.keeper = self._launched(next(self.names) if wanted else None)
         security, self.pems = certificates(self.executor)  # both sides import distributed at the same time
         self.address = keeper.start({"host": "127.0.0.1", "ports": [0]}, "")
-        self.keeper = keeper
         for _ in range(1, wanted):
             self._add()
         self.client = connected(self.label, self.address, security)
         logger.info("Executor %s runs on the Dask cluster %s", self.label, self.address)
 
-    def _prepare(self, block: str | None) -> _LocalBlock:
-        if block is not None:
-            self.numbers = max(self.numbers, int(block) + 1)
-        made = _LocalBlock(self, block)
-        if block is not None:
-            self.blocks[block] = made
+    def _launched(self, name: str | None) -> _LocalBlock:
+        made = _LocalBlock(self, name)
+        if name is not None:
+            self.blocks[name] = made
+        made.launch()
         return made
 
     def _add(self) -> str:
-        block = str(self.numbers)
-        added = self._prepare(block)
-        added.launch()
-        added.start(None, self.address)
-        return block
+        name = next(self.names)
+        self._launched(name).start(None, self.address)
+        return name
 
     def slots_per_block(self) -> int:
         from psutil import virtual_memory
