@@ -520,6 +520,7 @@ class FakeCluster(Cluster):
     def __init__(self, scheduler: Scheduler, scratch: str = "") -> None:
         self.scheduler = scheduler
         self.client: Any = Client(scheduler)
+        self.roster: Any = SimpleNamespace(refresh=lambda client: None)
         self.started_here = scheduler.ours
         self.scratch = scratch if scheduler.ours else ""
         self.error: BaseException | None = None
