@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from . import journal
+from . import copies, journal
 from .agent import Agent, agent_of
 from .execution import ERROR, HANDED_BACK, HOST, KEPT, STARTED, VALUE, Bundle, CallData, Execution
 from .internals import is_there
@@ -164,6 +164,8 @@ class Shift(Execution):
             self.report(self.execute(call) if self.monitor is None else self.monitor.run(self, call))
             if self.several and self.large:
                 self.end()  # others can have the value only when this Dask task is over
+        if self.copies.files:
+            self.worker.loop.add_callback(self.worker.loop.call_later, 2 * copies.KEPT, copies.kept.sweep)
         if self.owes and self.trouble is not None:
             raise LookupError("a value that was lost with its worker cannot be made again") from self.trouble
         if self.kept and self.ran:
