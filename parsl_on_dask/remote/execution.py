@@ -30,6 +30,9 @@ from .tracebacks import without_ours
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
 
+#: Reports of calls that have run.
+ENDED = frozenset({VALUE, KEPT, ERROR})
+
 #: Reports of calls that have not run.
 NOT_BEGUN = frozenset({HANDED_BACK, FORGOTTEN})
 
