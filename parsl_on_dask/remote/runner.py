@@ -301,7 +301,8 @@ class Shift(Execution):
         with self.lock:
             self.reports.append(report)
             moment = time.monotonic()
-            self.grouping = max(GROUPING, min(HELD, COMPANY * (moment - self.began)))
+            if not self.careful:  # else a call runs again whose worker dies before this has left
+                self.grouping = max(GROUPING, min(HELD, COMPANY * (moment - self.began)))
             if now or moment - self.flushed > self.grouping:
                 self.flush_locked()
             elif self.todo and not self.flushing and not (self.watching and self.brisk):
