@@ -55,16 +55,8 @@ def member_of(known: dict[str, Any]) -> Member:
     """A worker, from what its scheduler tells (:func:`about`)."""
     name = str(known["name"])
     host = str(known["hostname"] or known["host"])
-    return Member(
-        name,
-        *parts_of(name),
-        host,
-        known["pid"],
-        known["python"],
-        int(known["nthreads"]),
-        known["machine"] or host,
-        known["nanny"],
-    )
+    pid, python, slots, nanny = (known[key] for key in ("pid", "python", "nthreads", "nanny"))
+    return Member(name, *parts_of(name), host, pid, python, int(slots), known["machine"] or host, nanny)
 
 
 def announcer() -> Any:
