@@ -70,7 +70,7 @@ def _involved(record: logging.LogRecord) -> Iterator[Any]:
 
 def _belongs_to_us(value: Any) -> bool:
     kind = type(value)
-    if value is None or kind.__module__.partition(".")[0] != "distributed":
+    if kind.__module__.partition(".")[0] != "distributed":
         return False
     if kind.__name__ == "BatchedSend" and any(value is client.scheduler_comm for client in _our_clients()):
         return True
