@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from parsl_on_dask.monitoring.tables import Clock
 
 #: Kinds of events besides the states, whose numbers are below.
-SUBMITTED, BEGAN, RAN, SAMPLED, INPUTS, MESSAGE, ROW = range(100, 107)
+SUBMITTED, BEGAN, RAN, ENDED, SAMPLED, INPUTS, MESSAGE, ROW = range(100, 108)
 
 #: kind, task, try, seconds since the epoch, and what else there is to say
 Event = tuple[int, Any, int, float, Any]
@@ -49,9 +49,9 @@ _STATES = defaultdict(lambda: "running", {ord(letter): word for letter, word in 
 #: depends, inputs, outputs, stdin, stdout, stderr of a call with plain arguments
 _PLAIN = ("", "None", "None", None, "", "")
 
-#: What is known of a try: what was captured when it ended before others, whom it joined, where it ran
-Try = tuple[Any, Any, tuple[str, str, float, float]]
-_NOTHING: Try = (None, None, ("", "", 0.0, 0.0))
+#: What is known of a try: what was captured when it ended before others, whom it joined, where it ran and since when
+Try = tuple[Any, Any, tuple[tuple[str, str], float]]
+_NOTHING: Try = (None, None, (("", ""), 0.0))
 
 #: Characters up to which a text of a task is kept.
 TEXT_LIMIT = 65_536
@@ -149,21 +149,20 @@ class RowMaker:
                         tries[try_id] = (captured, extra, ran) if kind == _JOINING else (extra, joins, ran)
                 elif kind in _ON_WORKER:
                     captured, joins, ran = tries.get(try_id, _NOTHING)
-                    worker, host, began, ended = extra
                     key = (number, try_id)
                     before = fresh.get(key) or announced.get(key)
                     if before is None:
-                        if began:
-                            status((number, _RUNNING, stamps[began], run_id, try_id))
+                        if when:
+                            status((number, _RUNNING, stamps[when], run_id, try_id))
                             if kind == BEGAN:
-                                fresh[key] = began
-                        ran = extra
+                                fresh[key] = when
+                        ran = (extra, when)
                     elif kind == RAN:
-                        ran = (worker, host, before, ended)
+                        ran = (extra, before)
                         back.append(key)
-                    if kind == RAN and ended:
-                        status((number, _RUNNING_ENDED, stamps[ended], run_id, try_id))
                     tries[try_id] = (captured, joins, ran)
+                elif kind == ENDED:
+                    status((number, _RUNNING_ENDED, stamps[when], run_id, try_id))
                 elif kind == SAMPLED:
                     for at, pid, a, b, c, d, e, f, g, h, state, cpu, voluntary, forced in PACKED.iter_unpack(extra):
                         words = (_STATES[state], _CPUS[cpu], voluntary, forced)
@@ -208,7 +207,7 @@ class RowMaker:
         )
 
     def _try(self, record: Record, try_id: int, about: Try, stamps: _Stamps) -> tuple[Any, ...]:
-        captured, joins, (worker, host, began, _) = about
+        captured, joins, ((worker, host), began) = about
         launched = returned = None
         history: str | None = None
         if captured is not None:

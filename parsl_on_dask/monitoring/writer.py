@@ -12,13 +12,13 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.monitoring.errors import MonitoringWarning
 from parsl_on_dask.monitoring.events import Sink, of_rows
 from parsl_on_dask.monitoring.holding import PATIENCE, Holding
-from parsl_on_dask.monitoring.rows import WIDTH, Event, Group, RowMaker, events_of
+from parsl_on_dask.monitoring.rows import WIDTH, Group, RowMaker, events_of
 from parsl_on_dask.monitoring.tables import COLUMNS, Rows, Tables, is_about_rows
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class EventWriter:
         self.look = look
         #: The values of events, one after the other.
         self.values: deque[Any] = deque()
-        #: Takes an event, from any thread; as cheap as can be, since tasks wait for it.
-        self.put: Callable[[Event], None] = self.values.extend
+        #: Takes the values of events, from any thread; as cheap as can be, since tasks wait for it.
+        self.put: Callable[[Iterable[Any]], None] = self.values.extend
         self.holding = Holding()
         self.dropped = 0
         self.trouble_since = 0.0
