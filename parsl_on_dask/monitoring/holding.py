@@ -37,18 +37,23 @@ class Holding:
         held = self._held
         others: list[Group] = []
         ended: dict[int, Group] = {}
-        for event in events:
-            kind, record = event[0], event[1]
+        last: Any = None
+        group: Group = []
+        for kind, record, try_id, when, extra in events:
             if kind >= MESSAGE:
-                others.append([now, *event])
+                others.append([now, kind, record, try_id, when, extra])
                 continue
-            number = record.id
-            known = held.get(number)
-            if known is None:
-                known = held[number] = [now]
-            known += event
+            if record is not last:  # mostly, several events of a task come together
+                last = record
+                number = record.id
+                known = held.get(number)
+                if known is None:
+                    known = held[number] = [now]
+                group = known
+            group += (kind, record, try_id, when, extra)
             if kind in _FINAL:
                 ended[number] = held.pop(number)
+                last = None
         # they end in the order of workers
         ready = others + [ended[number] for number in sorted(ended)]
         if held:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from parsl_on_dask.monitoring.tables import Clock
 
 #: Kinds of events besides the states, whose numbers are below.
-SUBMITTED, BEGAN, RAN, ENDED, SAMPLED, INPUTS, MESSAGE, ROW = range(100, 108)
+BEGAN, RAN, ENDED, SAMPLED, SUBMITTED, INPUTS, MESSAGE, ROW = range(100, 108)
 
 #: kind, task, try, seconds since the epoch, and what else there is to say
 Event = tuple[int, Any, int, float, Any]
@@ -40,7 +40,6 @@ def events_of(values: Iterator[Any]) -> Iterator[Event]:
 
 NAMES = {int(state): state.name for state in States}
 _LAST_STATE = max(NAMES)
-_ON_WORKER = (RAN, BEGAN)
 _JOINING = int(States.joining)
 _RUNNING, _RUNNING_ENDED = States.running.name, States.running_ended.name
 
@@ -119,7 +118,7 @@ class RowMaker:
         `groups`: of a task at most one.
         """
         run_id, interval = self.run_id, self.interval
-        stamps = _Stamps(self.clock)
+        stamps, stamp = _Stamps(self.clock), self.clock.stamp
         announced = self.announced
         fresh: dict[tuple[int, int], float] = {}
         back: list[tuple[int, int]] = []
@@ -129,9 +128,10 @@ class RowMaker:
         for group in groups:
             values = iter(group)
             next(values)
-            texts: Any = None
-            stated = False
-            tries: dict[int, Try] = {}
+            texts: Any = _PLAIN
+            stated, present = False, -1
+            captured, joins, ran = _NOTHING
+            others: dict[int, Try] = {}
             for kind, record, try_id, when, extra in events_of(values):
                 if kind >= MESSAGE:
                     if kind == MESSAGE:
@@ -140,15 +140,22 @@ class RowMaker:
                         found.setdefault(record, []).extend(extra)
                     continue
                 number = record.id
-                if kind <= _LAST_STATE:
-                    status((number, NAMES[kind], stamps[when], run_id, try_id))
-                    stated = True
-                    about = tries.get(try_id) or tries.setdefault(try_id, _NOTHING)
-                    if extra is not None:
-                        captured, joins, ran = about
-                        tries[try_id] = (captured, extra, ran) if kind == _JOINING else (extra, joins, ran)
-                elif kind in _ON_WORKER:
-                    captured, joins, ran = tries.get(try_id, _NOTHING)
+                if kind <= RAN:
+                    if try_id != present:
+                        if present >= 0:
+                            others[present] = (captured, joins, ran)
+                        captured, joins, ran = others.pop(try_id, _NOTHING)
+                        present = try_id
+                    if kind <= _LAST_STATE:
+                        status((number, NAMES[kind], stamps[when], run_id, try_id))
+                        stated = True
+                        if extra is None:
+                            continue
+                        if kind == _JOINING:
+                            joins = extra
+                        else:
+                            captured = extra
+                        continue
                     key = (number, try_id)
                     before = fresh.get(key) or announced.get(key)
                     if before is None:
@@ -160,23 +167,23 @@ class RowMaker:
                     elif kind == RAN:
                         ran = (extra, before)
                         back.append(key)
-                    tries[try_id] = (captured, joins, ran)
                 elif kind == ENDED:
                     status((number, _RUNNING_ENDED, stamps[when], run_id, try_id))
                 elif kind == SAMPLED:
                     for at, pid, a, b, c, d, e, f, g, h, state, cpu, voluntary, forced in PACKED.iter_unpack(extra):
-                        words = (_STATES[state], _CPUS[cpu], voluntary, forced)
-                        resource(
-                            (try_id, number, run_id, stamps[at], interval, int(pid), a, b, c, d, e, f, g, h, *words)
-                        )
+                        head = (try_id, number, run_id, stamp(at), interval, int(pid), a, b, c, d, e, f, g, h)
+                        resource(head)
+                        resource((_STATES[state], _CPUS[cpu], voluntary, forced))
                 elif kind == SUBMITTED:
                     texts = extra
                 else:
                     found.setdefault("inputs", []).append((extra, number, run_id))  # of few tasks
             if stated:
-                found["task"] += self._task(record, texts or _PLAIN, stamps)
-            for try_id, about in tries.items():
-                found["try"] += self._try(record, try_id, about, stamps)
+                found["task"] += self._task(record, texts, stamps)
+            if present >= 0:
+                others[present] = (captured, joins, ran)
+                for try_id, about in others.items():
+                    found["try"] += self._try(record, try_id, about, stamps)
         return found
 
     def _name(self, name: str) -> str:
