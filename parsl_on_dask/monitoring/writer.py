@@ -34,9 +34,11 @@ TOGETHER, AT_THE_END = 10_000, 50_000
 SHARE = 0.12
 BUSY = 2000
 #: Events that may wait before precedence ends.
-BACKLOG = 300_000
+BACKLOG = 600_000
+#: Tasks whose events may wait for their end.
+HELD = 300_000
 #: Events that may wait at all.
-LIMIT = 1_000_000
+LIMIT = 1_500_000
 #: Seconds between two attempts to write to a database that cannot be written: the first and the longest.
 PAUSES = (0.5, 10.0)
 #: Seconds for which a database that cannot be written holds up the end of a run.
@@ -163,7 +165,7 @@ class EventWriter:
         take = self.values.popleft
         taken = events_of(iter([take() for _ in range(count * WIDTH)]))
         # who keeps up lets nothing wait
-        patience = 0.0 if count < most or len(self.holding) > BACKLOG else PATIENCE
+        patience = 0.0 if count < most or len(self.holding) > HELD else PATIENCE
         groups = self.holding.take(taken, time.monotonic(), patience, most)
         workflow = self.workflow()
         if not groups and workflow == self.written:
