@@ -181,4 +181,13 @@ WORKLOADS = (
         systems=("ours",),
         by_default=False,
     ),
+    Workload(
+        "soak",
+        "soak",
+        kinds=PROCESSES,
+        sizes={"n": 3_000_000, "calls_of_one": 1000},
+        quick={"n": 20_000, "calls_of_one": 100},
+        systems=("ours",),
+        by_default=False,
+    ),
 )

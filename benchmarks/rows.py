@@ -242,7 +242,7 @@ ROWS = (
     Row("many", "many", "processes", "seconds", "very many calls from one loop", "s", False),
     Row(
         "many-client", "many", "processes", "client_mb", "very many calls, client memory", "MB", False,
-        (_small("value", 3000),),
+        (_small("value", 1000),),
     ),
     Row(
         "many-scheduler", "many", "processes", "scheduler_mb", "very many calls, scheduler memory", "MB", False,
@@ -250,6 +250,22 @@ ROWS = (
     ),
     Row(
         "many-worker", "many", "processes", "largest_worker_mb", "very many calls, largest worker", "MB", False,
+    ),
+    Row(
+        "soak-client", "soak", "processes", "client_mb", "growth of the client, each million calls", "MB", False,
+        (_small("value", 5),),
+    ),
+    Row(
+        "soak-other", "soak", "processes", "other_mb", "growth of another process, each million calls", "MB", False,
+        (_small("value", 5),),
+    ),
+    Row(
+        "soak-descriptors", "soak", "processes", "descriptors", "more descriptors, each million calls", "", False,
+        (_small("value", 1),),
+    ),
+    Row(
+        "soak-threads", "soak", "processes", "threads", "more threads, each million calls", "", False,
+        (_small("value", 1),),
     ),
 )  # fmt: skip
 

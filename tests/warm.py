@@ -9,18 +9,20 @@ from typing import Any
 
 from parsl_on_dask.clusters.base import connected
 from parsl_on_dask.clusters.local import LocalCluster
+from parsl_on_dask.clusters.started import StartedCluster
 
 
 class WarmCluster(LocalCluster):
     """Workers that run already, for one more executor; they stay when it leaves."""
 
     def __init__(self, executor: Any, owner: LocalCluster) -> None:
-        self.owner = owner
-        self.executor, self.provider, self.label = executor, executor.provider, executor.label
-        self.error, self.closed, self.scratch = None, False, owner.scratch
-        self.blocks, self.pids, self.down = owner.blocks, owner.pids, owner.down
+        StartedCluster.__init__(self, executor)
+        self.owner, self.scratch, self.blocks = owner, owner.scratch, owner.blocks
         self.ends, self.news = owner.ends, owner.news
-        self.client = connected(self.label, owner.address, owner.client.security)
+        self._begin()
+
+    def _start(self) -> None:
+        self.client = connected(self.label, self.owner.address, self.owner.client.security)
 
     def trouble(self) -> BaseException | None:
         self.error = self.owner.error

@@ -12,6 +12,7 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from parsl_on_dask.clusters.roster import Member, Roster
 from parsl_on_dask.dask_internals.clients import abandon, has_stopped_listening
 from parsl_on_dask.dask_internals.intervals import shorten
 from parsl_on_dask.errors import ExecutorError
@@ -25,6 +26,8 @@ logger = logging.getLogger("parsl.clusters.base")
 
 #: Seconds that closing a client may take.
 GOODBYE = 5.0
+#: Seconds that workers have for handing values over.
+RETIRE = 10.0
 
 
 class End(NamedTuple):
@@ -72,8 +75,6 @@ def close_client(client: Any) -> None:
 class Cluster(abc.ABC):
     """A Dask cluster that was started or joined."""
 
-    executor: Any
-    label: str
     client: Client
     #: why it can run no more calls, as far as somebody has said so
     error: str | None = None
@@ -92,11 +93,22 @@ class Cluster(abc.ABC):
     leaving: AbstractSet[str] = frozenset()
     _idle_since: Mapping[str, float] = MappingProxyType({})
 
+    def __init__(self, executor: Any) -> None:
+        self.executor = executor
+        self.label = executor.label
+        self.roster = Roster(self)
+
     def on_change(self) -> None:  # noqa: B027 (whom it concerns puts a function of its own here)
         """Called when workers have come or gone."""
 
     def on_notice(self, workers: Collection[tuple[str, str]], seconds: float) -> None:  # noqa: B027 (as above)
         """Called when the jobs of workers (addresses, names) are about to be ended, in so many seconds."""
+
+    def greet(self, worker: Member) -> None:  # noqa: B027 (most clusters do nothing about it)
+        """Called when a worker has come."""
+
+    def miss(self) -> None:  # noqa: B027 (as above)
+        """Called when the last worker of a block has gone."""
 
     def idle(self) -> Collection[str]:
         """Ids of the blocks that run nothing, as far as is known; who knows more puts a function of its own here."""
@@ -116,24 +128,28 @@ class Cluster(abc.ABC):
 
     def slots(self) -> int:
         """Number of calls that can run at a time, at least 1."""
-        return max(1, sum(int(w["nthreads"]) for w in self.workers()))
+        return max(1, self.roster.slots)
 
     def workers(self) -> list[dict[str, Any]]:
         """The workers that the scheduler knows."""
-        found = []
-        for address, info in self.client.scheduler_info(n_workers=-1)["workers"].items():
-            found.append(
-                {
-                    "address": address,
-                    "name": str(info["name"]),
-                    "host": info["host"],
-                    "pid": None,
-                    "block": self.block_of(str(info["name"])),
-                    "node": None,
-                    "nthreads": info["nthreads"],
-                }
-            )
-        return found
+        return [
+            {
+                "address": address,
+                "name": worker.name,
+                "host": worker.host,
+                "pid": worker.pid,
+                "block": (block := self.block_of(worker.name)),
+                "node": worker.node,
+                "nthreads": worker.nthreads,
+                "idle": self.idle_seconds(block),
+                "draining": worker.name in self.leaving,
+            }
+            for address, worker in self._members()
+        ]
+
+    def _members(self) -> list[tuple[str, Member]]:
+        """The same, by address."""
+        return self.roster.members()
 
     def block_of(self, worker: str) -> str | None:
         """Id of the block that a worker belongs to."""
@@ -168,6 +184,7 @@ class Cluster(abc.ABC):
 
     def refresh(self) -> None:
         """Bring what is known about workers and blocks up to date; called every second."""
+        self.roster.refresh(self.client)
         now = time.monotonic()
         self._idle_since = {block: self._idle_since.get(block, now) for block in self.idle()}
 
@@ -182,8 +199,26 @@ class Cluster(abc.ABC):
             with suppress(OSError):
                 os.unlink(os.path.join(self.scratch, shift + ".ran"))
 
-    def retire(self, addresses: Collection[str], seconds: float = 10.0) -> None:  # noqa: B027 (only some can)
-        """Have workers hand their values over and take no new tasks, within some seconds."""
+    def retire(self, addresses: Collection[str], seconds: float = RETIRE, remove: bool = False) -> bool:
+        """Have workers hand their values over and take no new tasks, within some seconds; False if that failed.
+
+        - `remove`: whether the scheduler forgets them then.
+        """
+        client: Any = self.client
+        if not addresses or client.status != "running":
+            return True
+        try:
+            client.sync(
+                client.scheduler.retire_workers,
+                workers=list(addresses),
+                close_workers=False,
+                remove=remove,
+                callback_timeout=seconds,
+            )
+        except Exception as e:  # no time, nobody to hand over to, or the workers have just gone
+            logger.info("Executor %s: workers could not hand over all they have: %r", self.label, e)
+            return False
+        return True
 
     def trouble(self) -> BaseException | None:
         """Why the cluster can no longer run calls, or None when it can."""

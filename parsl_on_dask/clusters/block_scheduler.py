@@ -15,7 +15,6 @@ from parsl_on_dask.clusters.addressing import ANYWHERE, SchedulerAddress, contac
 from parsl_on_dask.clusters.base import connected
 from parsl_on_dask.clusters.block import Block, describe_end
 from parsl_on_dask.clusters.ledger import Ledger
-from parsl_on_dask.clusters.roster import TOPIC
 from parsl_on_dask.clusters.supervisor import Supervisor, certificates
 from parsl_on_dask.errors import ExecutorError
 
@@ -131,7 +130,6 @@ class BlockScheduler:
         return {
             "host": host,
             "ports": ports,
-            "announce": TOPIC,
             "lonely": LONELY if in_job else None,
             "contacts": ["127.0.0.1"] if host == "127.0.0.1" else None,
         }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import re
 import signal
@@ -20,7 +19,7 @@ from typing import Any
 
 from parsl_on_dask.addresses import address_by_interface
 from parsl_on_dask.clusters.addressing import contacts_of, own_address_towards
-from parsl_on_dask.clusters.blockspec import drain_time, job_end, workers_of_node
+from parsl_on_dask.clusters.blockspec import workers_of_node
 from parsl_on_dask.clusters.node import FAILED_STARTS, Node, how_it_ended, kill, set_up
 from parsl_on_dask.clusters.orphans import CUT_OFF, LEFT, NOTICES
 from parsl_on_dask.clusters.startup import import_from
@@ -31,8 +30,6 @@ from parsl_on_dask.remote.sidefiles import write_private
 
 #: Seconds between looks for the address of a scheduler that is itself in a job.
 LOOK = 0.2
-#: Seconds before the end of a job from which on no worker is started.
-LAST_START = 3.0
 #: Seconds between two looks whether the script still wants a block whose job is about to be ended.
 LISTEN = 0.5
 
@@ -153,10 +150,8 @@ class BlockNode(Node):
         name = self.name(number, life)
         self.publish(name)
         self.failed.setdefault(number, 0)
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == LEFT:
+        if (os.WIFEXITED(status) and os.WEXITSTATUS(status) == LEFT) or self.is_too_late(number):
             pass
-        elif self.last_start() < time.time():
-            pass  # it would have to leave before it could do anything
         elif os.WIFEXITED(status) and os.WEXITSTATUS(status) == CUT_OFF:
             self.start_worker(number, life + 1)  # if the scheduler has gone, the sentinel says so
         else:
@@ -169,12 +164,8 @@ class BlockNode(Node):
                 self.stop()
             # else the job is left to its batch system, which may put it into the queue again
 
-    def last_start(self) -> float:
-        """Until when a worker has anything to do here."""
-        if self.leave_by is not None:
-            return 0.0
-        end, drained = job_end(self.spec, os.environ), drain_time(self.spec)
-        return min(math.inf if end is None else end, math.inf if drained is None else drained) - LAST_START
+    def is_too_late(self, number: int) -> bool:
+        return self.leave_by is not None or super().is_too_late(number)
 
     def is_heard(self) -> bool:
         """Whether the submitting process can read what is written, and wants it."""

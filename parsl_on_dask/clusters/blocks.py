@@ -12,14 +12,13 @@ import json
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.base import Cluster, End, close_client
+from parsl_on_dask.clusters.base import End, close_client
 from parsl_on_dask.clusters.block import Block, Remains, describe_end
 from parsl_on_dask.clusters.block_scheduler import BlockScheduler
 from parsl_on_dask.clusters.blockspec import (
@@ -29,12 +28,12 @@ from parsl_on_dask.clusters.blockspec import (
     python_of,
     site_of,
     spec_text,
-    warn_of_idle_nodes,
     write_start_files,
 )
 from parsl_on_dask.clusters.jobs import Jobs
 from parsl_on_dask.clusters.ledger import Ledger
-from parsl_on_dask.clusters.roster import Member, Roster, parts_of
+from parsl_on_dask.clusters.roster import Member
+from parsl_on_dask.clusters.started import StartedCluster
 from parsl_on_dask.clusters.startup import Start, stdin_command, write_archive
 from parsl_on_dask.clusters.supervisor import dask_config
 from parsl_on_dask.providers.base import slots_of
@@ -50,37 +49,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("parsl.clusters.blocks")
 
-#: This process's Python; functions travel as bytecode, which differs between minor versions.
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-#: Seconds that workers have for handing values over.
-RETIRE = 10.0
 #: A block that would have fewer seconds than this is not asked for.
 USEFUL = 15.0
 
 
-class BlockCluster(Cluster):
+class BlockCluster(StartedCluster):
     """A scheduler, and workers that come and go in blocks.
 
     Raises ExecutorError when the scheduler does not start. Blocks that do not start are seen in :meth:`status`.
     """
 
-    started_here = True
-    parsl_page = True
-
     def __init__(self, executor: HighThroughputExecutor) -> None:
-        self.executor = executor
-        provider: Any = executor.provider
-        self.provider = provider
-        if hasattr(provider, "enter"):
-            provider.enter()
-        self.label = executor.label
+        super().__init__(executor)
+        if hasattr(self.provider, "enter"):
+            self.provider.enter()
         self.site = site_of(self.provider)
         self.scheduler = BlockScheduler(self)
-        self.roster = Roster(self)
         self.remains = Remains()
         #: when the job ends in which this script and all blocks are
         self.limit: float | None = None
-        self.leaving = set()
         self.home = os.path.join(executor.run_dir, executor.label)
         os.makedirs(self.home, exist_ok=True)
         if self.provider.script_dir is None:
@@ -96,50 +83,24 @@ class BlockCluster(Cluster):
         self.config = json.dumps(dask_config(None), default=str)
         self.jobs = Jobs(self)
         self.ledger = Ledger(self.label, self.provider, self.home, self.jobs.blocks, self.roster.of_blocks)
-        warn_of_idle_nodes(executor)
-        try:
-            if getattr(executor, "scheduler_in_job", False):
-                self.scheduler.start_in_job()
-            else:
-                self.scheduler.start_here()
-            self.client = self.scheduler.client
-            self.roster.begin(self.client)
-            self.jobs.start()
-        except BaseException:
-            self.close()
-            raise
+        self._begin()
+
+    def _start(self) -> None:
+        if getattr(self.executor, "scheduler_in_job", False):
+            self.scheduler.start_in_job()
+        else:
+            self.scheduler.start_here()
+        self.client = self.scheduler.client
+        self.jobs.start()
 
     # -- workers -----------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         super().refresh()
-        self.roster.refresh(self.client)
         self.ledger.look(self.busy())
 
     def node_hours(self) -> NodeHours:
         return self.ledger.now()
-
-    def slots(self) -> int:
-        return max(1, self.roster.slots)
-
-    def workers(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "address": address,
-                "name": worker.name,
-                "host": worker.host,
-                "pid": worker.pid,
-                "block": worker.block,
-                "node": worker.node,
-                "nthreads": worker.nthreads,
-                "idle": self.idle_seconds(worker.block),
-                "draining": worker.name in self.leaving,
-            }
-            for address, worker in self.roster.members()
-        ]
-
-    def block_of(self, worker: str) -> str | None:
-        return parts_of(worker)[0]
 
     def workers_of(self, blocks: Collection[str]) -> dict[str, str]:
         """Addresses and names of the workers of some blocks."""
@@ -152,18 +113,12 @@ class BlockCluster(Cluster):
         return self.jobs.bad_nodes.blame(machine, why)
 
     def greet(self, worker: Member) -> None:
-        """A worker has come."""
         block = self.jobs.blocks.get(worker.block or "")
         if block is not None:
             block.has_workers()
-        if worker.python not in (None, PYTHON) and self.error is None:
-            self.error = (
-                f"its workers run Python {worker.python}, this script Python {PYTHON}. Functions cannot be sent "
-                "between them: give the provider, or the jobqueue settings, the path of a Python of this version"
-            )
+        super().greet(worker)
 
     def miss(self) -> None:
-        """The last worker of a block has gone, and maybe its job."""
         self.jobs.look_soon()
 
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
@@ -245,21 +200,6 @@ class BlockCluster(Cluster):
 
     def scale_in(self, blocks: int, among: Collection[str] | None = None) -> list[str]:
         return [block.name for block in self.jobs.give_back(blocks, among)]
-
-    def retire(self, addresses: Collection[str], seconds: float = RETIRE) -> None:
-        client: Any = self.client
-        if not addresses or client.status != "running":
-            return
-        try:
-            client.sync(
-                client.scheduler.retire_workers,
-                workers=list(addresses),
-                close_workers=False,
-                remove=False,
-                callback_timeout=seconds,
-            )
-        except Exception as e:  # no time, nobody to hand over to, or the workers have just gone
-            logger.info("Executor %s: workers could not hand over all they have: %r", self.label, e)
 
     def tell_supervisor(self, message: dict[str, Any]) -> None:
         """Tell the process of the scheduler something, if that is on this machine."""

@@ -25,6 +25,7 @@ MODULES = (
     "remote.lasting",
     "remote.internals",
     "remote.packing",
+    "remote.copies",
     "remote.serialized",
     "remote.whole",
     "remote.sidefiles",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import worker_ends
 from parsl_on_dask.clusters.base import Cluster, End, close_client, connected
-from parsl_on_dask.clusters.roster import ask_for_workers
+from parsl_on_dask.clusters.roster import Member, about, member_of
 from parsl_on_dask.errors import ConfigurationError, ExecutorError, ParslError
 from parsl_on_dask.remote.guard import can_be_ended
 
@@ -29,9 +29,6 @@ FILE_TIMEOUT = 10.0
 #: Seconds to wait for one to be readable.
 HALF_WRITTEN = 2.0
 
-#: Seconds between full lists of workers, should news get lost.
-REFRESH = 30.0
-
 #: Clients that labels on one cluster share, with the number of labels: a value on it can then go from label to label.
 _shared: dict[tuple[str, int], tuple[Client, int]] = {}
 
@@ -46,7 +43,7 @@ class ExistingCluster(Cluster):
     """
 
     def __init__(self, executor: DaskExecutor) -> None:
-        self.executor = executor
+        super().__init__(executor)
         self.key: tuple[str, int] | None = None
         self.owns_client = executor.client is None
         self.entered = False
@@ -65,7 +62,7 @@ class ExistingCluster(Cluster):
             check_versions(self.client, executor.label)
             from parsl_on_dask.clusters.client_plugins import enter
 
-            self._take(self.client.scheduler_info(n_workers=-1)["workers"])
+            self.roster.take(self.client.scheduler_info(n_workers=-1)["workers"])
             self.told = False
             enter(self.client, foreign=True, news=self._news)
             self.entered = True
@@ -114,23 +111,19 @@ class ExistingCluster(Cluster):
                 "'dask scheduler --scheduler-file FILE' writes it",
             ) from e
 
-    def _take(self, workers: dict[str, Any]) -> None:
-        self.table = dict(workers)
-        self._slots = max(1, sum(int(w["nthreads"]) for w in workers.values()))
-        self.asked = time.monotonic()
-
     def _news(self) -> None:
         """Workers have come or gone."""
         self.told = True
-        ask_for_workers(self.client, self._take)
+        self.roster.ask(self.client)
 
-    def slots(self) -> int:
-        return self._slots
+    def _members(self) -> list[tuple[str, Member]]:
+        # the roster hears of changes half a second late
+        identities = self.client.scheduler_info(n_workers=-1)["workers"]
+        return [(address, member_of(about(known))) for address, known in identities.items()]
 
     def refresh(self) -> None:
-        """Ask the scheduler for its workers, without waiting for the answer, unless it tells when they change."""
-        if not self.told or time.monotonic() - self.asked > REFRESH:
-            ask_for_workers(self.client, self._take)
+        """Ask the scheduler for its workers, unless it tells when they change."""
+        (self.roster.refresh if self.told else self.roster.ask)(self.client)
 
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
         told = worker_ends.of(self.client.id, worker)
@@ -141,14 +134,14 @@ class ExistingCluster(Cluster):
         return None if told is None else told.end
 
     def end_call(self, worker: str, number: int) -> bool:
-        addresses = [address for address, known in self.table.items() if worker in ("", str(known["name"]))]
+        addresses = [address for address, known in self.roster.members() if worker in ("", known.name)]
         from parsl_on_dask.clusters.client_plugins import tell_nannies
 
         return bool(addresses) and tell_nannies(self.client, addresses, number)
 
     def cannot_end(self) -> str:
-        workers = self.table.values()
-        others = [str(w["name"]) for w in workers if not can_be_ended(w.get("nanny"), w["nthreads"])]
+        workers = [worker for _, worker in self.roster.members()]
+        others = [w.name for w in workers if not can_be_ended(w.nanny, w.nthreads)]
         if not others:
             return ""
         return (

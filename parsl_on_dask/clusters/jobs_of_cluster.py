@@ -7,7 +7,6 @@ nothing off the workers it gives back.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
@@ -132,7 +131,7 @@ class ScaledCluster(ExistingCluster):
             for name, job_id in jobs.items():
                 asked.watch(job_id, name)
             self.seen = dict(zip(jobs, asked.status(list(jobs.values())), strict=True))
-            busy = {self.block_of(str(worker["name"])) for worker in list(self.table.values())}
+            busy = {self.block_of(worker.name) for _, worker in self.roster.members()}
             # workers may have come and gone between two looks
             runs = {name for name, seen in self.seen.items() if seen.state is JobState.RUNNING}
             deserted = {name for name in runs.union(self.had_workers) if name in jobs} - busy
@@ -145,8 +144,8 @@ class ScaledCluster(ExistingCluster):
     def _of_blocks(self) -> dict[str, list[str]]:
         """Addresses of the workers of each block."""
         found: dict[str, list[str]] = {name: [] for name in list(self.jobs.worker_spec)}
-        for address, worker in list(self.table.items()):
-            block = self.block_of(str(worker["name"]))
+        for address, worker in self.roster.members():
+            block = self.block_of(worker.name)
             if block in found:
                 found[block].append(address)
         return found
@@ -192,26 +191,12 @@ class ScaledCluster(ExistingCluster):
             order += [name for name in reversed(workers) if workers[name]]
             gone = [name for name in order if among is None or name in among][:blocks]
             addresses = [address for name in gone for address in workers[name]]
-            if addresses:
-                self._move_off(addresses)
+            if not self.retire(addresses, RETIRE_TIMEOUT, remove=True):
+                logger.warning("results could not be moved off %s", ", ".join(addresses))
             for name in gone:
                 self.ended[name] = JobStatus(JobState.SCALED_IN)
             self._remove(gone)
             return gone
-
-    def _move_off(self, addresses: list[str]) -> None:
-        """Let the workers hand on what they hold, within bounded time."""
-        client: Any = self.client
-
-        async def retire() -> None:
-            await asyncio.wait_for(
-                client.scheduler.retire_workers(workers=addresses, close_workers=False, remove=True), RETIRE_TIMEOUT
-            )
-
-        try:
-            client.sync(retire, callback_timeout=RETIRE_TIMEOUT + 5)
-        except Exception:
-            logger.warning("results could not be moved off %s", ", ".join(addresses), exc_info=True)
 
     def _remove(self, names: Collection[str]) -> None:
         for name in names:

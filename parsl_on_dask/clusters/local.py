@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
@@ -11,16 +12,10 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from parsl_on_dask.clusters.base import Cluster, End, close_client, connected
-from parsl_on_dask.clusters.blockspec import (
-    memory_limit,
-    node_command,
-    prefixed,
-    python_of,
-    warn_of_idle_nodes,
-    write_start_files,
-)
+from parsl_on_dask.clusters.base import End, close_client, connected
+from parsl_on_dask.clusters.blockspec import memory_limit, node_command, prefixed, python_of, write_start_files
 from parsl_on_dask.clusters.placement import describe_workers, usable_cores
+from parsl_on_dask.clusters.started import StartedCluster
 from parsl_on_dask.clusters.startup import Start, write_archive
 from parsl_on_dask.clusters.supervisor import Supervisor, certificates
 from parsl_on_dask.launchers.launchers import SimpleLauncher
@@ -38,7 +33,7 @@ NEWS = 0.5
 ENDS_KEPT = 100
 
 
-class LocalCluster(Cluster):
+class LocalCluster(StartedCluster):
     """A scheduler process, and one process per worker, of this machine.
 
     - `executor`: with a ``LocalProvider`` whose workers are all on this machine.
@@ -46,57 +41,40 @@ class LocalCluster(Cluster):
     Raises ExecutorError when the processes do not come up; the text has the end of their error output.
     """
 
-    started_here = True
     trusts_slurm = False
-    parsl_page = True
 
     def __init__(self, executor: HighThroughputExecutor) -> None:
-        self.executor = executor
-        self.provider: Any = executor.provider
-        self.label = executor.label
+        super().__init__(executor)
         self.lock = threading.Lock()
         self.blocks: dict[str, _LocalBlock] = {}
-        self.numbers = 0
-        self.pids: dict[str, int] = {}
-        self.addresses: dict[str, str] = {}
-        self.down: set[tuple[str | None, int]] = set()
+        self.names = map(str, itertools.count())
         self.ends: OrderedDict[str, End] = OrderedDict()
         self.news = threading.Condition()
         self.pems: dict[str, str] | None = None
         self.scratch = scratch.make(sockets=True)
-        warn_of_idle_nodes(executor)
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
+        self._begin()
 
     def _start(self) -> None:
         wanted = int(self.provider.init_blocks)
-        keeper = self._prepare("0" if wanted else None)
-        keeper.launch()
+        keeper = self.keeper = self._launched(next(self.names) if wanted else None)
         security, self.pems = certificates(self.executor)  # both sides import distributed at the same time
         self.address = keeper.start({"host": "127.0.0.1", "ports": [0]}, "")
-        self.keeper = keeper
         for _ in range(1, wanted):
             self._add()
         self.client = connected(self.label, self.address, security)
         logger.info("Executor %s runs on the Dask cluster %s", self.label, self.address)
 
-    def _prepare(self, block: str | None) -> _LocalBlock:
-        if block is not None:
-            self.numbers = max(self.numbers, int(block) + 1)
-        made = _LocalBlock(self, block)
-        if block is not None:
-            self.blocks[block] = made
+    def _launched(self, name: str | None) -> _LocalBlock:
+        made = _LocalBlock(self, name)
+        if name is not None:
+            self.blocks[name] = made
+        made.launch()
         return made
 
     def _add(self) -> str:
-        block = str(self.numbers)
-        added = self._prepare(block)
-        added.launch()
-        added.start(None, self.address)
-        return block
+        name = next(self.names)
+        self._launched(name).start(None, self.address)
+        return name
 
     def slots_per_block(self) -> int:
         from psutil import virtual_memory
@@ -108,30 +86,16 @@ class LocalCluster(Cluster):
             return per_node
         return per_node * int(self.provider.nodes_per_block)
 
-    def slots(self) -> int:
-        return max(1, sum(b.count for b in self.blocks.values()) - len(self.down))
-
     def workers(self) -> list[dict[str, Any]]:
-        return [
-            {
-                **w,
-                "pid": self.pids.get(w["name"]),
-                "idle": self.idle_seconds(w["block"]),
-                "draining": w["name"] in self.leaving,
-                "together": self.blocks[w["block"]].count if w["block"] in self.blocks else 0,
-            }
-            for w in super().workers()
-        ]
-
-    def block_of(self, worker: str) -> str | None:
-        return worker.rsplit("-", 2)[-2].removeprefix("block") if worker.count("-") >= 2 else None
+        counts = {name: block.count for name, block in self.blocks.copy().items()}
+        return [{**worker, "together": counts.get(worker["block"], 0)} for worker in super().workers()]
 
     def last_of(self, worker: str) -> tuple[int, list[bytes]] | None:
         return journal.read(journal.path_of(self.scratch, worker))
 
     def end_call(self, worker: str, number: int) -> bool:
         found = False
-        for name in [worker] if worker else list(self.pids):
+        for name in [worker] if worker else [known.name for _, known in self.roster.members()]:
             with suppress(OSError):  # it is gone
                 journal.end_call(journal.path_of(self.scratch, name), number)
                 found = True
@@ -143,30 +107,34 @@ class LocalCluster(Cluster):
             self.news.wait_for(lambda: worker in self.ends, NEWS)
             return self.ends.get(worker)
 
-    def died(self, worker: str, end: End) -> None:
-        """A worker's process has ended."""
+    def died(self, worker: str, address: str, end: End) -> None:
+        """A worker's process has ended.
+
+        - `address`: "" of one that was not registered yet.
+        """
         with self.news:
             self.ends[worker] = end
             while len(self.ends) > ENDS_KEPT:
                 self.ends.popitem(last=False)
             self.news.notify_all()
+        if address:
+            self.strike_off(address)
 
-    def strike_off(self, worker: str) -> None:
+    def strike_off(self, address: str) -> None:
         """Tell the scheduler that a worker has died.
 
         It sees that by itself when the worker's connection closes, unless somebody holds a copy of that. Its tasks
         fail then.
         """
-        address = self.addresses.pop(worker, "")
         client: Any = getattr(self, "client", None)
-        if not address or client is None:
+        if client is None:
             return
 
         async def tell() -> None:
             try:
                 await client.scheduler.unregister(address=address, stimulus_id=f"parsl-died-{time.time()}")
             except Exception:  # the scheduler is gone, too
-                logger.debug("nobody to tell that worker %s died", worker, exc_info=True)
+                logger.debug("nobody to tell that the worker at %s died", address, exc_info=True)
 
         client.loop.add_callback(tell)
 
@@ -267,20 +235,13 @@ class _LocalBlock(Supervisor):
         return [{**worker, "host": "127.0.0.1"} for worker in made]
 
     def received(self, message: dict[str, Any]) -> None:
-        if "up" in message:
-            self.cluster.pids[message["name"]] = message["pid"]
-            self.cluster.addresses[message["name"]] = message["address"]
-            self.cluster.down.discard((self.name, message["up"]))
-        elif "died" in message:
-            self.cluster.down.add((self.name, message["number"]))
+        if "died" in message:
             logger.warning("Worker %s (pid %s) died: %s", message["died"], message["pid"], message["end"]["how"])
-            self.cluster.died(message["died"], End(**message["end"]))
-            self.cluster.strike_off(message["died"])
+            self.cluster.died(message["died"], message["address"], End(**message["end"]))
         else:
             super().received(message)
 
     def drop_workers(self) -> None:
         """End the workers, and keep the scheduler."""
         self.count = 0
-        self.cluster.down = {d for d in self.cluster.down if d[0] != self.name}
         self.tell("drop workers")

@@ -59,6 +59,8 @@ class Node:
         self.closing = False
         self.unread = b""
         self.awaited: dict[int, int] = {}
+        #: where workers are, by their processes
+        self.addresses: dict[int, str] = {}
         self.orders_at_death = Orders()
         self.sweep: orphans.Sweep | None = None
         self.limits = limits.Limits(spec.get("memory_limit") or 0)
@@ -201,8 +203,9 @@ class Node:
         address = os.read(pipe, 4096).decode().strip()
         if address:
             pid = next((p for p, w in self.workers.items() if w[0] == number), 0)
-            name = self.name(number, self.workers[pid][1]) if pid else ""
-            self.say({"up": number, "name": name, "pid": pid, "address": address})
+            if pid:
+                self.addresses[pid] = address
+            self.say({"up": number, "pid": pid, "address": address})
         os.close(pipe)
 
     def reap(self) -> None:
@@ -220,22 +223,29 @@ class Node:
             elif pid in self.workers:
                 number, life, since = self.workers.pop(pid)
                 end = self.end_of(number, status, usage) | self.limits.reason(pid)
-                self.say({"died": self.name(number, life), "number": number, "pid": pid, "end": end})
-                self.ended(self.name(number, life), end)
+                name, address = self.name(number, life), self.addresses.pop(pid, "")
+                self.say({"died": name, "address": address, "pid": pid, "end": end})
+                self.ended(name, end)
                 self.sweep = orphans.Sweep(time.monotonic() + GRACE)
-                if not self.closing and not is_leaving(os.environ, trust_slurm=False):
+                if not self.closing:
                     self.replace(number, life, time.monotonic() - since, status)
             else:
                 self.other_ended(pid, status)
 
     def replace(self, number: int, life: int, lived: float, status: int) -> None:
-        """Start a worker again that ended after so many seconds, unless that has failed too often."""
+        """Start a worker again that ended after so many seconds, unless that has failed too often or is too late."""
+        if self.is_too_late(number):
+            return
         young = lived < INFANCY and os.WIFEXITED(status) and os.WEXITSTATUS(status) == FAILED
         self.failed[number] = self.failed.get(number, 0) + 1 if young else 0
         if self.failed[number] >= FAILED_STARTS:
             self.say({"error": f"worker {self.name(number, life)} failed to start {FAILED_STARTS} times"})
         else:
             self.start_worker(number, life + 1)
+
+    def is_too_late(self, number: int) -> bool:
+        """Whether a worker that is started now would have to leave before it could do anything."""
+        return is_leaving({**os.environ, **self.spec["workers"][number]["env"]}, trust_slurm=False)
 
     def end_of(self, number: int, status: int, usage: Any) -> dict[str, Any]:
         """The fields of an :class:`~parsl_on_dask.clusters.base.End`."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.orphans import CUT_OFF, FAILED, LEFT, NOTICES, OWNER, worker_name
-from parsl_on_dask.clusters.roster import TOPIC, about
+from parsl_on_dask.clusters.roster import TOPIC, announcer
 from parsl_on_dask.dask_internals.intervals import shorten_in_this_process
 from parsl_on_dask.dask_internals.unpickling import survive_exits
 from parsl_on_dask.remote import journal
@@ -41,8 +41,6 @@ def scheduler_main(spec: dict[str, Any], tell: Callable[[str], None]) -> None:
 
     async def serve() -> None:
         scheduler = await _listening(settings, spec["security"])
-        if settings.get("announce"):
-            scheduler.add_plugin(_announcer(settings["announce"]))
         dashboard.attach(scheduler)
         tell(scheduler.address)
         if settings.get("lonely"):
@@ -65,26 +63,11 @@ async def _listening(settings: dict[str, Any], pems: dict[str, str] | None) -> A
                 security=security_of(pems),
                 dashboard=False,
                 dashboard_address="127.0.0.1:0",
+                plugins=[announcer()],
             )
         except (OSError, RuntimeError):  # it is taken
             if port == last:
                 raise
-
-
-def _announcer(topic: str) -> Any:
-    """A plugin that tells who listens to a topic which workers come and go."""
-    from distributed import SchedulerPlugin
-
-    class Announcer(SchedulerPlugin):
-        name = "parsl-on-dask-announcer"
-
-        def add_worker(self, scheduler: Any, worker: str) -> None:
-            scheduler.log_event(topic, {"came": worker, "as": about(scheduler.workers[worker].identity())})
-
-        def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
-            scheduler.log_event(topic, {"went": worker})
-
-    return Announcer()
 
 
 async def _end_when_lonely(scheduler: Any, seconds: float) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 logger = logging.getLogger("parsl.clusters.roster")
 
 #: Topic on which the scheduler tells which workers come and go.
 TOPIC = "parsl-on-dask-workers"
+#: Names of workers: the block, the node where there are others, the rank.
+_NAME = re.compile(r"-block([^-]+)(?:-((?!block)[^-]+))?-[^-]+$")
 #: Seconds between full lists of workers, should news get lost.
 REFRESH = 30.0
 
@@ -28,6 +31,7 @@ class Member(NamedTuple):
     python: str | None
     nthreads: int
     machine: str
+    nanny: str | None
 
 
 def parts_of(worker: str) -> tuple[str | None, str | None]:
@@ -35,37 +39,40 @@ def parts_of(worker: str) -> tuple[str | None, str | None]:
 
     Examples
     --------
-    >>> parts_of("hpc-block7-0b5e1f2a-3"), parts_of("somebody")
-    (('7', '0b5e1f2a'), (None, None))
+    >>> parts_of("hpc-block7-0b5e1f2a-3"), parts_of("here-block0-3"), parts_of("somebody")
+    (('7', '0b5e1f2a'), ('0', None), (None, None))
     """
-    parts = worker.rsplit("-", 3)
-    return (parts[1].removeprefix("block"), parts[2]) if len(parts) == 4 else (None, None)
+    found = _NAME.search(worker)
+    return (None, None) if found is None else (found[1], found[2])
 
 
 def about(identity: dict[str, Any]) -> dict[str, Any]:
     """What is kept of what a scheduler knows about a worker."""
-    return {key: identity.get(key) for key in ("name", "host", "nthreads", "hostname", "machine", "pid", "python")}
+    return {key: identity.get(key) for key in (*Member._fields, "hostname")}
 
 
 def member_of(known: dict[str, Any]) -> Member:
     """A worker, from what its scheduler tells (:func:`about`)."""
     name = str(known["name"])
     host = str(known["hostname"] or known["host"])
-    return Member(
-        name, *parts_of(name), host, known["pid"], known["python"], int(known["nthreads"]), known["machine"] or host
-    )
+    pid, python, slots, nanny = (known[key] for key in ("pid", "python", "nthreads", "nanny"))
+    return Member(name, *parts_of(name), host, pid, python, int(slots), known["machine"] or host, nanny)
 
 
-def ask_for_workers(client: Any, take: Callable[[dict[str, Any]], None]) -> None:
-    """Have the scheduler's list of its workers taken, without waiting for it. In the client's event loop."""
+def announcer() -> Any:
+    """A plugin of schedulers that tells on :data:`TOPIC` which workers come and go."""
+    from distributed import SchedulerPlugin
 
-    async def ask() -> None:
-        try:
-            take((await client.scheduler.identity(n_workers=-1))["workers"])
-        except Exception:
-            logger.debug("no list of workers from the scheduler", exc_info=True)
+    class Announcer(SchedulerPlugin):
+        name = "parsl-on-dask-announcer"
 
-    client.loop.add_callback(ask)
+        def add_worker(self, scheduler: Any, worker: str) -> None:
+            scheduler.log_event(TOPIC, {"came": worker, "as": about(scheduler.workers[worker].identity())})
+
+        def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+            scheduler.log_event(TOPIC, {"went": worker})
+
+    return Announcer()
 
 
 class Watcher(Protocol):
@@ -98,14 +105,24 @@ class Roster:
     def begin(self, client: Any) -> None:
         """Listen to what the scheduler tells."""
         client.subscribe_topic(TOPIC, self._news)
-        self._take(client.scheduler_info(n_workers=-1)["workers"])
+        self.take(client.scheduler_info(n_workers=-1)["workers"])
 
     def refresh(self, client: Any) -> None:
-        """Ask for the whole list when it is time, without waiting for the answer."""
-        if time.monotonic() - self.refreshed < REFRESH:
-            return
+        """Ask for the whole list when it is time."""
+        if time.monotonic() - self.refreshed >= REFRESH:
+            self.ask(client)
+
+    def ask(self, client: Any) -> None:
+        """Ask for the whole list, without waiting for the answer."""
         self.refreshed = time.monotonic()
-        ask_for_workers(client, self._take)
+
+        async def ask() -> None:
+            try:
+                self.take((await client.scheduler.identity(n_workers=-1))["workers"])
+            except Exception:
+                logger.debug("no list of workers from the scheduler", exc_info=True)
+
+        client.loop.add_callback(ask)
 
     def _news(self, event: tuple[float, Any]) -> None:
         """A worker has come or gone, or is to leave. In the client's event loop."""
@@ -126,9 +143,10 @@ class Roster:
             logger.info("The batch system ends the job of workers %s: they take no more calls", shown)
             self.cluster.on_notice(leaving, seconds)
 
-    def _take(self, identities: dict[str, Any]) -> None:
-        there = {address: member_of(about(known)) for address, known in identities.items()}
-        self._change(there, self.workers.keys() - there.keys())
+    def take(self, identities: dict[str, Any]) -> None:
+        """Take over the whole list, as a scheduler gives it."""
+        came = {a: member_of(about(known)) for a, known in identities.items() if a not in self.workers}
+        self._change(came, self.workers.keys() - identities.keys())
 
     def _change(self, came: Mapping[str, Member], went: Iterable[str]) -> None:
         with self._changing:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.base import Cluster, connected
+from parsl_on_dask.clusters.roster import announcer
 from parsl_on_dask.errors import ConfigurationError, ExecutorError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class SpawnedCluster(Cluster):
 
         from parsl_on_dask.clusters.supervisor import DASK_CONFIG
 
-        self.executor = executor
+        super().__init__(executor)
         if getattr(executor.provider, "worker_init", "") or executor.python or executor.cpu_affinity != "none":
             raise ConfigurationError(
                 f"executor {executor.label!r}: worker_init=, python= and cpu_affinity= need a system with fork and "
@@ -59,7 +60,7 @@ class SpawnedCluster(Cluster):
                     host="127.0.0.1",
                     dashboard_address="127.0.0.1:0",
                     worker_dashboard_address="127.0.0.1:0",
-                    scheduler_kwargs={"dashboard": False},
+                    scheduler_kwargs={"dashboard": False, "plugins": [announcer()]},
                     security=security,
                     memory_limit=0,
                 )
@@ -68,9 +69,7 @@ class SpawnedCluster(Cluster):
         dashboard.attach(self.cluster.scheduler)
         self.count = int(count)
         self.client = connected(executor.label, self.cluster)
-
-    def slots(self) -> int:
-        return self.count
+        self.roster.begin(self.client)
 
     def slots_per_block(self) -> int:
         return self.count

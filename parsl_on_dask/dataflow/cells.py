@@ -87,9 +87,10 @@ def end_calls(kernel: CellsKernel, first: int) -> str:
             f"{_calls(ended)} of the interrupted cell cancelled (Config(cancel_on_interrupt=False) leaves them)"
         )
     if len(mine) > ended:
-        said.append(f"{_calls(len(mine) - ended)} of it cannot be ended while they run")
+        said.append(f"{_calls(len(mine) - ended)} of it cannot be ended while running")
     if others:
-        said.append(f"{_calls(others)} of earlier cells go on (parsl.dfk().cancel() ends all)")
+        verb = "go" if others > 1 else "goes"
+        said.append(f"{_calls(others)} of earlier cells {verb} on (parsl.dfk().cancel() ends all)")
     return "; ".join(said)
 
 

@@ -23,8 +23,7 @@ def bundle(
     calls: Sequence[Call],
     feed: bool = False,
     need: float = 0.0,
-    adopt: int = 0,
-    holder: str = "",
+    adopt: tuple[int, str] | None = None,
 ) -> bytes:
     """Pack calls for the worker (:class:`~parsl_on_dask.remote.runner.Bundle`).
 
@@ -32,8 +31,8 @@ def bundle(
     - `calls`: they refer to the same values, if to any.
     - `feed`: whether more calls may be sent after them.
     - `need`: seconds that the job of the worker has to last.
-    - `adopt`: number of the only call, if that has run already and its value is to be taken; else 0.
-    - `holder`: address of the worker that has this value.
+    - `adopt`: number of the only call, if that has run already and its value is to be taken, and the address of the
+      worker that has this value.
     """
     first = calls[0]
     return dumps(
@@ -45,7 +44,6 @@ def bundle(
             "inline": lane.executor.inline_limit,
             "feed": feed,
             "adopt": adopt,
-            "holder": holder,
             "once": lane.cluster.scratch,
             "slurm": lane.cluster.trusts_slurm,
             "need": need,

@@ -361,13 +361,12 @@ class Dispatcher:
                 self.lane.open_shifts[shift.id] = shift
             future.add_done_callback(lambda f, b=shift: self.lane.inbox.put(("ended", (b, f))))
 
-    def bundle(self, shift: Shift, calls: list[Call], more_may_come: bool, adopt: int = 0, holder: str = "") -> bytes:
-        """What a Dask task is given; ``adopt`` is the number of its only call, if that has run already.
-
-        ``holder`` is then the address of the worker that has its value.
-        """
+    def bundle(
+        self, shift: Shift, calls: list[Call], more_may_come: bool, adopt: tuple[int, str] | None = None
+    ) -> bytes:
+        """What a Dask task is given; ``adopt`` as in :func:`~parsl_on_dask.lanes.bundles.bundle`."""
         need = 0.0 if more_may_come else self.lane.ends.need_of(calls[0])
-        return bundle(self.lane, shift.id, calls, feed=shift.feed, need=need, adopt=adopt, holder=holder)
+        return bundle(self.lane, shift.id, calls, feed=shift.feed, need=need, adopt=adopt)
 
 
 def _worth(work: float, cost: float) -> int:

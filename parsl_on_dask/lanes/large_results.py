@@ -128,7 +128,7 @@ class LargeResults:
             shift = Shift(uuid.uuid4().hex, call.name, False)
             future = self.lane.client.submit(
                 launch(),
-                self.lane.dispatcher.bundle(shift, [call], False, adopt=number, holder=large.address),
+                self.lane.dispatcher.bundle(shift, [call], False, adopt=(number, large.address)),
                 [ref.future for ref in call.refs],
                 key=key_of(call.name, shift.id),
                 workers=[large.address],

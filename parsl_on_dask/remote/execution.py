@@ -23,11 +23,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypedDict
 
 from . import children, journal
+from .copies import Copies
 from .errors import Failure, left_by, pack_error
 from .packing import PromiseMissing, dumps, loads, loads_with_promises, loads_with_refs, looks_large
 from .tracebacks import without_ours
 
 STARTED, VALUE, KEPT, ERROR, HANDED_BACK, FORGOTTEN = range(6)
+
+#: Reports of calls that have run.
+ENDED = frozenset({VALUE, KEPT, ERROR})
 
 #: Reports of calls that have not run.
 NOT_BEGUN = frozenset({HANDED_BACK, FORGOTTEN})
@@ -54,8 +58,7 @@ class Bundle(TypedDict):
     inline: int
     feed: bool
     careful: bool
-    adopt: int
-    holder: str
+    adopt: tuple[int, str] | None
     once: str
     slurm: bool
     need: float
@@ -86,6 +89,7 @@ class Execution:
         self.feed = bundle["feed"]
         # a value that a shift kept sits in the dict of all that this shift kept
         self.values = [v if item is None else v[item] for v, item in zip(values, bundle["items"], strict=True)]
+        self.copies = Copies(self.values, len(bundle["calls"]))
         self.functions = bundle["functions"]
         self.worker = worker
         self.agent = agent
@@ -182,7 +186,7 @@ class Execution:
             elif kind == PROMISES:
                 args, kwargs = loads_with_promises(data, self.agent.results)
             else:
-                args, kwargs = loads_with_refs(data, self.values, kind == OWN)
+                args, kwargs = loads_with_refs(data, self.values if kind == OWN else self.copies)
         except PromiseMissing:
             raise
         except BaseException as e:  # a module that is imported may raise SystemExit

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import pickle
 import threading
 import types
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol
 
 import cloudpickle
 
@@ -104,27 +103,15 @@ class _RefPickler(Pickler):
 
 
 class _RefUnpickler(pickle.Unpickler):
-    def __init__(self, data: bytes, values: Sequence[Any], own: bool) -> None:
+    def __init__(self, data: bytes, values: Numbered) -> None:
         super().__init__(io.BytesIO(data))
         self._values = values
-        self._own = own
         self._given: dict[Any, Any] = {}
 
     def persistent_load(self, pid: Any) -> Any:
         if pid not in self._given:
-            self._given[pid] = self._values[pid] if self._own else copied(self._values[pid])
+            self._given[pid] = self._values[pid]
         return self._given[pid]
-
-
-def copied(value: Any) -> Any:
-    """A copy of a value, as a call would have got if the value had travelled; itself when it cannot be copied."""
-    if type(value) in FIXED:
-        return value
-    try:
-        # an array copies itself at once; of all else pickle makes copies faster
-        return copy.deepcopy(value) if hasattr(value, "__array_interface__") else loads(dumps(value))
-    except Exception:
-        return value
 
 
 def dumps_with_refs(value: Any, ref_of: Callable[[Any], int | None]) -> bytes:
@@ -137,9 +124,15 @@ def dumps_with_refs(value: Any, ref_of: Callable[[Any], int | None]) -> bytes:
     return buffer.getvalue()
 
 
-def loads_with_refs(data: bytes, values: Sequence[Any], own: bool = True) -> Any:
-    """Unpickle, with ``values`` in the places of the numbered objects; with copies of them, unless they are ``own``."""
-    return _RefUnpickler(data, values, own).load()
+class Numbered(Protocol):
+    """Values by number: a list, or :class:`~parsl_on_dask.remote.copies.Copies`."""
+
+    def __getitem__(self, number: Any, /) -> Any: ...
+
+
+def loads_with_refs(data: bytes, values: Numbered) -> Any:
+    """Unpickle, with ``values`` in the places of the numbered objects."""
+    return _RefUnpickler(data, values).load()
 
 
 class Promise:

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from . import journal
+from . import copies, journal
 from .agent import Agent, agent_of
-from .execution import ERROR, HANDED_BACK, HOST, KEPT, STARTED, VALUE, Bundle, CallData, Execution
+from .execution import ENDED, HANDED_BACK, HOST, STARTED, Bundle, CallData, Execution
 from .internals import is_there
 from .jobend import end_of_this_job
 from .monitor import monitor_of
@@ -28,8 +28,11 @@ from .whole import sent_whole
 
 #: Seconds that one call may take before the calls behind it are handed back.
 PATIENCE = 0.05
-#: Seconds that a report may wait for company, if another one left less than this before.
+#: Seconds that a report may wait for company, if another one left less than this before and other calls wait behind it.
 GROUPING = 0.004
+#: The same behind calls that take longer: so many times as long as the last one, up to so many seconds. Each message
+#: costs client and worker 0.5 ms of processor time or more.
+COMPANY, HELD = 2.5, 0.025
 #: Seconds without work after which a shift ends.
 LINGER = 0.1
 #: Seconds after which a shift without work makes way for another Dask task that waits for its slot.
@@ -97,7 +100,7 @@ class Shift(Execution):
         self.ran = bundle["once"] and os.path.join(bundle["once"], self.id + ".ran")
         self.again = False
         self.todo = deque(self.wanted(bundle["calls"]))
-        self.adopts = bool(bundle["adopt"])
+        self.adopts = bundle["adopt"]
         self.job_end = end_of_this_job(bundle["slurm"])
         self.initial = () if self.job_end is None else {call[0] for call in self.todo}
         # nothing that a shift begins with is given up later: Dask may be at recomputing it
@@ -115,13 +118,13 @@ class Shift(Execution):
         self.flushing = False
         self.flushed = 0.0
         self.brisk = False
+        self.grouping = GROUPING
         self.reports: list[tuple[Any, ...]] = []
-        self.holder = bundle["holder"]
-        if self.adopts and bundle["adopt"] in agent.large:
-            self.kept[bundle["adopt"]] = agent.large.pop(bundle["adopt"])
+        if self.adopts and self.adopts[0] in agent.large:
+            self.kept[self.adopts[0]] = agent.large.pop(self.adopts[0])
             self.todo.clear()
         # whoever needs a value again needs it from here, whatever its size is now
-        self.owes = self.adopts or self.again
+        self.owes = self.again or self.adopts is not None
         if self.owes:
             self.inline = -1
 
@@ -144,7 +147,7 @@ class Shift(Execution):
         return calls
 
     def run(self) -> dict[int, Any]:
-        if self.adopts and self.todo and self.is_held_elsewhere():
+        if self.adopts and self.todo and self.is_held_elsewhere(self.adopts[1]):
             self.leave_it()
         now = time.monotonic()
         refused = now > self.stop or now > self.last
@@ -164,6 +167,8 @@ class Shift(Execution):
             self.report(self.execute(call) if self.monitor is None else self.monitor.run(self, call))
             if self.several and self.large:
                 self.end()  # others can have the value only when this Dask task is over
+        if self.copies.files:
+            self.worker.loop.add_callback(self.worker.loop.call_later, 2 * copies.KEPT, copies.kept.sweep)
         if self.owes and self.trouble is not None:
             raise LookupError("a value that was lost with its worker cannot be made again") from self.trouble
         if self.kept and self.ran:
@@ -184,9 +189,9 @@ class Shift(Execution):
         self.agent.send(self.message([self.started(now)]))
         self.leave_it()
 
-    def is_held_elsewhere(self) -> bool:
+    def is_held_elsewhere(self, holder: str) -> bool:
         """Whether the value that is to be taken is on another worker, from which Dask has stolen this task."""
-        return self.holder != self.worker.address and is_there(self.worker, self.holder)
+        return holder != self.worker.address and is_there(self.worker, holder)
 
     def leave_it(self) -> NoReturn:
         """Have Dask give this task to a worker anew, after a moment."""
@@ -285,20 +290,24 @@ class Shift(Execution):
             self.report((HANDED_BACK, back), now=True)
         else:
             # while calls are short their reports are grouped, and this is what sends the last ones
-            self.brisk = waited < GROUPING
-            self.worker.loop.call_later(GROUPING if self.brisk else max(GROUPING, self.patience - waited), self.watch)
+            self.brisk = waited < self.grouping
+            again = self.grouping if self.brisk else max(GROUPING, self.patience - waited)
+            self.worker.loop.call_later(again, self.watch)
 
     def report(self, report: tuple[Any, ...], now: bool = False) -> None:
-        if journal.kept is not None and report[0] in (VALUE, KEPT, ERROR):
+        if journal.kept is not None and report[0] in ENDED:
             journal.kept.add(dumps((self.id, report)))
         with self.lock:
             self.reports.append(report)
-            if now or time.monotonic() - self.flushed > GROUPING:
+            moment = time.monotonic()
+            if not self.careful:  # else a call runs again whose worker dies before this has left
+                self.grouping = max(GROUPING, min(HELD, COMPANY * (moment - self.began)))
+            if now or moment - self.flushed > self.grouping:
                 self.flush_locked()
             elif self.todo and not self.flushing and not (self.watching and self.brisk):
                 # with nothing left to do, next() sends them at once
                 self.flushing = True
-                self.worker.loop.add_callback(lambda: self.worker.loop.call_later(GROUPING, self.flush))
+                self.worker.loop.add_callback(lambda: self.worker.loop.call_later(self.grouping, self.flush))
 
     def flush(self) -> None:
         with self.lock:

@@ -16,7 +16,7 @@ import pytest
 
 import parsl_on_dask as parsl
 from parsl_on_dask import python_app
-from parsl_on_dask.clusters import client_plugins, existing
+from parsl_on_dask.clusters import client_plugins, existing, roster
 from parsl_on_dask.executors import DaskExecutor
 from tests import interpreters
 from tests.helpers import WAIT, eventually
@@ -219,17 +219,19 @@ def test_a_client_is_told_once_that_workers_have_come_or_gone() -> None:
 
 def test_an_existing_cluster_asks_for_its_workers_when_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    times = iter([0.0, 1.0, 1.5, 2.0, 40.0, 41.0])
-    monkeypatch.setattr(existing, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(roster, "time", SimpleNamespace(monotonic=lambda: clock.now))
     cluster = object.__new__(existing.ExistingCluster)
+    cluster.roster = roster.Roster(cluster)
     cluster.client = SimpleNamespace(loop=SimpleNamespace(add_callback=lambda ask: asked.append(1)))  # type: ignore[assignment]
     cluster.told = False
-    cluster._take({"a": {"nthreads": 2}, "b": {"nthreads": 3}})
+    cluster.roster.take({"a": {"nthreads": 2}, "b": {"nthreads": 3}})
     assert cluster.slots() == 5
     cluster.refresh()
     assert len(asked) == 1, "nobody has said that it will be told"
     cluster._news()
     assert len(asked) == 2
-    for expected in (2, 2, 2, 3):
+    for seconds, expected in ((1.0, 2), (1.0, 2), (28.0, 3), (1.0, 3)):
+        clock.now += seconds
         cluster.refresh()
         assert len(asked) == expected, "in case that a message was lost"

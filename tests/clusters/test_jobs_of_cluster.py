@@ -10,6 +10,7 @@ import pytest
 
 from parsl_on_dask.clusters.jobs_of_cluster import ScaledCluster
 from parsl_on_dask.clusters.polling import Timetable
+from parsl_on_dask.clusters.roster import Roster
 from parsl_on_dask.jobs.states import JobState, JobStatus
 
 
@@ -45,7 +46,7 @@ def test_workers_that_came_and_went_unseen(monkeypatch: pytest.MonkeyPatch) -> N
         job_cls=SimpleNamespace(config_name="slurm"),
     )
     cluster.provider, cluster.lock = SimpleNamespace(label="SLURMCluster"), threading.Lock()
-    cluster.table, cluster.had_workers, cluster.seen, cluster.ended = {}, {}, {}, {}
+    cluster.roster, cluster.had_workers, cluster.seen, cluster.ended = Roster(cluster), {}, {}, {}
     cluster.left, cluster.questions = clock, Timetable(60.0, lambda: clock.now)
     cluster._watch()
     assert len(asked) >= 2, "it was running, and without workers"

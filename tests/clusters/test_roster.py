@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from typing import Any
 
-from parsl_on_dask.clusters.roster import Roster
+from parsl_on_dask.clusters.roster import Roster, about
 
 
 class Cluster:
@@ -27,8 +27,8 @@ class Cluster:
 
 def news(roster: Roster, what: str, number: int) -> None:
     name = f"hpc-block{number % 7}-node{number % 14}-{number}"
-    about = {"name": name, "host": "h", "nthreads": 2, "hostname": "h", "machine": "m", "pid": 1, "python": "3.11"}
-    roster._news((0.0, {what: f"tcp://{number}", "as": about}))
+    identity = {"name": name, "host": "h", "nthreads": 2, "hostname": "h", "machine": "m", "pid": 1, "python": "3.11"}
+    roster._news((0.0, {what: f"tcp://{number}", "as": about(identity)}))
 
 
 def test_the_sums_are_right_after_any_order_of_news() -> None:

@@ -41,8 +41,9 @@ def test_a_worker_that_is_said_to_be_dead_is_struck_off(warm_workers: Any) -> No
     def known() -> set[str]:
         return {worker["name"] for worker in cluster.workers()}
 
-    eventually(lambda: len(cluster.addresses) == 2, "both have said where they are")
-    name = sorted(cluster.addresses)[0]
-    cluster.strike_off(name)
+    eventually(lambda: len(known()) == 2, "both are known")
+    address, worker = cluster.roster.members()[0]
+    name = worker.name
+    cluster.strike_off(address)
     eventually(lambda: name not in known(), "the scheduler does not count it any more")
     eventually(lambda: len(known()) == 2, "it left, and another one took its place", 60)

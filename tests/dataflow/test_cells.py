@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -78,13 +79,21 @@ def test_calls_of_the_cell_end_and_those_of_earlier_cells_go_on(
     running, behind, other = notebook.cell(code, KeyboardInterrupt())
     assert capsys.readouterr().err == (
         "2 calls of the interrupted cell cancelled (Config(cancel_on_interrupt=False) leaves them); "
-        "1 call of it cannot be ended while they run; 1 call of earlier cells go on (parsl.dfk().cancel() ends all)\n"
+        "1 call of it cannot be ended while running; 1 call of earlier cells goes on (parsl.dfk().cancel() ends all)\n"
     )
     assert behind.cancelled() and other.cancelled()
     Path(gate).touch()
     assert (earlier.result(WAIT), running.result(WAIT)) == ("earlier", "running")
     notebook.cell(lambda: None, KeyboardInterrupt())
     assert capsys.readouterr().err == "", "there is nothing to end"
+
+
+def test_several_calls_are_spoken_of_in_the_plural() -> None:
+    tasks = {n: SimpleNamespace(id=n, app_fu=Future[int](), depends=[], joins=None) for n in range(4)}
+    kernel: Any = SimpleNamespace(tasks=tasks, cancel_task=lambda task, running: False)
+    assert cells.end_calls(kernel, 2) == (
+        "2 calls of it cannot be ended while running; 2 calls of earlier cells go on (parsl.dfk().cancel() ends all)"
+    )
 
 
 def test_what_a_join_of_an_earlier_cell_makes_belongs_to_that(

@@ -372,7 +372,7 @@ class Worker:
             return False
         shift, call, self.call = self.shift, self.call, None
         assert shift is not None
-        RAN.append((self, call[0], shift.again or shift.adopts))
+        RAN.append((self, call[0], shift.owes))
         with self.acting():
             report = shift.execute(call)
             if not shift.has_run(report):  # a promise that cannot be kept, or a function that is not known
@@ -520,6 +520,7 @@ class FakeCluster(Cluster):
     def __init__(self, scheduler: Scheduler, scratch: str = "") -> None:
         self.scheduler = scheduler
         self.client: Any = Client(scheduler)
+        self.roster: Any = SimpleNamespace(refresh=lambda client: None)
         self.started_here = scheduler.ours
         self.scratch = scratch if scheduler.ours else ""
         self.error: BaseException | None = None

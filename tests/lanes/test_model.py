@@ -275,7 +275,7 @@ class Model(RuleBasedStateMachine):
         if worker.call is not None:
             self.struck.add(worker.call[0])
             # it was begun, and is as good as run
-            RAN.append((worker, worker.call[0], worker.shift.again or worker.shift.adopts))  # type: ignore[union-attr]
+            RAN.append((worker, worker.call[0], worker.shift.owes))  # type: ignore[union-attr]
         if not self.ours:
             self.struck.update(worker.began)
             if worker.shift is not None:

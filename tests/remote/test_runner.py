@@ -1,4 +1,4 @@
-"""When a shift hands back what waits behind a call that takes long."""
+"""When a shift hands back what waits behind a call that takes long, and when it tells of results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from parsl_on_dask.remote.runner import GLANCE, LINGER
+from parsl_on_dask.remote.execution import ENDED
+from parsl_on_dask.remote.packing import loads
+from parsl_on_dask.remote.runner import GLANCE, HELD, LINGER
 from tests.lanes.fakes import Worker, World
 from tests.lanes.test_dispatch import calls, know
 
@@ -77,3 +79,56 @@ def test_calls_behind_a_long_one_are_back_after_the_patience_for_it() -> None:
             world.time.pass_by(0.004)
         world.loop.turn(3)
         assert not worker.shift.todo
+
+
+def messages_of(worker: Worker) -> list[tuple[float, list[int]]]:
+    """What the shift of a worker sends from now on: when, and the numbers of the calls that it tells of."""
+    sent: list[tuple[float, list[int]]] = []
+    shift = worker.shift
+    assert shift is not None
+    send = shift.agent.send
+
+    def note(message: bytes) -> None:
+        told = [report[1] for report in loads(message)[-1] if report[0] in ENDED]
+        if told:
+            sent.append((worker.scheduler.loop.time.monotonic(), told))
+        send(message)
+
+    shift.agent.send = note  # type: ignore[method-assign]
+    return sent
+
+
+@pytest.mark.parametrize("seconds, together", [(0.001, 4), (0.002, 2), (0.01, 3), (0.03, 1)])
+def test_results_of_short_calls_share_messages_and_are_a_moment_late(seconds: float, together: int) -> None:
+    with World() as world:
+        worker = with_calls(world, 40, seconds)
+        sent = messages_of(worker)
+        ended: dict[int, float] = {}
+        while worker.take():
+            number = worker.call[0]
+            for _ in range(10):
+                world.time.pass_by(seconds / 10)
+                world.loop.turn(3)
+            worker.finish()
+            ended[number] = world.time.monotonic()
+        last = list(ended)[-1]
+        assert sorted(number for _, told in sent for number in told) == sorted(ended)
+        assert len(ended) / len(sent) >= together - 0.5
+        late = [when - ended[number] for when, told in sent for number in told]
+        assert max(late) <= HELD
+        assert sent[-1] == (ended[last], sent[-1][1]), "with nothing left to do it leaves at once"
+
+
+def test_a_result_is_not_held_back_by_the_call_behind_it() -> None:
+    with World() as world:
+        worker = with_calls(world, 10, 0.01)
+        sent = messages_of(worker)
+        for _ in range(2):
+            worker.take()
+            world.time.pass_by(0.01)
+            worker.finish()
+        worker.take()  # which goes on and on
+        for _ in range(30):
+            world.time.pass_by(0.001)
+            world.loop.turn(3)
+        assert sum(len(told) for _, told in sent) == 2
