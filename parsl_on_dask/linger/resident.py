@@ -20,7 +20,6 @@ import cloudpickle
 
 from parsl_on_dask.clusters.scaling import Scaler
 from parsl_on_dask.common import overrides
-from parsl_on_dask.common.processes_here import process_of
 from parsl_on_dask.dataflow.ending import Step, take_all
 from parsl_on_dask.importing.alias import install_from_environment
 from parsl_on_dask.lanes import reports
@@ -132,8 +131,9 @@ class Resident:
         answer: dict[str, Any] = {}
         try:
             said = json.loads(connection.makefile("rb").readline())
-            process = process_of(int(said.get("pid", 0)))  # while it waits: it may die as soon as it has the answer
-            answer = self._admit(said)
+            # while it waits: it may die as soon as it has the answer
+            visit = Visit(Wire(connection), int(said.get("pid", 0)))
+            answer = self._admit(said, visit)
             connection.sendall(json.dumps(answer).encode() + b"\n")
             connection.settimeout(None)
         except Exception:
@@ -142,19 +142,20 @@ class Resident:
             if answer.get("welcome"):  # it has gone again
                 with self.lock:
                     self.visit = None
+                visit.gone.set()
             return
         if answer.get("welcome"):
-            self._welcome(Visit(Wire(connection), said["pid"], process), reserved=True)
+            self._welcome(visit, reserved=True)
         else:
             connection.close()
 
-    def _admit(self, said: dict[str, Any]) -> dict[str, Any]:
+    def _admit(self, said: dict[str, Any], new: Visit) -> dict[str, Any]:
         if not secrets.compare_digest(str(said["token"]), self.shown.record["token"]):
             return {"refused": "the key is wrong"}
         state = self._state()
         if said.get("ask"):
             return {"state": state}
-        pid, linger = int(said["pid"]), float(said["linger"])
+        linger = float(said["linger"])
         visit = self.visit
         if visit is not None and visit.look():
             visit.gone.wait(GONE)
@@ -163,11 +164,10 @@ class Resident:
                 return {"refused": "its time is up, and it ends"}
             if self.visit is not None:
                 return {"refused": "taken", "pid": self.visit.pid, "since": self.visit.since}
-            stand_in: Any = SimpleNamespace(pid=pid, since=time.time(), send=lambda *_: None, look=lambda: False)
-            self.visit = stand_in
+            self.visit = new
             self.visits += 1
             self.linger = self.shown.record["linger"] = linger
-            logger.info("Process %s takes this up", pid)
+            logger.info("Process %s takes this up", new.pid)
             away = 0.0 if self.away is None else time.monotonic() - self.away
             run = {**self.run, **self._counts()}
             return {"welcome": True, "first": self.visits << 40, "away": away, "run": run, **state}
@@ -195,6 +195,7 @@ class Resident:
         with self.lock:
             self.visit = visit
             self.away = None
+        visit.begin()
         self.shown.show(away=False)
         if reserved:
             self.calls.came()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from parsl_on_dask.common.processes_here import Process, alive, process_of
+from parsl_on_dask.common.processes_here import alive, process_of
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.linger.wire import Functions, Wire, packed
 
@@ -19,16 +19,18 @@ logger = logging.getLogger("parsl.linger.visits")
 class Visit:
     """A script that is here: what is sent to it leaves in a thread of its own, so that nobody waits for the script."""
 
-    def __init__(self, wire: Wire, pid: int, process: Process | None = None) -> None:
+    def __init__(self, wire: Wire, pid: int) -> None:
         self.wire = wire
         self.pid = pid
-        self._process = process or process_of(pid)
+        self._process = process_of(pid)
         self.since = time.time()
         self.gone = threading.Event()
         self.functions = Functions()
         self.outgoing: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
-        self.thread = threading.Thread(target=self._write, name="parsl-resident-writer", daemon=True)
-        self.thread.start()
+
+    def begin(self) -> None:
+        """Begin to send: what was to be sent before leaves now."""
+        threading.Thread(target=self._write, name="parsl-resident-writer", daemon=True).start()
 
     def send(self, *message: Any) -> None:
         """Send a message, some time."""

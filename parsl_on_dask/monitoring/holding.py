@@ -5,12 +5,12 @@ A row that is changed later costs two; and rows that come in the order of their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import chain
-from operator import itemgetter
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any
 
 from parsl_on_dask.common.states import FINAL_STATES
-from parsl_on_dask.monitoring.rows import MESSAGE, Event
+from parsl_on_dask.monitoring.rows import MESSAGE, WIDTH, Event, Group
 
 #: Seconds for which the events of a task wait for its end while more events come in than are written.
 PATIENCE = 60.0
@@ -22,57 +22,62 @@ class Holding:
     """Puts events in the order of their tasks."""
 
     def __init__(self) -> None:
-        #: By task: since when, and its events. The eldest come first.
-        self._held: dict[int, tuple[float, list[Event]]] = {}
+        #: By task: those that have waited longest come first.
+        self._held: dict[int, Group] = {}
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def take(self, events: Iterable[Event], now: float, patience: float, most: int) -> list[Event]:
+    def take(self, events: Iterable[Event], now: float, patience: float, most: int) -> list[Group]:
         """Those of ended tasks among some new events and the held ones, and what has waited long enough.
 
         - `patience`: seconds.
         - `most`: how many events of tasks that go on.
         """
         held = self._held
-        ready: list[Event] = []
-        ended: list[tuple[int, list[Event]]] = []
-        for event in events:
-            kind = event[0]
+        others: list[Group] = []
+        ended: dict[int, Group] = {}
+        last: Any = None
+        group: Group = []
+        for kind, record, try_id, when, extra in events:
             if kind >= MESSAGE:
-                ready.append(event)
+                others.append([now, kind, record, try_id, when, extra])
                 continue
-            number = event[1].id
-            known = held.get(number)
-            if kind in _FINAL:
+            if record is not last:  # mostly, several events of a task come together
+                last = record
+                number = record.id
+                known = held.get(number)
                 if known is None:
-                    ended.append((number, [event]))
-                else:
-                    known[1].append(event)
-                    ended.append((number, known[1]))
-                    del held[number]
-            elif known is None:
-                held[number] = (now, [event])
-            else:
-                known[1].append(event)
-        ended.sort(key=itemgetter(0))  # they end in the order of workers
-        ready += chain.from_iterable(events for _, events in ended)
+                    known = held[number] = [now]
+                group = known
+            group += (kind, record, try_id, when, extra)
+            if kind in _FINAL:
+                ended[number] = held.pop(number)
+                last = None
+        # they end in the order of workers
+        ready = others + [ended[number] for number in sorted(ended)]
         if held:
-            self._let_go(ready, now - patience, len(ready) + most)
+            ready += self._let_go(ended, now - patience, most)
         return ready
 
-    def _let_go(self, ready: list[Event], before: float, most: int) -> None:
-        late = []
-        for number, (since, events) in self._held.items():
-            if since > before or len(ready) >= most:
+    def _let_go(self, ended: dict[int, Group], before: float, most: int) -> Iterator[Group]:
+        late: list[int] = []
+        count = 0
+        for number, group in self._held.items():
+            if group[0] > before or count >= most:
                 break
-            ready += events
             late.append(number)
+            count += len(group) // WIDTH
         for number in late:
-            del self._held[number]
+            group = self._held.pop(number)
+            known = ended.get(number)
+            if known is None:
+                yield group
+            else:  # what came after its end
+                known += group[1:]
 
-    def clear(self) -> list[Event]:
-        """All that is held, which is held no more."""
-        events = list(chain.from_iterable(events for _, events in self._held.values()))
+    def clear(self) -> list[Any]:
+        """All that is held, which is held no more: the values of events, one after the other."""
+        values = list(chain.from_iterable(islice(group, 1, None) for group in self._held.values()))
         self._held.clear()
-        return events
+        return values

@@ -6,14 +6,14 @@ These methods run where tasks do, several times for each of them, so they only n
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from time import time
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.states import FINAL_STATES, States
 from parsl_on_dask.data_provider.files import File
-from parsl_on_dask.monitoring.rows import BEGAN, INPUTS, MESSAGE, RAN, SAMPLED, SUBMITTED, Event, clean
+from parsl_on_dask.monitoring.rows import BEGAN, ENDED, INPUTS, MESSAGE, RAN, SAMPLED, SUBMITTED, clean
 from parsl_on_dask.remote.shell import stream_target
 
 if TYPE_CHECKING:
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 HOST = socket.gethostname()
 
-#: States at which more has to be noted than the state: what it was is gone or changed soon after.
-_SPECIAL = frozenset({States.fail_retryable, States.joining, States.launched})
+_PENDING, _LAUNCHED = States.pending, States.launched
 
 
 class Observer:
     """Takes notes for one run.
 
-    - `put`: takes an event, from any thread.
+    - `put`: takes the values of one or more events, from any thread.
     - `workers`: whether to note what workers do, too.
     - `interval`: seconds between two resource samples; 0 for none.
     """
 
-    def __init__(self, put: Callable[[Event], Any], workers: bool, interval: float) -> None:
+    def __init__(self, put: Callable[[Iterable[Any]], Any], workers: bool, interval: float) -> None:
         self.put = put
         self.workers = workers
         self.interval = interval
+        self._places: dict[tuple[str, str], tuple[str, str]] = {}
 
     def submitted(self, record: Record, depends: Sequence[Future[Any]]) -> None:
         """A task was made whose arguments are not all plain."""
@@ -55,39 +55,49 @@ class Observer:
 
     def state(self, record: Record, state: States) -> None:
         """A task's state changed."""
-        extra: Any = None
+        if state is _LAUNCHED:
+            if record.kwargs and record.kwargs.get("inputs") is not None:
+                self.put((INPUTS, record, 0, 0.0, clean(str(record.kwargs["inputs"]))))
+            when = record.try_launched
+        elif state is _PENDING:
+            when = None if record.try_id else record.invoked
+        elif state in FINAL_STATES:
+            when = record.returned
+        else:
+            self._between(record, state)
+            return
         # times that the record has anyway: each of them is made a text once
-        when = (
-            record.returned
-            if state in FINAL_STATES
-            else record.try_launched
-            if state is States.launched
-            else record.invoked
-            if state is States.pending and not record.try_id
-            else None
-        )
-        if state in _SPECIAL:
-            if state is States.launched:
-                if record.kwargs and record.kwargs.get("inputs") is not None:
-                    self.put((INPUTS, record, 0, 0.0, clean(str(record.kwargs["inputs"]))))
-            elif state is States.joining:
-                joins = record.joins
-                extra = _numbers([joins] if isinstance(joins, Future) else joins or ())
-            else:
-                extra = (record.try_launched, record.try_returned, ",".join(record.fail_history))
-        self.put((state, record, record.try_id, when or time(), extra))
+        self.put((state, record, record.try_id, when or time(), None))
+
+    def _between(self, record: Record, state: States) -> None:
+        """A state at which more has to be noted than the state: what it was is gone or changed soon after."""
+        extra: Any
+        if state is States.joining:
+            joins = record.joins
+            extra = _numbers([joins] if isinstance(joins, Future) else joins or ())
+        else:
+            extra = (record.try_launched, record.try_returned, ",".join(record.fail_history))
+        self.put((state, record, record.try_id, time(), extra))
 
     def ran(self, record: Record, outcome: Outcome) -> None:
         """A try has come back from its lane."""
         if self.workers:
-            about = (outcome.worker, outcome.host or HOST, outcome.began, outcome.ended)
-            self.put((RAN, record, record.try_id, 0.0, about))
+            place, number, ended = self._place(outcome.worker, outcome.host), record.try_id, outcome.ended
+            if ended:
+                self.put((RAN, record, number, outcome.began, place, ENDED, record, number, ended, None))
+            else:
+                self.put((RAN, record, number, outcome.began, place))
 
     def began(self, call: Call, worker: str, host: str, began: float) -> None:
         """A call has begun on a worker, and is not done."""
         record = call.owner
         if self.workers and record is not None:
-            self.put((BEGAN, record, record.try_id, 0.0, (worker, host or HOST, began, 0.0)))
+            self.put((BEGAN, record, record.try_id, began, self._place(worker, host)))
+
+    def _place(self, worker: str, host: str) -> tuple[str, str]:
+        """A worker and its host: the same object for all that ran there."""
+        place = (worker, host or HOST)
+        return self._places.setdefault(place, place)
 
     def seen(self, call: Call, worker: str, host: str, began: float, samples: bytes) -> None:
         """A worker has looked at a call; `began` is 0 if it has ended since."""

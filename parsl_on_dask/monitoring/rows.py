@@ -3,13 +3,15 @@
 Whoever works on tasks hands over an event: five values, without looking at them. All the rest is done here, in the
 writer's thread: a task that has gone through all of its states since the last time becomes one row of the task table,
 one of the try table and five of the status table.
+
+Values wait one after the other, not as a tuple for each event: the garbage collector would look at all of these again
+and again, which would cost the workflow more than everything else here.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.common.states import States
@@ -21,19 +23,34 @@ if TYPE_CHECKING:
     from parsl_on_dask.monitoring.tables import Clock
 
 #: Kinds of events besides the states, whose numbers are below.
-SUBMITTED, BEGAN, RAN, SAMPLED, INPUTS, MESSAGE, ROW = range(100, 107)
+BEGAN, RAN, ENDED, SAMPLED, SUBMITTED, INPUTS, MESSAGE, ROW = range(100, 108)
 
 #: kind, task, try, seconds since the epoch, and what else there is to say
 Event = tuple[int, Any, int, float, Any]
+WIDTH = 5
+
+#: Since when they wait, and the values of events, one after the other, that are about one task; or of one other event.
+Group = list[Any]
+
+
+def events_of(values: Iterator[Any]) -> Iterator[Event]:
+    """The events whose values follow each other."""
+    return zip(values, values, values, values, values, strict=True)
+
 
 NAMES = {int(state): state.name for state in States}
 _LAST_STATE = max(NAMES)
+_JOINING = int(States.joining)
 _RUNNING, _RUNNING_ENDED = States.running.name, States.running_ended.name
 
 _STATES = defaultdict(lambda: "running", {ord(letter): word for letter, word in STATES.items()})
 
 #: depends, inputs, outputs, stdin, stdout, stderr of a call with plain arguments
 _PLAIN = ("", "None", "None", None, "", "")
+
+#: What is known of a try: what was captured when it ended before others, whom it joined, where it ran and since when
+Try = tuple[Any, Any, tuple[tuple[str, str], float]]
+_NOTHING: Try = (None, None, (("", ""), 0.0))
 
 #: Characters up to which a text of a task is kept.
 TEXT_LIMIT = 65_536
@@ -95,67 +112,78 @@ class RowMaker:
             self.announced.pop(key, None)
         self._fresh, self._back = {}, []
 
-    def rows(self, events: Iterable[Event]) -> dict[str, list[Any]]:
-        """Rows by table, one value after the other, in the order of :data:`parsl_on_dask.monitoring.tables.COLUMNS`."""
+    def rows(self, groups: Iterable[Group]) -> dict[str, list[Any]]:
+        """Rows by table, one value after the other, in the order of :data:`parsl_on_dask.monitoring.tables.COLUMNS`.
+
+        `groups`: of a task at most one.
+        """
         run_id, interval = self.run_id, self.interval
-        stamps = _Stamps(self.clock)
+        stamps, stamp = _Stamps(self.clock), self.clock.stamp
         announced = self.announced
         fresh: dict[tuple[int, int], float] = {}
         back: list[tuple[int, int]] = []
         self._fresh, self._back = fresh, back
-        found: dict[str, list[Any]] = {"status": [], "resource": []}
+        found: dict[str, list[Any]] = {"task": [], "try": [], "status": [], "resource": []}
         status, resource = found["status"].extend, found["resource"].extend
-        tasks: dict[int, Record] = {}
-        tries: dict[tuple[int, int], Record] = {}
-        texts: dict[int, Any] = {}
-        captured: dict[tuple[int, int], Any] = {}
-        joins: dict[tuple[int, int], str] = {}
-        ran: dict[tuple[int, int], Any] = {}
-        last: Record | None = None
-        last_try = 0
-        for kind, record, try_id, when, extra in events:
-            if kind <= _LAST_STATE:
+        for group in groups:
+            values = iter(group)
+            next(values)
+            texts: Any = _PLAIN
+            stated, present = False, -1
+            captured, joins, ran = _NOTHING
+            others: dict[int, Try] = {}
+            for kind, record, try_id, when, extra in events_of(values):
+                if kind >= MESSAGE:
+                    if kind == MESSAGE:
+                        messages.add(found, run_id, self.clock, extra)
+                    else:
+                        found.setdefault(record, []).extend(extra)
+                    continue
                 number = record.id
-                status((number, NAMES[kind], stamps[when], run_id, try_id))
-                if record is not last or try_id != last_try:  # the events of a task come together
-                    tasks[number] = tries[number, try_id] = last = record
-                    last_try = try_id
-                if extra is not None:
-                    (joins if kind == States.joining else captured)[number, try_id] = extra
-            elif kind in (RAN, BEGAN):
-                number = record.id
-                key = (number, try_id)
-                tries[key] = record
-                worker, host, began, ended = extra
-                before = fresh.get(key) or announced.get(key)
-                if before is None:
-                    if began:
-                        status((number, _RUNNING, stamps[began], run_id, try_id))
-                        if kind == BEGAN:
-                            fresh[key] = began
-                    ran[key] = extra
-                elif kind == RAN:
-                    ran[key] = (worker, host, before, ended)
-                    back.append(key)
-                if kind == RAN and ended:
-                    status((number, _RUNNING_ENDED, stamps[ended], run_id, try_id))
-            elif kind == SAMPLED:
-                number = record.id
-                for at, pid, *usage, state, cpu, voluntary, forced in PACKED.iter_unpack(extra):
-                    words = (_STATES[state], _CPUS[cpu], voluntary, forced)
-                    resource((try_id, number, run_id, stamps[at], interval, int(pid), *usage, *words))
-            elif kind == SUBMITTED:
-                texts[record.id] = extra
-            elif kind == INPUTS:
-                found.setdefault("inputs", []).append((extra, record.id, run_id))  # of few tasks
-            elif kind == MESSAGE:
-                messages.add(found, run_id, self.clock, extra)
-            else:
-                found.setdefault(record, []).extend(extra)
-        if tasks:
-            found["task"] = list(chain.from_iterable(self._tasks(tasks, texts, stamps)))
-        if tries:
-            found["try"] = list(chain.from_iterable(self._tries(tries, captured, joins, ran, stamps)))
+                if kind <= RAN:
+                    if try_id != present:
+                        if present >= 0:
+                            others[present] = (captured, joins, ran)
+                        captured, joins, ran = others.pop(try_id, _NOTHING)
+                        present = try_id
+                    if kind <= _LAST_STATE:
+                        status((number, NAMES[kind], stamps[when], run_id, try_id))
+                        stated = True
+                        if extra is None:
+                            continue
+                        if kind == _JOINING:
+                            joins = extra
+                        else:
+                            captured = extra
+                        continue
+                    key = (number, try_id)
+                    before = fresh.get(key) or announced.get(key)
+                    if before is None:
+                        if when:
+                            status((number, _RUNNING, stamps[when], run_id, try_id))
+                            if kind == BEGAN:
+                                fresh[key] = when
+                        ran = (extra, when)
+                    elif kind == RAN:
+                        ran = (extra, before)
+                        back.append(key)
+                elif kind == ENDED:
+                    status((number, _RUNNING_ENDED, stamps[when], run_id, try_id))
+                elif kind == SAMPLED:
+                    for at, pid, a, b, c, d, e, f, g, h, state, cpu, voluntary, forced in PACKED.iter_unpack(extra):
+                        head = (try_id, number, run_id, stamp(at), interval, int(pid), a, b, c, d, e, f, g, h)
+                        resource(head)
+                        resource((_STATES[state], _CPUS[cpu], voluntary, forced))
+                elif kind == SUBMITTED:
+                    texts = extra
+                else:
+                    found.setdefault("inputs", []).append((extra, number, run_id))  # of few tasks
+            if stated:
+                found["task"] += self._task(record, texts, stamps)
+            if present >= 0:
+                others[present] = (captured, joins, ran)
+                for try_id, about in others.items():
+                    found["try"] += self._try(record, try_id, about, stamps)
         return found
 
     def _name(self, name: str) -> str:
@@ -165,57 +193,45 @@ class RowMaker:
             known = self._names[name] = clean(name)
         return known
 
-    def _tasks(self, tasks: dict[int, Record], texts: dict[int, Any], stamps: _Stamps) -> Iterable[tuple[Any, ...]]:
-        run_id, name = self.run_id, self._name
-        for number, record in tasks.items():
-            depends, inputs, outputs, stdin, stdout, stderr = texts.get(number, _PLAIN)
-            yield (
-                number,
-                run_id,
-                depends,
-                name(record.func_name),
-                "1" if record.memoize else "0",
-                record.hashsum,
-                inputs,
-                outputs,
-                stdin,
-                stdout,
-                stderr,
-                stamps[record.invoked],
-                stamps[record.returned],
-                record.fail_count,
-                record.fail_cost,
-            )
+    def _task(self, record: Record, texts: Any, stamps: _Stamps) -> tuple[Any, ...]:
+        depends, inputs, outputs, stdin, stdout, stderr = texts
+        return (
+            record.id,
+            self.run_id,
+            depends,
+            self._name(record.func_name),
+            "1" if record.memoize else "0",
+            record.hashsum,
+            inputs,
+            outputs,
+            stdin,
+            stdout,
+            stderr,
+            stamps[record.invoked],
+            stamps[record.returned],
+            record.fail_count,
+            record.fail_cost,
+        )
 
-    def _tries(
-        self,
-        tries: dict[tuple[int, int], Record],
-        captured: dict[tuple[int, int], Any],
-        joins: dict[tuple[int, int], str],
-        ran: dict[tuple[int, int], Any],
-        stamps: _Stamps,
-    ) -> Iterable[tuple[Any, ...]]:
-        run_id = self.run_id
-        for key, record in tries.items():
-            number, try_id = key
-            launched = returned = None
-            history: str | None = None
-            if key in captured:
-                launched, returned, history = captured[key]
-            elif record.try_id == try_id:
-                launched, returned = record.try_launched, record.try_returned
-                history = ",".join(list(record.fail_history)) if record.fail_count else ""
-            worker, host, began, _ = ran.get(key) or ("", "", 0.0, 0.0)
-            yield (
-                try_id,
-                number,
-                run_id,
-                self.block_of(record.executor, worker) if worker else None,
-                host or None,
-                record.executor,
-                stamps[launched],
-                stamps[began or None],
-                stamps[returned],
-                clean(history) if history else history,
-                joins.get(key),
-            )
+    def _try(self, record: Record, try_id: int, about: Try, stamps: _Stamps) -> tuple[Any, ...]:
+        captured, joins, ((worker, host), began) = about
+        launched = returned = None
+        history: str | None = None
+        if captured is not None:
+            launched, returned, history = captured
+        elif record.try_id == try_id:
+            launched, returned = record.try_launched, record.try_returned
+            history = ",".join(list(record.fail_history)) if record.fail_count else ""
+        return (
+            try_id,
+            record.id,
+            self.run_id,
+            self.block_of(record.executor, worker) if worker else None,
+            host or None,
+            record.executor,
+            stamps[launched],
+            stamps[began or None],
+            stamps[returned],
+            clean(history) if history else history,
+            joins,
+        )

@@ -64,8 +64,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     for name, table in TABLES.items()
 }
 
-#: Seconds whose text is remembered.
-SECONDS = 1024
+#: Milliseconds whose text is remembered.
+MILLISECONDS = 16_384
 #: Numbers of three digits, since formatting times is what making rows takes most of its time for.
 _DIGITS = [f"{number:03d}" for number in range(1000)]
 
@@ -89,20 +89,25 @@ class TextClock(Clock):
     """The same for SQLite, which has no such type: text in SQLAlchemy's form."""
 
     def __init__(self) -> None:
-        #: the last seconds: a row has times of several, and so has each transaction
+        #: the last milliseconds, which the times of many short tasks share
         self._texts: dict[int, str] = {}
+        self._second, self._text = -1, ""
 
     def stamp(self, seconds: float | None) -> str | None:
         if seconds is None:
             return None
-        second = int(seconds)
-        text = self._texts.get(second)
+        micros = int(seconds * 1_000_000)
+        milli = micros // 1000
+        text = self._texts.get(milli)
         if text is None:
-            if len(self._texts) >= SECONDS:
+            if len(self._texts) >= MILLISECONDS:
                 self._texts.clear()
-            text = self._texts[second] = time.strftime("%Y-%m-%d %H:%M:%S.", time.localtime(second))
-        micros = int((seconds - second) * 1_000_000)
-        return text + _DIGITS[micros // 1000] + _DIGITS[micros % 1000]
+            second, rest = divmod(milli, 1000)
+            if second != self._second:
+                self._second = second
+                self._text = time.strftime("%Y-%m-%d %H:%M:%S.", time.localtime(second))
+            text = self._texts[milli] = self._text + _DIGITS[rest]
+        return text + _DIGITS[micros % 1000]
 
     def moment(self, when: datetime | None) -> str | None:
         return None if when is None else str(when)

@@ -12,13 +12,13 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.monitoring.errors import MonitoringWarning
 from parsl_on_dask.monitoring.events import Sink, of_rows
 from parsl_on_dask.monitoring.holding import PATIENCE, Holding
-from parsl_on_dask.monitoring.rows import Event, RowMaker
+from parsl_on_dask.monitoring.rows import WIDTH, Group, RowMaker, events_of
 from parsl_on_dask.monitoring.tables import COLUMNS, Rows, Tables, is_about_rows
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ TOGETHER, AT_THE_END = 10_000, 50_000
 SHARE = 0.12
 BUSY = 2000
 #: Events that may wait before precedence ends.
-BACKLOG = 300_000
+BACKLOG = 600_000
+#: Tasks whose events may wait for their end.
+HELD = 300_000
 #: Events that may wait at all.
-LIMIT = 1_000_000
+LIMIT = 1_500_000
 #: Seconds between two attempts to write to a database that cannot be written: the first and the longest.
 PAUSES = (0.5, 10.0)
 #: Seconds for which a database that cannot be written holds up the end of a run.
@@ -67,9 +69,10 @@ class EventWriter:
         self.maker = maker
         self.workflow = workflow
         self.look = look
-        self.events: deque[Event] = deque()
-        #: Takes an event, from any thread; as cheap as can be, since tasks wait for it.
-        self.put = self.events.append
+        #: The values of events, one after the other.
+        self.values: deque[Any] = deque()
+        #: Takes the values of events, from any thread; as cheap as can be, since tasks wait for it.
+        self.put: Callable[[Iterable[Any]], None] = self.values.extend
         self.holding = Holding()
         self.dropped = 0
         self.trouble_since = 0.0
@@ -79,6 +82,11 @@ class EventWriter:
         self.deadline = 0.0
         self.written: tuple[Any, ...] | None = None
         self.thread = threading.Thread(target=self._run, name="parsl-monitoring", daemon=True)
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait."""
+        return len(self.values) // WIDTH
 
     def start(self) -> None:
         """Start the thread."""
@@ -116,15 +124,15 @@ class EventWriter:
                 count = self._write_some()
             except Exception:
                 logger.exception("monitoring goes on after this")
-            now, waiting = time.monotonic(), len(self.events)
+            now, waiting = time.monotonic(), self.waiting
             arriving = (waiting + count - left) / max(now - ended, 0.001)
             pause = self._pause(now - began, arriving, waiting)
             ended, left = now, waiting
         try:
-            left = len(self.events)
+            left = self.waiting
             if left > TOGETHER:
                 logger.info("Monitoring writes its last %s records", left)
-            while self.events or self.holding or self.workflow() != self.written:
+            while self.values or self.holding or self.workflow() != self.written:
                 self._write_some(AT_THE_END)
                 if self.trouble_since:
                     if time.monotonic() > self.deadline:
@@ -153,38 +161,39 @@ class EventWriter:
 
     def _write_some(self, most: int = TOGETHER) -> int:
         """Write one transaction; returns how many events it took."""
-        count = min(most, len(self.events))
-        taken = [self.events.popleft() for _ in range(count)]
+        count = min(most, self.waiting)
+        take = self.values.popleft
+        taken = events_of(iter([take() for _ in range(count * WIDTH)]))
         # who keeps up lets nothing wait
-        patience = 0.0 if count < most or len(self.holding) > BACKLOG else PATIENCE
-        events = self.holding.take(taken, time.monotonic(), patience, most)
+        patience = 0.0 if count < most or len(self.holding) > HELD else PATIENCE
+        groups = self.holding.take(taken, time.monotonic(), patience, most)
         workflow = self.workflow()
-        if not events and workflow == self.written:
+        if not groups and workflow == self.written:
             return count
         try:
-            self._write(events, workflow)
+            self._write(groups, workflow)
         except Exception as e:
-            if events and is_about_rows(e) and self._one_by_one(events, workflow):
+            if groups and is_about_rows(e) and self._one_by_one(groups, workflow):
                 self._wrote(self.written)
                 return count
-            self._back(events, e)
+            self._back(groups, e)
             return 0
         self._wrote(workflow)
         return count
 
-    def _write(self, events: Sequence[Event], workflow: tuple[Any, ...]) -> None:
-        rows = {**self.maker.rows(events), "workflow": workflow}
+    def _write(self, groups: Sequence[Group], workflow: tuple[Any, ...]) -> None:
+        rows = {**self.maker.rows(groups), "workflow": workflow}
         self.tables.write(rows)
         if self.debug:
             counts = {name: len(values) // len(COLUMNS[name]) for name, values in rows.items() if name in COLUMNS}
             logger.debug("Monitoring wrote %s", ", ".join(f"{n} rows of {name}" for name, n in counts.items() if n))
         self.maker.written()
         if self.sinks:
-            self._tell(rows, events)
+            self._tell(rows, groups)
 
-    def _tell(self, rows: Rows, events: Sequence[Event]) -> None:
+    def _tell(self, rows: Rows, groups: Sequence[Group]) -> None:
         """Give what was written to the sinks."""
-        apps = {event[1].id: event[1].func_name for event in events if hasattr(event[1], "func_name")}
+        apps = {group[2].id: group[2].func_name for group in groups if hasattr(group[2], "func_name")}
         by_row = {
             name: list(zip(*[iter(values)] * len(COLUMNS[name]), strict=True))
             for name, values in rows.items()
@@ -198,16 +207,15 @@ class EventWriter:
                 self.sinks.remove(sink)
                 logger.exception("a monitoring sink has raised an exception, and gets no more events: %r", sink)
 
-    def _one_by_one(self, events: Sequence[Event], workflow: tuple[Any, ...]) -> bool:
+    def _one_by_one(self, groups: Sequence[Group], workflow: tuple[Any, ...]) -> bool:
         """Find the events that the database does not take, and leave them out. False if it is not about events."""
-        parts = [events[i : i + 1] for i in range(len(events))] if len(events) <= 8 else _halves(events)
-        for part in parts:
+        for part in _parts(groups):
             try:
                 self._write(part, workflow)
             except Exception as e:
                 if not is_about_rows(e):
                     return False
-                if len(part) == 1:
+                if len(part) == 1 and len(part[0]) == 1 + WIDTH:
                     logger.error("a record of monitoring cannot be written and is left out: %s", e)
                 elif not self._one_by_one(part, workflow):
                     return False
@@ -220,7 +228,7 @@ class EventWriter:
             logger.warning("The monitoring database %s is written again, after %.0f s", self.tables.shown, seconds)
             self._tell_losses()
 
-    def _back(self, events: list[Event], error: Exception) -> None:
+    def _back(self, groups: Sequence[Group], error: Exception) -> None:
         """Let events wait that could not be written."""
         if not self.trouble_since:
             self.trouble_since = time.monotonic()
@@ -231,14 +239,15 @@ class EventWriter:
             )
         else:
             logger.debug("The monitoring database still cannot be written: %s", _first_line(error))
-        self.events.extendleft(reversed(events + self.holding.clear()))
+        values = [value for group in groups for value in group[1:]] + self.holding.clear()
+        self.values.extendleft(reversed(values))
         self._make_room()
 
     def _make_room(self, limit: int | None = None) -> None:
         """Drop the oldest events beyond a number."""
-        extra = max(0, len(self.events) - (LIMIT if limit is None else limit))
-        for _ in range(extra):
-            self.events.popleft()
+        extra = max(0, self.waiting - (LIMIT if limit is None else limit))
+        for _ in range(extra * WIDTH):
+            self.values.popleft()
         self.dropped += extra
 
     def _drop_the_rest(self) -> None:
@@ -261,9 +270,13 @@ class EventWriter:
             pass
 
 
-def _halves(events: Sequence[Event]) -> list[Sequence[Event]]:
-    middle = len(events) // 2
-    return [events[:middle], events[middle:]]
+def _parts(groups: Sequence[Group]) -> list[Sequence[Group]]:
+    if len(groups) > 8:
+        middle = len(groups) // 2
+        return [groups[:middle], groups[middle:]]
+    if len(groups) > 1:
+        return [[group] for group in groups]
+    return [[[0.0, *event]] for event in events_of(iter(groups[0][1:]))]
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from parsl_on_dask.common.states import States
 from parsl_on_dask.monitoring.holding import Holding
-from parsl_on_dask.monitoring.rows import MESSAGE, RAN
+from parsl_on_dask.monitoring.rows import MESSAGE, RAN, Group, events_of
 
 TASKS = [SimpleNamespace(id=number) for number in range(4)]
 
@@ -16,8 +16,8 @@ def event(kind: int, number: int) -> Any:
     return (kind, TASKS[number], 0, 0.0, None)
 
 
-def kinds(events: list[Any]) -> list[tuple[int, int]]:
-    return [(event[1].id, event[0]) for event in events]
+def kinds(groups: list[Group]) -> list[tuple[int, int]]:
+    return [(record.id, kind) for group in groups for kind, record, *_ in events_of(iter(group[1:]))]
 
 
 def test_a_task_that_has_ended_is_let_go_as_a_whole() -> None:
@@ -26,7 +26,7 @@ def test_a_task_that_has_ended_is_let_go_as_a_whole() -> None:
     assert holding.take(begun, 0.0, 60.0, 100) == []
     ready = holding.take([event(RAN, 1), event(States.exec_done, 1), event(States.launched, 0)], 1.0, 60.0, 100)
     assert kinds(ready) == [(1, States.pending), (1, States.launched), (1, RAN), (1, States.exec_done)]
-    assert kinds(holding.clear()) == [(0, States.pending), (0, States.launched)]
+    assert kinds([[0.0, *holding.clear()]]) == [(0, States.pending), (0, States.launched)]
     assert not holding
 
 
@@ -42,4 +42,10 @@ def test_who_has_waited_long_enough_goes_first_and_not_too_many_at_a_time() -> N
 
 def test_what_is_about_no_task_does_not_wait() -> None:
     message = (MESSAGE, None, 0, 0.0, "text")
-    assert Holding().take([message], 0.0, 60.0, 100) == [message]
+    assert Holding().take([message], 7.0, 60.0, 100) == [[7.0, *message]]
+
+
+def test_what_comes_after_the_end_of_its_task_is_written_with_it() -> None:
+    events = [event(States.pending, 0), event(States.exec_done, 0), event(RAN, 0)]
+    (group,) = Holding().take(events, 0.0, 0.0, 100)
+    assert kinds([group]) == [(0, States.pending), (0, States.exec_done), (0, RAN)]
