@@ -385,7 +385,8 @@ class TestFaults:
             for number in range(last + 1):
                 assert get(store, (name, number)) == (number, "x" * (number % 50 * 100))
         assert len(store) <= sum(said.values()) + 2 * len(said)
-        assert store.damaged == 0
+        # a process that is killed ends between two pages of what it writes
+        assert store.damaged <= len(said)
 
     def test_the_disk_gets_what_was_put_within_the_stated_time(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
