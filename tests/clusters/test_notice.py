@@ -51,6 +51,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
 def supervisors(executor: Any, block: str = "0") -> list[psutil.Process]:
     """The process that keeps a block's workers, and its children."""
+    # the script hears of a worker a moment after the worker has begun a call
+    eventually(lambda: any(w["block"] == block for w in executor.lane.workers()), "its worker is known", WAIT)
     worker = next(w for w in executor.lane.workers() if w["block"] == block)
     parent = psutil.Process(worker["pid"]).parent()
     assert parent is not None
