@@ -89,7 +89,7 @@ class Dispatcher:
         placed = True
         where = None
         while placed:
-            placed = False
+            placed = refused = False
             for key, alone in self.lane.queues.heads():
                 if ends.any_soon:
                     where = ends.where(key)
@@ -131,9 +131,13 @@ class Dispatcher:
                 elif self._may_open(key, slots, shifts):
                     self._send([self.lane.queues.take(key, count)], True, where)
                     placed = True
-                elif where is None and len(self.lane.open_shifts) >= slots and (shift := self._busy(key)) is not None:
-                    self._feed_next(shift, self.lane.queues.take(key, 1))
-                    placed = True
+                elif where is None and len(self.lane.open_shifts) >= slots:
+                    # the next slot is for who was refused first, and nobody may wait there already
+                    if refused or (shift := self._busy(key)) is None:
+                        refused = True
+                    else:
+                        self._feed_next(shift, self.lane.queues.take(key, 1))
+                        placed = True
 
     def _busy(self, key: Any) -> Shift | None:
         """A shift that runs a call of known length, and has no other: a long call may wait behind that."""
