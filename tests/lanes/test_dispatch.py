@@ -315,6 +315,29 @@ def test_a_call_that_waits_behind_a_long_one_goes_to_the_first_slot_that_is_idle
     assert len(one.began) + len(other.began) == 2 + 3
 
 
+def test_a_call_of_an_unknown_app_is_not_overtaken_by_long_calls_that_wait_behind_others(ours: World) -> None:
+    lane = ours.lane()
+    workers = running(ours, lane, 2, 4 * LONG)
+    calls(lane, 20)
+    go_on(ours, lane)
+    for worker in workers:
+        worker.take()
+    [new] = calls(lane, 1, operator.pos)
+    go_on(ours, lane)
+    for _ in range(3):  # the call that runs, the one that waits behind it, and this one
+        ours.time.pass_by(4 * LONG)
+        for worker in workers:
+            worker.finish()
+            worker.take()
+        go_on(ours, lane)
+        for worker in workers:
+            worker.take()
+    assert new.number in workers[0].began + workers[1].began
+    assert lane.queues.size > 10, "many others are still there"
+    ours.settle(lane)
+    assert outcome_of(new).value == 0
+
+
 def test_nothing_is_taken_back_for_a_slot_that_has_a_call(ours: World) -> None:
     lane = ours.lane()
     one, other = running(ours, lane, 2, 4 * LONG)
