@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from statistics import linear_regression
 from typing import Any, NamedTuple
 
 from benchmarks.script import PROGRESS, main
@@ -43,23 +44,9 @@ def sample(calls: int) -> Sample:
     return Sample(calls, memory, threads, descriptors)
 
 
-def slope(points: Sequence[tuple[float, float]]) -> float:
-    """By how much the line through some points rises for each step to the right.
-
-    Examples
-    --------
-    >>> slope([(0, 1), (1, 3), (2, 5)])
-    2.0
-    """
-    middle = sum(x for x, _ in points) / len(points)
-    mean = sum(y for _, y in points) / len(points)
-    spread = sum((x - middle) ** 2 for x, _ in points)
-    return sum((x - middle) * (y - mean) for x, y in points) / spread if spread else 0.0
-
-
 def per_million(samples: Sequence[Sample], of: Callable[[Sample], float]) -> float:
     """How much something grows with each million calls."""
-    return 1e6 * slope([(one.calls, of(one)) for one in samples])
+    return 1e6 * linear_regression([one.calls for one in samples], [of(one) for one in samples]).slope
 
 
 def measure(system: System, n: int, calls_of_one: int) -> dict[str, float]:

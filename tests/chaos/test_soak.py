@@ -9,6 +9,7 @@ import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any, NamedTuple
 
 import psutil
@@ -55,9 +56,7 @@ def slope(values: list[float]) -> float:
     lines = []
     for begin in range(3):
         some = values[begin::3]
-        middle, mean = (len(some) - 1) / 2, sum(some) / len(some)
-        rise = sum((i - middle) * (value - mean) for i, value in enumerate(some))
-        lines.append(rise / sum((i - middle) ** 2 for i in range(len(some))) / 3)
+        lines.append(linear_regression(range(len(some)), some).slope / 3)
     return min(lines, key=abs)
 
 

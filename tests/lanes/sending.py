@@ -1,4 +1,4 @@
-"""What tests of dispatching share: calls whose run time is known, and workers whose shifts wait for them."""
+"""What tests of lanes share: calls whose run time is known, and workers whose shifts wait for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.remote.packing import loads
-from tests.lanes.fakes import World, call_of
+from tests.lanes.fakes import Worker, World, call_of, outcome_of
 
 
 def calls(lane: Any, count: int, function: Any = operator.neg, **spec: Any) -> list[Call]:
@@ -29,6 +29,30 @@ def groups(world: World) -> list[int]:
     return [len(loads(task.data)["calls"]) for task in world.scheduler.tasks.values()]
 
 
+def hear(world: World, lane: Any, times: int = 6) -> None:
+    """What was sent and told arrives; no worker does anything."""
+    for _ in range(times):
+        world.loop.turn(8)
+        while world.scheduler.hear():
+            pass
+        lane.go()
+
+
+def linked(world: World, lane: Any) -> Worker:
+    """A worker to which the lane has a direct connection, and whose shift waits for more."""
+    worker = world.scheduler.add_worker()
+    [call] = calls(lane, 1)
+    lane.go()
+    world.scheduler.assign(worker)
+    worker.begin()
+    worker.take()
+    worker.finish()
+    worker.take()
+    hear(world, lane)
+    assert next(iter(lane.open_shifts.values())).open and outcome_of(call).value == 0
+    return worker
+
+
 def running(world: World, lane: Any, workers: int, seconds: float) -> list[Any]:
     """Workers with a connection, whose shifts wait for calls that take so long."""
     made = [world.scheduler.add_worker() for _ in range(workers)]
@@ -37,11 +61,7 @@ def running(world: World, lane: Any, workers: int, seconds: float) -> list[Any]:
     for worker in made:
         world.scheduler.assign(worker)
         worker.begin()
-    for _ in range(6):
-        world.loop.turn(8)
-        while world.scheduler.hear():
-            pass
-        lane.go()
+    hear(world, lane)
     for worker in made:
         worker.take()
         worker.finish()

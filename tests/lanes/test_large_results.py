@@ -15,6 +15,7 @@ from parsl_on_dask.lanes.stages import PREPARE, Stage
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.remote.packing import Promise, loads, loads_with_promises
 from tests.lanes.fakes import RAN, Worker, World, call_of, outcome_of
+from tests.lanes.sending import hear, linked
 
 
 @pytest.fixture
@@ -23,29 +24,10 @@ def world(tmp_path: Any) -> Iterator[World]:
         yield world
 
 
-def hear(world: World, lane: Any, times: int = 6) -> None:
-    """What was sent and told arrives; no worker does anything."""
-    for _ in range(times):
-        world.loop.turn(5)
-        while world.scheduler.hear():
-            pass
-        lane.go()
-
-
-def linked(world: World) -> tuple[Any, Worker]:
-    """A lane with a direct connection to a worker whose shift waits for more."""
+def with_worker(world: World) -> tuple[Any, Worker]:
+    """A lane that leaves all but small results on workers, and one of these whose shift waits for more."""
     lane = world.lane(inline_limit=100)
-    worker = world.scheduler.add_worker()
-    lane.submit(call_of("app", operator.neg, 1))
-    lane.go()
-    world.scheduler.assign(worker)
-    worker.begin()
-    worker.take()
-    worker.finish()
-    worker.take()
-    hear(world, lane)
-    assert next(iter(lane.open_shifts.values())).open
-    return lane, worker
+    return lane, linked(world, lane)
 
 
 def run_one(worker: Worker) -> None:
@@ -72,7 +54,7 @@ def adopting(world: World) -> Any:
 
 
 def test_a_value_gets_a_task_of_its_own_where_it_is(world: World) -> None:
-    lane, worker = linked(world)
+    lane, worker = with_worker(world)
     call = text(world, lane, worker)
     lane.queues.at_least(call.function_key, 5.0)
     hear(world, lane)
@@ -94,7 +76,7 @@ def test_a_value_gets_a_task_of_its_own_where_it_is(world: World) -> None:
 
 
 def test_a_value_whose_worker_dies_first_is_made_again(world: World) -> None:
-    lane, worker = linked(world)
+    lane, worker = with_worker(world)
     call = text(world, lane, worker)
     hear(world, lane)
     world.scheduler.add_worker()
@@ -104,7 +86,7 @@ def test_a_value_whose_worker_dies_first_is_made_again(world: World) -> None:
 
 
 def test_a_value_that_dask_cannot_take_over_was_lost_with_its_worker(world: World) -> None:
-    lane, worker = linked(world)
+    lane, worker = with_worker(world)
     call = text(world, lane, worker)
     hear(world, lane)
     world.scheduler.failed(adopting(world), LookupError("cannot be made again"))
@@ -115,7 +97,7 @@ def test_a_value_that_dask_cannot_take_over_was_lost_with_its_worker(world: Worl
 
 
 def test_a_client_that_takes_no_task_is_the_calls_error(world: World) -> None:
-    lane, worker = linked(world)
+    lane, worker = with_worker(world)
     call = text(world, lane, worker)
 
     def refuse(*_: Any, **__: Any) -> Any:
@@ -128,7 +110,7 @@ def test_a_client_that_takes_no_task_is_the_calls_error(world: World) -> None:
 
 
 def test_the_value_of_a_call_that_went_ahead_can_be_made_without_what_it_waited_for(world: World) -> None:
-    lane, worker = linked(world)
+    lane, worker = with_worker(world)
     leader = call_of("pos", operator.pos, 1000)
     lane.submit(leader)
     follower = call_of("text", operator.mul, b"x", Promise(leader.number))
@@ -196,7 +178,7 @@ def test_the_value_of_a_task_that_is_lost_is_lost(world: World) -> None:
 
 
 def test_calls_that_wait_for_dask_end_with_their_lane(world: World) -> None:
-    lane, worker = linked(world)
+    lane, worker = with_worker(world)
     call = text(world, lane, worker)
     hear(world, lane)
     lane.close()

@@ -13,6 +13,7 @@ from parsl_on_dask.lanes import links as module
 from parsl_on_dask.lanes.links import REMEMBERED, Link, Links
 from parsl_on_dask.remote.agent import ACKNOWLEDGED, FUNCTIONS_KEPT, GONE
 from tests.lanes.fakes import RAN, Comm, Worker, World, call_of, outcome_of
+from tests.lanes.sending import linked
 
 
 @pytest.fixture
@@ -21,24 +22,12 @@ def world() -> Iterator[World]:
         yield world
 
 
-def linked(world: World) -> tuple[Any, Worker, Link]:
-    """A lane with a direct connection to a worker whose shift waits for more."""
+def with_link(world: World) -> tuple[Any, Worker, Link]:
+    """A lane, a worker whose shift waits for more, and the connection between them."""
     lane = world.lane()
-    worker = world.scheduler.add_worker()
-    call = call_of("app", operator.neg, 1)
-    lane.submit(call)
-    lane.go()
-    world.scheduler.assign(worker)
-    worker.begin()
-    worker.take()
-    worker.finish()
-    worker.take()
-    for _ in range(6):
-        world.loop.turn(5)
-        world.scheduler.hear()
-        lane.go()
+    worker = linked(world, lane)
     [link] = lane.links.links.values()
-    assert link.ready and outcome_of(call).value == -1
+    assert link.ready
     return lane, worker, link
 
 
@@ -62,7 +51,7 @@ def test_the_second_road_tells_nothing_twice() -> None:
 
 
 def test_what_a_broken_connection_has_swallowed_arrives_by_the_other_road(world: World) -> None:
-    lane, worker, _ = linked(world)
+    lane, worker, _ = with_link(world)
     [call] = fed(lane)
     world.loop.turn(6)
     assert worker.take() and worker.finish()
@@ -75,7 +64,7 @@ def test_what_a_broken_connection_has_swallowed_arrives_by_the_other_road(world:
 
 
 def test_calls_that_were_on_a_connection_that_broke_are_sent_again(world: World) -> None:
-    lane, worker, link = linked(world)
+    lane, worker, link = with_link(world)
     calls = fed(lane, 3)
     worker.break_connections()  # they have not arrived
     world.settle(lane, 3)
@@ -88,7 +77,7 @@ def test_calls_that_were_on_a_connection_that_broke_are_sent_again(world: World)
 
 
 def test_the_client_says_what_it_has_read(world: World) -> None:
-    lane, worker, _ = linked(world)
+    lane, worker, _ = with_link(world)
     for _ in range(ACKNOWLEDGED + 4):
         fed(lane)
         world.loop.turn(4)
@@ -126,7 +115,7 @@ def test_a_link_forgets_functions_as_the_worker_does() -> None:
 def test_a_function_travels_once_to_a_worker(world: World) -> None:
     from parsl_on_dask.remote.packing import loads
 
-    lane, worker, _ = linked(world)
+    lane, worker, _ = with_link(world)
     sent: list[Any] = []
     send = lane.links.send
     lane.links.send = lambda link, message: (sent.append(loads(message)[1]), send(link, message))
@@ -141,7 +130,7 @@ def test_a_function_travels_once_to_a_worker(world: World) -> None:
 
 
 def test_closing_says_goodbye(world: World) -> None:
-    lane, worker, _ = linked(world)
+    lane, worker, _ = with_link(world)
     lane.close()
     world.loop.turn(10)
     assert worker.agent.muted and not worker.agent.connected
@@ -170,7 +159,7 @@ def test_workers_that_cannot_be_reached_are_forgotten(world: World, monkeypatch:
 
 
 def test_shifts_that_have_ended_are_forgotten(world: World) -> None:
-    lane, worker, _ = linked(world)
+    lane, worker, _ = with_link(world)
     for _ in range(5):
         world.time.pass_by(1.0)
         worker.go_on()

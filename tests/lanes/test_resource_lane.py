@@ -19,6 +19,7 @@ from parsl_on_dask.lanes.resource_lane import ResourceLane
 from parsl_on_dask.lanes.stages import CANCEL
 from parsl_on_dask.remote.packing import loads
 from tests.lanes.fakes import World, _Turning, call_of, outcome_of
+from tests.lanes.sending import hear
 
 NODE = {"cores": 4.0, "memory": 1000.0, "disk": 1000.0, "gpus": 2}
 
@@ -296,11 +297,7 @@ def test_a_block_whose_worker_dies_gives_its_nodes_back(world: World) -> None:
     world.scheduler.assign(worker)
     worker.begin()
     worker.take()
-    for _ in range(6):
-        world.loop.turn(4)
-        while world.scheduler.hear():
-            pass
-        lane.go()
+    hear(world, lane)
     lane.nodes = "ab".replace(str(loads(task.data)["block"]), "")
     world.scheduler.lose(worker)
     for _ in range(4):
