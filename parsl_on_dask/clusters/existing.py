@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsl_on_dask.clusters import worker_ends
 from parsl_on_dask.clusters.base import Cluster, End, close_client, connected
-from parsl_on_dask.clusters.roster import Member, about, member_of
+from parsl_on_dask.clusters.roster import Member, PolledRoster, about, member_of
 from parsl_on_dask.errors import ConfigurationError, ExecutorError, ParslError
 from parsl_on_dask.remote.guard import can_be_ended
 
@@ -44,6 +44,7 @@ class ExistingCluster(Cluster):
 
     def __init__(self, executor: DaskExecutor) -> None:
         super().__init__(executor)
+        self.roster = PolledRoster(self)
         self.key: tuple[str, int] | None = None
         self.owns_client = executor.client is None
         self.entered = False

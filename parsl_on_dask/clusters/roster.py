@@ -18,6 +18,8 @@ TOPIC = "parsl-on-dask-workers"
 _NAME = re.compile(r"-block([^-]+)(?:-((?!block)[^-]+))?-[^-]+$")
 #: Seconds between full lists of workers, should news get lost.
 REFRESH = 30.0
+#: Seconds that the first list may take; without it a kernel begins all the same.
+PATIENCE = 10.0
 
 
 class Member(NamedTuple):
@@ -60,11 +62,26 @@ def member_of(known: dict[str, Any]) -> Member:
 
 
 def announcer() -> Any:
-    """A plugin of schedulers that tells on :data:`TOPIC` which workers come and go."""
+    """A plugin of schedulers that tells on :data:`TOPIC` which workers come and go.
+
+    A client that asks there is told of all that are there, and from then on. One connection carries both, so that the
+    list is never older than the news before it, and nobody comes between the two.
+    """
     from distributed import SchedulerPlugin
 
     class Announcer(SchedulerPlugin):
         name = "parsl-on-dask-announcer"
+
+        async def start(self, scheduler: Any) -> None:
+            self.scheduler = scheduler
+
+        def log_event(self, topic: str, message: Any) -> None:
+            if topic == TOPIC and "asks" in message:
+                client, scheduler = message["asks"], self.scheduler
+                scheduler.subscribe_topic(TOPIC, client)
+                here = {address: about(worker.identity()) for address, worker in scheduler.workers.items()}
+                event = (time.time(), {"here": here})
+                scheduler.report({"op": "event", "topic": TOPIC, "event": event}, client=client)
 
         def add_worker(self, scheduler: Any, worker: str) -> None:
             scheduler.log_event(TOPIC, {"came": worker, "as": about(scheduler.workers[worker].identity())})
@@ -101,11 +118,13 @@ class Roster:
         self.of_blocks: Counter[str | None] = Counter()
         self._machines: dict[str | None, str] = {}
         self._changing = threading.Lock()
+        self._listed = threading.Event()
 
     def begin(self, client: Any) -> None:
-        """Listen to what the scheduler tells."""
+        """Listen to what the scheduler tells; returns when it has told of the workers that are there."""
         client.subscribe_topic(TOPIC, self._news)
-        self.take(client.scheduler_info(n_workers=-1)["workers"])
+        client.sync(self._ask, client)
+        self._listed.wait(PATIENCE)
 
     def refresh(self, client: Any) -> None:
         """Ask for the whole list when it is time."""
@@ -118,22 +137,27 @@ class Roster:
 
         async def ask() -> None:
             try:
-                self.take((await client.scheduler.identity(n_workers=-1))["workers"])
+                await self._ask(client)
             except Exception:
                 logger.debug("no list of workers from the scheduler", exc_info=True)
 
         client.loop.add_callback(ask)
+
+    async def _ask(self, client: Any) -> None:
+        await client.scheduler.log_event(topic=TOPIC, msg={"asks": client.id})
 
     def _news(self, event: tuple[float, Any]) -> None:
         """A worker has come or gone, or is to leave. In the client's event loop."""
         news = event[1]
         if "leaves" in news:
             self._leave(news["leaves"], news["seconds"])
-            return
-        if "came" in news:
+        elif "came" in news:
             self._change({news["came"]: member_of(news["as"])}, ())
-        else:
+        elif "went" in news:
             self._change({}, [news["went"]])
+        elif "here" in news:
+            self.take(news["here"])
+            self._listed.set()
 
     def _leave(self, names: list[str], seconds: float) -> None:
         # a worker that has replaced another one has that one's name, with a number behind it
@@ -189,3 +213,19 @@ class Roster:
     def largest_block(self) -> int:
         """Number of calls that the largest block can run at a time."""
         return max(list(self.of_blocks.values()), default=0)
+
+
+class PolledRoster(Roster):
+    """The workers of a cluster whose scheduler has no :func:`announcer`."""
+
+    def __init__(self, cluster: Watcher) -> None:
+        super().__init__(cluster)
+        self._asked = self._answered = 0
+
+    async def _ask(self, client: Any) -> None:
+        self._asked += 1
+        number = self._asked
+        identities = (await client.scheduler.identity(n_workers=-1))["workers"]
+        if number > self._answered:  # answers may overtake each other
+            self._answered = number
+            self.take(identities)

@@ -222,7 +222,7 @@ def test_an_existing_cluster_asks_for_its_workers_when_they_change(monkeypatch: 
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(roster, "time", SimpleNamespace(monotonic=lambda: clock.now))
     cluster = object.__new__(existing.ExistingCluster)
-    cluster.roster = roster.Roster(cluster)
+    cluster.roster = roster.PolledRoster(cluster)
     cluster.client = SimpleNamespace(loop=SimpleNamespace(add_callback=lambda ask: asked.append(1)))  # type: ignore[assignment]
     cluster.told = False
     cluster.roster.take({"a": {"nthreads": 2}, "b": {"nthreads": 3}})
