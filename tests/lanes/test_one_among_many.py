@@ -93,7 +93,8 @@ def travel(kernel: Any, tmp_path: Path, deed: str) -> list[Any]:
     os.mkfifo(tmp_path / "gate")
     with occupied(lane, tmp_path, 2) as release, Traffic(lane) if batched else nullcontext() as traffic:
         futures = [app(str(tmp_path), i, ODD, deed) for i in range(MANY)]
-        eventually(lambda: not getattr(lane, "steps", ()), "all are ready")
+        if traffic is not None:
+            eventually(lambda: lane.queues.size + traffic.calls >= MANY, "all are ready")
         release()
         for i, future in enumerate(futures):
             if i != ODD:
