@@ -20,7 +20,7 @@ from typing import Any
 from parsl_on_dask.clusters import dashboard
 from parsl_on_dask.clusters.orphans import CUT_OFF, FAILED, LEFT, NOTICES, OWNER, worker_name
 from parsl_on_dask.clusters.roster import TOPIC, announcer
-from parsl_on_dask.dask_internals.intervals import shorten_in_this_process
+from parsl_on_dask.dask_internals.intervals import shorten_in_this_process, space_heartbeats
 from parsl_on_dask.dask_internals.unpickling import survive_exits
 from parsl_on_dask.remote import journal
 
@@ -37,6 +37,7 @@ REFUSED = 5.0
 def scheduler_main(spec: dict[str, Any], tell: Callable[[str], None]) -> None:
     """Run a Dask scheduler; its address goes to ``tell`` once it listens."""
     shorten_in_this_process()
+    space_heartbeats()
     settings = spec["scheduler"]
 
     async def serve() -> None:

@@ -41,11 +41,16 @@ DASK_CONFIG: dict[str, Any] = {
         "scheduler": {"allowed-failures": 0, "worker-saturation": 1.0, "worker-ttl": None},
         "worker": {
             "memory": {"target": False, "spill": False, "pause": False, "terminate": False},
-            # each look at a call takes the interpreter from it: ten a second instead of a hundred fill the profile, too
-            "profile": {"interval": "100ms"},
+            # each look at a call takes the interpreter from it: two a second instead of a hundred fill the profile, too
+            "profile": {"interval": "500ms"},
         },
-        # results ride on event streams; Dask would keep the last thousand of them
-        "admin": {"low-level-log-length": 50, "tick": {"interval": "500ms"}},
+        "admin": {
+            # results ride on event streams; Dask would keep the last thousand of them
+            "low-level-log-length": 50,
+            # reading the system's counters takes milliseconds from the calls
+            "system-monitor": {"interval": "2s"},
+            "tick": {"interval": "500ms"},
+        },
     }
 }
 

@@ -27,6 +27,31 @@ def test_shorten_in_this_process() -> None:
     assert out.split() == ["0.0002", "0.0002"]
 
 
+def test_space_heartbeats_is_needed() -> None:
+    from distributed import scheduler
+
+    assert scheduler.heartbeat_interval(1) == 0.5 and scheduler.heartbeat_interval(2000) == 11
+
+
+def test_space_heartbeats() -> None:
+    program = (
+        "from distributed import LocalCluster\n"
+        "from parsl_on_dask.dask_internals.intervals import space_heartbeats\n"
+        "import time\n"
+        "space_heartbeats(3.0)\n"
+        "with LocalCluster(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=':0') as cluster:\n"
+        "    callback = cluster.workers[0].periodic_callbacks['heartbeat']\n"
+        "    deadline = time.monotonic() + 60\n"
+        "    while callback.callback_time != 3000 and time.monotonic() < deadline:\n"
+        "        time.sleep(0.02)\n"
+        "    print(callback.callback_time)\n"
+        "from distributed import scheduler\n"
+        "print(scheduler.heartbeat_interval(2000))\n"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert [float(word) for word in out.split()] == [3000, 11]
+
+
 def test_shorten() -> None:
     from distributed import Client
 
