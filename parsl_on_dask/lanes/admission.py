@@ -103,8 +103,8 @@ class AdmissionControl:
     placing looks at each group, not at each call; and at no further one when no node has as much left as any of them
     asks for at least. A group that found no room is looked at again when some was freed.
 
-    - `share`: says of the first call of a group, and the number of those that wait there, how many calls of the same
-      function may run one after the other on what that call gets.
+    - `share`: says of the first call of a group, and the number of all that wait, how many calls of the group and of
+      the same function may run one after the other on what that call gets.
     """
 
     def __init__(self) -> None:
@@ -243,7 +243,7 @@ class AdmissionControl:
 
     def _together(self, group: Group, call: Call) -> list[Call]:
         """Take the first call of a group, and those that may follow it on what it has got."""
-        most = self.share(call, len(group.waiting))
+        most = self.share(call, self.waiting)
         found: list[Call] = []
         while group.waiting and len(found) < most:
             following = group.waiting[0][2]

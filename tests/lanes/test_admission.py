@@ -225,6 +225,16 @@ def test_calls_of_a_function_may_follow_each_other_on_one_share():
     assert placed(admission) == [5], "one that had a lost worker goes alone"
 
 
+def test_a_group_need_not_be_spread_where_others_wait():
+    made = calls(*[{"cores": 4, "memory": 10, "disk": 10 + number % 5} for number in range(20)])
+    admission = admission_with(made, a=NODE)
+    admission.share = lambda call, waiting: waiting // 4
+    assert placed(admission) == [0, 5, 10, 15], "five groups wait for one node: each goes as a whole"
+    for number in (0, 5, 10, 15):
+        admission.release(made[number])
+    assert placed(admission) == [1, 6, 11, 16]
+
+
 def test_groups_keep_the_order_of_their_calls():
     small, large = {"cores": 1, "memory": 1, "disk": 1}, {"cores": 2, "memory": 1, "disk": 1}
     made = calls(small, large, {**small, "priority": 9}, small, large)
