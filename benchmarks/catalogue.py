@@ -182,6 +182,15 @@ WORKLOADS = (
         by_default=False,
     ),
     Workload(
+        "specifications",
+        "specifications",
+        kinds=PROCESSES,
+        sizes={"n": 10_000, "kinds": 50},
+        quick={"n": 500},
+        systems=("ours",),
+        by_default=False,
+    ),
+    Workload(
         "soak",
         "soak",
         kinds=PROCESSES,

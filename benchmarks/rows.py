@@ -252,6 +252,14 @@ ROWS = (
         "many-worker", "many", "processes", "largest_worker_mb", "very many calls, largest worker", "MB", False,
     ),
     Row(
+        "specifications", "specifications", "processes", "times_plain",
+        "WorkQueueExecutor, no-op calls, against HTEX's time", "x", False, (_small("value", 3),),
+    ),
+    Row(
+        "specifications-many", "specifications", "processes", "times_plain_many",
+        "the same with 50 different specifications", "x", False, (_small("value", 5),),
+    ),
+    Row(
         "soak-client", "soak", "processes", "client_mb", "growth of the client, each million calls", "MB", False,
         (_small("value", 5),),
     ),
