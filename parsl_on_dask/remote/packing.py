@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
+import sys
 import threading
 import types
 from collections import ChainMap
@@ -37,11 +39,30 @@ def _has_no_module(value: Any) -> bool:
     return type(value) is types.FunctionType and value.__module__ is None
 
 
+_CACHED = type(functools.lru_cache(lambda: None))
+
+
+def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    return functools.lru_cache(maxsize, typed)(function)
+
+
+def _found_on_workers(value: Any) -> bool:
+    """Whether a worker that imports a function's module finds the function under its name."""
+    name = value.__module__
+    if name in ("__main__", "__mp_main__") or name in cloudpickle.list_registry_pickle_by_value():
+        return False
+    found: Any = sys.modules.get(name)
+    for part in value.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is value
+
+
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle's, with two differences.
+    """cloudpickle's, with three differences.
 
     Functions remember their file, so that tracebacks can show their lines. A function that has no module goes by value,
-    and is not looked for.
+    and is not looked for. So does what ``functools.lru_cache`` has made of a function that a worker cannot import;
+    its cache is empty there.
     """
 
     dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _with_its_file}, *cloudpickle.Pickler.dispatch_table.maps)
@@ -49,6 +70,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         if _has_no_module(obj):
             return function_by_value(self, obj)
+        if type(obj) is _CACHED and not _found_on_workers(obj):
+            parameters = obj.cache_parameters()
+            return _cached, (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
         return super().reducer_override(obj)
 
 
