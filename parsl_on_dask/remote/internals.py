@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +44,26 @@ def is_there(worker: Any, address: str) -> bool:
 def function_by_value(pickler: cloudpickle.Pickler, function: Any) -> Any:
     """How cloudpickle pickles a function by value; by itself, it looks for the function in every module first."""
     return pickler._dynamic_function_reduce(function)
+
+
+def with_slots(reduced: Any, cls: type) -> Any:
+    """What cloudpickle writes of a class that goes by value, with ``__slots__`` where the class is made.
+
+    By itself, it sets them on a class that was made without them. Objects of that have a ``__dict__``, and when they
+    come back to where the class is known, there is no place for it.
+    """
+    if len(reduced) == 2:  # a type of Python, by its name
+        return reduced
+    make, (*about, keywords, tracker, extra), (members, state), *rest = reduced
+    if "__slots__" not in members:
+        return reduced
+    keywords = {**keywords, "__slots__": cls.__dict__["__slots__"]}
+    members = {
+        name: member
+        for name, member in members.items()
+        if name != "__slots__" and type(member) is not types.MemberDescriptorType
+    }
+    return make, (*about, keywords, tracker, extra), (members, state), *rest
 
 
 def parent_of(filesystem: Any, path: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 
 import cloudpickle
 
-from .internals import function_by_value
+from .internals import function_by_value, with_slots
 
 PROTOCOL = 5
 
@@ -58,11 +58,11 @@ def _found_on_workers(value: Any) -> bool:
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle's, with three differences.
+    """cloudpickle's, with four differences.
 
     Functions remember their file, so that tracebacks can show their lines. A function that has no module goes by value,
     and is not looked for. So does what ``functools.lru_cache`` has made of a function that a worker cannot import;
-    its cache is empty there.
+    its cache is empty there. Classes keep their slots.
     """
 
     dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _with_its_file}, *cloudpickle.Pickler.dispatch_table.maps)
@@ -73,7 +73,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if type(obj) is _CACHED and not _found_on_workers(obj):
             parameters = obj.cache_parameters()
             return _cached, (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
-        return super().reducer_override(obj)
+        reduced = super().reducer_override(obj)
+        if reduced is not NotImplemented and isinstance(obj, type):
+            return with_slots(reduced, obj)
+        return reduced
 
 
 def _by_value(value: Any, buffers: list[pickle.PickleBuffer] | None) -> bytes:
