@@ -46,24 +46,41 @@ def function_by_value(pickler: cloudpickle.Pickler, function: Any) -> Any:
     return pickler._dynamic_function_reduce(function)
 
 
-def with_slots(reduced: Any, cls: type) -> Any:
-    """What cloudpickle writes of a class that goes by value, with ``__slots__`` where the class is made.
+def of_class(reduced: Any, cls: type) -> Any:
+    """What cloudpickle writes of a class that goes by value, with its full name and ``__slots__`` where it is made.
 
-    By itself, it sets them on a class that was made without them. Objects of that have a ``__dict__``, and when they
-    come back to where the class is known, there is no place for it.
+    By itself, it writes no full name, and sets slots on a class that was made without them. Objects of that have a
+    ``__dict__``, and when they come back to where the class is known, there is no place for it.
     """
     if len(reduced) == 2:  # a type of Python, by its name
         return reduced
     make, (*about, keywords, tracker, extra), (members, state), *rest = reduced
-    if "__slots__" not in members:
+    if not isinstance(keywords, dict):  # an Enum
         return reduced
-    keywords = {**keywords, "__slots__": cls.__dict__["__slots__"]}
-    members = {
-        name: member
-        for name, member in members.items()
-        if name != "__slots__" and type(member) is not types.MemberDescriptorType
-    }
+    keywords = {**keywords, "__qualname__": cls.__qualname__}
+    if "__slots__" in members:
+        keywords["__slots__"] = members["__slots__"]
+        members = {
+            name: member
+            for name, member in members.items()
+            if name != "__slots__" and type(member) is not types.MemberDescriptorType
+        }
     return make, (*about, keywords, tracker, extra), (members, state), *rest
+
+
+#: cloudpickle's modules whose functions make classes again: since 2.0, and before.
+CLASS_MAKERS = ("cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast")
+
+
+def making_of(name: str, arguments: tuple[Any, ...]) -> tuple[type | None, str | None, str | None]:
+    """What a call of cloudpickle's function ``name`` is about to make.
+
+    Returns the class, if it is known here, and the module and full name that it has where it was written.
+    """
+    known = cloudpickle.cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(arguments[-2])
+    if name == "_make_skeleton_enum":
+        return known, arguments[4], arguments[2]
+    return known, arguments[3].get("__module__"), arguments[3].get("__qualname__")
 
 
 def parent_of(filesystem: Any, path: str) -> str:

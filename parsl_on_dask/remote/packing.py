@@ -9,12 +9,13 @@ import sys
 import threading
 import types
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 import cloudpickle
 
-from .internals import function_by_value, with_slots
+from .internals import function_by_value, of_class
+from .own_classes import Unpickler, holds_classes
 
 PROTOCOL = 5
 
@@ -62,7 +63,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     Functions remember their file, so that tracebacks can show their lines. A function that has no module goes by value,
     and is not looked for. So does what ``functools.lru_cache`` has made of a function that a worker cannot import;
-    its cache is empty there. Classes keep their slots.
+    its cache is empty there. Classes keep their full names and
+    slots.
     """
 
     dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _with_its_file}, *cloudpickle.Pickler.dispatch_table.maps)
@@ -75,7 +77,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return _cached, (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
         reduced = super().reducer_override(obj)
         if reduced is not NotImplemented and isinstance(obj, type):
-            return with_slots(reduced, obj)
+            return of_class(reduced, obj)
         return reduced
 
 
@@ -117,7 +119,11 @@ def _names_a_registered_module(data: bytes) -> bool:
     return bool(registered) and any(name.encode() in data for name in registered)
 
 
-loads = pickle.loads
+def loads(data: Any, *, buffers: Iterable[Any] | None = None) -> Any:
+    """Unpickle what :func:`dumps` has made."""
+    if holds_classes(data):
+        return Unpickler(io.BytesIO(data), buffers=buffers).load()
+    return pickle.loads(data, buffers=buffers)
 
 
 class _RefPickler(Pickler):
@@ -129,7 +135,7 @@ class _RefPickler(Pickler):
         return self._ref_of(obj)
 
 
-class _RefUnpickler(pickle.Unpickler):
+class _RefUnpickler(Unpickler):
     def __init__(self, data: bytes, values: Numbered) -> None:
         super().__init__(io.BytesIO(data))
         self._values = values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import io
 import pickle
 from collections.abc import Iterator
@@ -64,6 +65,34 @@ def test_function_by_value() -> None:
     buffer = io.BytesIO()
     ByValue(buffer, 5).dump(namespace["double"])
     assert pickle.loads(buffer.getvalue())(4) == 8
+
+
+def test_classes_by_value() -> None:
+    """What cloudpickle writes of a class, and what its makers of classes are given."""
+    made: list[Any] = []
+
+    class Here:
+        __slots__ = ("a",)
+
+    class Shade(enum.Enum):
+        DARK = 1
+
+    class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, obj: Any) -> Any:
+            reduced = super().reducer_override(obj)
+            if obj not in (Here, Shade):
+                return reduced
+            make, arguments, *rest = internals.of_class(reduced, obj)
+            assert make.__module__ in internals.CLASS_MAKERS and rest[-1].__name__ == "_class_setstate"
+            made.append(internals.making_of(make.__name__, arguments))
+            return make, arguments, *rest
+
+    for each in (Here, Shade):
+        buffer = io.BytesIO()
+        ByValue(buffer, 5).dump(each)
+        assert made == [(each, each.__module__, each.__qualname__)]
+        assert pickle.loads(buffer.getvalue()) is each
+        made.clear()
 
 
 @pytest.mark.parametrize(("protocol", "path"), [("memory", "/a/b/c"), ("file", "/a/b/c")])

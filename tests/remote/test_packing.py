@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -85,45 +84,6 @@ def test_functions_with_a_cache_go_by_name_where_workers_find_them(monkeypatch: 
     monkeypatch.setitem(sys.modules, "installed", module := types.ModuleType("installed"))
     exec("import functools\n@functools.cache\ndef square(n):\n    return n * n", vars(module))
     assert loads(dumps([module.square, lambda: 1]))[0] is module.square
-
-
-SLOTTED = """
-import dataclasses
-class Base:
-    __slots__ = ()
-class One(Base):
-    __slots__ = "a"
-    def __init__(self): self.a = 1
-class Hidden(Base):
-    __slots__ = ("__a", "b", "__weakref__")
-    def __init__(self): self.__a = self.b = 1
-    a = property(lambda self: self.__a)
-class Documented:
-    __slots__ = {"a": "the first"}
-    def __init__(self): self.a = 1
-class Open(One):
-    __slots__ = ("__dict__",)
-@dataclasses.dataclass(slots=True)
-class Data:
-    a: int = 1
-class Meta(type): pass
-class WithMeta(metaclass=Meta):
-    __slots__ = ("a",)
-    def __init__(self): self.a = 1
-"""
-THERE_AND_BACK = "from parsl_on_dask.remote.packing import *; import sys; i, o = sys.stdin.buffer, sys.stdout.buffer; "
-THERE_AND_BACK += "values = loads(i.read()); assert not hasattr(values[0], '__dict__'); o.write(dumps(values))"
-
-
-def test_objects_with_slots_come_back() -> None:
-    script = a_script(SLOTTED)
-    values = [script[name]() for name in ("One", "Hidden", "Documented", "Open", "Data", "WithMeta")]
-    values[3].b = 2
-    sent = dumps_with_refs(values, lambda obj: None)
-    done = subprocess.run([sys.executable, "-c", THERE_AND_BACK], input=sent, stdout=subprocess.PIPE, check=True)
-    back = loads(done.stdout)
-    assert [(type(value), value.a) for value in back] == [(type(value), 1) for value in values]
-    assert (back[1].b, back[3].b) == (1, 2)
 
 
 class Curious(types.ModuleType):
