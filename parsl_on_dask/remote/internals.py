@@ -68,8 +68,11 @@ def of_class(reduced: Any, cls: type) -> Any:
     return make, (*about, keywords, tracker, extra), (members, state), *rest
 
 
-#: cloudpickle's modules whose functions make classes again: since 2.0, and before.
+#: cloudpickle's modules whose functions make classes again, since 2.0 and before; those functions; and the one that
+#: fills a class in.
 CLASS_MAKERS = ("cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast")
+MAKES, FILLS = "_make_skeleton_", "_class_setstate"
+MAKES_CLASS, MAKES_ENUM = f"{MAKES}class", f"{MAKES}enum"
 
 
 def making_of(name: str, arguments: tuple[Any, ...]) -> tuple[type | None, str | None, str | None]:
@@ -78,7 +81,7 @@ def making_of(name: str, arguments: tuple[Any, ...]) -> tuple[type | None, str |
     Returns the class, if it is known here, and the module and full name that it has where it was written.
     """
     known = cloudpickle.cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(arguments[-2])
-    if name == "_make_skeleton_enum":
+    if name == MAKES_ENUM:
         return known, arguments[4], arguments[2]
     return known, arguments[3].get("__module__"), arguments[3].get("__qualname__")
 

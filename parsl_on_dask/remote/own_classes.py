@@ -15,13 +15,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .internals import CLASS_MAKERS, making_of
+from .internals import CLASS_MAKERS, FILLS, MAKES, MAKES_CLASS, MAKES_ENUM, making_of
 
 #: Classes that were made here of what was received: these alone are filled in.
 _made: weakref.WeakSet[type] = weakref.WeakSet()
 
 
-_MARK = b"_make_skeleton_"
+_MARK = MAKES.encode()
 _marked = re.compile(_MARK).search
 
 
@@ -60,8 +60,8 @@ class Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         found = super().find_class(module, name)
         if module in CLASS_MAKERS:
-            if name in ("_make_skeleton_class", "_make_skeleton_enum"):
+            if name in (MAKES_CLASS, MAKES_ENUM):
                 return partial(_class, name, found)
-            if name == "_class_setstate":
+            if name == FILLS:
                 return partial(_fill, found)
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import io
 import pickle
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,32 +68,35 @@ def test_function_by_value() -> None:
     assert pickle.loads(buffer.getvalue())(4) == 8
 
 
-def test_classes_by_value() -> None:
-    """What cloudpickle writes of a class, and what its makers of classes are given."""
-    made: list[Any] = []
+class Slotted:
+    __slots__ = ("a",)
 
-    class Here:
-        __slots__ = ("a",)
 
-    class Shade(enum.Enum):
-        DARK = 1
+class Shade(enum.Enum):
+    DARK = 1
 
-    class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
-        def reducer_override(self, obj: Any) -> Any:
-            reduced = super().reducer_override(obj)
-            if obj not in (Here, Shade):
-                return reduced
-            make, arguments, *rest = internals.of_class(reduced, obj)
-            assert make.__module__ in internals.CLASS_MAKERS and rest[-1].__name__ == "_class_setstate"
-            made.append(internals.making_of(make.__name__, arguments))
-            return make, arguments, *rest
 
-    for each in (Here, Shade):
-        buffer = io.BytesIO()
-        ByValue(buffer, 5).dump(each)
-        assert made == [(each, each.__module__, each.__qualname__)]
-        assert pickle.loads(buffer.getvalue()) is each
-        made.clear()
+def reduced(cls: type) -> Any:
+    """What cloudpickle writes of a class by value."""
+    cloudpickle.register_pickle_by_value(module := sys.modules[__name__])
+    try:
+        return internals.of_class(cloudpickle.Pickler(io.BytesIO(), 5).reducer_override(cls), cls)
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def test_of_class() -> None:
+    make, arguments, (members, _), *_, fill = reduced(Slotted)
+    assert (make.__name__, fill.__name__) == (internals.MAKES_CLASS, internals.FILLS)
+    assert make.__module__ in internals.CLASS_MAKERS and fill.__module__ in internals.CLASS_MAKERS
+    assert arguments[-3]["__slots__"] == ("a",) and not {"a", "__slots__"} & set(members)
+    assert reduced(Shade)[0].__name__ == internals.MAKES_ENUM
+
+
+def test_making_of() -> None:
+    for cls in (Slotted, Shade):
+        make, arguments, *_ = reduced(cls)
+        assert internals.making_of(make.__name__, arguments) == (cls, __name__, cls.__qualname__)
 
 
 @pytest.mark.parametrize(("protocol", "path"), [("memory", "/a/b/c"), ("file", "/a/b/c")])
