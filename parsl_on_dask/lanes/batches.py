@@ -6,6 +6,7 @@ Many calls that get ready while the lane's thread works travel together.
 from __future__ import annotations
 
 import logging
+import pickle
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -27,7 +28,7 @@ from parsl_on_dask.lanes.reports import Reports
 from parsl_on_dask.lanes.shift import Shift
 from parsl_on_dask.lanes.stages import Stage
 from parsl_on_dask.lanes.values import pickling
-from parsl_on_dask.remote.packing import dumps, loads
+from parsl_on_dask.remote.packing import dumps
 
 logger = logging.getLogger("parsl.lanes.batches")
 
@@ -218,7 +219,7 @@ class BatchLane(RemoteLane):
         elif kind == "follow":
             self.dispatcher.follow(item)
         elif kind == "event":
-            self.reports.read(loads(item))
+            self.reports.read(pickle.loads(item))
         elif kind == "linked":
             self.dispatcher.linked(item)
         elif kind == "ended":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import logging
 import math
+import pickle
 import time
 import uuid
 from collections import deque
@@ -34,7 +35,6 @@ from parsl_on_dask.lanes.stages import CLAIM, RETURN
 from parsl_on_dask.lanes.values import RemoteValue
 from parsl_on_dask.lanes.worker_deaths import RESULT_LOST, worker_lost
 from parsl_on_dask.remote.execution import ERROR, HANDED_BACK, KEPT, STARTED, VALUE
-from parsl_on_dask.remote.packing import loads
 
 logger = logging.getLogger("parsl.lanes.simple")
 
@@ -89,7 +89,7 @@ class SimpleLane(RemoteLane):
         if kind == "call":
             self.wait(item)
         elif kind == "event":
-            self.read(*loads(item))
+            self.read(*pickle.loads(item))
         elif kind == "ended":
             self.ended(*item)
         else:
@@ -179,7 +179,7 @@ class SimpleLane(RemoteLane):
         call, last, running = sent.call, self.cluster.last_of(sent.worker), sent.begun
         if last is not None:  # the journal knows better, also of reports that the worker could not send any more
             running = last[0] == call.number
-            for number, report in map(loads, last[1]):
+            for number, report in map(pickle.loads, last[1]):
                 if number == sent.id:
                     lost = worker_lost(call, self.cluster, sent.worker, sent.host, RESULT_LOST)
                     told = outcome_of_report(report, call.name, sent.worker, sent.host)

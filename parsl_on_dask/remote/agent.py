@@ -8,6 +8,7 @@ and reports of shifts that run there take the short way. The agent is the worker
 from __future__ import annotations
 
 import asyncio
+import pickle
 import threading
 import time
 from collections import OrderedDict, deque
@@ -20,7 +21,7 @@ from .children import keep_connections
 from .execution import HANDED_BACK, HOST, CallData
 from .internals import has_unsent
 from .lasting import handler
-from .packing import dumps, loads
+from .packing import dumps
 
 #: Name of the operation that a client opens a worker's connection with.
 OPERATION = "parsl_on_dask_lane"
@@ -289,7 +290,7 @@ class Agent:
                     elif isinstance(message, int):
                         stream.acknowledge(message)
                     else:
-                        self.take(*loads(message))
+                        self.take(*pickle.loads(message))
         except Exception:  # closed, in one of Dask's many ways
             pass
         finally:

@@ -23,11 +23,32 @@ _made: weakref.WeakSet[type] = weakref.WeakSet()
 
 _MARK = MAKES.encode()
 _marked = re.compile(_MARK).search
+#: What is shorter has next to nothing between frames.
+_SHORT = 1 << 16
+#: Opcodes that pickle writes between frames, as what follows is long, and how many bytes say how long.
+_LONG = {opcode[0]: size for opcode, size in ((b"B", 4), (b"X", 4), (b"\x8e", 8), (b"\x8d", 8), (b"\x96", 8))}
+_FRAME = 0x95
 
 
 def holds_classes(data: Any) -> bool:
-    """Whether a pickle, in bytes or in a buffer, may have a class by value in it."""
-    return _MARK in data if type(data) is bytes else _marked(data) is not None
+    """Whether a pickle, in bytes or in a buffer, may have a class by value in it.
+
+    Long texts and bytes in it are passed over: to look through them takes as long as to unpickle them.
+    """
+    end = len(data)
+    if end < _SHORT and type(data) is bytes:
+        return _MARK in data
+    at = 2  # behind the name of the protocol
+    while at < end:
+        size = 8 if data[at] == _FRAME else _LONG.get(data[at])
+        if size is None:
+            return _marked(data, at) is not None
+        begin = at + 1 + size
+        after = begin + int.from_bytes(data[at + 1 : begin], "little")
+        if data[at] == _FRAME and _marked(data, begin, after):
+            return True
+        at = after
+    return False
 
 
 def _class(name: str, make: Callable[..., type], *arguments: Any) -> type:

@@ -19,6 +19,9 @@ from .own_classes import Unpickler, holds_classes
 
 PROTOCOL = 5
 
+#: No pickle of so few bytes has a class by value in it.
+_WITHOUT_CLASS = 100
+
 #: Classes of what nobody can change, and what refers to nothing.
 FIXED = frozenset({bytes, str, int, float, complex, bool, type(None)})
 
@@ -121,7 +124,7 @@ def _names_a_registered_module(data: bytes) -> bool:
 
 def loads(data: Any, *, buffers: Iterable[Any] | None = None) -> Any:
     """Unpickle what :func:`dumps` has made."""
-    if holds_classes(data):
+    if len(data) > _WITHOUT_CLASS and holds_classes(data):
         return Unpickler(io.BytesIO(data), buffers=buffers).load()
     return pickle.loads(data, buffers=buffers)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import threading
 import time
 from collections import deque
@@ -23,7 +24,7 @@ from .execution import ENDED, HANDED_BACK, HOST, STARTED, Bundle, CallData, Exec
 from .internals import is_there
 from .jobend import end_of_this_job
 from .monitor import monitor_of
-from .packing import dumps, loads
+from .packing import dumps
 from .whole import sent_whole
 
 #: Seconds that one call may take before the calls behind it are handed back.
@@ -78,7 +79,7 @@ def run(data: bytes, values: Sequence[Any]) -> dict[int, Any]:
     """
     from distributed import get_worker
 
-    bundle: Bundle = loads(data)
+    bundle: Bundle = pickle.loads(data)
     worker = get_worker()
     with environment(bundle["environment"]), agent_of(worker, bundle["topic"]) as agent:
         return Shift(bundle, values, worker, agent).run()

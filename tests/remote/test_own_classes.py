@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import types
 from collections.abc import Callable
 from typing import Any
 
+import cloudpickle
 import pytest
 
+from parsl_on_dask.remote.own_classes import holds_classes
 from parsl_on_dask.remote.packing import dumps_with_refs, loads, loads_with_refs
 
 SCRIPT = """
@@ -110,3 +113,20 @@ def test_a_class_of_a_function_is_no_class_of_the_script(monkeypatch: pytest.Mon
     one, hidden = loads(kept)
     assert type(one) is script.One
     assert type(hidden) is not script.Node and type(hidden).__qualname__ == "hidden.<locals>.Node"
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("as_seen", [bytes, memoryview])
+def test_classes_are_found_beside_long_values_and_long_values_are_passed_over(protocol: int, as_seen: Any) -> None:
+    class Own:
+        pass
+
+    marked = b"_make_skeleton_class"
+    long = [kind(100_000) for kind in (bytes, bytearray)] + ["x" * 100_000, "\xe4" * 70_000]
+    items = [number * 3.0 for number in range(50_000)]
+    for holding in ([Own], [*long, Own], [Own, *long], [items, Own, items], [[part, Own()] for part in long]):
+        assert holds_classes(as_seen(cloudpickle.dumps(holding, protocol)))
+    for other in (1, long, [items, long, items]):
+        assert not holds_classes(as_seen(cloudpickle.dumps(other, protocol)))
+    if protocol >= 4:
+        assert not holds_classes(as_seen(cloudpickle.dumps([items, 10_000 * marked, items], protocol)))
