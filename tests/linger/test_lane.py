@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
 from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.forbidden_waits import never_wait_here
 from parsl_on_dask.linger.lane import KeptLane
 
 
-def test_in_the_event_loop_of_dasks_client_nothing_waits() -> None:
-    """What the resident says next may be read only when that loop has done something else."""
+def test_where_nothing_may_wait_the_last_answer_is_taken() -> None:
+    """What the resident says next may be read only when the event loop of a Dask client has done something else."""
     questions: list[Future[Any]] = []
 
     def question(*words: Any) -> Future[Any]:
@@ -24,16 +24,12 @@ def test_in_the_event_loop_of_dasks_client_nothing_waits() -> None:
     lane.left, lane.lost, lane.label = False, None, "kept"
     lane._last, lane._questions = {}, {}
     lane.resident = SimpleNamespace(question=question)  # type: ignore[assignment]
-
-    async def ask() -> dict[str, int] | None:
-        lane.client = SimpleNamespace(loop=SimpleNamespace(asyncio_loop=asyncio.get_running_loop()))
-        return lane.running()
-
-    assert asyncio.run(ask()) == {}
-    assert asyncio.run(ask()) == {}
-    assert len(questions) == 1
-    questions[0].set_result({"app": 2})
-    assert asyncio.run(ask()) == {"app": 2}
+    with ThreadPoolExecutor(1, initializer=never_wait_here, initargs=("the loop of this test",)) as loop:
+        assert loop.submit(lane.running).result(10) == {}
+        assert loop.submit(lane.running).result(10) == {}
+        assert len(questions) == 1
+        questions[0].set_result({"app": 2})
+        assert loop.submit(lane.running).result(10) == {"app": 2}
     assert len(questions) == 2
 
 
