@@ -11,7 +11,7 @@ import pytest
 from parsl_on_dask import progress, python_app
 from parsl_on_dask.config import Config
 from parsl_on_dask.dataflow.dflow import DataFlowKernel
-from parsl_on_dask.executors import DaskExecutor, ThreadPoolExecutor
+from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
 from parsl_on_dask.lanes.forbidden_waits import may_wait_here
 from parsl_on_dask.monitoring import screens
 from tests import kernels
@@ -57,7 +57,8 @@ def test_nothing_may_wait_in_the_event_loop_in_which_a_dashboard_is_told(tmp_pat
     async def there() -> bool:
         return may_wait_here()
 
-    with kernels.load(Config(executors=[ThreadPoolExecutor()], run_dir=str(tmp_path))) as kernel:
+    executor = HighThroughputExecutor(max_workers_per_node=1)
+    with kernels.load(Config(executors=[executor], run_dir=str(tmp_path))) as kernel:
         eventually(lambda: kernel.views.reporters, "the dashboard is there")
         eventually(lambda: not kernel.views.reporters[0].client.sync(there), "it is told in a loop that must not wait")
 
