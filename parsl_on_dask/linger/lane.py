@@ -52,7 +52,11 @@ class KeptLane(ClientLane):
         self._watch: Any = None
         described = cloudpickle.dumps(_portable(executor))
         place = resident.ask("open", self.label, described, records.description(executor), timeout=None)
-        self.client = connected(self.label, place["address"], place["security"])
+        try:
+            self.client = connected(self.label, place["address"], place["security"])
+        except OSError as e:
+            why = f"its scheduler at {place['address']} does not answer: {e}. The log is {resident.log}"
+            raise resident.gone or ExecutorError(executor, why) from e
         is_ours(getattr(self.client, "scheduler_comm", None))
         self.parsl_page = place["started_here"]
         self.packer = Packer(self.label, self.client, executor.inline_limit)

@@ -7,8 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.lanes.call import Call
 from parsl_on_dask.lanes.forbidden_waits import never_wait_here
+from parsl_on_dask.linger.client import ResidentGone
 from parsl_on_dask.linger.lane import KeptLane
 
 
@@ -31,6 +36,20 @@ def test_where_nothing_may_wait_the_last_answer_is_taken() -> None:
         questions[0].set_result({"app": 2})
         assert loop.submit(lane.running).result(10) == {"app": 2}
     assert len(questions) == 2
+
+
+def test_a_scheduler_that_does_not_answer_is_an_error_of_the_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unanswered(*_: object) -> None:
+        raise OSError("timed out")
+
+    monkeypatch.setattr("parsl_on_dask.linger.lane.connected", unanswered)
+    place = {"address": "tcp://127.0.0.1:1", "security": None, "started_here": True}
+    resident: Any = SimpleNamespace(ask=lambda *_, **__: place, gone=None, log="runinfo/000/resident.log")
+    with pytest.raises(ExecutorError, match=r"tcp://127.0.0.1:1 does not answer: timed out. The log is runinfo"):
+        KeptLane(HighThroughputExecutor(label="kept"), resident)
+    resident.gone = ResidentGone("it was removed")
+    with pytest.raises(ResidentGone, match="removed"):
+        KeptLane(HighThroughputExecutor(label="kept"), resident)
 
 
 class Value:

@@ -145,6 +145,7 @@ def test_calls_without_a_key_run_again_and_those_that_wait_do_not_twice(life: Li
 def test_a_script_that_an_exception_ends_leaves_its_executors(life: Life, tmp_path: Path) -> None:
     first = life("load(); once(0).result(); say(os.getpid()); 1 / 0", fresh=True)
     assert first.ends() == 1
+    assert "run runinfo/000 stays for 60 s. Start the script again, and it goes on" in first.stderr
     assert alive(record_of(tmp_path)["process"][0])
     second = life("load(); say(once(0).result())")
     assert second.ends() == 0, second.stderr
@@ -190,8 +191,7 @@ def test_other_executors_are_refused(life: Life, tmp_path: Path) -> None:
     pid = killed_with_calls(life, tmp_path)
     second = life("load(workers=3)")
     assert second.ends() == 1
-    assert "max_workers_per_node=2" in second.stderr
-    assert "max_workers_per_node=3" in second.stderr
+    assert "executor 'kept' had max_workers_per_node=2. Now it has max_workers_per_node=3. " in second.stderr
     assert alive(pid)
 
 
@@ -326,6 +326,18 @@ def test_what_stays_ends_with_its_run_directory(life: Life, tmp_path: Path) -> N
     pid = killed_with_calls(life, tmp_path)
     shutil.rmtree(tmp_path / "runinfo", ignore_errors=True)
     eventually(lambda: not alive(pid), "it has ended")
+
+
+def test_a_script_hears_that_its_run_directory_was_removed(life: Life, tmp_path: Path) -> None:
+    only = life("load(initialize_logging=False); call = once(1); say('called'); say(repr(call.exception()))")
+    only.said("called")
+    eventually(lambda: began(tmp_path), "it runs")
+    shutil.rmtree(tmp_path / "runinfo", ignore_errors=True)
+    assert only.ends() == 0, only.stderr
+    assert "has ended, since its run directory was removed or moved: " in only.stdout
+    (tmp_path / "gate").touch()
+    only.leaves_nothing()
+    assert not list((tmp_path / "state").rglob("*.json"))
 
 
 def _command(tmp_path: Path, *words: str) -> str:
