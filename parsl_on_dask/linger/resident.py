@@ -168,14 +168,9 @@ class Resident:
             self.linger = self.shown.record["linger"] = linger
             logger.info("Process %s takes this up", new.pid)
             away = 0.0 if self.away is None else time.monotonic() - self.away
-            run = {**self.run, **self._counts()}
+            # what failed, or has no key, runs again or is told again, and counts when it does
+            run = {**self.run, "tasks_completed_count": self.calls.lasting}
             return {"welcome": True, "first": self.visits << 40, "away": away, "run": run, **state}
-
-    def _counts(self) -> dict[str, int]:
-        return {
-            "tasks_completed_count": self.calls.succeeded.total(),
-            "tasks_failed_count": self.calls.failed.total(),
-        }
 
     def _state(self) -> dict[str, Any]:
         works = self.calls.table.works()

@@ -572,24 +572,29 @@ def test_monitoring_shows_one_run_with_two_lives(life: Life, tmp_path: Path) -> 
     pytest.importorskip("sqlalchemy")
     text = """
 from parsl_on_dask.monitoring import MonitoringHub
-load(monitoring=MonitoringHub(resource_monitoring_enabled=False))
+@python_app
+def quick(): pass
+
+load(monitoring=MonitoringHub(resource_monitoring_enabled=False), retries=1)
 once(0).result()
-calls = [once(i) for i in range(1, 4)]
-say('called')
+others = [quick(), python_app(int)("no number")]
 """
-    first = life(text + "time.sleep(60)")
+    calls = "calls = [once(i) for i in range(1, 4)]; say('called'); "
+    first = life(text + "[o.exception() for o in others]; " + calls + "time.sleep(60)")
     first.said("called")
     eventually(lambda: len(began(tmp_path)) == 3, "two calls run")
     first.process.kill()
     first.process.wait()
-    second = life(text + "[c.result() for c in calls]")
+    second = life(text + calls + "[c.exception() for c in calls + others]")
     second.said("called")
     (tmp_path / "gate").touch()
     assert second.ends() == 0, second.stderr
     with sqlite3.connect(tmp_path / "runinfo/monitoring.db") as database:
-        [run] = database.execute("SELECT time_completed IS NULL, tasks_completed_count FROM workflow").fetchall()
+        [run] = database.execute(
+            "SELECT time_completed IS NULL, tasks_completed_count, tasks_failed_count FROM workflow"
+        ).fetchall()
         tasks = database.execute("SELECT task_id FROM task WHERE task_time_returned IS NULL").fetchall()
         states = database.execute("SELECT task_status_name FROM status WHERE task_id = 1").fetchall()
-    assert run == (0, 4)
+    assert run == (0, 5, 1)
     assert not tasks
     assert ("exec_done",) in states
