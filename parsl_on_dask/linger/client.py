@@ -170,9 +170,8 @@ class ResidentClient:
         try:
             if self.again:
                 joined, new = self.ask("counts")
-                say(
-                    f"run {os.path.relpath(self.run_dir)}: {joined} calls of this life were found there, {new} were new"
-                )
+                if joined or new:  # and not all of them had results on disk
+                    say(f"run {os.path.relpath(self.run_dir)}, calls of this life: {joined} found there, {new} new")
             self.tell("bye")
         except (ResidentGone, TimeoutError):
             self.wire.close()

@@ -162,9 +162,9 @@ def _attached(config: Any, path: str, record: dict[str, Any], linger: float) -> 
         raise
     blocks = sum(answer["blocks"].values())
     say(
-        f"this is another life of run {name}, whose script left {answer['away']:.0f} s ago: {answer['running']} of its "
-        f"calls run, {answer['calls'] - answer['running']} wait, {answer['ended']} have ended since; "
-        f"{blocks} {'block is' if blocks == 1 else 'blocks are'} there"
+        f"this is another life of run {name}, whose script left {answer['away']:.0f} s ago. Its calls: "
+        f"{answer['running']} running, {answer['calls'] - answer['running']} waiting, {answer['ended']} ended since. "
+        f"Its blocks: {blocks}"
     )
     return client
 

@@ -110,7 +110,7 @@ def test_calls_that_run_and_wait_are_joined(life: Life, tmp_path: Path) -> None:
     assert "[1, 4, 9, 16, 25]" in second.stdout
     assert began(tmp_path) == [1, 2, 3, 4, 5]
     assert "another life of run" in second.stderr
-    assert "2 of its calls run, 2 wait" in second.stderr
+    assert "Its calls: 2 running, 2 waiting, 0 ended since. Its blocks: 1" in second.stderr
     second.leaves_nothing()
     assert not (tmp_path / "runinfo/000/resident.json").exists()
 
@@ -149,7 +149,7 @@ def test_a_script_that_an_exception_ends_leaves_its_executors(life: Life, tmp_pa
     assert alive(record_of(tmp_path)["process"][0])
     second = life("load(); say(once(0).result())")
     assert second.ends() == 0, second.stderr
-    assert "1 block is there" in second.stderr
+    assert "Its blocks: 1" in second.stderr
     assert began(tmp_path) == [0]
     second.leaves_nothing()
 
