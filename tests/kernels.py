@@ -11,6 +11,7 @@ import pytest
 
 from parsl_on_dask import clusters
 from tests import interpreters
+from tests.helpers import WAIT, eventually
 
 CONFIG_NAMES = ("threads", "processes", "existing")
 
@@ -57,10 +58,14 @@ def open_cluster(executor: Any) -> Any:
 
 
 def load(config: Any) -> Any:
-    """A kernel over `config`, loaded."""
+    """A kernel over `config`, loaded. Both workers of the existing cluster are there, if it is over that."""
     import parsl_on_dask
 
-    return parsl_on_dask.load(config)
+    kernel = parsl_on_dask.load(config)
+    lane = getattr(kernel.executors.get("existing"), "lane", None)
+    if lane is not None:  # a test before this one may have ended a worker, which a nanny starts again
+        eventually(lambda: lane.cluster.roster.slots >= 2, "both workers are there", WAIT)
+    return kernel
 
 
 def unload() -> None:

@@ -103,7 +103,6 @@ class Dispatcher:
                         placed = self._send_to_one(key, where) or placed
                     elif room > 0 and any(name == "grant" for name, _ in key[1]):
                         self._send([self.lane.queues.take(key, self.lane.queues.max_batch)], False)
-                        placed = True
                     elif room > 0:
                         # those with the same wishes go to the scheduler in one message
                         self._send([[call] for call in self.lane.queues.take(key, min(room, TOGETHER))], False)

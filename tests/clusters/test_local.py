@@ -98,8 +98,8 @@ def test_workers_that_came_later_end_before_their_scheduler(
 ) -> None:
     executor = processes(provider=LocalProvider(init_blocks=first_blocks, max_blocks=2))
     with parsl.load(parsl.Config(executors=[executor], run_dir=str(tmp_path), strategy="none")) as kernel:
-        executor.scale_in(first_blocks)
-        executor.scale_out(1)
+        executor.scale_in_facade(first_blocks)
+        executor.scale_out_facade(1)
         kernel.submit(own_pid).result(30)
     assert "died" not in caplog.text
 
