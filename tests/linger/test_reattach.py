@@ -488,6 +488,32 @@ say(size(value).result())
     assert began(tmp_path, "large") == [1]
 
 
+def test_a_large_value_of_one_executor_is_heard_by_another(life: Life, tmp_path: Path) -> None:
+    text = """
+@python_app(cache=True)
+def large(gate=gate):
+    open(gate + "-began", "w").close()
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    return bytes(200_000)
+
+kept = [HighThroughputExecutor(label=label, max_workers_per_node=1) for label in ("one", "other")]
+parsl.load(Config(executors=[HERE], linger=60))
+value = large()
+say("called")
+say(len(value.result()))
+"""
+    first = life(text.replace("HERE", "kept[0]"))
+    eventually((tmp_path / "gate-began").exists, "it runs")
+    first.process.kill()
+    first.process.wait()
+    second = life(text.replace("HERE", "kept[1]"))
+    second.said("called")
+    (tmp_path / "gate").touch()
+    assert second.ends() == 0, second.stderr
+    assert second.stdout.split() == ["called", "200000"]
+
+
 def test_a_large_value_is_recorded_before_its_worker_ends(life: Life, tmp_path: Path) -> None:
     text = """
 @python_app(cache=True)
