@@ -117,12 +117,12 @@ class AppBase(Generic[P, R]):
 
     # The second form is for type checkers: any argument may be a future of what the function takes.
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AppFuture[R]: ...
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> AppFuture[R]: ...
 
     @overload
-    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> AppFuture[R]: ...
 
-    def __call__(self, *args: Any, **kwargs: Any) -> AppFuture[R]:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> AppFuture[R]:
         """Make a task, and return its future at once.
 
         Raises

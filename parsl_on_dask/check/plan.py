@@ -117,7 +117,7 @@ def explain(config: Config | None = None) -> Plan:
     Examples
     --------
     >>> explain()
-    threads (ThreadPoolExecutor): one Dask worker in the script's own process
+    threads (ThreadPoolExecutor): threads of the script's own process
       threads: 2
       arguments and results: shared with the script, not pickled
     """
@@ -182,7 +182,7 @@ def _plan(executor: Any) -> ExecutorPlan:
     plan = ExecutorPlan(executor.label, type(executor).__name__, "")
     kind = getattr(executor, "kind", None)
     if kind == "threads":
-        plan.becomes = "one Dask worker in the script's own process"
+        plan.becomes = "threads of the script's own process"
         plan.facts["threads"] = str(executor.max_threads or "as many as concurrent.futures takes")
         plan.facts["arguments and results"] = "shared with the script, not pickled"
     elif kind == "existing":

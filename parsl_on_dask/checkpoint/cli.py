@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -51,13 +50,11 @@ def main(words: Sequence[str]) -> int:
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
         try:
             status: int = getattr(commands, options.command)(options)
-            sys.stdout.flush()
         except UsageError as error:
             return _say(str(error), 2)
+        except BrokenPipeError:
+            raise
         except (ParslError, OSError) as error:
-            if isinstance(error, BrokenPipeError):  # "... ls | head"
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                return 1
             return _say(str(error), 1)
         except KeyboardInterrupt:
             return _say("interrupted", 130)

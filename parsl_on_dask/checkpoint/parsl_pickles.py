@@ -8,6 +8,7 @@ import pickle
 from types import ModuleType
 from typing import Any
 
+from parsl_on_dask.remote.own_classes import Unpickler
 from parsl_on_dask.remote.packing import dumps
 
 # every Python that can run Parsl reads it, and it is what Parsl itself writes up to Python 3.13
@@ -92,7 +93,7 @@ def pickle_of_record(data: bytes) -> bytes:
     return b"%scoperator\ngetitem\n%s\x8c\x06result\x86R." % (data[:2], data[2:-1])
 
 
-class _FromParsl(pickle.Unpickler):
+class _FromParsl(Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module == _THEIRS or module.startswith(_THEIRS + "."):
             try:

@@ -24,6 +24,7 @@ from parsl_on_dask.common.by_value import Launch, by_value
 MODULES = (
     "remote.lasting",
     "remote.internals",
+    "remote.own_classes",
     "remote.packing",
     "remote.copies",
     "remote.serialized",

@@ -121,9 +121,9 @@ def stage_out(kernel: Kernel, future: AppFuture[Any]) -> None:
     if outputs:
         for file in outputs:
             if not isinstance(file, File):
+                instead = "its file_obj is one" if isinstance(file, DataFuture) else f"write File({str(file)!r})"
                 raise TypeError(
-                    f"outputs of app {record.func_name!r} must be File objects, not {type(file).__name__}: "
-                    f"write File({str(file)!r})"
+                    f"outputs of app {record.func_name!r} must be File objects, not {type(file).__name__}: {instead}"
                 )
         if kernel.config.check_outputs and not inhibited and not record.join and not is_bash(record.func):
             record.func = Checked(record.func)

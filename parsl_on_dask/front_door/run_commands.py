@@ -31,9 +31,8 @@ def main(kind: str, args: Sequence[str]) -> int:
         return _run(kind, options)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # whoever reads this has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise
     except (OSError, UnknownRun) as e:
         parser.error(str(e))
 

@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import cloudpickle
-
 from parsl_on_dask.dask_internals.clients import future_of
 from parsl_on_dask.errors import ParslError
 from parsl_on_dask.lanes.call import Call, Outcome, Pickled, PickledError
@@ -20,6 +18,7 @@ from parsl_on_dask.linger.recorder import Recorder
 from parsl_on_dask.linger.table import ERROR, FAILED, KEPT, RECORDED, VALUE, Table, Work
 from parsl_on_dask.linger.visits import Visit
 from parsl_on_dask.linger.wire import packed
+from parsl_on_dask.remote.packing import dumps, loads
 
 logger = logging.getLogger("parsl.linger.calls")
 
@@ -144,7 +143,7 @@ class Calls:
         elif type(value) is RemoteValue:
             self._kept(work, value, about)
         else:
-            data = value.data if type(value) is Pickled else cloudpickle.dumps(value)
+            data = value.data if type(value) is Pickled else dumps(value)
             stored = bool(work.key) and self._recorder.put(work.key, work.about, data)
             self.table.ended(work, (VALUE, data, about, stored))
 
@@ -170,7 +169,7 @@ class Calls:
             client: Any = value.client
             if client.status != "running" or value.future.status != "finished":  # it would be waited for without end
                 raise LookupError("its worker, or the cluster, has gone")
-            self.table.recorded(work, (VALUE, cloudpickle.dumps(value.fetch()), NOWHERE, False))
+            self.table.recorded(work, (VALUE, dumps(value.fetch()), NOWHERE, False))
         except Exception:
             logger.exception("A value of app %s is lost", work.about[0])
             self.table.recorded(work, RECORDED)
@@ -205,7 +204,7 @@ def pickled_error(error: BaseException) -> bytes:
     """The pickle of an error, which the script can have."""
     try:
         data = packed(error)
-        cloudpickle.loads(data)
+        loads(data)
         return data
     except Exception:
         return packed(ParslError(f"{type(error).__name__}: {error}"))

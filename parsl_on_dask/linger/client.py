@@ -12,12 +12,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-import cloudpickle
-
 from parsl_on_dask.dataflow.memoization import BasicMemoizer
 from parsl_on_dask.errors import ParslError
 from parsl_on_dask.lanes.forbidden_waits import CheckedFuture, never_wait_here
 from parsl_on_dask.linger.wire import Functions, Wire
+from parsl_on_dask.remote.packing import loads
 
 logger = logging.getLogger("parsl.linger.client")
 
@@ -219,7 +218,7 @@ class ResidentClient:
                 return
             value, error = rest
             try:
-                found = cloudpickle.loads(value if error is None else error)
+                found = loads(value if error is None else error)
             except BaseException as e:
                 error = found = e
             if error is None:

@@ -28,6 +28,7 @@ from parsl_on_dask.linger.client import END, ResidentClient, ResidentGone
 from parsl_on_dask.linger.table import ERROR, FAILED, VALUE
 from parsl_on_dask.remote.execution import ERROR as ERROR_REPORT
 from parsl_on_dask.remote.execution import VALUE as VALUE_REPORT
+from parsl_on_dask.remote.packing import loads
 
 logger = logging.getLogger("parsl.linger.lane")
 
@@ -150,7 +151,7 @@ class KeptLane(ClientLane):
             kind = VALUE_REPORT if what == VALUE else ERROR_REPORT
             outcome = outcome_of_report((kind, number, data, began, ended), call.name, worker, host)
         elif what == FAILED:
-            outcome = Outcome(error=cloudpickle.loads(data), worker=worker, host=host, began=began, ended=ended)
+            outcome = Outcome(error=loads(data), worker=worker, host=host, began=began, ended=ended)
         else:
             outcome = Outcome(self._kept(*data), None, worker, host, began, ended)
             stored = (bool(getattr(call.owner, "hashsum", None)),)
@@ -241,7 +242,7 @@ class KeptLane(ClientLane):
         if watch is None:
             return
         self.resident.hear("seen", self.label, self._seen)
-        self.resident.hear("message", self.label, lambda data: watch.message(cloudpickle.loads(data)))
+        self.resident.hear("message", self.label, lambda data: watch.message(loads(data)))
         self.resident.tell("watch", self.label, watch.asked_of(self.executor))
 
     def _seen(self, number: int, worker: str, host: str, sample: tuple[Any, ...]) -> None:

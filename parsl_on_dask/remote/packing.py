@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
+import sys
 import threading
 import types
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 import cloudpickle
 
-from .internals import function_by_value
+from .internals import function_by_value, of_class
+from .own_classes import Unpickler, holds_classes
 
 PROTOCOL = 5
 
@@ -37,11 +40,31 @@ def _has_no_module(value: Any) -> bool:
     return type(value) is types.FunctionType and value.__module__ is None
 
 
+_CACHED = type(functools.lru_cache(lambda: None))
+
+
+def _cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    return functools.lru_cache(maxsize, typed)(function)
+
+
+def _found_on_workers(value: Any) -> bool:
+    """Whether a worker that imports a function's module finds the function under its name."""
+    name = value.__module__
+    if name in ("__main__", "__mp_main__") or name in cloudpickle.list_registry_pickle_by_value():
+        return False
+    found: Any = sys.modules.get(name)
+    for part in value.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is value
+
+
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle's, with two differences.
+    """cloudpickle's, with four differences.
 
     Functions remember their file, so that tracebacks can show their lines. A function that has no module goes by value,
-    and is not looked for.
+    and is not looked for. So does what ``functools.lru_cache`` has made of a function that a worker cannot import;
+    its cache is empty there. Classes keep their full names and
+    slots.
     """
 
     dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _with_its_file}, *cloudpickle.Pickler.dispatch_table.maps)
@@ -49,7 +72,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         if _has_no_module(obj):
             return function_by_value(self, obj)
-        return super().reducer_override(obj)
+        if type(obj) is _CACHED and not _found_on_workers(obj):
+            parameters = obj.cache_parameters()
+            return _cached, (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
+        reduced = super().reducer_override(obj)
+        if reduced is not NotImplemented and isinstance(obj, type):
+            return of_class(reduced, obj)
+        return reduced
 
 
 def _by_value(value: Any, buffers: list[pickle.PickleBuffer] | None) -> bytes:
@@ -90,7 +119,11 @@ def _names_a_registered_module(data: bytes) -> bool:
     return bool(registered) and any(name.encode() in data for name in registered)
 
 
-loads = pickle.loads
+def loads(data: Any, *, buffers: Iterable[Any] | None = None) -> Any:
+    """Unpickle what :func:`dumps` has made."""
+    if holds_classes(data):
+        return Unpickler(io.BytesIO(data), buffers=buffers).load()
+    return pickle.loads(data, buffers=buffers)
 
 
 class _RefPickler(Pickler):
@@ -102,7 +135,7 @@ class _RefPickler(Pickler):
         return self._ref_of(obj)
 
 
-class _RefUnpickler(pickle.Unpickler):
+class _RefUnpickler(Unpickler):
     def __init__(self, data: bytes, values: Numbered) -> None:
         super().__init__(io.BytesIO(data))
         self._values = values

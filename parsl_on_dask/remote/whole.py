@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
-from .packing import PROTOCOL, dumps
+from .packing import PROTOCOL, dumps, loads
 
 #: What Dask takes to pieces.
 _CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
@@ -34,7 +34,7 @@ class Whole(dict[int, Any]):
 
 
 def _again(data: Any, buffers: Sequence[Any]) -> Whole:
-    return Whole(pickle.loads(data, buffers=buffers))
+    return Whole(loads(data, buffers=buffers))
 
 
 def sent_whole(values: dict[int, Any]) -> dict[int, Any]:

@@ -149,6 +149,11 @@ def test_compare_by_identity() -> None:
     assert bash(lambda x=touchy, stdout=touchy: "true")().kwargs == {"x": touchy, "stdout": touchy}
 
 
+def test_a_parameter_may_be_called_self() -> None:
+    call: Any = python(lambda x, self=0: x)(1, self=2)
+    assert (call.args, call.kwargs) == ((1,), {"self": 2})
+
+
 def test_options_reach_the_kernel() -> None:
     call: Any = python_app(lambda: 1, data_flow_kernel=KERNEL, cache=True, executors=["a"], ignore_for_cache=["x"])()
     assert (call.cache, call.executors, call.ignore_for_cache, call.join) == (True, ["a"], ["x"], False)

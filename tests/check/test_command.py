@@ -31,6 +31,7 @@ def one(executor):
 def test_threads():
     plan = one(ThreadPoolExecutor(max_threads=7))
     assert (plan.label, plan.executor, plan.facts["threads"]) == ("threads", "ThreadPoolExecutor", "7")
+    assert plan.becomes == "threads of the script's own process"
 
 
 def test_workers_on_this_machine():

@@ -336,6 +336,15 @@ def test_or_for_all_apps(started: Callable[..., Any], tmp_path: Path, web: WebSe
     assert upper(File(web.url("/a.txt")), outputs=[out]).outputs[0].result(WAIT) is out
 
 
+def test_outputs_are_files(started: Callable[..., Any], tmp_path: Path) -> None:
+    started()
+    made = upper(None, outputs=[File(str(tmp_path / "out.txt"))])
+    for wrong, instead in (("out.txt", r"write File\('out.txt'\)"), (made.outputs[0], "its file_obj is one")):
+        with pytest.raises(TypeError, match=f"outputs of app 'upper' must be File objects, not .*: {instead}"):
+            upper(None, outputs=[wrong])
+    assert upper(None, outputs=[made.outputs[0].file_obj]).result(WAIT) == ("", [])
+
+
 def test_storage_access_is_checked(make_executor: Callable[..., Any]) -> None:
     with pytest.raises(parsl.errors.ConfigurationError, match=r"storage_access=\[HTTPInTaskStaging\(\)\]"):
         make_executor(storage_access=[HTTPInTaskStaging])

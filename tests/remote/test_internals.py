@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import io
 import pickle
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,6 +66,37 @@ def test_function_by_value() -> None:
     buffer = io.BytesIO()
     ByValue(buffer, 5).dump(namespace["double"])
     assert pickle.loads(buffer.getvalue())(4) == 8
+
+
+class Slotted:
+    __slots__ = ("a",)
+
+
+class Shade(enum.Enum):
+    DARK = 1
+
+
+def reduced(cls: type) -> Any:
+    """What cloudpickle writes of a class by value."""
+    cloudpickle.register_pickle_by_value(module := sys.modules[__name__])
+    try:
+        return internals.of_class(cloudpickle.Pickler(io.BytesIO(), 5).reducer_override(cls), cls)
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def test_of_class() -> None:
+    make, arguments, (members, _), *_, fill = reduced(Slotted)
+    assert (make.__name__, fill.__name__) == (internals.MAKES_CLASS, internals.FILLS)
+    assert make.__module__ in internals.CLASS_MAKERS and fill.__module__ in internals.CLASS_MAKERS
+    assert arguments[-3]["__slots__"] == ("a",) and not {"a", "__slots__"} & set(members)
+    assert reduced(Shade)[0].__name__ == internals.MAKES_ENUM
+
+
+def test_making_of() -> None:
+    for cls in (Slotted, Shade):
+        make, arguments, *_ = reduced(cls)
+        assert internals.making_of(make.__name__, arguments) == (cls, __name__, cls.__qualname__)
 
 
 @pytest.mark.parametrize(("protocol", "path"), [("memory", "/a/b/c"), ("file", "/a/b/c")])

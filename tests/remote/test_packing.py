@@ -57,6 +57,35 @@ def test_cloudpickle_writes_the_file_or_the_mark_that_stands_for_it() -> None:
     assert file_of(loads(cloudpickle.dumps(lambda: 1))) in (__file__, NOWHERE)
 
 
+def a_script(text: str) -> dict[str, Any]:
+    """The variables of a script that was run."""
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec(text, space)
+    return space
+
+
+@pytest.mark.parametrize("pack", [dumps, lambda value: dumps_with_refs(value, lambda obj: None)])
+def test_functions_with_a_cache_travel(pack: Callable[[Any], bytes]) -> None:
+    script = a_script(
+        "import functools\n"
+        "@functools.lru_cache(maxsize=7, typed=True)\n"
+        "def fib(n):\n"
+        "    return n if n < 2 else fib(n - 1) + fib(n - 2)\n"
+        "def uses_it(n):\n"
+        "    return fib(n), fib.cache_info()\n"
+    )
+    fib = loads_with_refs(pack(script["fib"]), [])
+    assert fib(50) == 12586269025
+    assert (fib.cache_parameters(), fib.__name__) == ({"maxsize": 7, "typed": True}, "fib")
+    assert loads_with_refs(pack(script["uses_it"]), [])(6) == (8, (4, 7, 7, 7))
+
+
+def test_functions_with_a_cache_go_by_name_where_workers_find_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "installed", module := types.ModuleType("installed"))
+    exec("import functools\n@functools.cache\ndef square(n):\n    return n * n", vars(module))
+    assert loads(dumps([module.square, lambda: 1]))[0] is module.square
+
+
 class Curious(types.ModuleType):
     """A module that keeps the names that it is asked for."""
 
