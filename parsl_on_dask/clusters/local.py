@@ -171,7 +171,7 @@ class LocalCluster(StartedCluster):
             close_client(self.client)
         blocks = list(self.blocks.values())
         if hasattr(self, "keeper") and self.keeper not in blocks:
-            blocks.append(self.keeper)
+            blocks.insert(0, self.keeper)  # the last to end: workers without a scheduler would be replaced
         for block in reversed(blocks):
             block.close()
         scratch.remove(self.scratch)

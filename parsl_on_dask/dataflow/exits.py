@@ -60,7 +60,7 @@ def _clean_up() -> None:
                 "before the last line of the script, or at the end of a `with parsl.load(config):` block"
             )
             if kernel.resident is not None and _has_crashed():
-                kernel.resident.leaving = True
+                kernel.resident.stay()
             unfinished = _unfinished(kernel)
             try:
                 kernel.cleanup()

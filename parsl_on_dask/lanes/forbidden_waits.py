@@ -26,6 +26,11 @@ def never_wait_here(what: str) -> None:
     _names[threading.current_thread()] = what
 
 
+def may_wait_here() -> bool:
+    """Whether the calling thread may wait for futures."""
+    return threading.current_thread() not in _names
+
+
 def check_may_wait(future: Future[Any], timeout: float | None = None) -> None:
     """Refuse to wait for a future on a thread that moves futures on.
 

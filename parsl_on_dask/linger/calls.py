@@ -34,6 +34,7 @@ class Calls:
     - `elsewhere`: calls a function with arguments in a thread that may wait.
 
     - `succeeded`, `failed`: how many calls of each app have ended.
+    - `lasting`: how many have succeeded that no later life runs again, since they have a key.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Calls:
         self.table = Table(self._answer)
         self.succeeded: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.lasting = 0
         self._executors = executors
         self._recorder = recorder
         self._tell = tell
@@ -132,6 +134,7 @@ class Calls:
         """A call is done. On its lane's thread."""
         work: Work = call.owner
         (self.succeeded if outcome.error is None else self.failed)[call.name] += 1
+        self.lasting += bool(outcome.error is None and work.key)
         about = (outcome.worker, outcome.host, outcome.began, outcome.ended)
         value, error = outcome.value, outcome.error
         if error is not None:

@@ -35,6 +35,7 @@ class ResidentGone(ParslError):
 class ResidentClient:
     """A connection to a resident.
 
+    - `linger`: for how many seconds the resident stays when the script dies.
     - `first`: calls of this life have higher numbers. 0 in the first life.
 
     - `run`: what monitoring calls the run.
@@ -42,10 +43,11 @@ class ResidentClient:
     - `leaving`: whether the script goes without a goodbye, so that the resident stays.
     """
 
-    def __init__(self, wire: Wire, run_dir: str, run: dict[str, Any], first: int = 0) -> None:
+    def __init__(self, wire: Wire, run_dir: str, run: dict[str, Any], linger: float, first: int = 0) -> None:
         self.wire = wire
         self.run_dir = run_dir
         self.run = run
+        self.linger = linger
         self.again = first > 0
         self.leaving = False
         self.gone: ResidentGone | None = None
@@ -147,6 +149,15 @@ class ResidentClient:
             given: Sequence[Any] = memoizer.checkpoint_files
             memoizer.checkpoint_files = [*given, before]
 
+    def stay(self) -> None:
+        """Have the resident stay when the script leaves, and say so."""
+        self.leaving = True
+        if self.gone is None:
+            say(
+                f"run {os.path.relpath(self.run_dir)} stays for {self.linger:g} s. Start the script again, and it goes "
+                "on; or `python -m parsl_on_dask stop` ends the run"
+            )
+
     def close(self) -> None:
         """Leave; unless :attr:`leaving` the resident ends, and all that it has started."""
         if self._closed:
@@ -158,9 +169,8 @@ class ResidentClient:
         try:
             if self.again:
                 joined, new = self.ask("counts")
-                say(
-                    f"run {os.path.relpath(self.run_dir)}: {joined} calls of this life were found there, {new} were new"
-                )
+                if joined or new:  # and not all of them had results on disk
+                    say(f"run {os.path.relpath(self.run_dir)}, calls of this life: {joined} found there, {new} new")
             self.tell("bye")
         except (ResidentGone, TimeoutError):
             self.wire.close()
@@ -219,14 +229,15 @@ class ResidentClient:
             self._messages[kind, number](*rest)
 
     def _error(self) -> ResidentGone:
+        what = "the process that keeps the executors with linger= has ended"
         try:
             with open(self.log, errors="replace") as file:
                 tail = "".join(file.readlines()[-TAIL:])
-        except OSError:
-            tail = ""
-        return ResidentGone(
-            f"the process that keeps the executors with linger= has ended. The end of {self.log}:\n{tail}"
-        )
+        except FileNotFoundError:
+            return ResidentGone(f"{what}, since its run directory was removed or moved: {self.run_dir}")
+        except OSError as e:
+            tail = str(e)
+        return ResidentGone(f"{what}. The end of {self.log}:\n{tail}")
 
 
 def say(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import logging
 import weakref
@@ -19,6 +18,7 @@ from parsl_on_dask.errors import ExecutorError
 from parsl_on_dask.lanes.base import ClientLane
 from parsl_on_dask.lanes.call import Call, Outcome
 from parsl_on_dask.lanes.dask_noise import is_ours
+from parsl_on_dask.lanes.forbidden_waits import may_wait_here
 from parsl_on_dask.lanes.packing import Packer
 from parsl_on_dask.lanes.reports import outcome_of_report
 from parsl_on_dask.lanes.stages import CLAIM, FINISH, SUBMIT, Stage
@@ -53,7 +53,11 @@ class KeptLane(ClientLane):
         self._watch: Any = None
         described = cloudpickle.dumps(_portable(executor))
         place = resident.ask("open", self.label, described, records.description(executor), timeout=None)
-        self.client = connected(self.label, place["address"], place["security"])
+        try:
+            self.client = connected(self.label, place["address"], place["security"])
+        except OSError as e:
+            why = f"its scheduler at {place['address']} does not answer: {e}. The log is {resident.log}"
+            raise resident.gone or ExecutorError(executor, why) from e
         is_ours(getattr(self.client, "scheduler_comm", None))
         self.parsl_page = place["started_here"]
         self.packer = Packer(self.label, self.client, executor.inline_limit)
@@ -183,19 +187,12 @@ class KeptLane(ClientLane):
             last: T = self._last.get(method, default)
             return last
         try:
-            if self._in_loop():
+            if not may_wait_here():
                 return self._last_heard(method, default, *arguments)
             answer: T = self.resident.ask("lane", self.label, method, *arguments)
             return answer
         except (ResidentGone, TimeoutError, LookupError):  # it ends, or the executor there does
             return default
-
-    def _in_loop(self) -> bool:
-        """Whether this is the event loop of Dask's client, for which the thread may wait that would hear an answer."""
-        try:
-            return asyncio.get_running_loop() is self.client.loop.asyncio_loop
-        except RuntimeError:
-            return False
 
     def _last_heard(self, method: str, default: T, *arguments: Any) -> T:
         """The answer to the question before this one, if there is one by now."""

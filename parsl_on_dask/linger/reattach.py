@@ -144,16 +144,17 @@ def _attached(config: Any, path: str, record: dict[str, Any], linger: float) -> 
         else:
             say(f"an earlier run of this script, {name}, cannot be taken up: {answer.get('refused')}")
         return None
-    client = ResidentClient(Wire(connection), path, answer["run"], first=answer["first"])
+    client = ResidentClient(Wire(connection), path, answer["run"], linger, first=answer["first"])
     client.begin()
     try:
         for executor in config.executors:
-            before = client.ask("description", executor.label)
-            if before is not None and before != records.description(executor):
+            before, now = client.ask("description", executor.label), records.description(executor)
+            if before is not None and before != now:
+                had, has = records.differences(before, now)
                 raise ConfigurationError(
-                    f"an earlier run of this script, {name}, is still there, and its executor {executor.label!r} was "
-                    f"{before}. Now it is {records.description(executor)}. Write it as it was; or "
-                    f"{_how_to_end(record)}; or load Config(reattach=False), which leaves it alone"
+                    f"an earlier run of this script, {name}, is still there, and its executor {executor.label!r} had "
+                    f"{had}. Now it has {has}. Write it as it was; or {_how_to_end(record)}; or load "
+                    "Config(reattach=False), which leaves it alone"
                 )
     except BaseException:
         client.leaving = True
@@ -161,9 +162,9 @@ def _attached(config: Any, path: str, record: dict[str, Any], linger: float) -> 
         raise
     blocks = sum(answer["blocks"].values())
     say(
-        f"this is another life of run {name}, whose script left {answer['away']:.0f} s ago: {answer['running']} of its "
-        f"calls run, {answer['calls'] - answer['running']} wait, {answer['ended']} have ended since; "
-        f"{blocks} {'block is' if blocks == 1 else 'blocks are'} there"
+        f"this is another life of run {name}, whose script left {answer['away']:.0f} s ago. Its calls: "
+        f"{answer['running']} running, {answer['calls'] - answer['running']} waiting, {answer['ended']} ended since. "
+        f"Its blocks: {blocks}"
     )
     return client
 
@@ -211,7 +212,7 @@ def _line(connection: socket.socket) -> bytes:
 def _start(config: Any, run_dir: str, script: list[str], linger: float, run: dict[str, Any]) -> ResidentClient:
     ours, theirs = socket.socketpair()
     wire = Wire(ours)
-    client = ResidentClient(wire, run_dir, run)
+    client = ResidentClient(wire, run_dir, run, linger)
     code = (
         f"import sys; sys.path.insert(0, {package_folder()!r}); "
         f"from parsl_on_dask.linger.resident import main; main({theirs.fileno()})"

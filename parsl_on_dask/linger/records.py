@@ -17,6 +17,8 @@ from parsl_on_dask.remote.trust import distrust
 
 #: Name of the file in the run's directory. It holds the key by which a script may come back.
 FILE = "resident.json"
+#: What it must say. The versions of those who write and read it may differ.
+PARTS = {"script", "socket", "token", "host", "boot", "process", "name", "versions"}
 #: Packages that a script and its resident need in the same version.
 PACKAGES = ("parsl_on_dask", "distributed", "dask", "cloudpickle")
 
@@ -51,6 +53,19 @@ def description(executor: Any) -> str:
     return re.sub(r"<Client: [^>]*>", "<Client>", re.sub(r" at 0x[0-9a-f]+", "", repr(executor)))
 
 
+def differences(before: str, now: str) -> tuple[str, str]:
+    """What two descriptions have that the other one has not.
+
+    Examples
+    --------
+    >>> differences("Pool(\\n    cores=1,\\n    label='a',\\n)", "Pool(\\n    cores=2,\\n    label='a',\\n)")
+    ('cores=1', 'cores=2')
+    """
+    there, here = ([line.strip().rstrip(",") for line in text.splitlines()] for text in (before, now))
+    lost, new = ([line for line in one if line not in other] for one, other in ((there, here), (here, there)))
+    return ", ".join(lost) or before, ", ".join(new) or now
+
+
 def lives(path: str, record: dict[str, Any]) -> bool:
     """Whether a resident is there; one of another machine by its signs of life."""
     if [record["host"], record["boot"]] == list(run_records.machine()):
@@ -65,16 +80,16 @@ def write(run_dir: str, record: dict[str, Any]) -> None:
 
 
 def read(run_dir: str) -> dict[str, Any] | None:
-    """The record in a run's directory, unless there is none, or somebody else may have written it."""
+    """The record in a run's directory; None without one that is whole, or if somebody else may have written it."""
     path = os.path.join(run_dir, FILE)
     try:
         if distrust(path):
             return None
         with open(path) as file:
-            record: dict[str, Any] = json.load(file)
-            return record
+            record = json.load(file)
     except (OSError, ValueError):
         return None
+    return record if isinstance(record, dict) and record.keys() >= PARTS else None
 
 
 def remove(run_dir: str) -> None:

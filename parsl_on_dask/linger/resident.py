@@ -78,6 +78,7 @@ class Resident:
         #: when the last script left without a word; None while one is here
         self.away: float | None = None
         self.ending = threading.Event()
+        self.why = ""
         #: the connection of the script that has said goodbye, which waits for the end of this process
         self.last: Wire | None = None
         self.workers = ThreadPoolExecutor(4, thread_name_prefix="parsl-resident")
@@ -116,14 +117,12 @@ class Resident:
         try:
             self.shown.beat(self.calls, self.executors)
         except FileNotFoundError:
-            logger.warning("%s has gone, so this process and its blocks end", self.run_dir)
-            self.ending.set()
+            self.end(f"{self.run_dir} was removed")
         except Exception:
             logger.exception("how this run is cannot be shown")
         with self.lock:
             if self.visit is None and self.away is not None and time.monotonic() - self.away > self.linger:
-                logger.warning("No script has come back within %s s: the end", self.linger)
-                self.ending.set()
+                self.end(f"no script has come back within {self.linger:g} s")
 
     def _greet(self, connection: socket.socket) -> None:
         """Hear who knocks, and let one in that has the key if nobody else is here."""
@@ -169,14 +168,9 @@ class Resident:
             self.linger = self.shown.record["linger"] = linger
             logger.info("Process %s takes this up", new.pid)
             away = 0.0 if self.away is None else time.monotonic() - self.away
-            run = {**self.run, **self._counts()}
+            # what failed, or has no key, runs again or is told again, and counts when it does
+            run = {**self.run, "tasks_completed_count": self.calls.lasting}
             return {"welcome": True, "first": self.visits << 40, "away": away, "run": run, **state}
-
-    def _counts(self) -> dict[str, int]:
-        return {
-            "tasks_completed_count": self.calls.succeeded.total(),
-            "tasks_failed_count": self.calls.failed.total(),
-        }
 
     def _state(self) -> dict[str, Any]:
         works = self.calls.table.works()
@@ -218,13 +212,13 @@ class Resident:
         visit.outgoing.put(None)
         visit.gone.set()
         if goodbye:
-            self.ending.set()
-        else:
+            self.end("the script has ended")
+        elif not self.ending.is_set():
             works = self.calls.table.works()
             logger.warning("The script has gone without a word; %s calls go on for %s s", len(works), self.linger)
             self.shown.show(away=True)
-            if not self.executors and not self.opening.locked():  # nothing to come back to
-                self.ending.set()
+            if not self.executors and not self.opening.locked():
+                self.end("no executor was started, so there is nothing to come back to")
         if not self.ending.is_set():
             visit.wire.close()
         else:
@@ -309,14 +303,21 @@ class Resident:
 
     # -- the end -------------------------------------------------------------------------------------------------
 
+    def end(self, why: str) -> None:
+        """Have all of this end soon."""
+        self.why = self.why or why
+        self.ending.set()
+
     def close(self) -> None:
         """End what runs here, and take away what shows that it does."""
-        logger.info("The end")
         self.ending.set()
+        logger.info("The end: %s", self.why or "something went wrong")
         take_all(self._last_steps())
 
     def _last_steps(self) -> Iterator[Step]:
         yield "the listener", self.listener.close
+        if self.visit is not None:  # or its calls would seem to have been given up by the script itself
+            yield "the script", self.visit.wire.close
         yield "the record", self.shown.close
         with self.opening:  # what is being started is ended, too
             yield "scaling", self.scaler.close
@@ -352,7 +353,7 @@ def main(descriptor: int) -> None:
     except BaseException as e:
         wire.send(("answer", 0, None, pickled_error(e)))
         raise
-    signal.signal(signal.SIGTERM, lambda *_: resident.ending.set())
+    signal.signal(signal.SIGTERM, lambda *_: resident.end("SIGTERM has come"))
     try:
         wire.send(("answer", 0, packed(resident.shown.record), None))
         resident.serve(wire, pid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ class Shown:
     def __init__(self, run_dir: str, script: list[str], socket: str, linger: float) -> None:
         self.run_dir = run_dir
         self.began = time.monotonic()
+        self._lock = threading.Lock()
+        self._closed = False
         self.record: dict[str, Any] = {
             "script": script,
             "socket": socket,
@@ -45,6 +48,11 @@ class Shown:
 
     def show(self, away: bool) -> None:
         """Have users see that a run stays without its script, or does not any more."""
+        with self._lock:
+            if not self._closed:  # a script that leaves while all ends leaves nothing
+                self._show(away)
+
+    def _show(self, away: bool) -> None:
         name = self.record["name"]
         try:
             if away and not name:
@@ -101,5 +109,7 @@ class Shown:
 
     def close(self) -> None:
         """Take all of it away."""
-        self.show(away=False)
-        records.remove(self.run_dir)
+        with self._lock:
+            self._closed = True
+            self._show(away=False)
+            records.remove(self.run_dir)

@@ -26,10 +26,11 @@ class Work:
     - `call`: the try on its lane.
     - `numbers`: by what numbers the script that is here knows it.
     - `recording`: whether it is done, and its value is being recorded.
+    - `elsewhere`: whether a call of another executor waits for it, which cannot have a value that stays on the cluster.
     - `orphan`: whether the script that made it has gone, and no other one has asked for it since.
     """
 
-    __slots__ = ("about", "call", "key", "label", "numbers", "orphan", "recording")
+    __slots__ = ("about", "call", "elsewhere", "key", "label", "numbers", "orphan", "recording")
 
     def __init__(self, label: str, key: str, about: tuple[Any, ...], number: int) -> None:
         self.label = label
@@ -38,6 +39,7 @@ class Work:
         self.call: Call | None = None
         self.numbers = [number]
         self.recording = False
+        self.elsewhere = False
         self.orphan = False
 
 
@@ -80,6 +82,7 @@ class Table:
             if known is not None:
                 self.joined += 1
                 known.orphan = False
+                known.elsewhere |= known.label != label
                 known.numbers.append(number)
                 self._by_number[number] = known
                 return None, None
@@ -99,14 +102,14 @@ class Table:
     def ended(self, work: Work, outcome: tuple[Any, ...], recording: bool = False) -> bool:
         """A call has its outcome, whose last part is True when its value is recorded.
 
-        With ``recording`` it is about to be, and :meth:`recorded` follows. Returns whether a script hears of it.
+        With ``recording`` it is about to be, and :meth:`recorded` follows. Returns whether a script hears of it now.
         """
         with self._lock:
             if recording:
                 work.recording = True
             else:
                 self._forget(work)
-            awaited = bool(work.numbers)
+            awaited = bool(work.numbers) and not (recording and work.elsewhere)
             if awaited:
                 self._answer(work, outcome)
             elif work.key and not recording:

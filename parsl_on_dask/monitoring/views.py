@@ -14,6 +14,7 @@ from parsl_on_dask.clusters import dask_page
 from parsl_on_dask.common import overrides
 from parsl_on_dask.dask_internals.clients import scheduler_id
 from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.lanes.forbidden_waits import never_wait_here
 
 if TYPE_CHECKING:
     from parsl_on_dask.common.kernel import Kernel
@@ -109,6 +110,8 @@ class Reporter:
     def _begin(self) -> None:
         from tornado.ioloop import PeriodicCallback
 
+        # who reads what a resident says may wait for this loop
+        never_wait_here("the event loop of Dask's client")
         if not self.ended:
             self.callback = PeriodicCallback(self._tell, PERIOD)
             self.callback.start()

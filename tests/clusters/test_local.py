@@ -92,6 +92,18 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         assert victim not in {kernel.submit(own_pid).result(30) for _ in range(10)}
 
 
+@pytest.mark.parametrize("first_blocks", [0, 1])
+def test_workers_that_came_later_end_before_their_scheduler(
+    first_blocks: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    executor = processes(provider=LocalProvider(init_blocks=first_blocks, max_blocks=2))
+    with parsl.load(parsl.Config(executors=[executor], run_dir=str(tmp_path), strategy="none")) as kernel:
+        executor.scale_in_facade(first_blocks)
+        executor.scale_out_facade(1)
+        kernel.submit(own_pid).result(30)
+    assert "died" not in caplog.text
+
+
 def test_a_dead_scheduler_fails_the_calls(tmp_path: Path) -> None:
     executor = processes()
     with parsl.load(parsl.Config(executors=[executor], run_dir=str(tmp_path))) as kernel:

@@ -18,7 +18,7 @@ from parsl_on_dask.linger.wire import Wire
 def ends(tmp_path: Path) -> Iterator[tuple[ResidentClient, Wire]]:
     """A client of the second life, and what stands for its resident."""
     ours, theirs = (Wire(end) for end in socket.socketpair())
-    client = ResidentClient(ours, str(tmp_path), {}, first=1000)
+    client = ResidentClient(ours, str(tmp_path), {}, 60, first=1000)
     client.begin()
     yield client, theirs
     client.leaving = True

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from parsl_on_dask.errors import ExecutorError
+from parsl_on_dask.executors import HighThroughputExecutor
 from parsl_on_dask.lanes.call import Call
+from parsl_on_dask.lanes.forbidden_waits import never_wait_here
+from parsl_on_dask.linger.client import ResidentGone
 from parsl_on_dask.linger.lane import KeptLane
 
 
-def test_in_the_event_loop_of_dasks_client_nothing_waits() -> None:
-    """What the resident says next may be read only when that loop has done something else."""
+def test_where_nothing_may_wait_the_last_answer_is_taken() -> None:
+    """What the resident says next may be read only when the event loop of a Dask client has done something else."""
     questions: list[Future[Any]] = []
 
     def question(*words: Any) -> Future[Any]:
@@ -24,17 +29,27 @@ def test_in_the_event_loop_of_dasks_client_nothing_waits() -> None:
     lane.left, lane.lost, lane.label = False, None, "kept"
     lane._last, lane._questions = {}, {}
     lane.resident = SimpleNamespace(question=question)  # type: ignore[assignment]
-
-    async def ask() -> dict[str, int] | None:
-        lane.client = SimpleNamespace(loop=SimpleNamespace(asyncio_loop=asyncio.get_running_loop()))
-        return lane.running()
-
-    assert asyncio.run(ask()) == {}
-    assert asyncio.run(ask()) == {}
-    assert len(questions) == 1
-    questions[0].set_result({"app": 2})
-    assert asyncio.run(ask()) == {"app": 2}
+    with ThreadPoolExecutor(1, initializer=never_wait_here, initargs=("the loop of this test",)) as loop:
+        assert loop.submit(lane.running).result(10) == {}
+        assert loop.submit(lane.running).result(10) == {}
+        assert len(questions) == 1
+        questions[0].set_result({"app": 2})
+        assert loop.submit(lane.running).result(10) == {"app": 2}
     assert len(questions) == 2
+
+
+def test_a_scheduler_that_does_not_answer_is_an_error_of_the_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unanswered(*_: object) -> None:
+        raise OSError("timed out")
+
+    monkeypatch.setattr("parsl_on_dask.linger.lane.connected", unanswered)
+    place = {"address": "tcp://127.0.0.1:1", "security": None, "started_here": True}
+    resident: Any = SimpleNamespace(ask=lambda *_, **__: place, gone=None, log="runinfo/000/resident.log")
+    with pytest.raises(ExecutorError, match=r"tcp://127.0.0.1:1 does not answer: timed out. The log is runinfo"):
+        KeptLane(HighThroughputExecutor(label="kept"), resident)
+    resident.gone = ResidentGone("it was removed")
+    with pytest.raises(ResidentGone, match="removed"):
+        KeptLane(HighThroughputExecutor(label="kept"), resident)
 
 
 class Value:

@@ -110,7 +110,7 @@ def test_calls_that_run_and_wait_are_joined(life: Life, tmp_path: Path) -> None:
     assert "[1, 4, 9, 16, 25]" in second.stdout
     assert began(tmp_path) == [1, 2, 3, 4, 5]
     assert "another life of run" in second.stderr
-    assert "2 of its calls run, 2 wait" in second.stderr
+    assert "Its calls: 2 running, 2 waiting, 0 ended since. Its blocks: 1" in second.stderr
     second.leaves_nothing()
     assert not (tmp_path / "runinfo/000/resident.json").exists()
 
@@ -145,10 +145,11 @@ def test_calls_without_a_key_run_again_and_those_that_wait_do_not_twice(life: Li
 def test_a_script_that_an_exception_ends_leaves_its_executors(life: Life, tmp_path: Path) -> None:
     first = life("load(); once(0).result(); say(os.getpid()); 1 / 0", fresh=True)
     assert first.ends() == 1
+    assert "run runinfo/000 stays for 60 s. Start the script again, and it goes on" in first.stderr
     assert alive(record_of(tmp_path)["process"][0])
     second = life("load(); say(once(0).result())")
     assert second.ends() == 0, second.stderr
-    assert "1 block is there" in second.stderr
+    assert "Its blocks: 1" in second.stderr
     assert began(tmp_path) == [0]
     second.leaves_nothing()
 
@@ -190,8 +191,7 @@ def test_other_executors_are_refused(life: Life, tmp_path: Path) -> None:
     pid = killed_with_calls(life, tmp_path)
     second = life("load(workers=3)")
     assert second.ends() == 1
-    assert "max_workers_per_node=2" in second.stderr
-    assert "max_workers_per_node=3" in second.stderr
+    assert "executor 'kept' had max_workers_per_node=2. Now it has max_workers_per_node=3. " in second.stderr
     assert alive(pid)
 
 
@@ -326,6 +326,18 @@ def test_what_stays_ends_with_its_run_directory(life: Life, tmp_path: Path) -> N
     pid = killed_with_calls(life, tmp_path)
     shutil.rmtree(tmp_path / "runinfo", ignore_errors=True)
     eventually(lambda: not alive(pid), "it has ended")
+
+
+def test_a_script_hears_that_its_run_directory_was_removed(life: Life, tmp_path: Path) -> None:
+    only = life("load(initialize_logging=False); call = once(1); say('called'); say(repr(call.exception()))")
+    only.said("called")
+    eventually(lambda: began(tmp_path), "it runs")
+    shutil.rmtree(tmp_path / "runinfo", ignore_errors=True)
+    assert only.ends() == 0, only.stderr
+    assert "has ended, since its run directory was removed or moved: " in only.stdout
+    (tmp_path / "gate").touch()
+    only.leaves_nothing()
+    assert not list((tmp_path / "state").rglob("*.json"))
 
 
 def _command(tmp_path: Path, *words: str) -> str:
@@ -476,6 +488,32 @@ say(size(value).result())
     assert began(tmp_path, "large") == [1]
 
 
+def test_a_large_value_of_one_executor_is_heard_by_another(life: Life, tmp_path: Path) -> None:
+    text = """
+@python_app(cache=True)
+def large(gate=gate):
+    open(gate + "-began", "w").close()
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    return bytes(200_000)
+
+kept = [HighThroughputExecutor(label=label, max_workers_per_node=1) for label in ("one", "other")]
+parsl.load(Config(executors=[HERE], linger=60))
+value = large()
+say("called")
+say(len(value.result()))
+"""
+    first = life(text.replace("HERE", "kept[0]"))
+    eventually((tmp_path / "gate-began").exists, "it runs")
+    first.process.kill()
+    first.process.wait()
+    second = life(text.replace("HERE", "kept[1]"))
+    second.said("called")
+    (tmp_path / "gate").touch()
+    assert second.ends() == 0, second.stderr
+    assert second.stdout.split() == ["called", "200000"]
+
+
 def test_a_large_value_is_recorded_before_its_worker_ends(life: Life, tmp_path: Path) -> None:
     text = """
 @python_app(cache=True)
@@ -560,24 +598,29 @@ def test_monitoring_shows_one_run_with_two_lives(life: Life, tmp_path: Path) -> 
     pytest.importorskip("sqlalchemy")
     text = """
 from parsl_on_dask.monitoring import MonitoringHub
-load(monitoring=MonitoringHub(resource_monitoring_enabled=False))
+@python_app
+def quick(): pass
+
+load(monitoring=MonitoringHub(resource_monitoring_enabled=False), retries=1)
 once(0).result()
-calls = [once(i) for i in range(1, 4)]
-say('called')
+others = [quick(), python_app(int)("no number")]
 """
-    first = life(text + "time.sleep(60)")
+    calls = "calls = [once(i) for i in range(1, 4)]; say('called'); "
+    first = life(text + "[o.exception() for o in others]; " + calls + "time.sleep(60)")
     first.said("called")
     eventually(lambda: len(began(tmp_path)) == 3, "two calls run")
     first.process.kill()
     first.process.wait()
-    second = life(text + "[c.result() for c in calls]")
+    second = life(text + calls + "[c.exception() for c in calls + others]")
     second.said("called")
     (tmp_path / "gate").touch()
     assert second.ends() == 0, second.stderr
     with sqlite3.connect(tmp_path / "runinfo/monitoring.db") as database:
-        [run] = database.execute("SELECT time_completed IS NULL, tasks_completed_count FROM workflow").fetchall()
+        [run] = database.execute(
+            "SELECT time_completed IS NULL, tasks_completed_count, tasks_failed_count FROM workflow"
+        ).fetchall()
         tasks = database.execute("SELECT task_id FROM task WHERE task_time_returned IS NULL").fetchall()
         states = database.execute("SELECT task_status_name FROM status WHERE task_id = 1").fetchall()
-    assert run == (0, 4)
+    assert run == (0, 5, 1)
     assert not tasks
     assert ("exec_done",) in states

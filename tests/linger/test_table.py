@@ -25,8 +25,8 @@ class Desk:
         assert outcome is None
         return work
 
-    def joins(self, number: int, key: str) -> Any:
-        work, outcome = self.table.take(number, "htex", key, ABOUT)
+    def joins(self, number: int, key: str, label: str = "htex") -> Any:
+        work, outcome = self.table.take(number, label, key, ABOUT)
         assert work is None
         return outcome
 
@@ -92,6 +92,18 @@ def test_what_is_kept_here_has_a_limit(desk: Desk, monkeypatch: pytest.MonkeyPat
     assert desk.new(10, "k0")
     assert desk.new(11, "k1")
     assert desk.joins(12, "k2") is not None
+
+
+def test_a_large_value_comes_from_the_disk_for_a_call_of_another_executor(desk: Desk) -> None:
+    """That one is not connected to the cluster on which the value is."""
+    work = desk.new(1, "k")
+    desk.table.left()
+    desk.table.came()
+    assert desk.joins(7, "k", "other") is None
+    assert not desk.table.ended(work, (KEPT, (5, "key", None, 10), (), None), recording=True)
+    assert not desk.sent
+    desk.table.recorded(work, RECORDED)
+    assert desk.sent == [(7, RECORDED)]
 
 
 def test_a_large_value_that_is_being_recorded_comes_from_there(desk: Desk) -> None:

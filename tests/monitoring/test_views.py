@@ -11,7 +11,8 @@ import pytest
 from parsl_on_dask import progress, python_app
 from parsl_on_dask.config import Config
 from parsl_on_dask.dataflow.dflow import DataFlowKernel
-from parsl_on_dask.executors import DaskExecutor, ThreadPoolExecutor
+from parsl_on_dask.executors import DaskExecutor, HighThroughputExecutor, ThreadPoolExecutor
+from parsl_on_dask.lanes.forbidden_waits import may_wait_here
 from parsl_on_dask.monitoring import screens
 from tests import kernels
 from tests.helpers import eventually
@@ -48,6 +49,18 @@ def test_links_are_kept_for_the_user_and_printed_in_notebooks(
     assert str(link) not in caplog.text
     assert f"Dask's dashboard for executor pool: {link}" in capsys.readouterr().out
     assert kernel.dashboard_link is None  # it is over
+
+
+def test_nothing_may_wait_in_the_event_loop_in_which_a_dashboard_is_told(tmp_path: Path) -> None:
+    """Executors that are kept ask another process there, and whoever reads its answers may wait for that loop."""
+
+    async def there() -> bool:
+        return may_wait_here()
+
+    executor = HighThroughputExecutor(max_workers_per_node=1)
+    with kernels.load(Config(executors=[executor], run_dir=str(tmp_path))) as kernel:
+        eventually(lambda: kernel.views.reporters, "the dashboard is there")
+        eventually(lambda: not kernel.views.reporters[0].client.sync(there), "it is told in a loop that must not wait")
 
 
 def test_existing_clusters_keep_their_own_pages(existing_cluster: str) -> None:
