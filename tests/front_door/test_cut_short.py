@@ -13,7 +13,7 @@ from tests import interpreters
 from tests.front_door.programs import FRONT, write
 
 
-@pytest.mark.parametrize("command", ["check script.py", "ps --help"])
+@pytest.mark.parametrize("command", ["check script.py", "ps --json"])
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path, command: str) -> None:
     write(tmp_path, "script.py", "import parsl; parsl.load()")
     reader, writer = os.pipe()
