@@ -115,7 +115,8 @@ def main(arguments: Sequence[str]) -> int:
         help="end a file that has loaded no Config by then. Default: %(default)g",
     )
     parser.add_argument("file", help="the script, the notebook, or a Python file that defines a Config")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
+    rest = parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
+    rest.required = False  # argparse says so of them, though there may be none
     options = parser.parse_args(list(arguments))
     if not os.path.isfile(options.file):
         parser.error(f"there is no file {options.file}")

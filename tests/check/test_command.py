@@ -161,6 +161,12 @@ def test_a_file_that_is_not_there(tmp_path):
     assert "there is no file none.py" in done.stderr
 
 
+def test_without_a_file(tmp_path):
+    done = command(tmp_path)
+    assert done.returncode == 2
+    assert "the following arguments are required: file\n" in done.stderr, "the script's arguments are not"
+
+
 def test_the_kernel_works_afterwards(tmp_path):
     (tmp_path / "s.py").write_text("import parsl_on_dask as parsl\nparsl.load()")
     assert check(tmp_path / "s.py").executors[0].label == "threads"
