@@ -166,6 +166,9 @@ def _attached(config: Any, path: str, record: dict[str, Any], linger: float) -> 
         f"{answer['running']} running, {answer['calls'] - answer['running']} waiting, {answer['ended']} ended since. "
         f"Its blocks: {blocks}"
     )
+    others = sorted(answer["blocks"].keys() - {executor.label for executor in config.executors})
+    if others:
+        say(f"executors of that run which this Config does not have stay until the run ends: {', '.join(others)}")
     return client
 
 

@@ -50,9 +50,9 @@ def plain(i, gate=gate):
     while not os.path.exists(gate):
         time.sleep(0.01)
 
-def load(linger=60, workers=2, **options):
+def load(linger=60, workers=2, label="kept", **options):
     return parsl.load(Config(
-        executors=[HighThroughputExecutor(label="kept", max_workers_per_node=workers)], linger=linger, **options
+        executors=[HighThroughputExecutor(label=label, max_workers_per_node=workers)], linger=linger, **options
     ))
 
 def say(text):
@@ -193,6 +193,15 @@ def test_other_executors_are_refused(life: Life, tmp_path: Path) -> None:
     assert second.ends() == 1
     assert "executor 'kept' had max_workers_per_node=2. Now it has max_workers_per_node=3. " in second.stderr
     assert alive(pid)
+
+
+@pytest.mark.extended
+def test_executors_that_a_later_life_does_not_have_are_named(life: Life, tmp_path: Path) -> None:
+    killed_with_calls(life, tmp_path)
+    (tmp_path / "gate").touch()
+    second = life("load(label='renamed'); say(once(1).result())")
+    assert second.ends() == 0, second.stderr
+    assert "which this Config does not have stay until the run ends: kept\n" in second.stderr
 
 
 @pytest.mark.extended
