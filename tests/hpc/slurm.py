@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +75,11 @@ class Slurm:
 
         def begun() -> bool:
             facts = self.facts(job)
-            if facts["JobState"] == "PENDING":  # Slurm puts it off once more when the last of its processes has gone
-                self.call("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
+            # Slurm puts it off once more when the last of its processes has gone; and a node does not begin a job in
+            # the second in which it has killed it
+            soon = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 2))
+            if facts["JobState"] == "PENDING" and facts["StartTime"] > soon:
+                self.call("scontrol", "update", f"JobId={job}", "StartTime=now+1", check=False)
             return facts["JobState"] == "RUNNING"
 
         try:
