@@ -69,7 +69,9 @@ class ClusterTransfers:
         self.links = links
         self.topic = topic_of(client, f"files-{uuid.uuid4().hex[:12]}")
         self.copies: dict[str, Copies] = {}
+        #: workers that may have files, and those of them to which a connection is kept
         self.seen: set[str] = set()
+        self.held: set[str] = set()
         self.connections = Connections(client, self.topic, timeout)
         self.pool = ThreadPoolExecutor(TOGETHER, "parsl-files")
         self.tasks: set[asyncio.Task[None]] = set()
@@ -138,9 +140,10 @@ class ClusterTransfers:
         message = event[1]
         if self.closed:
             return
-        if message["worker"] not in self.seen:
-            self.seen.add(message["worker"])
-            self._start(self._hold(message["worker"]))
+        self.seen.add(worker := message["worker"])
+        if worker not in self.held | self.connections.by_scheduler:
+            self.held.add(worker)
+            self._start(self._hold(worker))
         work = self._made(message) if message["do"] == "made" else self._wanted(message)
         self._start(self._guarded(work, message))
 
@@ -167,7 +170,7 @@ class ClusterTransfers:
                     comm.abort()
             await asyncio.sleep(1.0)
             if worker in self.connections.by_scheduler or worker not in await self.connections.workers():
-                self.seen.discard(worker)
+                self.held.discard(worker)
                 return
 
     async def _guarded(self, work: Any, message: Message) -> None:

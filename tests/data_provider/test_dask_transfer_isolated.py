@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+import parsl_on_dask
 from parsl_on_dask import bash_app, python_app
 from parsl_on_dask.app.errors import BashExitFailure, MissingOutputs, StagingError
 from parsl_on_dask.config import Config
-from parsl_on_dask.data_provider.dask_transfer import DaskTransferStaging
+from parsl_on_dask.data_provider.dask_transfer import DaskTransferStaging, exchange_of
 from parsl_on_dask.data_provider.files import File
 from parsl_on_dask.executors import DaskExecutor, ThreadPoolExecutor
 from tests import kernels
@@ -414,6 +415,8 @@ def test_workers_that_only_the_scheduler_can_reach(load: Any, monkeypatch: pytes
     copied.result(WAIT)
     assert Path("out.bin").read_bytes() == data
     assert look(copied.outputs[0]).result(WAIT)[1] == len(data)
+    [transfers] = exchange_of(parsl_on_dask.dfk().data_manager).clusters.values()
+    eventually(lambda: not transfers.held, "no connection is tried any more")
 
 
 def test_nothing_stays_when_the_script_is_killed(script: Any, isolated: Cluster) -> None:
