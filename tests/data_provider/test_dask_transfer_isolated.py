@@ -417,6 +417,7 @@ def test_workers_that_only_the_scheduler_can_reach(load: Any, monkeypatch: pytes
     assert look(copied.outputs[0]).result(WAIT)[1] == len(data)
     [transfers] = exchange_of(parsl_on_dask.dfk().data_manager).clusters.values()
     eventually(lambda: not transfers.held, "no connection is tried any more")
+    load.kept = copied  # so its file is still there when the run ends
 
 
 def test_nothing_stays_when_the_script_is_killed(script: Any, isolated: Cluster) -> None:
