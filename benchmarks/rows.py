@@ -206,14 +206,15 @@ ROWS = (
     ),
     Row(
         "monitoring", "monitoring", "processes", "cost_percent", "cost of monitoring, part of the rate, processes", "%",
-        False, (Target("value", 30),),
+        False, (Target("value", 15),),
     ),
     Row(
         "monitoring-threads", "monitoring", "threads", "cost_percent", "cost of monitoring, part of the rate, threads",
-        "%", False, (Target("value", 30),),
+        "%", False, (Target("value", 15),),
     ),
     Row(
         "monitoring-end", "monitoring", "processes", "end_seconds", "end of a run with monitoring", "s", False,
+        (_small("value", 2),),
     ),
     Row(
         "sampling", "sampling", "processes", "percent_of_a_core", "samples of resources each second, a worker",
