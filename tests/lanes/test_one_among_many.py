@@ -15,7 +15,7 @@ from parsl_on_dask import python_app
 from parsl_on_dask.app.errors import AppTimeout
 from parsl_on_dask.executors.high_throughput.errors import WorkerLost
 from tests.helpers import WAIT, eventually, text_of
-from tests.lanes.traffic import Traffic, occupied, short_calls
+from tests.lanes.traffic import Traffic, at_rest, occupied, short_calls
 
 CONFIG = {"initialize_logging": False, "retries": 0}
 #: How many calls there are, and which of them misbehaves.
@@ -92,7 +92,8 @@ def travel(kernel: Any, tmp_path: Path, deed: str) -> list[Any]:
     (tmp_path / "ended").touch()
     os.mkfifo(tmp_path / "gate")
     with occupied(lane, tmp_path, 2) as release, Traffic(lane) if batched else nullcontext() as traffic:
-        futures = [app(str(tmp_path), i, ODD, deed) for i in range(MANY)]
+        with at_rest(lane) if batched else nullcontext():
+            futures = [app(str(tmp_path), i, ODD, deed) for i in range(MANY)]
         if traffic is not None:
             eventually(lambda: lane.queues.size + traffic.calls >= MANY, "all are ready")
         release()
