@@ -65,9 +65,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """cloudpickle's, with four differences.
 
     Functions remember their file, so that tracebacks can show their lines. A function that has no module goes by value,
-    and is not looked for. So does what ``functools.lru_cache`` has made of a function that a worker cannot import;
-    its cache is empty there. Classes keep their full names and
-    slots.
+    and is not looked for. So does what ``functools.lru_cache`` has made of a function that a worker cannot import; its
+    cache is empty there. Classes keep their full names and slots.
     """
 
     dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _with_its_file}, *cloudpickle.Pickler.dispatch_table.maps)
