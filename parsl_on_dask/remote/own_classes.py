@@ -61,11 +61,17 @@ def _class(name: str, make: Callable[..., type], *arguments: Any) -> type:
     return known
 
 
-def _of_the_script(path: str) -> type | None:
-    """The class with a full name in the script, if this is the script's process."""
-    found: Any = sys.modules.get("__main__")
+def found_in(module: str, path: str) -> Any:
+    """What has a full name in a module that was imported; None when nothing has."""
+    found: Any = sys.modules.get(module)
     for part in path.split("."):
         found = getattr(found, part, None)
+    return found
+
+
+def _of_the_script(path: str) -> type | None:
+    """The class with a full name in the script, if this is the script's process."""
+    found = found_in("__main__", path)
     if isinstance(found, type) and (found.__module__, found.__qualname__) == ("__main__", path):
         return found
     return None

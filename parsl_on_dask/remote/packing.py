@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import pickle
-import sys
 import threading
 import types
 from collections import ChainMap
@@ -15,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 import cloudpickle
 
 from .internals import function_by_value, of_class
-from .own_classes import Unpickler, holds_classes
+from .own_classes import Unpickler, found_in, holds_classes
 
 PROTOCOL = 5
 
@@ -55,10 +54,7 @@ def _found_on_workers(value: Any) -> bool:
     name = value.__module__
     if name in ("__main__", "__mp_main__") or name in cloudpickle.list_registry_pickle_by_value():
         return False
-    found: Any = sys.modules.get(name)
-    for part in value.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found is value
+    return found_in(name, value.__qualname__) is value
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
